@@ -1,0 +1,1 @@
+//! Makes a wrapped image pull secret, and proves that it pulls.

@@ -1,0 +1,1 @@
+//! A real control plane and registries as plain processes, for the tests and the demo.
