@@ -1,0 +1,272 @@
+//! Why a run ended as it did: every reason, its exit code, its status, its rank and its remedy, in one table.
+//!
+//! `README.md`'s table is generated from here, and Task, CronJob and tests read their codes from here.
+
+use std::fmt;
+
+/// The result STATUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The secret is right, and that was proven as far as was asked.
+    Success,
+    /// The work is done, the proof is incomplete; exit code 0.
+    Warning,
+    /// Verification says no.
+    Failure,
+    /// The work could not be done, or the proof not finished.
+    Error,
+}
+
+impl Status {
+    /// The word written to the result.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::Warning => "WARNING",
+            Self::Failure => "FAILURE",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is said of one reason.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The word written to the result REASON.
+    pub word: &'static str,
+    /// The process exit code (after sysexits.h where it has a fitting one).
+    pub exit_code: u8,
+    /// The status that goes with the exit code.
+    pub status: Status,
+    /// Gravity: of several findings the one with the lowest rank decides.
+    pub rank: u8,
+    /// What happened, in half a sentence.
+    pub meaning: &'static str,
+    /// What to do, in one sentence.
+    pub remedy: &'static str,
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $word:literal, $exit:literal, $status:ident, $rank:literal,
+        $meaning:literal, $remedy:literal;)+) => {
+        /// Why a run ended as it did.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The row of the table.
+            pub const fn entry(self) -> Entry {
+                match self {
+                    $(Self::$variant => Entry {
+                        word: $word,
+                        exit_code: $exit,
+                        status: Status::$status,
+                        rank: $rank,
+                        meaning: $meaning,
+                        remedy: $remedy,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+// Ranks: 70, 64, api-forbidden, 65 but foreign-entry-broken, 73, 76, 67, 78, foreign-entry-broken, pull-forbidden, 66,
+// 75, WARNING, ok.
+reasons! {
+    Ok = "ok", 0, Success, 13,
+        "the secret is right", "Nothing to do.";
+    RegistryOpen = "registry-open", 0, Warning, 12,
+        "the registry asks nobody for credentials, so it proves nothing",
+        "Nothing to do, if this registry is meant to be open.";
+    InvalidConfiguration = "invalid-configuration", 64, Error, 1,
+        "an environment variable or argument is wrong",
+        "Set the named variables as the report shows.";
+    NotInCluster = "not-in-cluster", 64, Error, 1,
+        "the pod's API server address, token or CA is missing",
+        "Run it in a pod whose service account token is mounted, or set PULL_SECRET_SERVICE_ACCOUNT_DIR.";
+    NamespaceMissing = "namespace-missing", 64, Error, 1,
+        "the namespace does not exist",
+        "Create the namespace, or correct PULL_SECRET_NAMESPACE.";
+    ServiceAccountMissing = "service-account-missing", 64, Error, 1,
+        "the service account does not exist",
+        "Create the service account, or correct PULL_SECRET_SERVICE_ACCOUNT.";
+    WrongType = "wrong-type", 65, Error, 3,
+        "the Secret is of another type, and a type cannot be changed",
+        "Choose another PULL_SECRET_NAME and point the services to it.";
+    Immutable = "immutable", 65, Error, 3,
+        "the Secret is immutable and would have to be changed",
+        "Choose another PULL_SECRET_NAME and point the services to it.";
+    DocumentUnreadable = "document-unreadable", 65, Error, 3,
+        "the stored document is not UTF-8 or not a JSON object; it was left as it is",
+        "Restore the document from its source, or choose another PULL_SECRET_NAME.";
+    DocumentAmbiguous = "document-ambiguous", 65, Error, 3,
+        "the stored document has members that clients read differently; it was left as it is",
+        "Leave one of the duplicate or differently cased members, and run again.";
+    ForeignEntryBroken = "foreign-entry-broken", 65, Failure, 8,
+        "an entry of somebody else's makes the kubelet reject the whole document; ours was written",
+        "Correct or remove the named entry; its owner knows its password.";
+    RepositoryMissing = "repository-missing", 66, Failure, 10,
+        "the credential is accepted, but the registry has no such repository",
+        "Push the image, or correct PULL_SECRET_IMAGE.";
+    TagMissing = "tag-missing", 66, Failure, 10,
+        "the credential is accepted, but the repository has no such tag or digest",
+        "Push the tag, or correct PULL_SECRET_IMAGE.";
+    CredentialRejected = "credential-rejected", 67, Failure, 6,
+        "the registry or the API server does not accept the credential",
+        "Run ensure again for a new token; with PULL_SECRET_TOKEN_FILE, put a valid one there.";
+    CredentialExpired = "credential-expired", 67, Failure, 6,
+        "the credential is past its expiry",
+        "Run ensure to refresh it; with PULL_SECRET_TOKEN_FILE, put a fresh token there.";
+    PodBoundToken = "pod-bound-token", 67, Failure, 6,
+        "the token is bound to a pod and dies with it",
+        "Run ensure without PULL_SECRET_TOKEN_FILE to mint one that is bound to the Secret.";
+    Internal = "internal", 70, Error, 0,
+        "a defect of this program",
+        "Report it with the log; no credential is in it.";
+    Reverted = "reverted", 73, Error, 4,
+        "another manager undoes the write",
+        "Make it leave this Secret's data alone (Argo CD: ignoreDifferences with RespectIgnoreDifferences).";
+    ApiUnavailable = "api-unavailable", 75, Error, 11,
+        "the API server did not answer as one",
+        "Try again later; what was stored is unchanged unless ACTION says otherwise.";
+    RegistryUnavailable = "registry-unavailable", 75, Error, 11,
+        "the registry did not answer",
+        "Try again when the registry answers; check its name and the network policy.";
+    Conflict = "conflict", 75, Error, 11,
+        "other writers changed the Secret again and again",
+        "Try again; find out who else writes this Secret if it stays so.";
+    Deadline = "deadline", 75, Error, 11,
+        "the time was over, or the run was told to stop",
+        "Try again, or raise PULL_SECRET_TIMEOUT.";
+    RegistryProtocol = "registry-protocol", 76, Error, 5,
+        "what answered does not speak the registry protocol",
+        "Check the name and port in PULL_SECRET_REGISTRY.";
+    RegistryUntrusted = "registry-untrusted", 76, Error, 5,
+        "the registry's certificate, or a host that asks for the credential, is not trusted",
+        "Put the CA into PULL_SECRET_REGISTRY_CA_FILE, or name the host in PULL_SECRET_TRUSTED_HOSTS.";
+    ApiForbidden = "api-forbidden", 77, Error, 2,
+        "the API server does not permit a call",
+        "Apply the Role of the report, bound to the account that runs this.";
+    PullForbidden = "pull-forbidden", 77, Failure, 9,
+        "the credential is accepted, but may not pull the image",
+        "Grant the account the right to pull; the report holds the grant.";
+    SecretMissing = "secret-missing", 78, Failure, 7,
+        "verify found no such Secret",
+        "Run ensure to create it, or correct PULL_SECRET_NAME.";
+    NoMatchingEntry = "no-matching-entry", 78, Failure, 7,
+        "verify found no usable entry for the registry",
+        "Run ensure to write it.";
+    AuthsMissing = "auths-missing", 78, Failure, 7,
+        "verify found a document without the auths wrapper: every client reads no credential in it",
+        "Run ensure to wrap it.";
+    ExpiresBeforeNextRun = "expires-before-next-run", 78, Failure, 7,
+        "even a fresh credential would not outlive the time until the next run",
+        "Run more often, or raise PULL_SECRET_TOKEN_LIFETIME up to what the API server grants.";
+}
+
+impl Reason {
+    /// The word written to the result REASON.
+    pub const fn as_str(self) -> &'static str {
+        self.entry().word
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rank(reason: Reason) -> u8 {
+        reason.entry().rank
+    }
+
+    #[test]
+    fn words_are_unique() {
+        let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn the_gravest_comes_first_as_the_contract_lists_them() {
+        let order = [
+            Reason::Internal,
+            Reason::InvalidConfiguration,
+            Reason::ApiForbidden,
+            Reason::WrongType,
+            Reason::Reverted,
+            Reason::RegistryProtocol,
+            Reason::CredentialRejected,
+            Reason::SecretMissing,
+            Reason::ForeignEntryBroken,
+            Reason::PullForbidden,
+            Reason::TagMissing,
+            Reason::ApiUnavailable,
+            Reason::RegistryOpen,
+            Reason::Ok,
+        ];
+        for pair in order.windows(2) {
+            assert!(rank(pair[0]) < rank(pair[1]), "{} before {}", pair[0], pair[1]);
+        }
+    }
+
+    #[test]
+    fn reasons_of_one_exit_code_share_a_rank_but_for_the_two_the_contract_names() {
+        for (one, other) in Reason::ALL
+            .iter()
+            .flat_map(|one| Reason::ALL.iter().map(move |other| (one, other)))
+        {
+            let exception = |reason: Reason| {
+                matches!(
+                    reason,
+                    Reason::ForeignEntryBroken | Reason::ApiForbidden | Reason::RegistryOpen
+                )
+            };
+            if one.entry().exit_code == other.entry().exit_code && !exception(*one) && !exception(*other) {
+                assert_eq!(rank(*one), rank(*other), "{one} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn failure_is_what_verification_says_and_error_is_everything_else_that_is_not_zero() {
+        for reason in Reason::ALL {
+            let entry = reason.entry();
+            let verification = matches!(entry.exit_code, 66 | 67 | 78)
+                || matches!(reason, Reason::PullForbidden | Reason::ForeignEntryBroken);
+            let expected = match (entry.exit_code, verification) {
+                (0, _) => entry.status,
+                (_, true) => Status::Failure,
+                (_, false) => Status::Error,
+            };
+            assert_eq!(entry.status, expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_remedy_for_what_cannot_be_corrected_in_place_never_says_delete() {
+        for reason in [Reason::WrongType, Reason::Immutable] {
+            let remedy = reason.entry().remedy;
+            assert!(!remedy.to_lowercase().contains("delete"), "{remedy}");
+            assert!(remedy.contains("PULL_SECRET_NAME"), "{remedy}");
+        }
+    }
+}
