@@ -1,0 +1,257 @@
+//! The API server: the service under `kube::Client`, its clock, and what its refusals mean.
+//!
+//! Retried inside, until the share of the deadline that is set: 429 and 5xx, broken connections, no answer in time.
+//! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
+//! for up to 1000 s.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{AUTHORIZATION, DATE, RETRY_AFTER, USER_AGENT},
+    uri::{Authority, Scheme},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use k8s_openapi::jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+use kube::client::Body;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use tower::Service;
+
+use crate::{
+    deadline::Backoff,
+    https::{self, Dialer, Failure, Https},
+};
+
+/// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
+const ANSWER_LIMIT: usize = 4 << 20;
+
+/// The API server, and what was learned of it during the run.
+#[derive(Clone)]
+pub struct ApiServer {
+    https: Https,
+    authority: Authority,
+    learned: Arc<Mutex<Learned>>,
+}
+
+struct Learned {
+    until: Instant,
+    ahead: Option<SignedDuration>,
+    trouble: Option<Trouble>,
+}
+
+/// What made the last try fail that was, or will be, tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It failed below HTTP.
+    Failed(Failure),
+    /// It answered that it can't, now.
+    Answered(StatusCode),
+}
+
+impl ApiServer {
+    /// The API server at `authority` (`host:port`), trusted by `tls` alone and dialled without a proxy.
+    pub fn new(tls: rustls::ClientConfig, authority: Authority, until: Instant) -> Self {
+        Self {
+            https: Https::new(tls, Dialer::direct(), ANSWER_LIMIT),
+            authority,
+            learned: Arc::new(Mutex::new(Learned { until, ahead: None, trouble: None })),
+        }
+    }
+
+    /// A client that calls with `token`: the pod's own, or the credential under test for its review.
+    ///
+    /// # Errors
+    /// Where the token can't stand in a header.
+    pub fn client(&self, token: &SecretString) -> Result<kube::Client, http::header::InvalidHeaderValue> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
+        authorization.set_sensitive(true);
+        Ok(kube::Client::new(Caller { server: self.clone(), authorization }, "default"))
+    }
+
+    /// Sets when the calls made from now on end, retries included.
+    pub fn set_until(&self, until: Instant) {
+        self.learned().until = until;
+    }
+
+    /// When the calls made now end.
+    pub fn until(&self) -> Instant {
+        self.learned().until
+    }
+
+    /// The API server's time, by the `Date` of its last answer; this machine's, before the first one.
+    pub fn now(&self) -> Timestamp {
+        let ahead = self.learned().ahead.unwrap_or_default();
+        Timestamp::now().checked_add(ahead).unwrap_or_else(|_| Timestamp::now())
+    }
+
+    /// How far the API server's clock is ahead of this machine's, to a second; none before the first answer.
+    pub fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.learned().ahead
+    }
+
+    /// What made the last retried try fail; none where the last call went through.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.learned().trouble
+    }
+
+    fn learned(&self) -> std::sync::MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<https::Answer, Failure> {
+        let mut backoff = Backoff::new();
+        loop {
+            let until = self.until();
+            let outcome = self.https.exchange(request.clone(), until).await;
+            let (trouble, retry_after) = match &outcome {
+                Ok(answer) => {
+                    self.learn_time(&answer.headers);
+                    if !can_be_tried_again(answer.status) {
+                        self.learned().trouble = None;
+                        return outcome;
+                    }
+                    (Trouble::Answered(answer.status), retry_after(&answer.headers))
+                }
+                Err(failure) if failure.is_transient() => (Trouble::Failed(*failure), None),
+                Err(_) => return outcome,
+            };
+            self.learned().trouble = Some(trouble);
+            if !backoff.wait(retry_after, until).await {
+                return outcome;
+            }
+        }
+    }
+
+    fn learn_time(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
+            let ahead = date.timestamp().duration_since(Timestamp::now());
+            // `Date` has whole seconds and took its way: less than two seconds are no difference.
+            let ahead = if ahead.abs() < SignedDuration::from_secs(2) { SignedDuration::ZERO } else { ahead };
+            self.learned().ahead = Some(ahead);
+        }
+    }
+}
+
+/// 429 and every 5xx but "not implemented".
+pub fn can_be_tried_again(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+}
+
+/// `Retry-After` in seconds; its other form, a date, is not sent by what we talk to and counts as absent.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The tower service under a `kube::Client`: one identity's calls.
+#[derive(Clone)]
+struct Caller {
+    server: ApiServer,
+    authorization: HeaderValue,
+}
+
+impl Service<Request<Body>> for Caller {
+    type Response = Response<Full<Bytes>>;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Self { server, authorization } = self.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(|_| Failure::NoConnection)?.to_bytes();
+            let mut uri = parts.uri.into_parts();
+            uri.scheme = Some(Scheme::HTTPS);
+            uri.authority = Some(server.authority.clone());
+            parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
+            parts.headers.insert(AUTHORIZATION, authorization);
+            parts.headers.insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
+            let answer = server.answer(Request::from_parts(parts, Full::new(body))).await?;
+            let mut response = Response::new(Full::new(answer.body));
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            Ok(response)
+        })
+    }
+}
+
+/// What came back instead of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 401: the token is not accepted.
+    Unauthenticated,
+    /// 403: not permitted, by RBAC or an admission plugin.
+    Forbidden,
+    /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
+    Missing {
+        /// The plural resource name, empty where it was not told.
+        kind: String,
+    },
+    /// 409, or 422 because of another uid: somebody else wrote in between.
+    Conflict,
+    /// 422 because the object is immutable.
+    Immutable,
+    /// Any other status.
+    Status(u16),
+    /// No whole answer, after retries.
+    Unreachable(Failure),
+    /// An answer that is not what the API server says.
+    NotUnderstood,
+}
+
+impl From<kube::Error> for Refusal {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::from_status(&status),
+            kube::Error::Service(cause) => cause
+                .downcast_ref::<Failure>()
+                .map_or(Self::NotUnderstood, |failure| Self::Unreachable(*failure)),
+            _ => Self::NotUnderstood,
+        }
+    }
+}
+
+impl Refusal {
+    fn from_status(status: &kube::core::Status) -> Self {
+        match status.code {
+            401 => Self::Unauthenticated,
+            403 => Self::Forbidden,
+            404 => Self::Missing {
+                kind: status.details.as_ref().map(|details| details.kind.clone()).unwrap_or_default(),
+            },
+            409 => Self::Conflict,
+            422 => Self::from_causes(status),
+            other => Self::Status(other),
+        }
+    }
+
+    /// The API server says only by the field's name what it was that could not be changed.
+    fn from_causes(status: &kube::core::Status) -> Self {
+        let causes = status.details.iter().flat_map(|details| details.causes.iter());
+        let mut refusal = Self::Status(422);
+        for cause in causes {
+            if cause.field == "metadata.uid" {
+                return Self::Conflict;
+            }
+            if matches!(cause.field.as_str(), "data" | "immutable" | "stringData")
+                && cause.message.contains("immutable")
+            {
+                refusal = Self::Immutable;
+            }
+        }
+        refusal
+    }
+}

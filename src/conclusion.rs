@@ -1,0 +1,289 @@
+//! From proofs to findings: what each proof means for the user, and what was proven in all. Pure.
+
+use crate::{
+    clip::clip_name,
+    config::Mode,
+    credential::Credential,
+    finding::Finding,
+    grant,
+    https::Failure,
+    image_reference::ImageReference,
+    outcome::{Check, Outcome, Verified},
+    reason::Reason,
+    registry::{Distrust, Obstacle, Silence},
+    verification::{Evidence, Proof, Vouch},
+};
+
+/// How many characters of a name a cause may hold; the report has the whole one.
+const NAME: usize = 60;
+
+/// Adds to `outcome` what `evidence` tells of what is stored (or was refused to be stored).
+pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
+    for at in evidence {
+        let registry = at.registry.to_string();
+        for proof in &at.login {
+            outcome.findings.extend(finding(mode, credential, at, None, proof));
+        }
+        for (image, proof) in &at.images {
+            let finding = finding(mode, credential, at, Some(image), proof);
+            outcome.images.push(Check {
+                subject: image.to_string(),
+                verified: verified(proof),
+                reason: finding.as_ref().map(|finding| finding.reason.as_str()),
+            });
+            outcome.findings.extend(finding);
+        }
+        let least = at.proofs().min_by_key(|proof| verified(proof));
+        outcome.registries.push(Check {
+            subject: registry,
+            verified: least.map_or(Verified::None, verified),
+            reason: at
+                .proofs()
+                .filter_map(|proof| finding(mode, credential, at, None, proof))
+                .min_by_key(Finding::rank)
+                .map(|finding| finding.reason.as_str()),
+        });
+    }
+}
+
+/// The least that was proven. A registry that no image was asked of need only accept the credential.
+pub fn least_verified(evidence: &[Evidence]) -> Verified {
+    let any_image = evidence.iter().any(|at| !at.images.is_empty());
+    let of = |at: &Evidence| {
+        at.proofs()
+            .map(|proof| match proof {
+                Proof::Accepted if any_image => Verified::Pull,
+                other => verified(other),
+            })
+            .min()
+            .unwrap_or_default()
+    };
+    evidence.iter().map(of).min().unwrap_or_default()
+}
+
+/// What one proof proves.
+pub const fn verified(proof: &Proof) -> Verified {
+    match proof {
+        Proof::Pulls | Proof::PushForbidden => Verified::Pull,
+        Proof::Accepted | Proof::RepositoryMissing | Proof::TagMissing | Proof::PullForbidden => Verified::Login,
+        Proof::Silent(_, Vouch::Accepts) => Verified::Review,
+        Proof::Rejected | Proof::Silent(_, Vouch::Refuses | Vouch::Unavailable | Vouch::Nobody) => Verified::None,
+    }
+}
+
+/// What one proof means for the user; none where all is well.
+fn finding(
+    mode: Mode,
+    credential: &Credential,
+    at: &Evidence,
+    image: Option<&ImageReference>,
+    proof: &Proof,
+) -> Option<Finding> {
+    let registry = clip_name(&at.registry.to_string(), NAME);
+    let whole = image.map_or_else(|| at.registry.to_string(), ToString::to_string);
+    let subject = image.map_or_else(|| registry.clone(), |image| clip_name(&image.to_string(), NAME * 2));
+    let new = |reason, cause: String| Some(Finding::new(reason, cause).about(whole.clone()));
+    match proof {
+        Proof::Pulls | Proof::Accepted => None,
+        Proof::RepositoryMissing => new(
+            Reason::RepositoryMissing,
+            format!("{registry} accepts the credential, but has no repository for {subject}"),
+        ),
+        Proof::TagMissing => {
+            new(Reason::TagMissing, format!("{registry} accepts the credential, but {subject} is not there"))
+        }
+        Proof::PullForbidden => forbidden(credential, at, image, false).map(|finding| finding.about(whole)),
+        Proof::PushForbidden => forbidden(credential, at, image, true).map(|finding| finding.about(whole)),
+        Proof::Rejected => new(Reason::CredentialRejected, format!("{registry} does not accept the credential")),
+        Proof::Silent(_, Vouch::Refuses) => {
+            new(Reason::CredentialRejected, "the API server does not accept the credential".to_owned())
+        }
+        Proof::Silent(_, Vouch::Unavailable) => new(
+            Reason::ApiUnavailable,
+            format!("the API server cannot be asked about the credential, of which {registry} said nothing"),
+        ),
+        Proof::Silent(silence, vouch @ (Vouch::Accepts | Vouch::Nobody)) => {
+            silent(mode, &registry, silence, *vouch).map(|finding| finding.about(whole))
+        }
+    }
+}
+
+fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option<Finding> {
+    match silence {
+        Silence::NotAsked => None,
+        Silence::Open => Some(
+            Finding::new(
+                Reason::RegistryOpen,
+                format!("{registry} asks nobody for credentials, so it proves nothing"),
+            )
+            .as_warning(),
+        ),
+        Silence::Unreachable(obstacle) => {
+            let said = obstacle_text(*obstacle);
+            let finding = |cause| Finding::new(Reason::RegistryUnavailable, cause);
+            // `verify` has no work but the proof.
+            Some(match (vouch, mode) {
+                (Vouch::Accepts, Mode::Ensure) => finding(format!(
+                    "{registry} cannot be asked ({said}); the API server accepts the credential"
+                ))
+                .as_warning(),
+                _ => finding(format!("{registry} cannot be asked ({said})")),
+            })
+        }
+        Silence::Untrusted(Distrust::Certificate) => Some(
+            Finding::new(Reason::RegistryUntrusted, format!("the certificate of {registry} is not trusted"))
+                .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
+        ),
+        Silence::Untrusted(Distrust::Realm(host)) => {
+            let clipped = clip_name(host, NAME);
+            Some(
+                Finding::new(
+                    Reason::RegistryUntrusted,
+                    format!("{registry} wants the credential sent to {clipped}, which may not have it"),
+                )
+                .with_remedy(format!("If it may, set PULL_SECRET_TRUSTED_HOSTS to {clipped}.")),
+            )
+        }
+        Silence::Protocol(obstacle) => Some(Finding::new(
+            Reason::RegistryProtocol,
+            format!("{registry} does not speak as a registry ({})", obstacle_text(*obstacle)),
+        )),
+    }
+}
+
+fn forbidden(
+    credential: &Credential,
+    at: &Evidence,
+    image: Option<&ImageReference>,
+    push: bool,
+) -> Option<Finding> {
+    let verb = if push { "push to" } else { "pull from" };
+    let claims = credential.token.claims();
+    let account = claims.and_then(|claims| claims.service_account());
+    let who = account.map_or_else(
+        || "the credential".to_owned(),
+        |(namespace, name)| format!("service account {}", clip_name(&format!("{namespace}/{name}"), NAME)),
+    );
+    let namespace = image.and_then(|image| image.repository().split_once('/')).map(|(namespace, _)| namespace);
+    if !at.is_openshift {
+        let what = image.map_or_else(|| at.registry.to_string(), |image| image.name());
+        return Some(
+            Finding::new(Reason::PullForbidden, format!("{who} may not {verb} {}", clip_name(&what, NAME * 2)))
+                .with_remedy("Ask the registry's administrator to grant it."),
+        );
+    }
+    let finding = Finding::new(
+        Reason::PullForbidden,
+        format!("{who} may not {verb} namespace {}", clip_name(namespace.unwrap_or("unknown"), NAME)),
+    );
+    Some(match (account, image) {
+        (Some(account), Some(image)) => match grant::image_puller(account, image, push) {
+            Some(yaml) => finding.with_paste(yaml),
+            None => finding,
+        },
+        _ => finding.with_remedy("Grant its owner system:image-puller in that namespace."),
+    })
+}
+
+fn obstacle_text(obstacle: Obstacle) -> String {
+    match obstacle {
+        Obstacle::Failed(failure) => failure_text(failure).to_owned(),
+        Obstacle::Status(status) => format!("it answers {}", status.as_u16()),
+        Obstacle::Refused => "it answers 401 to a good token".to_owned(),
+        Obstacle::Challenge => "it asks for something unknown".to_owned(),
+        Obstacle::NoToken => "its token service sends no token".to_owned(),
+        Obstacle::OtherDigest => "it names another digest than the one asked for".to_owned(),
+    }
+}
+
+/// How an exchange failed, in a few words.
+pub const fn failure_text(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NoConnection => "no connection",
+        Failure::TimedOut => "no answer in time",
+        Failure::Untrusted => "its certificate is not trusted",
+        Failure::NotTls => "it does not speak TLS as we do",
+        Failure::NotHttp => "it does not speak HTTP",
+        Failure::TooLong => "its answer is too long",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::{registry_host::RegistryHost, token::Token};
+
+    fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
+        let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
+        Evidence {
+            registry: RegistryHost::parse("registry.test:5000").expect("a registry"),
+            is_openshift: false,
+            login,
+            images: images.iter().map(|proof| (image.clone(), proof.clone())).collect(),
+        }
+    }
+
+    fn unreachable(vouch: Vouch) -> Proof {
+        Proof::Silent(Silence::Unreachable(Obstacle::Failed(Failure::TimedOut)), vouch)
+    }
+
+    fn concluded(mode: Mode, proof: Proof) -> Option<(Reason, u8)> {
+        let mut outcome = Outcome::default();
+        let credential = Credential::of("<token>", Token::new(SecretString::from("x")));
+        conclude(&mut outcome, mode, &credential, &[evidence(None, &[proof])]);
+        outcome.findings.first().map(|finding| (finding.reason, finding.exit_code()))
+    }
+
+    #[test]
+    fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
+        let open = |vouch| Proof::Silent(Silence::Open, vouch);
+        let untrusted = |vouch| Proof::Silent(Silence::Untrusted(Distrust::Certificate), vouch);
+        let protocol = |vouch| Proof::Silent(Silence::Protocol(Obstacle::NoToken), vouch);
+        let not_asked = |vouch| Proof::Silent(Silence::NotAsked, vouch);
+        let cases = [
+            (Proof::Pulls, None),
+            (Proof::Accepted, None),
+            (Proof::RepositoryMissing, Some((Reason::RepositoryMissing, 66))),
+            (Proof::TagMissing, Some((Reason::TagMissing, 66))),
+            (Proof::PullForbidden, Some((Reason::PullForbidden, 77))),
+            (Proof::PushForbidden, Some((Reason::PullForbidden, 77))),
+            (Proof::Rejected, Some((Reason::CredentialRejected, 67))),
+            (unreachable(Vouch::Accepts), Some((Reason::RegistryUnavailable, 0))),
+            (unreachable(Vouch::Nobody), Some((Reason::RegistryUnavailable, 75))),
+            (unreachable(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
+            (unreachable(Vouch::Unavailable), Some((Reason::ApiUnavailable, 75))),
+            (open(Vouch::Accepts), Some((Reason::RegistryOpen, 0))),
+            (open(Vouch::Nobody), Some((Reason::RegistryOpen, 0))),
+            (open(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
+            (untrusted(Vouch::Accepts), Some((Reason::RegistryUntrusted, 76))),
+            (protocol(Vouch::Nobody), Some((Reason::RegistryProtocol, 76))),
+            (not_asked(Vouch::Accepts), None),
+            (not_asked(Vouch::Nobody), None),
+            (not_asked(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
+            (not_asked(Vouch::Unavailable), Some((Reason::ApiUnavailable, 75))),
+        ];
+        for (proof, expected) in cases {
+            assert_eq!(concluded(Mode::Ensure, proof.clone()), expected, "{proof:?}");
+        }
+    }
+
+    #[test]
+    fn verify_has_no_work_but_the_proof() {
+        let expected = Some((Reason::RegistryUnavailable, 75));
+        assert_eq!(concluded(Mode::Verify, unreachable(Vouch::Accepts)), expected);
+    }
+
+    #[test]
+    fn the_least_proof_counts_and_a_registry_without_images_need_only_accept() {
+        let pulls = evidence(None, &[Proof::Pulls]);
+        let accepted = evidence(Some(Proof::Accepted), &[]);
+        let reviewed = evidence(Some(unreachable(Vouch::Accepts)), &[]);
+        assert_eq!(least_verified(std::slice::from_ref(&accepted)), Verified::Login);
+        assert_eq!(least_verified(&[pulls.clone(), accepted]), Verified::Pull);
+        assert_eq!(least_verified(&[pulls, reviewed]), Verified::Review);
+        assert_eq!(least_verified(&[evidence(None, &[Proof::Pulls, Proof::TagMissing])]), Verified::Login);
+        assert_eq!(least_verified(&[]), Verified::None);
+    }
+}

@@ -1,0 +1,355 @@
+//! What a run works with: who calls, where the Secret is, whom to trust, and until when.
+
+use std::{fs, io, path::Path};
+
+use http::uri::Authority;
+use tokio::time::Instant;
+
+use crate::{
+    api_server::{ApiServer, Refusal, Trouble},
+    clip::clip_name,
+    config::{Config, Mode},
+    conclusion::failure_text,
+    credential::Credential,
+    deadline::Deadline,
+    decision::Source,
+    finding::Finding,
+    grant::{self, RoleNeeds},
+    https::{Dialer, Https, roots},
+    image_reference::ImageReference,
+    reason::Reason,
+    registry::{self, Registries},
+    registry_host::RegistryHost,
+    review::Reviewer,
+    secret::SecretApi,
+    token::Token,
+    verification::Verifier,
+};
+
+/// What a run works with.
+pub struct Context<'a> {
+    /// What was asked for.
+    pub config: &'a Config,
+    /// The Secret's namespace.
+    pub namespace: String,
+    /// The account that runs this, `(namespace, name)`; none where its token does not tell.
+    pub caller: Option<(String, String)>,
+    /// The API server.
+    pub api: ApiServer,
+    /// Calls as the account that runs this.
+    pub client: kube::Client,
+    /// The Secret.
+    pub secret: SecretApi,
+    /// The registries.
+    pub registries: Registries,
+    /// The run's shares of time.
+    pub deadline: Deadline,
+    caller_token: Token,
+}
+
+impl<'a> Context<'a> {
+    /// Reads the pod's identity and trust. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `not-in-cluster`, or `invalid-configuration` where a file that was named can't be used. `notes` takes what
+    /// could be left aside.
+    pub fn new(config: &'a Config, deadline: Deadline, notes: &mut Vec<String>) -> Result<Self, Finding> {
+        let directory = &config.service_account_dir;
+        let authority = api_server_authority(config)?;
+        let ca = mounted(directory, "ca.crt")?;
+        let token = mounted(directory, "token")?;
+        let caller_token = Token::from_file_content(&token)
+            .map_err(|error| not_in_cluster(format!("the file token in {}: {error}", shown(directory))))?;
+        let tls = roots::only(&ca)
+            .map_err(|error| not_in_cluster(format!("the file ca.crt in {}: {error}", shown(directory))))?;
+        let api = ApiServer::new(tls, authority, deadline.writing);
+        let client = api
+            .client(caller_token.secret())
+            .map_err(|_| not_in_cluster(format!("the file token in {} holds no token", shown(directory))))?;
+        let namespace = match &config.namespace {
+            Some(namespace) => namespace.to_string(),
+            None => own_namespace(directory)?,
+        };
+        let claims = caller_token.claims();
+        let caller = claims.and_then(|claims| claims.service_account()).map(|(ns, name)| (ns.to_owned(), name.to_owned()));
+        let https = Https::new(
+            registry_trust(config, notes)?,
+            Dialer::indirect(config.connect_to.clone(), &config.proxy),
+            registry::ANSWER_LIMIT,
+        );
+        Ok(Self {
+            secret: SecretApi::new(client.clone(), &namespace, config.name.as_str()),
+            registries: Registries::new(https, deadline.registry),
+            config,
+            namespace,
+            caller,
+            api,
+            client,
+            deadline,
+            caller_token,
+        })
+    }
+
+    /// Whose credential shall be stored.
+    ///
+    /// # Errors
+    /// `invalid-configuration` where the file can't be used, or where no account is named and the caller's own can't
+    /// be it; `pod-bound-token`.
+    pub fn source(&self, notes: &mut Vec<String>) -> Result<Source, Finding> {
+        let Some(path) = &self.config.token_file else {
+            return Ok(Source::Mint {
+                service_account: self.service_account()?,
+                audiences: self.caller_token.claims().map(|claims| claims.audiences.clone()).unwrap_or_default(),
+            });
+        };
+        let invalid = |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_TOKEN_FILE");
+        let content = fs::read(path)
+            .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {} {}", shown(path), io_text(&error))))?;
+        let token = Token::from_file_content(&content)
+            .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;
+        let kubernetes = token.kind().is_kubernetes();
+        let untrusted = |registry: &&RegistryHost| !self.config.may_receive_kubernetes_token(registry);
+        if let Some(registry) = self.config.registries.iter().find(untrusted).filter(|_| kubernetes) {
+            return Err(untrusted_registry(registry));
+        }
+        if token.claims().and_then(|claims| claims.kubernetes.as_ref()).is_some_and(|bound| bound.pod.is_some()) {
+            let cause = format!("the token in {} is bound to a pod and dies with it", shown(path));
+            return Err(Finding::new(Reason::PodBoundToken, cause));
+        }
+        if kubernetes && token.claims().is_none() {
+            notes.push("PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned());
+        }
+        Ok(Source::File(Credential::of(&self.config.username, token)))
+    }
+
+    fn service_account(&self) -> Result<(String, String), Finding> {
+        if let Some(name) = &self.config.service_account {
+            return Ok((self.namespace.clone(), name.to_string()));
+        }
+        match &self.caller {
+            Some((namespace, name)) if *namespace == self.namespace => Ok((namespace.clone(), name.clone())),
+            _ => Err(Finding::new(
+                Reason::InvalidConfiguration,
+                "PULL_SECRET_SERVICE_ACCOUNT is required: the account that runs this is not one of the Secret's namespace",
+            )
+            .about("PULL_SECRET_SERVICE_ACCOUNT")
+            .with_remedy("Set it to the account that may only pull, such as model-puller.")),
+        }
+    }
+
+    /// A verifier for `credential`; asked about nothing yet.
+    pub fn verifier<'c>(&'c self, registries: &'c Registries, credential: &'c Credential) -> Verifier<'c> {
+        let kubernetes = credential.token.kind().is_kubernetes();
+        let client = kubernetes.then(|| self.api.client(credential.token.secret()).ok()).flatten();
+        let may_go_to = if kubernetes { MayGoTo::KubernetesToken } else { MayGoTo::Other };
+        Verifier::new(
+            registries,
+            client.map(Reviewer::new),
+            credential,
+            (self.config.access, self.config.verify),
+            move |registry: &RegistryHost, host: &str, port: u16| may_go_to.allows(self.config, registry, host, port),
+        )
+    }
+
+    /// Each registry with the images that it serves: those whose credential the kubelet would find under its key.
+    pub fn registries_with_images(&self) -> Vec<(&'a RegistryHost, Vec<&'a ImageReference>)> {
+        let mut rows: Vec<_> = self.config.registries.iter().map(|registry| (registry, Vec::new())).collect();
+        for image in &self.config.images {
+            let covering = rows.iter_mut().filter(|(registry, _)| registry.covers(image));
+            // The kubelet tries the most specific key first.
+            if let Some((_, images)) = covering.max_by_key(|(registry, _)| registry.key().len()) {
+                images.push(image);
+            }
+        }
+        rows
+    }
+
+    /// What a refusal of the API server means for `verb` on `resource`.
+    pub fn refused(&self, verb: &str, resource: &str, name: &str, refusal: &Refusal) -> Finding {
+        let namespace = clip_name(&self.namespace, 63);
+        let object = format!("{verb} {resource} {} in namespace {namespace}", clip_name(name, 60));
+        match refusal {
+            Refusal::Forbidden => self.forbidden(&object, &namespace),
+            Refusal::Unauthenticated => {
+                Finding::new(Reason::ApiForbidden, format!("cannot {object}: the API server does not accept this pod's token"))
+                    .with_remedy("Run it in a pod that still exists, with its own mounted token.")
+            }
+            Refusal::Missing { kind } if kind == "namespaces" => {
+                Finding::new(Reason::NamespaceMissing, format!("the namespace {namespace} does not exist"))
+            }
+            Refusal::Missing { kind } if kind == "serviceaccounts" => Finding::new(
+                Reason::ServiceAccountMissing,
+                format!("service account {} does not exist in namespace {namespace}", clip_name(name, 60)),
+            ),
+            Refusal::Immutable => crate::decision::immutable(self.config),
+            Refusal::Conflict => Finding::new(Reason::Conflict, format!("cannot {object}: others write it all the time")),
+            Refusal::Missing { .. } => unavailable(&object, "it answers 404 without saying what is missing"),
+            Refusal::Status(status) => unavailable(&object, &format!("it answers {status}")),
+            Refusal::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
+            Refusal::Unreachable(failure) => unavailable(&object, failure_text(*failure)),
+        }
+    }
+
+    fn forbidden(&self, object: &str, namespace: &str) -> Finding {
+        let account = self.config.token_file.is_none().then(|| self.service_account().ok()).flatten();
+        let minted_for = account.as_ref().map(|(_, name)| name.as_str());
+        let runner = self.caller.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        let who = runner.map_or_else(
+            || "the account that runs this".to_owned(),
+            |(namespace, name)| clip_name(&format!("{namespace}/{name}"), 60),
+        );
+        let needs = RoleNeeds {
+            namespace: &self.namespace,
+            secret: self.config.name.as_str(),
+            // `verify` mints nothing and needs no right to.
+            minted_for: minted_for.filter(|_| self.config.mode == Mode::Ensure),
+            runner,
+        };
+        Finding::new(Reason::ApiForbidden, format!("{who} may not {object}"))
+            .about(namespace)
+            .with_paste(grant::role(&needs))
+    }
+
+    /// The reason of the last error that was tried again; `deadline` where there was none.
+    pub fn interrupted(&self, by: &str) -> Finding {
+        if let Some(trouble) = self.api.trouble() {
+            let text = match trouble {
+                Trouble::Failed(failure) => failure_text(failure).to_owned(),
+                Trouble::Answered(status) => format!("it answers {}", status.as_u16()),
+            };
+            return Finding::new(Reason::ApiUnavailable, format!("{by}; the API server did not answer ({text})"));
+        }
+        if self.registries.trouble().is_some() {
+            return Finding::new(Reason::RegistryUnavailable, format!("{by}; the registry did not answer"));
+        }
+        Finding::new(Reason::Deadline, by)
+    }
+
+    /// Calls made from now on may use the time that was kept for the write.
+    pub fn begin_writing(&self) {
+        self.api.set_until(self.deadline.end);
+    }
+
+    /// Calls made from now on leave the time for the write alone.
+    pub fn begin_reading(&self) {
+        self.api.set_until(self.deadline.writing);
+    }
+
+    /// Whether there is time left to start over.
+    pub fn may_start_over(&self) -> bool {
+        Instant::now() < self.deadline.writing
+    }
+}
+
+/// Where a credential may be sent beside the registry that it is for.
+#[derive(Clone, Copy)]
+enum MayGoTo {
+    /// It opens the API server: to hosts that were named, and OpenShift's internal registry.
+    KubernetesToken,
+    /// Any other: also to the realms that plainly belong to their registries.
+    Other,
+}
+
+impl MayGoTo {
+    fn allows(self, config: &Config, registry: &RegistryHost, host: &str, port: u16) -> bool {
+        let named = config.trusted_hosts.iter().any(|trusted| trusted.is(host, port));
+        let belongs = match (registry.host_port(), host) {
+            ("docker.io", "auth.docker.io") | ("registry.gitlab.com", "gitlab.com") => port == 443,
+            _ => false,
+        };
+        match self {
+            Self::KubernetesToken => named,
+            Self::Other => named || belongs,
+        }
+    }
+}
+
+/// A Kubernetes token for a registry that was not named: it opens the API server, not just a registry.
+pub fn untrusted_registry(registry: &RegistryHost) -> Finding {
+    let name = clip_name(&registry.to_string(), 80);
+    Finding::new(
+        Reason::InvalidConfiguration,
+        format!("a Kubernetes token opens the API server, and {name} is not trusted with one"),
+    )
+    .about("PULL_SECRET_TRUSTED_HOSTS")
+    .with_remedy(format!("If it may have it, set PULL_SECRET_TRUSTED_HOSTS to {}.", clip_name(registry.host_port(), 80)))
+}
+
+fn unavailable(object: &str, said: &str) -> Finding {
+    Finding::new(Reason::ApiUnavailable, format!("cannot {object}: {said}"))
+}
+
+fn not_in_cluster(cause: impl Into<String>) -> Finding {
+    Finding::new(Reason::NotInCluster, cause)
+}
+
+fn api_server_authority(config: &Config) -> Result<Authority, Finding> {
+    let (host, port) = config
+        .api_server
+        .as_ref()
+        .ok_or_else(|| not_in_cluster("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"))?;
+    Authority::try_from(format!("{host}:{port}"))
+        .map_err(|_| not_in_cluster("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not an address"))
+}
+
+fn mounted(directory: &Path, name: &str) -> Result<Vec<u8>, Finding> {
+    fs::read(directory.join(name))
+        .map_err(|error| not_in_cluster(format!("the file {name} in {} {}", shown(directory), io_text(&error))))
+}
+
+fn own_namespace(directory: &Path) -> Result<String, Finding> {
+    let text = String::from_utf8(mounted(directory, "namespace")?).unwrap_or_default();
+    let namespace = text.trim();
+    let is_label = !namespace.is_empty()
+        && namespace.len() <= 63
+        && namespace.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_label {
+        Ok(namespace.to_owned())
+    } else {
+        Err(not_in_cluster(format!("the file namespace in {} holds no namespace", shown(directory))))
+    }
+}
+
+/// Everything that may vouch for a registry (CONTRACT section 2, `PULL_SECRET_REGISTRY_CA_FILE`).
+fn registry_trust(config: &Config, notes: &mut Vec<String>) -> Result<rustls::ClientConfig, Finding> {
+    let mut trust = roots::Registries::public();
+    for name in ["service-ca.crt", "ca.crt"] {
+        if let Ok(bundle) = fs::read(config.service_account_dir.join(name)) {
+            let _ = trust.add(&bundle);
+        }
+    }
+    for bundle in system_bundles(config) {
+        let added = fs::read(&bundle).map(|content| trust.add(&content).is_ok()).unwrap_or(false);
+        if !added && config.ssl_cert_file.as_deref() == Some(bundle.as_path()) {
+            notes.push(format!("SSL_CERT_FILE {} holds no certificate that can be used.", shown(&bundle)));
+        }
+    }
+    let invalid = |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_REGISTRY_CA_FILE");
+    if let Some(path) = &config.registry_ca_file {
+        let bundle = fs::read(path)
+            .map_err(|error| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {} {}", shown(path), io_text(&error))))?;
+        trust
+            .add(&bundle)
+            .map_err(|error| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {}: {error}", shown(path))))?;
+    }
+    trust.client().map_err(|error| Finding::new(Reason::Internal, error.to_string()))
+}
+
+fn system_bundles(config: &Config) -> Vec<std::path::PathBuf> {
+    let files = config.ssl_cert_file.iter().cloned();
+    let directories = config.ssl_cert_dir.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
+    files.chain(directories.flatten().map(|entry| entry.path())).collect()
+}
+
+fn shown(path: &Path) -> String {
+    clip_name(&path.to_string_lossy(), 80)
+}
+
+fn io_text(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist",
+        io::ErrorKind::PermissionDenied => "may not be read",
+        _ => "cannot be read",
+    }
+}
+

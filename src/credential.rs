@@ -1,0 +1,86 @@
+//! Where a credential comes from: minted for a service account, or read from a file.
+
+use k8s_openapi::{
+    api::{
+        authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+    },
+    jiff::Timestamp,
+};
+use kube::{Api, Client, api::PostParams};
+use secrecy::SecretString;
+
+use crate::{
+    api_server::Refusal,
+    outcome::CredentialSummary,
+    token::{Lifetime, Token},
+};
+
+/// A user name and a token, and what is known of them.
+#[derive(Clone)]
+pub struct Credential {
+    /// The user name, for which OpenShift's registry does not care.
+    pub username: String,
+    /// The token, or another registry's password.
+    pub token: Token,
+    /// When it expires: the earlier of what the API server said and the token's own `exp`; none where unknown.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Credential {
+    /// A credential of which only the token itself tells anything.
+    pub fn of(username: &str, token: Token) -> Self {
+        let expires_at = token.claims().and_then(|claims| claims.expires_at());
+        Self { username: username.to_owned(), token, expires_at }
+    }
+
+    /// What may be told of it.
+    pub fn summary(&self) -> CredentialSummary {
+        let claims = self.token.claims();
+        CredentialSummary {
+            service_account: claims.and_then(|claims| claims.service_account()).map(|account| account.to_string()),
+            credential_id: claims.and_then(|claims| claims.credential_id()),
+            issued_at: claims.and_then(|claims| claims.issued_at()),
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// Past its expiry; never, where that is unknown.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+}
+
+/// Mints a token for `service_account`, bound to the Secret `name` with this `uid`: it dies with the Secret, and with
+/// nothing else. Audiences are left to the API server, whose own the registry needs.
+///
+/// # Errors
+/// What the API server answered instead. [`Refusal::Conflict`]: the Secret is another one by now.
+pub async fn mint(
+    client: Client,
+    namespace: &str,
+    service_account: &str,
+    lifetime: Lifetime,
+    (name, uid): (&str, &str),
+) -> Result<(Token, Option<Timestamp>), Refusal> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: i64::try_from(lifetime.as_secs()).ok(),
+            bound_object_ref: Some(BoundObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Secret".to_owned()),
+                name: Some(name.to_owned()),
+                uid: Some(uid.to_owned()),
+            }),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let answer = accounts.create_token_request(service_account, &PostParams::default(), &request).await?;
+    let status = answer.status.filter(|status| !status.token.is_empty()).ok_or(Refusal::NotUnderstood)?;
+    let token = Token::new(SecretString::from(status.token));
+    let told = status.expiration_timestamp.0;
+    let own = token.claims().and_then(|claims| claims.expires_at());
+    Ok((token, Some(own.map_or(told, |own| own.min(told)))))
+}

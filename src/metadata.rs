@@ -1,0 +1,89 @@
+//! Labels, annotations and keys that the Secret shall have beside its document (CONTRACT section 1).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    config::{self, Access, Config},
+    outcome::CredentialSummary,
+    secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
+    token::rfc3339,
+};
+
+const DASHBOARD: &str = "opendatahub.io/dashboard";
+const DISPLAY_NAME: &str = "openshift.io/display-name";
+const DESCRIPTION: &str = "openshift.io/description";
+const CONNECTION_TYPE_REF: &str = "opendatahub.io/connection-type-ref";
+const CONNECTION_TYPE_PROTOCOL: &str = "opendatahub.io/connection-type-protocol";
+const EXPIRES_AT: &str = "ensure-pull-secret/expires-at";
+const REFRESHED_AT: &str = "ensure-pull-secret/refreshed-at";
+const SERVICE_ACCOUNT: &str = "ensure-pull-secret/service-account";
+const CREDENTIAL_ID: &str = "ensure-pull-secret/credential-id";
+const OCI_HOST: &str = "OCI_HOST";
+const ACCESS_TYPE: &str = "ACCESS_TYPE";
+
+/// Everything to apply: `document`, and what belongs beside it for `credential`, which was written at `refreshed_at`.
+/// `stored` is what is there now: a display name that somebody chose stays.
+pub fn fields(
+    config: &Config,
+    stored: Option<&StoredSecret>,
+    credential: &CredentialSummary,
+    refreshed_at: Timestamp,
+    document: Vec<u8>,
+) -> AppliedFields {
+    let mut fields = AppliedFields { data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), document)]), ..AppliedFields::default() };
+    let own = [
+        (EXPIRES_AT, credential.expires_at.map(rfc3339)),
+        (REFRESHED_AT, Some(rfc3339(refreshed_at))),
+        (SERVICE_ACCOUNT, credential.service_account.clone()),
+        (CREDENTIAL_ID, credential.credential_id.clone()),
+    ];
+    fields.annotations.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    if config.connection {
+        connection(config, stored, &mut fields);
+    }
+    fields
+}
+
+/// What Open Data Hub's dashboard needs to offer the Secret as a connection.
+fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut AppliedFields) {
+    let found = |name: &str| stored.and_then(|stored| stored.annotations.get(name)).cloned();
+    let display_name = config.display_name.clone().or_else(|| found(DISPLAY_NAME));
+    let description = config.description.clone().or_else(|| found(DESCRIPTION));
+    fields.labels.insert(DASHBOARD.to_owned(), "true".to_owned());
+    fields.annotations.extend(
+        [
+            (DISPLAY_NAME, display_name.unwrap_or_else(|| config::DEFAULT_DISPLAY_NAME.to_owned())),
+            (DESCRIPTION, description.unwrap_or_else(|| config::DEFAULT_DESCRIPTION.to_owned())),
+            (CONNECTION_TYPE_REF, "oci-v1".to_owned()),
+            (CONNECTION_TYPE_PROTOCOL, "oci".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    let access = match config.access {
+        Access::Pull => r#"["Pull"]"#,
+        Access::PushPull => r#"["Push","Pull"]"#,
+    };
+    let host = config.registries.first().host_port();
+    fields.data.insert(OCI_HOST.to_owned(), host.into_bytes());
+    fields.data.insert(ACCESS_TYPE.to_owned(), access.as_bytes().to_vec());
+}
+
+/// Whether any label, annotation or key of `fields` has another value in `stored`.
+pub fn differs(fields: &AppliedFields, stored: &StoredSecret) -> bool {
+    fields.labels.iter().any(|(name, value)| stored.labels.get(name) != Some(value))
+        || fields.annotations.iter().any(|(name, value)| stored.annotations.get(name) != Some(value))
+        || fields.data.iter().any(|(name, value)| stored.data.get(name) != Some(value))
+}
+
+/// The keys beside the document.
+pub fn beside_document(mut data: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    data.remove(DOCUMENT_KEY);
+    data
+}
+
+/// When the stored credential was written: its annotation, where that is a time at all.
+pub fn refreshed_at(stored: &StoredSecret) -> Option<Timestamp> {
+    stored.annotations.get(REFRESHED_AT)?.parse().ok()
+}

@@ -1,0 +1,73 @@
+//! What the API server says of a credential: SelfSubjectReview and SelfSubjectAccessReview, made with it.
+//!
+//! Only a Kubernetes token ever comes here: another's password sent for review would be seen by the API server's
+//! webhook authenticators.
+
+use k8s_openapi::api::{
+    authentication::v1::SelfSubjectReview,
+    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+};
+use kube::{Api, Client, api::PostParams};
+
+use crate::{api_server::Refusal, image_reference::ImageReference};
+
+/// What the API server says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// Yes.
+    Accepts,
+    /// No.
+    Refuses,
+    /// It can't be asked.
+    Unavailable,
+}
+
+/// Asks the API server about one credential.
+pub struct Reviewer {
+    client: Client,
+}
+
+impl Reviewer {
+    /// A reviewer whose `client` calls with the credential under test.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Is the credential accepted?
+    pub async fn authenticates(&self) -> Review {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        match reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.map_err(Refusal::from) {
+            // Who may not even ask who he is was authenticated all the same.
+            Ok(_) | Err(Refusal::Forbidden) => Review::Accepts,
+            Err(Refusal::Unauthenticated) => Review::Refuses,
+            Err(_) => Review::Unavailable,
+        }
+    }
+
+    /// May the credential `verb` (`get` pulls, `update` pushes) the image's stream? Asked as OpenShift's registry asks:
+    /// the resource is the one string `imagestreams/layers`, with the stream's name; the split form says yes where the
+    /// registry says no.
+    pub async fn permits(&self, verb: &str, image: &ImageReference) -> Review {
+        let Some((namespace, name)) = image.repository().split_once('/') else { return Review::Refuses };
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some("image.openshift.io".to_owned()),
+                    resource: Some("imagestreams/layers".to_owned()),
+                    verb: Some(verb.to_owned()),
+                    namespace: Some(namespace.to_owned()),
+                    name: Some(name.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        match reviews.create(&PostParams::default(), &review).await.map_err(Refusal::from) {
+            Ok(answer) if answer.status.as_ref().is_some_and(|status| status.allowed) => Review::Accepts,
+            Ok(_) | Err(Refusal::Unauthenticated) => Review::Refuses,
+            Err(_) => Review::Unavailable,
+        }
+    }
+}

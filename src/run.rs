@@ -1,0 +1,66 @@
+//! One run, from configuration to what was done and found: within its deadline, and ended by SIGTERM at any moment.
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
+
+use crate::{
+    config::{Config, Mode},
+    context::Context,
+    deadline::Deadline,
+    ensure::ensure,
+    finding::Finding,
+    outcome::Outcome,
+    reason::Reason,
+    verify::verify,
+};
+
+/// How far apart the clocks may be before it is said.
+const SKEW: k8s_openapi::jiff::SignedDuration = k8s_openapi::jiff::SignedDuration::from_secs(60);
+
+/// Does what `config` asks for. Ends in time, whatever does not answer.
+pub async fn run(config: &Config) -> Outcome {
+    let deadline = Deadline::new(Instant::now(), config.timeout);
+    let mut outcome = Outcome::default();
+    let context = match Context::new(config, deadline, &mut outcome.notes) {
+        Ok(context) => context,
+        Err(finding) => {
+            outcome.findings.push(finding);
+            return outcome;
+        }
+    };
+    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        _ => {
+            outcome.findings.push(Finding::new(Reason::Internal, "cannot listen for signals"));
+            return outcome;
+        }
+    };
+    // What was done so far stays readable in `outcome` when the work is dropped.
+    let ended_by = tokio::select! {
+        () = work(&context, &mut outcome) => None,
+        () = tokio::time::sleep_until(deadline.end) => Some("the time given by PULL_SECRET_TIMEOUT is over"),
+        _ = terminate.recv() => Some("told to stop (SIGTERM)"),
+        _ = interrupt.recv() => Some("told to stop (SIGINT)"),
+    };
+    outcome.findings.extend(ended_by.map(|by| context.interrupted(by)));
+    if let Some(ahead) = context.api.clock_ahead().filter(|ahead| ahead.abs() > SKEW) {
+        outcome.notes.push(format!(
+            "This machine's clock is {} s {} the API server's, which is the one that counts.",
+            ahead.abs().as_secs(),
+            if ahead.is_positive() { "behind" } else { "ahead of" }
+        ));
+    }
+    outcome
+}
+
+async fn work(context: &Context<'_>, outcome: &mut Outcome) {
+    match context.config.mode {
+        Mode::Verify => verify(context, outcome).await,
+        Mode::Ensure => match context.source(&mut outcome.notes) {
+            Ok(source) => ensure(context, &source, outcome).await,
+            Err(finding) => outcome.findings.push(finding),
+        },
+    }
+}
