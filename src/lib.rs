@@ -1,1 +1,7 @@
 //! Makes a wrapped image pull secret, and proves that it pulls.
+
+pub mod docker_config;
+pub mod image_reference;
+pub mod registry_host;
+pub mod safe_name;
+pub mod token;
