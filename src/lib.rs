@@ -1,5 +1,30 @@
 //! Makes a wrapped image pull secret, and proves that it pulls.
+//!
+//! The flow is one way, each arrow a type: observe → decide → act → verify → report.
 
+pub mod api_server;
+pub mod clip;
+pub mod conclusion;
+pub mod config;
+pub mod context;
+pub mod credential;
+pub mod deadline;
+pub mod decision;
+pub mod docker_config;
+pub mod ensure;
 pub mod finding;
+pub mod grant;
+pub mod https;
+pub mod image_reference;
+pub mod metadata;
 pub mod outcome;
 pub mod reason;
+pub mod registry;
+pub mod registry_host;
+pub mod review;
+pub mod run;
+pub mod safe_name;
+pub mod secret;
+pub mod token;
+pub mod verification;
+pub mod verify;
