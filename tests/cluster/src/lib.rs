@@ -3,7 +3,10 @@
 pub mod access;
 pub mod audit;
 pub mod certificates;
+pub mod clients;
 pub mod control_plane;
+pub mod listener;
+pub mod registry;
 pub mod server_process;
 pub mod servers;
 pub mod supervisor;
