@@ -1,3 +1,12 @@
 //! A real control plane and registries as plain processes, for the tests and the demo.
 
+pub mod access;
+pub mod audit;
 pub mod certificates;
+pub mod clients;
+pub mod control_plane;
+pub mod listener;
+pub mod registry;
+pub mod server_process;
+pub mod servers;
+pub mod supervisor;

@@ -1,0 +1,142 @@
+//! How to reach a running cluster: what its owner writes down and every test process reads.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{audit::AuditLog, servers::Binaries};
+
+/// A running cluster's addresses, authorities, credentials and files.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ClusterAccess {
+    /// The cluster's directory: logs, keys, the audit log.
+    pub directory: PathBuf,
+    /// The API server, https.
+    pub api_server: SocketAddr,
+    /// The authority of the API server's certificate, PEM.
+    pub certificate_authority: String,
+    /// The authority of the registries' certificates, PEM.
+    pub registry_authority: String,
+    /// A bearer token of group `system:masters`.
+    pub admin_token: String,
+    /// The API server's audit log, one JSON event a line.
+    pub audit_log: PathBuf,
+    /// The servers' and clients' binaries.
+    pub binaries: Binaries,
+    /// Every process of the cluster, its supervisor's included.
+    pub pids: Vec<u32>,
+    /// The registries beside the control plane, in their own words.
+    pub registries: Option<serde_json::Value>,
+}
+
+impl ClusterAccess {
+    /// The variable that holds the path of the state file.
+    pub const VARIABLE: &str = "TEST_CLUSTER";
+
+    /// The cluster that the whole suite shares.
+    ///
+    /// # Panics
+    /// Where the suite was started without one, or its state file can't be read.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<ClusterAccess> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var_os(Self::VARIABLE) {
+            Some(path) => Self::read(Path::new(&path)).unwrap_or_else(|error| panic!("{error:#}")),
+            None => panic!("this test needs the test cluster: run the suite with `cargo xtask test`"),
+        })
+    }
+
+    /// Reads a state file.
+    ///
+    /// # Errors
+    /// Where it is missing or not one of ours.
+    pub fn read(path: &Path) -> Result<Self> {
+        let state = fs::read(path).with_context(|| {
+            format!(
+                "cannot read the test cluster's state, {}; has the cluster ended?",
+                path.display()
+            )
+        })?;
+        serde_json::from_slice(&state)
+            .with_context(|| format!("{} is not a test cluster's state", path.display()))
+    }
+
+    /// Writes a state file, whole or not at all.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let unfinished = path.with_extension("unfinished");
+        fs::write(&unfinished, serde_json::to_vec_pretty(self)?)
+            .and_then(|()| fs::rename(&unfinished, path))
+            .with_context(|| format!("cannot write the test cluster's state, {}", path.display()))
+    }
+
+    /// A client with all rights. It belongs to the runtime it was made in: one for each test.
+    ///
+    /// # Errors
+    /// Where the client can't be built.
+    pub async fn client(&self) -> Result<Client> {
+        self.client_of(&self.admin_token).await
+    }
+
+    /// A client that authenticates with `token`, such as a service account's.
+    ///
+    /// # Errors
+    /// Where the client can't be built.
+    pub async fn client_of(&self, token: &str) -> Result<Client> {
+        Client::try_from(self.config(token).await?).context("cannot build a client of the test cluster")
+    }
+
+    /// An admin client that tries each request once.
+    pub(crate) async fn impatient_client(&self) -> Result<Client> {
+        let mut config = self.config(&self.admin_token).await?;
+        config.default_retry = false;
+        Client::try_from(config).context("cannot build a client of the test cluster")
+    }
+
+    /// The admin's kubeconfig, as JSON, which kubectl reads too.
+    pub fn kubeconfig(&self) -> serde_json::Value {
+        self.kubeconfig_of(&self.admin_token)
+    }
+
+    /// The API server's audit log.
+    pub fn audit(&self) -> AuditLog<'_> {
+        AuditLog::new(self)
+    }
+
+    async fn config(&self, token: &str) -> Result<Config> {
+        let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig_of(token))?;
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .context("cannot configure a client of the test cluster")?;
+        // The caller's HTTPS_PROXY is none of our business: the server is on this machine.
+        config.proxy_url = None;
+        Ok(config)
+    }
+
+    fn kubeconfig_of(&self, token: &str) -> serde_json::Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test-cluster",
+            "contexts": [{ "name": "test-cluster", "context": { "cluster": "test-cluster", "user": "user" } }],
+            "clusters": [{ "name": "test-cluster", "cluster": {
+                "server": format!("https://{}", self.api_server),
+                "certificate-authority-data": STANDARD.encode(&self.certificate_authority),
+            } }],
+            "users": [{ "name": "user", "user": { "token": token } }],
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! etcd, the API server's store.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use super::ports::Ports;
+use crate::{server_process::ServerProcess, supervisor::Supervisor};
+
+/// Starts etcd with an empty store in the supervisor's directory.
+///
+/// # Errors
+/// Where it can't be started. That it is ready shows only through the API server.
+pub fn start(binary: &Path, supervisor: &Supervisor, ports: &Ports) -> Result<ServerProcess> {
+    let directory = supervisor.directory();
+    let data = directory.join("etcd");
+    // A try with other ports may have left a half-made store.
+    if data.exists() {
+        fs::remove_dir_all(&data).context("cannot empty etcd's directory")?;
+    }
+    let client = format!("http://127.0.0.1:{}", ports.etcd_client);
+    let peer = format!("http://127.0.0.1:{}", ports.etcd_peer);
+    let mut command = supervisor.command(binary)?;
+    command
+        .arg(format!("--data-dir={}", data.display()))
+        .arg(format!("--listen-client-urls={client}"))
+        .arg(format!("--advertise-client-urls={client}"))
+        .arg(format!("--listen-peer-urls={peer}"))
+        .arg(format!("--initial-advertise-peer-urls={peer}"))
+        .arg(format!("--initial-cluster=default={peer}"))
+        // The store is thrown away: waiting for the disk proves nothing.
+        .arg("--unsafe-no-fsync")
+        .env_clear();
+    ServerProcess::spawn("etcd", command, &directory.join("etcd.log"))
+}

@@ -1,0 +1,242 @@
+//! A control plane: etcd and kube-apiserver as plain processes on loopback ports.
+
+mod api_server;
+mod etcd;
+mod options;
+mod ports;
+mod signing_key;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use self::{api_server::Files, ports::Ports};
+pub use self::{api_server::ISSUER, options::Options, signing_key::SigningKey};
+use crate::{
+    access::ClusterAccess,
+    certificates::Authority,
+    server_process::{ServerProcess, Signal},
+    servers::Binaries,
+    supervisor::Supervisor,
+};
+
+/// How long an API server may take to get ready: 5 s on an idle machine, more on one that compiles.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the servers are started with other ports when somebody else took one.
+const TRIES: u32 = 5;
+
+/// A control plane that lives as long as this value, or its process.
+pub struct Cluster {
+    // In the order of their end: the servers, then whoever removes their files.
+    api_server: ServerProcess,
+    etcd: ServerProcess,
+    supervisor: Supervisor,
+    files: Files,
+    ports: Ports,
+    signing_key: SigningKey,
+    registry_authority: Authority,
+    options: Options,
+    access: ClusterAccess,
+}
+
+impl Cluster {
+    /// Builds the servers where needed, starts them, and returns when the API server is ready.
+    ///
+    /// # Errors
+    /// Where the servers can't be built or started; the end of the log of the server that failed is in the error.
+    pub async fn start(options: Options) -> Result<Self> {
+        let binaries = tokio::task::spawn_blocking(Binaries::ensure)
+            .await
+            .context("the build of the servers was cut off")??;
+        let supervisor = Supervisor::start()?;
+        let authority = Authority::new("kubernetes-ca").context("cannot make the API server's authority")?;
+        let registry_authority =
+            Authority::new("registry-ca").context("cannot make the registries' authority")?;
+        let certificate = authority
+            .issue(&["kubernetes.default.svc", "localhost", "127.0.0.1", "10.96.0.1"])
+            .context("cannot make the API server's certificate")?;
+        let admin_token = random_token()?;
+        let files = Files::write(supervisor.directory(), &certificate, &admin_token)?;
+        let signing_key = match &options.signing_key {
+            Some(key) => key.clone(),
+            None => SigningKey::generate()?,
+        };
+        let mut access = ClusterAccess {
+            directory: supervisor.directory().to_owned(),
+            api_server: ([127, 0, 0, 1], 0).into(),
+            certificate_authority: authority.pem(),
+            registry_authority: registry_authority.pem(),
+            admin_token,
+            audit_log: files.audit_log(),
+            binaries,
+            pids: Vec::new(),
+            registries: None,
+        };
+
+        let mut attempt = 1;
+        let (api_server, etcd, ports) = loop {
+            let ports = Ports::free()?;
+            access.api_server.set_port(ports.api_server);
+            let binaries = &access.binaries;
+            let mut etcd = etcd::start(&binaries.etcd, &supervisor, &ports)?;
+            let mut api_server = api_server::start(
+                &binaries.kube_apiserver,
+                &supervisor,
+                &files,
+                &ports,
+                &signing_key,
+                &options,
+            )?;
+            match await_ready(&mut api_server, &mut etcd, &access).await {
+                Ok(()) => break (api_server, etcd, ports),
+                Err(error) if attempt < TRIES && ports::is_clash(&error) => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        };
+
+        let mut cluster = Self {
+            api_server,
+            etcd,
+            supervisor,
+            files,
+            ports,
+            signing_key,
+            registry_authority,
+            options,
+            access,
+        };
+        cluster.record_pids();
+        Ok(cluster)
+    }
+
+    /// How to reach it: all that a test needs to know, in this process or another.
+    pub fn access(&self) -> &ClusterAccess {
+        &self.access
+    }
+
+    /// Writes the state file and gives the variable that lets other processes find it (`ClusterAccess::shared`).
+    ///
+    /// # Errors
+    /// Where the file can't be written.
+    pub fn environment(&self) -> Result<(&'static str, PathBuf)> {
+        let path = self.supervisor.directory().join("cluster.json");
+        self.access.write(&path)?;
+        Ok((ClusterAccess::VARIABLE, path))
+    }
+
+    /// Records the registries that belong to this cluster, for `environment`.
+    pub fn set_registries(&mut self, registries: serde_json::Value) {
+        self.access.registries = Some(registries);
+    }
+
+    /// The authority of the registries' certificates: never the API server's.
+    pub fn registry_authority(&self) -> &Authority {
+        &self.registry_authority
+    }
+
+    /// The key that signs service account tokens.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.signing_key
+    }
+
+    /// Starts further servers that end with this cluster, such as registries.
+    pub fn supervisor(&mut self) -> &mut Supervisor {
+        &mut self.supervisor
+    }
+
+    /// Kills the API server and starts it again, same address, same store.
+    ///
+    /// # Errors
+    /// Where it can't be started or doesn't get ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.restart_with(self.options.clone()).await
+    }
+
+    /// Kills the API server and starts it again with other options; without a signing key among them, the key stays.
+    ///
+    /// # Errors
+    /// Where it can't be started or doesn't get ready.
+    pub async fn restart_with(&mut self, options: Options) -> Result<()> {
+        self.api_server.kill();
+        if let Some(key) = &options.signing_key {
+            self.signing_key = key.clone();
+        }
+        self.options = options;
+        self.api_server = api_server::start(
+            &self.access.binaries.kube_apiserver,
+            &self.supervisor,
+            &self.files,
+            &self.ports,
+            &self.signing_key,
+            &self.options,
+        )?;
+        await_ready(&mut self.api_server, &mut self.etcd, &self.access).await?;
+        self.record_pids();
+        Ok(())
+    }
+
+    /// Stops the API server from doing anything, connections included, until `thaw` (SIGSTOP).
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn freeze(&self) -> Result<()> {
+        self.api_server.signal(Signal::STOP)
+    }
+
+    /// Ends `freeze` (SIGCONT).
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn thaw(&self) -> Result<()> {
+        self.api_server.signal(Signal::CONT)
+    }
+
+    /// The end of the API server's log, for messages.
+    pub fn api_server_log(&self) -> String {
+        self.api_server.log_tail()
+    }
+
+    fn record_pids(&mut self) {
+        self.access.pids = [self.api_server.pid(), self.etcd.pid()]
+            .into_iter()
+            .chain(self.supervisor.pids())
+            .collect();
+    }
+}
+
+/// Waits until the API server is ready; fails early where it or etcd ends.
+async fn await_ready(
+    api_server: &mut ServerProcess,
+    etcd: &mut ServerProcess,
+    access: &ClusterAccess,
+) -> Result<()> {
+    let client = access.impatient_client().await?;
+    let probe = || async {
+        let request = http_get("/readyz");
+        matches!(
+            tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await,
+            Ok(Ok(answer)) if answer == "ok"
+        )
+    };
+    tokio::select! {
+        ready = api_server.await_ready(PATIENCE, probe) => ready,
+        ended = etcd.ended() => Err(ended),
+    }
+}
+
+fn http_get(path: &str) -> http::Request<Vec<u8>> {
+    let mut request = http::Request::new(Vec::new());
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    request
+}
+
+/// 128 random bits in hexadecimal.
+fn random_token() -> Result<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .ok()
+        .context("the system has no randomness for the admin token")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

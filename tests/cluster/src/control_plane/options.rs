@@ -1,0 +1,67 @@
+//! How a control plane differs from the usual one.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::SigningKey;
+
+/// What a test asks of a control plane of its own; the default is what the shared one has.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(super) signing_key: Option<SigningKey>,
+    pub(super) flags: BTreeMap<&'static str, String>,
+    pub(super) feature_gates: BTreeMap<String, bool>,
+}
+
+impl Options {
+    /// The shared control plane's.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Signs and verifies service account tokens with `key`, instead of one made for the run.
+    #[must_use]
+    pub fn signing_key(mut self, key: SigningKey) -> Self {
+        self.signing_key = Some(key);
+        self
+    }
+
+    /// Grants no token for longer, whatever is asked for (`--service-account-max-token-expiration`, at least an hour:
+    /// the API server refuses to start with less).
+    #[must_use]
+    pub fn max_token_lifetime(self, lifetime: Duration) -> Self {
+        self.flag(
+            "service-account-max-token-expiration",
+            format!("{}s", lifetime.as_secs()),
+        )
+    }
+
+    /// Asks a webhook about every token that no built-in authenticator knows; `kubeconfig` is the file that names it.
+    #[must_use]
+    pub fn authentication_webhook(self, kubeconfig: PathBuf) -> Self {
+        self.flag("authentication-token-webhook-version", "v1").flag(
+            "authentication-token-webhook-config-file",
+            kubeconfig.display().to_string(),
+        )
+    }
+
+    /// Adds admission plugins, separated by commas, to the default ones. Mutating and validating webhooks and policies
+    /// are among the default ones.
+    #[must_use]
+    pub fn admission_plugins(self, plugins: &str) -> Self {
+        self.flag("enable-admission-plugins", plugins)
+    }
+
+    /// Turns a feature gate on or off.
+    #[must_use]
+    pub fn feature_gate(mut self, name: &str, enabled: bool) -> Self {
+        self.feature_gates.insert(name.to_owned(), enabled);
+        self
+    }
+
+    /// Any other flag of kube-apiserver, without the dashes; replaces our own value of it.
+    #[must_use]
+    pub fn flag(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.flags.insert(name, value.into());
+        self
+    }
+}

@@ -1,0 +1,69 @@
+//! Free loopback ports for servers that can't choose one and tell.
+
+use std::net::TcpListener;
+
+use anyhow::{Context as _, Result};
+
+/// The ports of one control plane.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// etcd for the API server.
+    pub etcd_client: u16,
+    /// etcd for its peers: it has none, but listens.
+    pub etcd_peer: u16,
+    /// The API server.
+    pub api_server: u16,
+}
+
+impl Ports {
+    /// Ports that were free a moment ago. Another process may take one before its server does: whoever starts the
+    /// servers tries again then.
+    ///
+    /// # Errors
+    /// Where no loopback port can be bound.
+    pub fn free() -> Result<Self> {
+        // All are held until all are known, so that no two are the same.
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
+        let mut ports = listeners.iter().map(|listener| {
+            listener
+                .as_ref()
+                .ok()
+                .and_then(|listener| listener.local_addr().ok())
+                .map(|address| address.port())
+                .context("cannot find a free port on 127.0.0.1")
+        });
+        let mut next = || ports.next().context("three ports were asked for")?;
+        Ok(Self {
+            etcd_client: next()?,
+            etcd_peer: next()?,
+            api_server: next()?,
+        })
+    }
+}
+
+/// Whether a server's failure says that somebody else has its port.
+pub fn is_clash(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains("address already in use")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_differ() -> Result<()> {
+        let ports = Ports::free()?;
+        assert_ne!(ports.etcd_client, ports.etcd_peer);
+        assert_ne!(ports.etcd_peer, ports.api_server);
+        assert_ne!(ports.etcd_client, ports.api_server);
+        Ok(())
+    }
+
+    #[test]
+    fn a_clash_is_told_from_other_failures() {
+        let clash =
+            anyhow::anyhow!("listen tcp 127.0.0.1:1: bind: address already in use").context("etcd ended");
+        assert!(is_clash(&clash));
+        assert!(!is_clash(&anyhow::anyhow!("unknown flag: --port")));
+    }
+}

@@ -1,0 +1,56 @@
+//! `test-cluster`: builds and pins the servers, and runs a command with a test cluster.
+
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use test_cluster::servers::{
+    Binaries,
+    pins::{KubernetesVersion, pin},
+};
+
+/// A real control plane and registries as plain processes, for tests.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds the servers that the cache lacks and prints where they are, as JSON.
+    Build,
+    /// Pins the servers to another Kubernetes release: rewrites servers/go.mod and go.sum.
+    Pin {
+        /// The release, such as v1.36.3.
+        #[arg(value_parser = |text: &str| KubernetesVersion::parse(text).map_err(|error| error.to_string()))]
+        version: KubernetesVersion,
+    },
+    /// Runs a command with a cluster, which TEST_CLUSTER names, and ends with its exit code.
+    Run {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("test-cluster: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Build => println!("{}", serde_json::to_string_pretty(&Binaries::ensure()?)?),
+        Command::Pin { version } => pin(version)?,
+        Command::Run { command } => return run::run(&command),
+    }
+    Ok(ExitCode::SUCCESS)
+}

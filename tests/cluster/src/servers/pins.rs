@@ -1,0 +1,225 @@
+//! The servers' versions: `servers/go.mod` holds them, and the Kubernetes version stands in one line of it.
+//!
+//! Kubernetes is not made to be a dependency: its `go.mod` points to the staging repositories by relative path, so
+//! whoever builds its commands must replace each of them (`k8s.io/api v0.36.3` for Kubernetes v1.36.3). Those
+//! replacements follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+/// The module whose required version is the Kubernetes version.
+const KUBERNETES: &str = "k8s.io/kubernetes";
+
+/// The Go module that pins the servers.
+pub fn module_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("servers")
+}
+
+/// A Kubernetes release, such as v1.36.3.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KubernetesVersion {
+    /// Of the pair that decides the API.
+    pub minor: u32,
+    /// The patch release.
+    pub patch: u32,
+}
+
+impl KubernetesVersion {
+    /// Reads `v1.MINOR.PATCH`.
+    ///
+    /// # Errors
+    /// Where `text` has another form: only releases of Kubernetes 1 are pinned.
+    pub fn parse(text: &str) -> Result<Self> {
+        let numbers = || {
+            let (minor, patch) = text.strip_prefix("v1.")?.split_once('.')?;
+            Some(Self {
+                minor: minor.parse().ok()?,
+                patch: patch.parse().ok()?,
+            })
+        };
+        numbers().with_context(|| format!("{text:?} is not a Kubernetes release such as v1.36.3"))
+    }
+
+    /// The release that `go.mod`'s text requires.
+    ///
+    /// # Errors
+    /// Where the line is missing or its version isn't a release.
+    pub fn pinned(go_mod: &str) -> Result<Self> {
+        let version = go_mod
+            .lines()
+            .filter(|line| !line.contains("=>"))
+            .filter_map(|line| {
+                line.trim()
+                    .trim_start_matches("require ")
+                    .strip_prefix(KUBERNETES)?
+                    .split_whitespace()
+                    .next()
+            })
+            .find(|version| version.starts_with('v'))
+            .context("go.mod does not require k8s.io/kubernetes")?;
+        Self::parse(version)
+    }
+
+    /// The version of the staging repositories (`k8s.io/api` and its like) of this release.
+    pub fn staging(self) -> String {
+        format!("v0.{}.{}", self.minor, self.patch)
+    }
+
+    /// The linker's flags that tell a server its version: a module build says v0.0.0-master, and clients refuse that.
+    pub fn linker_flags(self) -> String {
+        let package = "k8s.io/component-base/version";
+        format!(
+            "-X {package}.gitVersion={self} -X {package}.gitMajor=1 -X {package}.gitMinor={}",
+            self.minor
+        )
+    }
+}
+
+impl std::fmt::Display for KubernetesVersion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "v1.{}.{}", self.minor, self.patch)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Module {
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Replacement {
+    old: Module,
+    new: Module,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GoMod {
+    replace: Option<Vec<Replacement>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Download {
+    go_mod: PathBuf,
+}
+
+/// Pins the servers to `version`: rewrites the requirement and every staging replacement from that release's own
+/// `go.mod`, then tidies. Needs the Go module proxy.
+///
+/// # Errors
+/// Where Go fails, in particular where the release doesn't exist.
+pub fn pin(version: KubernetesVersion) -> Result<()> {
+    let download: Download = serde_json::from_slice(&go(&[
+        "mod",
+        "download",
+        "-json",
+        &format!("{KUBERNETES}@{version}"),
+    ])?)?;
+    let upstream = download.go_mod.to_string_lossy().into_owned();
+    let new = staging_replacements(&go(&["mod", "edit", "-json", &upstream])?)?;
+    ensure!(
+        !new.is_empty(),
+        "{KUBERNETES}@{version} replaces no staging repository; has its layout changed?"
+    );
+    let ours: GoMod = serde_json::from_slice(&go(&["mod", "edit", "-json"])?)?;
+
+    let mut edit = vec![
+        "mod".to_owned(),
+        "edit".to_owned(),
+        format!("-require={KUBERNETES}@{version}"),
+    ];
+    for old in ours.replace.unwrap_or_default() {
+        edit.push(format!("-dropreplace={}", old.old.path));
+    }
+    for module in new {
+        edit.push(format!("-replace={module}={module}@{}", version.staging()));
+    }
+    go(&edit.iter().map(String::as_str).collect::<Vec<_>>())?;
+    go(&["mod", "tidy"])?;
+    Ok(())
+}
+
+/// The modules that Kubernetes' `go.mod` (as `go mod edit -json` prints it) replaces by its own `staging` directory.
+fn staging_replacements(go_mod_json: &[u8]) -> Result<Vec<String>> {
+    let upstream: GoMod = serde_json::from_slice(go_mod_json).context("cannot read Kubernetes' go.mod")?;
+    Ok(upstream
+        .replace
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|replacement| replacement.new.path.starts_with("./staging/"))
+        .map(|replacement| replacement.old.path)
+        .collect())
+}
+
+/// Runs `go` in the servers' module and gives its output.
+fn go(arguments: &[&str]) -> Result<Vec<u8>> {
+    let output = Command::new("go")
+        .args(arguments)
+        .current_dir(module_directory())
+        .env("GOFLAGS", "-mod=mod")
+        .env("GOWORK", "off")
+        .output()
+        .context("cannot run `go`; install Go to build the test cluster's servers")?;
+    ensure!(
+        output.status.success(),
+        "`go {}` failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_staging_replacement_follows_the_one_required_version() -> Result<()> {
+        let go_mod = std::fs::read_to_string(module_directory().join("go.mod"))?;
+        let staging = KubernetesVersion::pinned(&go_mod)?.staging();
+        let replacements: Vec<_> = go_mod.lines().filter(|line| line.contains("=>")).collect();
+        assert!(replacements.len() > 30, "{} replacements", replacements.len());
+        for replacement in replacements {
+            let (old, new) = replacement
+                .split_once("=>")
+                .context("a replacement has an arrow")?;
+            assert_eq!(
+                new.trim(),
+                format!("{} {staging}", old.trim()),
+                "run `cargo run -p test-cluster -- pin VERSION` instead of editing by hand"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_kubernetes_releases_are_versions() {
+        for wrong in ["1.36.3", "v2.0.0", "v1.36", "v1.36.3-rc.0", "v0.36.3", ""] {
+            KubernetesVersion::parse(wrong).expect_err(wrong);
+        }
+        let version = KubernetesVersion::parse("v1.36.3").expect("a release");
+        assert_eq!(
+            (version.to_string().as_str(), version.staging().as_str()),
+            ("v1.36.3", "v0.36.3")
+        );
+        assert!(version.linker_flags().contains("gitVersion=v1.36.3 "));
+        assert!(version.linker_flags().ends_with("gitMinor=36"));
+    }
+
+    #[test]
+    fn only_kubernetes_own_staging_directory_is_replaced() -> Result<()> {
+        let upstream = br#"{"Replace":[
+            {"Old":{"Path":"k8s.io/api"},"New":{"Path":"./staging/src/k8s.io/api"}},
+            {"Old":{"Path":"example.com/fork"},"New":{"Path":"example.com/other","Version":"v1.0.0"}}]}"#;
+        assert_eq!(staging_replacements(upstream)?, ["k8s.io/api"]);
+        Ok(())
+    }
+}
