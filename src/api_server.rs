@@ -45,6 +45,7 @@ struct Learned {
     until: Instant,
     ahead: Option<SignedDuration>,
     trouble: Option<Trouble>,
+    status: Option<StatusCode>,
 }
 
 /// What made the last try fail that was, or will be, tried again.
@@ -62,7 +63,7 @@ impl ApiServer {
         Self {
             https: Https::new(tls, Dialer::direct(), ANSWER_LIMIT),
             authority,
-            learned: Arc::new(Mutex::new(Learned { until, ahead: None, trouble: None })),
+            learned: Arc::new(Mutex::new(Learned { until, ahead: None, trouble: None, status: None })),
         }
     }
 
@@ -102,6 +103,11 @@ impl ApiServer {
         self.learned().trouble
     }
 
+    /// Whether the last call made an object: 201, where a patch of an existing one gets 200.
+    pub fn created(&self) -> bool {
+        self.learned().status == Some(StatusCode::CREATED)
+    }
+
     fn learned(&self) -> std::sync::MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +121,9 @@ impl ApiServer {
                 Ok(answer) => {
                     self.learn_time(&answer.headers);
                     if !can_be_tried_again(answer.status) {
-                        self.learned().trouble = None;
+                        let mut learned = self.learned();
+                        (learned.trouble, learned.status) = (None, Some(answer.status));
+                        drop(learned);
                         return outcome;
                     }
                     (Trouble::Answered(answer.status), retry_after(&answer.headers))

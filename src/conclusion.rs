@@ -21,7 +21,7 @@ const NAME: usize = 60;
 pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
     for at in evidence {
         let registry = at.registry.to_string();
-        for proof in &at.login {
+        if let Some(proof) = &at.login {
             outcome.findings.extend(finding(mode, credential, at, None, proof));
         }
         for (image, proof) in &at.images {

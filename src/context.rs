@@ -147,7 +147,7 @@ impl<'a> Context<'a> {
             client.map(Reviewer::new),
             credential,
             (self.config.access, self.config.verify),
-            move |registry: &RegistryHost, host: &str, port: u16| may_go_to.allows(self.config, registry, host, port),
+            Box::new(move |registry, host, port| may_go_to.allows(self.config, registry, host, port)),
         )
     }
 
@@ -252,7 +252,7 @@ enum MayGoTo {
 
 impl MayGoTo {
     fn allows(self, config: &Config, registry: &RegistryHost, host: &str, port: u16) -> bool {
-        let named = config.trusted_hosts.iter().any(|trusted| trusted.is(host, port));
+        let named = config.trusted_hosts.iter().any(|trusted| trusted.port() == port && trusted.host().eq_ignore_ascii_case(host));
         let belongs = match (registry.host_port(), host) {
             ("docker.io", "auth.docker.io") | ("registry.gitlab.com", "gitlab.com") => port == 443,
             _ => false,
@@ -284,11 +284,11 @@ fn not_in_cluster(cause: impl Into<String>) -> Finding {
 }
 
 fn api_server_authority(config: &Config) -> Result<Authority, Finding> {
-    let (host, port) = config
+    let address = config
         .api_server
         .as_ref()
         .ok_or_else(|| not_in_cluster("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"))?;
-    Authority::try_from(format!("{host}:{port}"))
+    Authority::try_from(address.to_string())
         .map_err(|_| not_in_cluster("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not an address"))
 }
 

@@ -12,12 +12,13 @@ use secrecy::SecretString;
 
 use crate::{
     api_server::Refusal,
+    docker_config::Entry,
     outcome::CredentialSummary,
     token::{Lifetime, Token},
 };
 
 /// A user name and a token, and what is known of them.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     /// The user name, for which OpenShift's registry does not care.
     pub username: String,
@@ -30,17 +31,30 @@ pub struct Credential {
 impl Credential {
     /// A credential of which only the token itself tells anything.
     pub fn of(username: &str, token: Token) -> Self {
-        let expires_at = token.claims().and_then(|claims| claims.expires_at());
+        let expires_at = token.claims().and_then(|claims| claims.expires_at);
         Self { username: username.to_owned(), token, expires_at }
+    }
+
+    /// What an entry holds.
+    pub fn stored_in(entry: &Entry) -> Self {
+        Self::of(entry.username(), Token::new(entry.password().clone()))
+    }
+
+    /// Whether the entry holds this very credential, as every client reads it.
+    pub fn is_in(&self, entry: &Entry) -> bool {
+        let stored = Self::stored_in(entry);
+        entry.is_well_formed() && stored.username == self.username && stored.token == self.token
     }
 
     /// What may be told of it.
     pub fn summary(&self) -> CredentialSummary {
         let claims = self.token.claims();
         CredentialSummary {
-            service_account: claims.and_then(|claims| claims.service_account()).map(|account| account.to_string()),
-            credential_id: claims.and_then(|claims| claims.credential_id()),
-            issued_at: claims.and_then(|claims| claims.issued_at()),
+            service_account: claims
+                .and_then(|claims| claims.service_account())
+                .map(|(namespace, name)| format!("{namespace}/{name}")),
+            credential_id: claims.and_then(|claims| claims.id.clone()),
+            issued_at: claims.and_then(|claims| claims.issued_at),
             expires_at: self.expires_at,
         }
     }
@@ -66,7 +80,7 @@ pub async fn mint(
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
     let request = TokenRequest {
         spec: TokenRequestSpec {
-            expiration_seconds: i64::try_from(lifetime.as_secs()).ok(),
+            expiration_seconds: Some(lifetime.as_secs()),
             bound_object_ref: Some(BoundObjectReference {
                 api_version: Some("v1".to_owned()),
                 kind: Some("Secret".to_owned()),
@@ -81,6 +95,6 @@ pub async fn mint(
     let status = answer.status.filter(|status| !status.token.is_empty()).ok_or(Refusal::NotUnderstood)?;
     let token = Token::new(SecretString::from(status.token));
     let told = status.expiration_timestamp.0;
-    let own = token.claims().and_then(|claims| claims.expires_at());
+    let own = token.claims().and_then(|claims| claims.expires_at);
     Ok((token, Some(own.map_or(told, |own| own.min(told)))))
 }

@@ -1,22 +1,22 @@
 //! What to do about what was observed. Pure: no I/O, and the time comes in.
 
-use k8s_openapi::jiff::Timestamp;
-use secrecy::ExposeSecret;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clip::clip_name,
     config::{Config, NextRun},
     credential::Credential,
-    docker_config::{self, Document, DocumentError},
+    docker_config::{Auths, Document, DocumentError, Entry, KubeletRefusal, foreign_broken_entry},
     finding::Finding,
     metadata,
     outcome::CredentialSummary,
     reason::Reason,
+    registry::Silence,
+    registry_host::RegistryHost,
     secret::{AppliedFields, SECRET_TYPE, StoredSecret},
-    token::{Lifetime, ServiceAccountName, Token, TokenKind},
+    token::{Token, TokenKind},
     verification::{Proof, Vouch},
 };
-use crate::registry::Silence;
 
 /// Whose credential shall be stored.
 #[derive(Clone)]
@@ -24,8 +24,8 @@ pub enum Source {
     /// A token minted for this account, of the audiences that the API server gives where none are asked for; they are
     /// known from the caller's own token, and empty where that does not tell.
     Mint {
-        /// The account.
-        service_account: ServiceAccountName,
+        /// The account, `(namespace, name)`.
+        service_account: (String, String),
         /// Audiences of the API server.
         audiences: Vec<String>,
     },
@@ -45,7 +45,7 @@ pub enum Examined {
     Due {
         /// Why.
         because: Due,
-        /// What is stored, where it can be told: the first registry's entry.
+        /// What is stored, where it can be told: the first entry of the run's registries that clients can use.
         stored: Option<Credential>,
     },
 }
@@ -103,28 +103,34 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
         Ok(document) => document,
         Err(finding) => return Examined::Unusable(finding),
     };
-    let mut entries = config.registries.iter().map(|registry| document.entry(&registry.key()));
-    let first = entries.next().flatten();
-    let credential =
-        first.as_ref().map(|entry| Credential::of(entry.username(), Token::new(entry.password().clone())));
-    let because = if !document.has_auths() {
-        Some(Due::NoAuths)
-    } else if let Some(first) = first.filter(|entry| entry.is_well_formed()) {
-        entries.fold(None, |because, entry| match entry {
-            Some(entry) if entry.is_well_formed() && entry.same_as(&first) => because,
-            Some(entry) if entry.is_well_formed() => because.or(Some(Due::EntriesDiffer)),
-            _ => Some(Due::EntryMissing),
-        })
-    } else {
-        Some(Due::EntryMissing)
+    let entries: Vec<Option<Entry>> =
+        config.registries.iter().map(|registry| document.entry(&registry.key())).collect();
+    let usable = |entry: &&Entry| entry.is_well_formed();
+    let Some(credential) = entries.iter().flatten().find(usable).map(Credential::stored_in) else {
+        let because = if document.auths() == Auths::Present { Due::EntryMissing } else { Due::NoAuths };
+        return Examined::Due { because, stored: None };
     };
-    match (because, credential) {
-        (None, Some(credential)) => match due(config, source, secret, &credential, now) {
-            None => Examined::Current(credential),
-            Some(because) => Examined::Due { because, stored: Some(credential) },
-        },
-        (because, stored) => Examined::Due { because: because.unwrap_or(Due::EntryMissing), stored },
+    let because = if !entries.iter().all(|entry| entry.as_ref().is_some_and(|entry| entry.is_well_formed())) {
+        Some(Due::EntryMissing)
+    } else if !entries.iter().flatten().all(|entry| credential.is_in(entry)) {
+        Some(Due::EntriesDiffer)
+    } else {
+        due(config, source, secret, &credential, now)
+    };
+    match because {
+        None => Examined::Current(credential),
+        Some(because) => Examined::Due { because, stored: Some(credential) },
     }
+}
+
+/// Whether every registry of the run has this very credential, as every client reads it.
+pub fn holds(config: &Config, secret: &StoredSecret, credential: &Credential) -> bool {
+    open(config, secret).is_ok_and(|document| {
+        config
+            .registries
+            .iter()
+            .all(|registry| document.entry(&registry.key()).is_some_and(|entry| credential.is_in(&entry)))
+    })
 }
 
 /// The stored document, where this program may touch it at all.
@@ -132,7 +138,7 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
 /// # Errors
 /// `wrong-type`, `document-unreadable`, `document-ambiguous`.
 pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a>, Finding> {
-    let name = clip_name(&config.name, 80);
+    let name = clip_name(config.name.as_str(), 80);
     if secret.secret_type != SECRET_TYPE {
         let found = clip_name(&secret.secret_type, 60);
         return Err(Finding::new(
@@ -169,22 +175,23 @@ fn due(
     }
     match source {
         Source::File(file) => {
-            let same = file.token.secret().expose_secret() == credential.token.secret().expose_secret();
-            (!same).then_some(Due::NotTheFile)
+            (file.token != credential.token).then_some(Due::NotTheFile)
         }
         Source::Mint { service_account, audiences } => {
             let claims = match credential.token.kind() {
                 TokenKind::ServiceAccount => credential.token.claims(),
-                TokenKind::Login | TokenKind::Other => None,
+                TokenKind::OpenShiftLogin | TokenKind::Other => None,
             };
-            let Some(claims) = claims else { return Some(Due::NotAServiceAccountToken) };
-            if claims.service_account().as_ref() != Some(service_account) {
+            let bound = claims.and_then(|claims| claims.kubernetes.as_ref());
+            let (Some(claims), Some(bound)) = (claims, bound) else { return Some(Due::NotAServiceAccountToken) };
+            let (namespace, name) = service_account;
+            if claims.service_account() != Some((namespace, name)) {
                 Some(Due::OtherAccount)
-            } else if claims.is_bound_to_pod() {
+            } else if bound.pod.is_some() {
                 Some(Due::BoundToPod)
-            } else if claims.bound_secret_uid() != Some(secret.version.uid.as_str()) {
+            } else if bound.secret.as_ref().is_none_or(|object| object.uid != secret.version.uid) {
                 Some(Due::NotBoundToSecret)
-            } else if !audiences.is_empty() && !claims.audiences().iter().any(|audience| audiences.contains(audience)) {
+            } else if !audiences.is_empty() && !claims.audiences.iter().any(|audience| audiences.contains(audience)) {
                 Some(Due::OtherAudience)
             } else if !has_enough_life(config, credential, now) {
                 Some(Due::LittleLifeLeft)
@@ -196,30 +203,48 @@ fn due(
 }
 
 fn has_enough_life(config: &Config, credential: &Credential, now: Timestamp) -> bool {
-    let issued_at = credential.token.claims().and_then(|claims| claims.issued_at());
-    match (issued_at, credential.expires_at) {
-        (Some(issued_at), Some(expires_at)) => {
-            let within = match config.next_run_within {
-                NextRun::Within(within) => Some(within),
-                NextRun::Unknown | NextRun::NotPlanned => None,
-            };
-            crate::token::has_enough_life(issued_at, expires_at, now, config.refresh_below, within)
-        }
-        _ => false,
-    }
+    let within = match config.next_run_within {
+        NextRun::Within(within) => Some(within),
+        NextRun::Unknown | NextRun::NotPlanned => None,
+    };
+    let validity = credential.token.claims().and_then(|claims| claims.validity());
+    validity.is_some_and(|validity| validity.has_enough_left(now, config.refresh_below, within))
 }
 
 /// `expires-before-next-run`, where the credential would not outlive the time until the next run.
 pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestamp) -> Option<Finding> {
     let NextRun::Within(within) = config.next_run_within else { return None };
-    let expires_at = credential.expires_at?;
-    let left = u64::try_from(expires_at.duration_since(now).as_secs()).unwrap_or(0);
-    (left < within.as_secs()).then(|| {
+    let left = credential.expires_at?.duration_since(now);
+    let needed = SignedDuration::from_secs(within.as_secs());
+    (left <= needed).then(|| {
+        let minutes = left.as_mins();
         Finding::new(
             Reason::ExpiresBeforeNextRun,
-            format!("the credential lives {} more, the next run may be {within} away", Lifetime::rounded(left)),
+            format!("the credential lives for {minutes} more minutes, and the next run may be {within} away"),
         )
     })
+}
+
+/// Entries of this program for registries that are not named any more: they stay, and nobody refreshes them.
+pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Credential) -> Vec<String> {
+    let Ok(document) = Document::parse(secret.document()) else { return Vec::new() };
+    let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    let is_ours = |token: &Token| {
+        let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
+        *token == credential.token
+            || claims.and_then(|claims| claims.secret.as_ref()).is_some_and(|bound| bound.uid == secret.version.uid)
+    };
+    document
+        .keys()
+        .filter(|key| !keys.iter().any(|ours| ours == key))
+        .filter(|key| document.entry(key).is_some_and(|entry| is_ours(&Credential::stored_in(&entry).token)))
+        .map(|key| {
+            format!(
+                "The entry for {} is not in PULL_SECRET_REGISTRY any more: it stays, and nobody will refresh it.",
+                clip_name(key, 120)
+            )
+        })
+        .collect()
 }
 
 /// What to do with the Secret.
@@ -265,7 +290,7 @@ pub fn decide(
 pub fn immutable(config: &Config) -> Finding {
     Finding::new(
         Reason::Immutable,
-        format!("Secret {} is immutable and would have to be changed", clip_name(&config.name, 80)),
+        format!("Secret {} is immutable and would have to be changed", clip_name(config.name.as_str(), 80)),
     )
 }
 
@@ -321,17 +346,24 @@ pub fn permit(proof: &Proof) -> Permit {
 /// An entry of somebody else's that makes the kubelet reject the whole document.
 pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding> {
     let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
-    let broken = docker_config::foreign_broken_entry(document, keys.iter().map(String::as_str))?;
-    let key = broken.key();
-    Some(
-        Finding::new(
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let refusal = foreign_broken_entry(document, &keys)?;
+    let name = clip_name(config.name.as_str(), 80);
+    let spoils = "so that the kubelet rejects the whole document";
+    Some(match refusal {
+        KubeletRefusal::Entry { key, problem } => Finding::new(
             Reason::ForeignEntryBroken,
-            format!(
-                "the entry {} in Secret {} makes the kubelet reject the whole document",
-                clip_name(key, 80),
-                clip_name(&config.name, 80)
-            ),
+            format!("in Secret {name} the entry {} {problem}, {spoils}", clip_name(key.as_str(), 80)),
         )
-        .about(clip_name(key, 253)),
-    )
+        .about(key.to_string()),
+        KubeletRefusal::HttpHeaders => Finding::new(
+            Reason::ForeignEntryBroken,
+            format!("in Secret {name} HttpHeaders is not an object of strings, {spoils}"),
+        )
+        .about("HttpHeaders"),
+        KubeletRefusal::Document | KubeletRefusal::Auths => Finding::new(
+            Reason::ForeignEntryBroken,
+            format!("the document of Secret {name} is not one that the kubelet reads"),
+        ),
+    })
 }

@@ -11,13 +11,14 @@ use crate::{
     credential::{self, Credential},
     deadline::Backoff,
     decision::{self, Decision, Examined, Permit, Source},
-    docker_config::{Document, Entry},
+    docker_config::{Document, EditedDocument, Entry},
     finding::Finding,
     metadata,
     outcome::{Action, Outcome},
     reason::Reason,
+    registry_host::RegistryHost,
     secret::{AppliedFields, StoredSecret, Version},
-    verification::{Evidence, Proof},
+    verification::{Evidence, Proof, Vouch},
 };
 
 /// A credential that was made in this run, with what was proven of it.
@@ -102,7 +103,7 @@ async fn round(
     }
     if let (Some(secret), Some(fresh)) = (&secret, &progress.fresh)
         && let Some(action) = fresh.sent
-        && holds(context, secret, &fresh.credential)
+        && decision::holds(context.config, secret, &fresh.credential)
     {
         // The write went through and only its answer was lost.
         outcome.action = action;
@@ -195,15 +196,15 @@ async fn renew(
         return Ok(());
     }
     let document = observed.secret.as_ref().map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
-    let (document, repaired) = splice(context, document, &fresh.credential)?;
-    let action = match (progress.created, repaired) {
+    let edited = splice(context, document, &fresh.credential)?;
+    let action = match (progress.created, edited.shape_repaired) {
         (true, _) => Action::Created,
         (false, true) => Action::Repaired,
         (false, false) => Action::Refreshed,
     };
     let summary = fresh.credential.summary();
     let fields =
-        metadata::fields(context.config, observed.secret.as_ref(), &summary, context.api.now(), document);
+        metadata::fields(context.config, observed.secret.as_ref(), &summary, context.api.now(), edited.bytes);
     fresh.sent = Some(action);
     let fresh = progress.fresh.insert(fresh);
     write(context, &version, fields.clone(), action, outcome).await?;
@@ -221,7 +222,7 @@ async fn read_again(
     fields: AppliedFields,
 ) -> Result<Result<StoredSecret, StoredSecret>, Stop> {
     let secret = read(context).await?.filter(|secret| secret.version.uid == version.uid).ok_or(Stop::StartOver)?;
-    if !holds(context, &secret, credential) {
+    if !decision::holds(context.config, &secret, credential) {
         return Ok(Err(secret));
     }
     // The document holds our entries; what others wrote into it meanwhile is theirs.
@@ -321,7 +322,7 @@ async fn pulls_what_was_refused(
     proven.iter().flat_map(Evidence::proofs).any(|proof| match proof {
         Proof::Pulls => true,
         // Where the registry can't be asked, the API server's word that it may pull counts.
-        Proof::Silent(_, vouch) => *vouch == crate::verification::Vouch::Accepts,
+        Proof::Silent(_, vouch) => *vouch == Vouch::Accepts,
         Proof::Accepted
         | Proof::RepositoryMissing
         | Proof::TagMissing
@@ -331,13 +332,14 @@ async fn pulls_what_was_refused(
     })
 }
 
-fn splice(context: &Context<'_>, document: &[u8], credential: &Credential) -> Result<(Vec<u8>, bool), Stop> {
-    let entry = Entry::new(&credential.username, credential.token.secret().clone());
-    let keys: Vec<String> = context.config.registries.iter().map(|registry| registry.key()).collect();
+fn splice(context: &Context<'_>, document: &[u8], credential: &Credential) -> Result<EditedDocument, Finding> {
+    let entry = Entry::new(&credential.username, credential.token.secret().clone())
+        .map_err(|error| Finding::new(Reason::InvalidConfiguration, error.to_string()))?;
+    let keys: Vec<String> = context.config.registries.iter().map(RegistryHost::key).collect();
     let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), &entry)).collect();
-    let document = Document::parse(document)
-        .map_err(|error| Finding::new(Reason::DocumentUnreadable, error.to_string()))?;
-    Ok(document.with_entries(&entries))
+    Document::parse(document)
+        .and_then(|document| document.with_entries(&entries))
+        .map_err(|error| Finding::new(Reason::DocumentUnreadable, error.to_string()))
 }
 
 async fn write(
@@ -358,15 +360,6 @@ async fn write(
             Err(Stop::Found(context.refused("patch", "secrets", context.config.name.as_str(), &refusal)))
         }
     }
-}
-
-/// Whether every registry of the run has this very credential, as every client reads it.
-fn holds(context: &Context<'_>, secret: &StoredSecret, credential: &Credential) -> bool {
-    let Ok(document) = decision::open(context.config, secret) else { return false };
-    let entry = Entry::new(&credential.username, credential.token.secret().clone());
-    context.config.registries.iter().all(|registry| {
-        document.entry(&registry.key()).is_some_and(|stored| stored.is_well_formed() && stored.same_as(&entry))
-    })
 }
 
 /// Another value is stored than was written. Another run's good credential is as good as ours; anything else means

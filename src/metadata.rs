@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    config::{self, Access, Config},
+    config::{self, Config},
     outcome::CredentialSummary,
+    registry_host::RegistryHost,
     secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
     token::rfc3339,
 };
@@ -61,13 +62,9 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
-    let access = match config.access {
-        Access::Pull => r#"["Pull"]"#,
-        Access::PushPull => r#"["Push","Pull"]"#,
-    };
-    let host = config.registries.first().host_port();
-    fields.data.insert(OCI_HOST.to_owned(), host.into_bytes());
-    fields.data.insert(ACCESS_TYPE.to_owned(), access.as_bytes().to_vec());
+    let host = config.registries.first().map_or("", RegistryHost::host_port);
+    fields.data.insert(OCI_HOST.to_owned(), host.as_bytes().to_vec());
+    fields.data.insert(ACCESS_TYPE.to_owned(), config.access.as_json().as_bytes().to_vec());
 }
 
 /// Whether any label, annotation or key of `fields` has another value in `stored`.

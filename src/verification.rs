@@ -70,8 +70,8 @@ impl Evidence {
     }
 }
 
-/// Where a credential that is no Kubernetes token, or one that is, may be sent beside the registry itself.
-pub type MayGoTo<'a> = &'a (dyn Fn(&RegistryHost, &str, u16) -> bool + Send + Sync);
+/// Whether the credential may be sent to a host and port that a registry's Bearer challenge names.
+pub type MayGoTo<'a> = Box<dyn Fn(&RegistryHost, &str, u16) -> bool + Send + Sync + 'a>;
 
 /// Proves one credential.
 pub struct Verifier<'a> {

@@ -9,14 +9,13 @@ use crate::{
     context::{self, Context},
     credential::Credential,
     decision,
-    docker_config::Document,
+    docker_config::{Auths, Document},
     finding::Finding,
     image_reference::ImageReference,
     outcome::Outcome,
     reason::Reason,
     registry_host::RegistryHost,
     secret::StoredSecret,
-    token::Token,
     verification::Evidence,
 };
 
@@ -39,7 +38,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
     })?;
     let now = context.api.now();
     let document = decision::open(context.config, &secret)?;
-    if !document.has_auths() {
+    if document.auths() != Auths::Present {
         return Err(auths_missing(context, &document));
     }
     outcome.findings.extend(decision::foreign_entry_broken(context.config, secret.document()));
@@ -101,7 +100,7 @@ fn usable(
         let cause = format!("the entry for {shown} in Secret {name} is not one that every client reads");
         return Err(Finding::new(Reason::NoMatchingEntry, cause).about(registry.to_string()));
     }
-    let credential = Credential::of(entry.username(), Token::new(entry.password().clone()));
+    let credential = Credential::stored_in(&entry);
     if credential.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }

@@ -18,28 +18,17 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
+use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
-/// `host:port` that is dialled elsewhere, both as they stand in a URL's authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectTo {
-    /// The host and port of the URL.
-    pub from: (String, u16),
-    /// What is dialled instead; an IPv6 address is in brackets.
-    pub to: (String, u16),
-}
+use crate::{
+    config::Proxy,
+    registry_host::{HTTPS_PORT, HostPort},
+};
 
-/// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` as given; empty where unset.
-#[derive(Clone, Default)]
-pub struct ProxySettings {
-    /// For https.
-    pub https: String,
-    /// For every scheme.
-    pub all: String,
-    /// Hosts that are dialled directly.
-    pub no: String,
-}
+/// The host and port of a URL, and what is dialled instead.
+pub type ConnectTo = (HostPort, HostPort);
 
 /// Makes TCP connections.
 #[derive(Clone)]
@@ -59,25 +48,25 @@ impl Dialer {
     }
 
     /// Dials other addresses for some hosts, and through a proxy where one is set for https.
-    pub fn indirect(connect_to: Vec<ConnectTo>, proxy: &ProxySettings) -> Self {
+    pub fn indirect(connect_to: Vec<ConnectTo>, proxy: &Proxy) -> Self {
         let matcher = Matcher::builder()
-            .https(proxy.https.as_str())
-            .all(proxy.all.as_str())
-            .no(proxy.no.as_str())
+            .https(proxy.https.as_ref().map_or("", ExposeSecret::expose_secret))
+            .all(proxy.all.as_ref().map_or("", ExposeSecret::expose_secret))
+            .no(proxy.no.as_deref().unwrap_or_default())
             .build();
         Self { connect_to: connect_to.into(), proxy: Some(Arc::new(matcher)), ..Self::direct() }
     }
 
     fn elsewhere(&self, url: &Uri) -> Result<Uri, http::Error> {
-        let port = url.port_u16().unwrap_or(443);
-        let other = self.connect_to.iter().find(|rule| {
-            url.host().is_some_and(|host| host.eq_ignore_ascii_case(&rule.from.0)) && port == rule.from.1
-        });
-        match other {
+        let port = url.port_u16().unwrap_or(HTTPS_PORT);
+        let is_from = |from: &HostPort| {
+            port == from.port() && url.host().is_some_and(|host| host.eq_ignore_ascii_case(from.host()))
+        };
+        match self.connect_to.iter().find(|(from, _)| is_from(from)) {
             None => Ok(url.clone()),
-            Some(rule) => Uri::builder()
+            Some((_, to)) => Uri::builder()
                 .scheme("https")
-                .authority(format!("{}:{}", rule.to.0, rule.to.1))
+                .authority(format!("{}:{}", to.host(), to.port()))
                 .path_and_query("/")
                 .build(),
         }
@@ -116,7 +105,7 @@ impl Service<Uri> for Dialer {
 fn with_port(url: &Uri) -> Result<Uri, http::Error> {
     Uri::builder()
         .scheme("https")
-        .authority(format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(443)))
+        .authority(format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(HTTPS_PORT)))
         .path_and_query("/")
         .build()
 }
@@ -125,15 +114,15 @@ fn with_port(url: &Uri) -> Result<Uri, http::Error> {
 mod tests {
     use super::*;
 
-    fn rule(from: (&str, u16), to: (&str, u16)) -> ConnectTo {
-        ConnectTo { from: (from.0.to_owned(), from.1), to: (to.0.to_owned(), to.1) }
+    fn rule(from: &str, to: &str) -> ConnectTo {
+        (HostPort::parse(from).expect("a host"), HostPort::parse(to).expect("an address"))
     }
 
     #[test]
     fn a_host_is_exchanged_by_name_and_port_and_the_default_port_counts() {
         let dialer = Dialer::indirect(
-            vec![rule(("registry.test", 5000), ("127.0.0.1", 1)), rule(("quay.io", 443), ("[::1]", 2))],
-            &ProxySettings::default(),
+            vec![rule("registry.test:5000", "127.0.0.1:1"), rule("quay.io", "[::1]:2")],
+            &Proxy::default(),
         );
         let dialled = |url: &'static str| dialer.elsewhere(&Uri::from_static(url)).map(|uri| uri.to_string());
         assert_eq!(dialled("https://registry.test:5000/v2/").ok().as_deref(), Some("https://127.0.0.1:1/"));

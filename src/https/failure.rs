@@ -65,7 +65,7 @@ impl Failure {
         }
         let error = cause.downcast_ref::<hyper::Error>()?;
         // A connection that closes between two messages, or within one, is no sign of another protocol.
-        (error.is_parse() || error.is_parse_too_large()).then_some(Self::NotHttp)
+        error.is_parse().then_some(Self::NotHttp)
     }
 }
 

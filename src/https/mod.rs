@@ -20,7 +20,7 @@ use hyper_util::{
 use tokio::time::Instant;
 
 pub use self::{
-    dial::{ConnectTo, Dialer, ProxySettings},
+    dial::{ConnectTo, Dialer},
     failure::Failure,
 };
 

@@ -23,7 +23,7 @@ use crate::{
     api_server::{can_be_tried_again, retry_after},
     deadline::Backoff,
     https::{self, Answer, Failure, Https},
-    registry_host::RegistryHost,
+    registry_host::{HTTPS_PORT, RegistryHost},
 };
 
 /// The longest answer that is read of a registry: a challenge, a token, an error, a page of tags.
@@ -215,8 +215,9 @@ fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> O
 
 /// The registry's URL; the port is left out where it is https' own, as every client does.
 fn url(registry: &RegistryHost, path: &str) -> String {
-    let (host, port) = registry.dial();
-    if port == 443 { format!("https://{host}{path}") } else { format!("https://{host}:{port}{path}") }
+    let endpoint = registry.dial();
+    let (host, port) = (endpoint.host(), endpoint.port());
+    if port == HTTPS_PORT { format!("https://{host}{path}") } else { format!("https://{host}:{port}{path}") }
 }
 
 /// How long a refusal is left to stand before it is asked for once more: longer than the moment for which an API

@@ -184,8 +184,8 @@ impl<'a> Session<'a> {
         let service_url: Uri = realm.parse().map_err(|_| Silence::Protocol(Obstacle::Challenge))?;
         let host = service_url.host().ok_or(Silence::Protocol(Obstacle::Challenge))?;
         let port = service_url.port_u16().unwrap_or(443);
-        let (own_host, own_port) = self.registry.dial();
-        let own = host.eq_ignore_ascii_case(&own_host) && port == own_port;
+        let endpoint = self.registry.dial();
+        let own = host.eq_ignore_ascii_case(endpoint.host()) && port == endpoint.port();
         if service_url.scheme_str() != Some("https") || !(own || (self.may_go_to)(host, port)) {
             return Err(Silence::Untrusted(Distrust::Realm(host_port(host, port))));
         }
