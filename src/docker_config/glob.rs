@@ -1,0 +1,185 @@
+//! Shell patterns as Go's `filepath.Match` reads them: how the kubelet compares the parts of a host.
+
+/// One step of a pattern.
+enum Term {
+    /// `*`: any characters but `/`.
+    Star,
+    /// `?`: one character but `/`.
+    Any,
+    /// `[a-z]`: one character out of these ranges, or, negated, out of all others.
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+    /// One character, for itself.
+    Literal(char),
+}
+
+impl Term {
+    fn matches(&self, c: char) -> bool {
+        match self {
+            Self::Star | Self::Any => c != '/',
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
+            }
+            Self::Literal(literal) => *literal == c,
+        }
+    }
+}
+
+/// Whether the whole of `name` matches `pattern`; a malformed pattern matches nothing
+/// (Go `path/filepath/match.go`; the kubelet ignores the error).
+pub(super) fn glob_matches(pattern: &str, name: &str) -> bool {
+    let Some(terms) = parse(pattern) else {
+        return false;
+    };
+    let name: Vec<char> = name.chars().collect();
+    // reached[i]: the terms so far match the first i characters. Linear in pattern times name, whatever
+    // the pattern: keys of a document are anybody's.
+    let mut reached = vec![false; name.len().saturating_add(1)];
+    if let Some(first) = reached.first_mut() {
+        *first = true;
+    }
+    for term in &terms {
+        let mut next = Vec::with_capacity(reached.len());
+        let starts = std::iter::once(None).chain(name.iter().copied().map(Some));
+        let mut before = false;
+        let mut star_open = false;
+        for (c, here) in starts.zip(&reached) {
+            let matched = c.is_some_and(|c| term.matches(c));
+            let now = match term {
+                Term::Star => *here || (matched && star_open),
+                _ => before && matched,
+            };
+            next.push(now);
+            before = *here;
+            star_open = now;
+        }
+        reached = next;
+    }
+    reached.last().copied().unwrap_or(false)
+}
+
+/// Takes a pattern apart; `None` where Go says `ErrBadPattern`.
+fn parse(pattern: &str) -> Option<Vec<Term>> {
+    let mut terms = Vec::new();
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        terms.push(match c {
+            '*' => Term::Star,
+            '?' => Term::Any,
+            '\\' => Term::Literal(rest.next()?),
+            '[' => class(&mut rest)?,
+            other => Term::Literal(other),
+        });
+    }
+    Some(terms)
+}
+
+/// What follows `[`, up to and with its `]`.
+fn class(rest: &mut std::str::Chars<'_>) -> Option<Term> {
+    let negated = next_is(rest, '^');
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || !next_is(rest, ']') {
+        let low = class_character(rest)?;
+        let high = if next_is(rest, '-') {
+            class_character(rest)?
+        } else {
+            low
+        };
+        ranges.push((low, high));
+    }
+    Some(Term::Class { negated, ranges })
+}
+
+/// `getEsc`: one character of a class, which may be escaped and must not be the pattern's last.
+fn class_character(rest: &mut std::str::Chars<'_>) -> Option<char> {
+    let c = match rest.next()? {
+        '-' | ']' => None,
+        '\\' => rest.next(),
+        other => Some(other),
+    }?;
+    (!rest.as_str().is_empty()).then_some(c)
+}
+
+fn next_is(rest: &mut std::str::Chars<'_>, expected: char) -> bool {
+    match rest.as_str().strip_prefix(expected) {
+        Some(tail) => {
+            *rest = tail.chars();
+            true
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_go() {
+        // The cases of Go's path/filepath/match_test.go, but for those that need bytes or a `/`.
+        for (pattern, name, expected) in [
+            ("abc", "abc", true),
+            ("*", "abc", true),
+            ("*c", "abc", true),
+            ("a*", "a", true),
+            ("a*", "abc", true),
+            ("a*", "ab/c", false),
+            ("a*/b", "abc/b", true),
+            ("a*/b", "a/c/b", false),
+            ("a*b*c*d*e*/f", "axbxcxdxe/f", true),
+            ("a*b?c*x", "abxbbxdbxebxczzx", true),
+            ("a*b?c*x", "abxbbxdbxebxczzy", false),
+            ("ab[c]", "abc", true),
+            ("ab[b-d]", "abc", true),
+            ("ab[e-g]", "abc", false),
+            ("ab[^c]", "abc", false),
+            ("ab[^b-d]", "abc", false),
+            ("ab[^e-g]", "abc", true),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "ab", false),
+            ("a?b", "a\u{263a}b", true),
+            ("a[^a]b", "a\u{263a}b", true),
+            ("a???b", "a\u{263a}b", false),
+            ("a[^a][^a][^a]b", "a\u{263a}b", false),
+            ("[a-\u{3b6}]*", "\u{3b1}", true),
+            ("*[a-\u{3b6}]", "A", false),
+            ("a?b", "a/b", false),
+            ("a*b", "a/b", false),
+            ("[\\]a]", "]", true),
+            ("[\\-]", "-", true),
+            ("[x\\-]", "x", true),
+            ("[x\\-]", "-", true),
+            ("[x\\-]", "z", false),
+            ("[\\-x]", "x", true),
+            ("[\\-x]", "-", true),
+            ("[\\-x]", "a", false),
+            ("[]a]", "]", false),
+            ("[-]", "-", false),
+            ("[x-]", "x", false),
+            ("[x-]", "-", false),
+            ("[-x]", "x", false),
+            ("\\", "a", false),
+            ("[a-b-c]", "a", false),
+            ("[", "a", false),
+            ("[^", "a", false),
+            ("[^bc", "a", false),
+            ("a[", "a", false),
+            ("a[", "ab", false),
+            ("a[", "x", false),
+            ("a/b[", "x", false),
+            ("*x", "xxx", true),
+            ("", "", true),
+            ("", "a", false),
+            ("**", "", true),
+        ] {
+            assert_eq!(glob_matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_exponential_time() {
+        assert!(!glob_matches(&"*a".repeat(500), &"a".repeat(499)));
+    }
+}

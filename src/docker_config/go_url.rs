@@ -1,0 +1,197 @@
+//! URLs as Go's `net/url` reads them: how the kubelet takes a key of `auths` apart.
+//!
+//! Only what `url.Parse` makes of a text that starts with `https://` or `http://`: host and path,
+//! both with `%XX` resolved (Go 1.26 `net/url/url.go`). Bytes, since `%FF` may stand in a path.
+
+use std::net::Ipv6Addr;
+
+/// Host (with port) and path of a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GoUrl {
+    /// `host[:port]`, an IPv6 address in brackets; a zone may hold any bytes.
+    pub(super) host: Vec<u8>,
+    /// Empty, or starting with `/`.
+    pub(super) path: Vec<u8>,
+}
+
+/// Where a `%XX` stands (`encodeHost`, `encodeZone`, `encodePath`, ...): hosts allow fewer of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Host,
+    Zone,
+    Elsewhere,
+}
+
+impl GoUrl {
+    /// Parses `authority[/path][?query][#fragment]`, what follows the scheme. `None` where Go
+    /// returns an error.
+    pub(super) fn parse_schemeless(text: &[u8]) -> Option<Self> {
+        let (text, fragment) = cut(text, b'#');
+        unescape(fragment.unwrap_or_default(), Place::Elsewhere)?;
+        if text.iter().any(|b| *b < b' ' || *b == 0x7f) {
+            return None;
+        }
+        let (text, _query) = cut(text, b'?');
+        let path_start = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
+        let (authority, path) = text.split_at_checked(path_start)?;
+        let host = match authority.iter().rposition(|b| *b == b'@') {
+            Some(at) => {
+                let (user, host) = authority.split_at_checked(at)?;
+                is_userinfo(user).then_some(())?;
+                host.get(1..)?
+            }
+            None => authority,
+        };
+        Some(Self {
+            host: parse_host(host)?,
+            path: unescape(path, Place::Elsewhere)?,
+        })
+    }
+}
+
+fn cut(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    let mut parts = text.splitn(2, |b| *b == separator);
+    (parts.next().unwrap_or_default(), parts.next())
+}
+
+/// `validUserinfo`, and the escapes in it. Each half is unescaped for itself in Go, which is the same:
+/// no escape can span the colon.
+fn is_userinfo(text: &[u8]) -> bool {
+    text.iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(b))
+        && text
+            .split(|b| *b == b':')
+            .all(|part| unescape(part, Place::Elsewhere).is_some())
+}
+
+/// `parseHost`, with the strict colons that are the default since Go 1.26.
+fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
+    match host.iter().rposition(|b| *b == b'[') {
+        Some(0) => {
+            let close = host.iter().rposition(|b| *b == b']')?;
+            let port = host.get(close.checked_add(1)?..)?;
+            is_optional_port(port).then_some(())?;
+            let literal = host.get(1..close)?;
+            let zone = literal
+                .windows(3)
+                .position(|w| w == b"%25")
+                .unwrap_or(literal.len());
+            let (address, zone) = literal.split_at_checked(zone)?;
+            let mut address = unescape(address, Place::Host)?;
+            address.extend(unescape(zone, Place::Zone)?);
+            is_ipv6_with_zone(&address).then_some(())?;
+            Some([b"[", address.as_slice(), b"]", port].concat())
+        }
+        Some(_) => None,
+        None => {
+            let colon = host.iter().position(|b| *b == b':').unwrap_or(host.len());
+            is_optional_port(host.get(colon..)?).then_some(())?;
+            unescape(host, Place::Host)
+        }
+    }
+}
+
+fn is_optional_port(text: &[u8]) -> bool {
+    match text.split_first() {
+        None => true,
+        Some((colon, digits)) => *colon == b':' && digits.iter().all(u8::is_ascii_digit),
+    }
+}
+
+/// `netip.ParseAddr`, IPv4 excluded: an address, and maybe `%` and a zone that isn't empty.
+fn is_ipv6_with_zone(text: &[u8]) -> bool {
+    let (address, zone) = cut(text, b'%');
+    zone.is_none_or(|zone| !zone.is_empty())
+        && std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// `unescape`: resolves `%XX`; `None` for what Go refuses in that place.
+fn unescape(text: &[u8], place: Place) -> Option<Vec<u8>> {
+    let mut resolved = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        if *first != b'%' {
+            let plain = place == Place::Elsewhere || !first.is_ascii() || is_host_byte(*first);
+            plain.then(|| resolved.push(*first))?;
+            rest = tail;
+            continue;
+        }
+        let (digits, tail) = tail.split_at_checked(2)?;
+        let byte = digits
+            .iter()
+            .all(u8::is_ascii_hexdigit)
+            .then(|| std::str::from_utf8(digits).ok())??;
+        let byte = u8::from_str_radix(byte, 16).ok()?;
+        let allowed = match place {
+            Place::Host => !byte.is_ascii() || byte == b'%',
+            Place::Zone => byte == b'%' || byte == b' ' || is_host_byte(byte),
+            Place::Elsewhere => true,
+        };
+        allowed.then(|| resolved.push(byte))?;
+        rest = tail;
+    }
+    Some(resolved)
+}
+
+/// The ASCII bytes that may stand in a host as they are (`encoding_table.go`, `encodeHost`).
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<(String, String)> {
+        let url = GoUrl::parse_schemeless(text.as_bytes())?;
+        Some((
+            String::from_utf8_lossy(&url.host).into_owned(),
+            String::from_utf8_lossy(&url.path).into_owned(),
+        ))
+    }
+
+    #[test]
+    fn hosts_and_paths_are_told_apart_as_go_does() {
+        for (text, host, path) in [
+            ("quay.io", "quay.io", ""),
+            ("quay.io:443/team?q#f", "quay.io:443", "/team"),
+            ("user:pa%3Ass@quay.io/team", "quay.io", "/team"),
+            ("*.quay.io/a%2Fb", "*.quay.io", "/a/b"),
+            ("quay.io:/x", "quay.io:", "/x"),
+            ("[::1]:5000/x", "[::1]:5000", "/x"),
+            ("[fe80::1%25en0]", "[fe80::1%en0]", ""),
+            ("[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]", ""),
+            ("b%C3%BCcher.example", "b\u{fc}cher.example", ""),
+            ("", "", ""),
+            ("/path", "", "/path"),
+        ] {
+            assert_eq!(parse(text), Some((host.to_owned(), path.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for text in [
+            "quay.io:port",
+            "a:1:2",
+            "a b",
+            "a%41",
+            "a%zz",
+            "a%4",
+            "/x%zz",
+            "a\n",
+            "a^b",
+            "x[::1]",
+            "[::1",
+            "[::1]x",
+            "[1.2.3.4]",
+            "[::1%25]",
+            "u ser@quay.io",
+            "u%zz@quay.io",
+            "a#%zz",
+            "a\\b",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The claims of a JWT, read without trust (RFC 7519; Kubernetes `pkg/serviceaccount/claims.go`,
+//! and `legacy.go` for tokens of old token Secrets).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use super::lifetime::Validity;
+
+/// The private claim of a bound service account token.
+const KUBERNETES: &str = "kubernetes.io";
+/// The private claims of a legacy token.
+const LEGACY_NAMESPACE: &str = "kubernetes.io/serviceaccount/namespace";
+const LEGACY_ACCOUNT_NAME: &str = "kubernetes.io/serviceaccount/service-account.name";
+const LEGACY_ACCOUNT_UID: &str = "kubernetes.io/serviceaccount/service-account.uid";
+const LEGACY_SECRET_NAME: &str = "kubernetes.io/serviceaccount/secret.name";
+/// What the subject of every service account starts with.
+const SUBJECT_PREFIX: &str = "system:serviceaccount:";
+
+/// What a JWT says about itself. A claim of the wrong type counts as absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Claims {
+    /// `iss`: who made it.
+    pub issuer: Option<String>,
+    /// `sub`: whose it is, `system:serviceaccount:<namespace>:<name>` for a service account.
+    pub subject: Option<String>,
+    /// `aud`: for whom it is.
+    pub audiences: Vec<String>,
+    /// `exp`: not accepted from then on.
+    pub expires_at: Option<Timestamp>,
+    /// `iat`: when it was made.
+    pub issued_at: Option<Timestamp>,
+    /// `nbf`: not accepted before.
+    pub not_before: Option<Timestamp>,
+    /// `jti`: its identifier, which the API server's audit log has as the credential id.
+    pub id: Option<String>,
+    /// The claims of `kubernetes.io`; present exactly for tokens of service accounts.
+    pub kubernetes: Option<KubernetesClaims>,
+}
+
+/// What Kubernetes adds to the token of a service account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KubernetesClaims {
+    /// The namespace of the account, and of what it is bound to.
+    pub namespace: Option<String>,
+    /// The account.
+    pub service_account: Option<ObjectReference>,
+    /// The pod that it dies with.
+    pub pod: Option<ObjectReference>,
+    /// The Secret that it dies with. A legacy token names the one that it is stored in, without uid.
+    pub secret: Option<ObjectReference>,
+    /// The node that it dies with, or that its pod runs on.
+    pub node: Option<ObjectReference>,
+    /// `warnafter`: from then on its use is logged as stale; the token of a pod has it.
+    pub warn_after: Option<Timestamp>,
+}
+
+/// An object that a token is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectReference {
+    /// Its name.
+    pub name: String,
+    /// Its uid; empty where the token doesn't say.
+    pub uid: String,
+}
+
+impl Claims {
+    /// Reads the payload of a JWT in compact form. `None` where the text isn't one: not three parts, or
+    /// the first two aren't base64url of JSON objects.
+    pub(super) fn read_unverified(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        decode_object(header)?;
+        let payload = decode_object(payload)?;
+        Some(Self {
+            issuer: string(&payload, "iss"),
+            subject: string(&payload, "sub"),
+            audiences: strings(&payload, "aud"),
+            expires_at: numeric_date(&payload, "exp"),
+            issued_at: numeric_date(&payload, "iat"),
+            not_before: numeric_date(&payload, "nbf"),
+            id: string(&payload, "jti"),
+            kubernetes: KubernetesClaims::read(&payload),
+        })
+    }
+
+    /// Namespace and name of the service account that the token belongs to.
+    pub fn service_account(&self) -> Option<(&str, &str)> {
+        let kubernetes = self.kubernetes.as_ref()?;
+        match (&kubernetes.namespace, &kubernetes.service_account) {
+            (Some(namespace), Some(account)) => Some((namespace, &account.name)),
+            _ => self
+                .subject
+                .as_ref()?
+                .strip_prefix(SUBJECT_PREFIX)?
+                .split_once(':'),
+        }
+    }
+
+    /// From when to when the token is valid; `None` where it doesn't say both.
+    pub fn validity(&self) -> Option<Validity> {
+        Some(Validity {
+            issued_at: self.issued_at.or(self.not_before)?,
+            expires_at: self.expires_at?,
+        })
+    }
+}
+
+impl KubernetesClaims {
+    fn read(payload: &Map<String, Value>) -> Option<Self> {
+        match payload.get(KUBERNETES) {
+            Some(Value::Object(bound)) => Some(Self {
+                namespace: string(bound, "namespace"),
+                service_account: reference(bound, "serviceaccount"),
+                pod: reference(bound, "pod"),
+                secret: reference(bound, "secret"),
+                node: reference(bound, "node"),
+                warn_after: numeric_date(bound, "warnafter"),
+            }),
+            // Still a Kubernetes token, whatever it says: to be sent to trusted registries only.
+            Some(_) => Some(Self::default()),
+            None => Self::read_legacy(payload),
+        }
+    }
+
+    fn read_legacy(payload: &Map<String, Value>) -> Option<Self> {
+        let any = [
+            LEGACY_NAMESPACE,
+            LEGACY_ACCOUNT_NAME,
+            LEGACY_ACCOUNT_UID,
+            LEGACY_SECRET_NAME,
+        ];
+        any.iter()
+            .any(|claim| payload.contains_key(*claim))
+            .then(|| Self {
+                namespace: string(payload, LEGACY_NAMESPACE),
+                service_account: string(payload, LEGACY_ACCOUNT_NAME).map(|name| ObjectReference {
+                    name,
+                    uid: string(payload, LEGACY_ACCOUNT_UID).unwrap_or_default(),
+                }),
+                secret: string(payload, LEGACY_SECRET_NAME).map(|name| ObjectReference {
+                    name,
+                    uid: String::new(),
+                }),
+                ..Self::default()
+            })
+    }
+}
+
+fn decode_object(part: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+fn string(object: &Map<String, Value>, claim: &str) -> Option<String> {
+    object.get(claim)?.as_str().map(str::to_owned)
+}
+
+/// `aud` may be one string (RFC 7519 section 4.1.3).
+fn strings(object: &Map<String, Value>, claim: &str) -> Vec<String> {
+    match object.get(claim) {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// `NumericDate`: seconds since 1970, which may have a fraction (RFC 7519 section 2). The fraction is
+/// dropped, so that a token never seems to live longer than it does.
+fn numeric_date(object: &Map<String, Value>, claim: &str) -> Option<Timestamp> {
+    let number = object.get(claim)?;
+    let seconds = match number.as_i64() {
+        Some(seconds) => seconds,
+        None => SignedDuration::try_from_secs_f64(number.as_f64()?)
+            .ok()?
+            .as_secs(),
+    };
+    Timestamp::from_second(seconds).ok()
+}
+
+fn reference(object: &Map<String, Value>, claim: &str) -> Option<ObjectReference> {
+    let reference = object.get(claim)?.as_object()?;
+    Some(ObjectReference {
+        name: string(reference, "name").unwrap_or_default(),
+        uid: string(reference, "uid").unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn jwt(payload: &str) -> String {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!(
+            "{}.{}.{}",
+            encode(r#"{"alg":"RS256"}"#),
+            encode(payload),
+            encode("signature")
+        )
+    }
+
+    fn second(second: i64) -> Option<Timestamp> {
+        Timestamp::from_second(second).ok()
+    }
+
+    #[test]
+    fn a_bound_token_says_whose_it_is_and_what_it_dies_with() {
+        let payload = json!({
+            "iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:demo:puller",
+            "aud": ["https://kubernetes.default.svc"], "exp": 1_767_312_000, "iat": 1_767_225_600,
+            "nbf": 1_767_225_601, "jti": "2b1a9cd3",
+            "kubernetes.io": {
+                "namespace": "demo", "serviceaccount": {"name": "puller", "uid": "u1"},
+                "pod": {"name": "p", "uid": "u2"}, "secret": {"name": "s", "uid": "u3"},
+                "node": {"name": "n", "uid": "u4"}, "warnafter": 1_767_229_207,
+            },
+        });
+        let claims = Claims::read_unverified(&jwt(&payload.to_string())).unwrap();
+        let object = |name: &str, uid: &str| {
+            Some(ObjectReference {
+                name: name.to_owned(),
+                uid: uid.to_owned(),
+            })
+        };
+        assert_eq!(claims.service_account(), Some(("demo", "puller")));
+        assert_eq!(claims.issuer.as_deref(), Some("https://kubernetes.default.svc"));
+        assert_eq!(claims.audiences, ["https://kubernetes.default.svc"]);
+        assert_eq!(claims.id.as_deref(), Some("2b1a9cd3"));
+        assert_eq!(
+            (claims.expires_at, claims.issued_at),
+            (second(1_767_312_000), second(1_767_225_600))
+        );
+        assert_eq!(claims.not_before, second(1_767_225_601));
+        let kubernetes = claims.kubernetes.unwrap();
+        assert_eq!(kubernetes.pod, object("p", "u2"));
+        assert_eq!(kubernetes.secret, object("s", "u3"));
+        assert_eq!(kubernetes.node, object("n", "u4"));
+        assert_eq!(kubernetes.warn_after, second(1_767_229_207));
+    }
+
+    #[test]
+    fn a_legacy_token_is_a_service_account_s_too() {
+        let payload = json!({
+            "iss": "kubernetes/serviceaccount", LEGACY_NAMESPACE: "demo", LEGACY_SECRET_NAME: "puller-token-x",
+            LEGACY_ACCOUNT_NAME: "puller", LEGACY_ACCOUNT_UID: "u1", "sub": "system:serviceaccount:demo:puller",
+        });
+        let claims = Claims::read_unverified(&jwt(&payload.to_string())).unwrap();
+        assert_eq!(claims.service_account(), Some(("demo", "puller")));
+        assert_eq!(claims.validity(), None);
+        assert_eq!(claims.kubernetes.unwrap().secret.unwrap().name, "puller-token-x");
+    }
+
+    #[test]
+    fn claims_of_the_wrong_type_count_as_absent_but_the_kind_stays() {
+        for kubernetes in ["7", "null", "[]", "\"x\"", "{}", r#"{"pod":1,"namespace":[]}"#] {
+            let payload = format!(r#"{{"sub":1,"aud":7,"exp":"soon","kubernetes.io":{kubernetes}}}"#);
+            let claims = Claims::read_unverified(&jwt(&payload)).unwrap();
+            assert_eq!(
+                claims.kubernetes,
+                Some(KubernetesClaims::default()),
+                "{kubernetes}"
+            );
+            assert_eq!(
+                (claims.subject, claims.audiences, claims.expires_at),
+                (None, vec![], None)
+            );
+        }
+    }
+
+    #[test]
+    fn the_subject_names_the_account_where_the_private_claims_do_not() {
+        let payload = r#"{"sub":"system:serviceaccount:demo:puller","kubernetes.io":{}}"#;
+        assert_eq!(
+            Claims::read_unverified(&jwt(payload)).unwrap().service_account(),
+            Some(("demo", "puller"))
+        );
+        let other = r#"{"sub":"system:serviceaccount:demo:puller"}"#;
+        assert_eq!(
+            Claims::read_unverified(&jwt(other)).unwrap().service_account(),
+            None
+        );
+    }
+
+    #[test]
+    fn dates_may_have_a_fraction_and_must_be_dates() {
+        for (number, expected) in [
+            ("1767312000", second(1_767_312_000)),
+            ("1767312000.9", second(1_767_312_000)),
+            ("1.767312e9", second(1_767_312_000)),
+            ("1e300", None),
+            ("99999999999999999999999", None),
+            ("-1", second(-1)),
+        ] {
+            let claims = Claims::read_unverified(&jwt(&format!(r#"{{"exp":{number}}}"#))).unwrap();
+            assert_eq!(claims.expires_at, expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn one_audience_may_be_a_string() {
+        let claims = Claims::read_unverified(&jwt(r#"{"aud":"registry"}"#)).unwrap();
+        assert_eq!(claims.audiences, ["registry"]);
+    }
+
+    #[test]
+    fn what_is_not_a_jwt_has_no_claims() {
+        let good = jwt("{}");
+        let header = URL_SAFE_NO_PAD.encode("{}");
+        let invalid_utf8 = URL_SAFE_NO_PAD.encode(b"{\"sub\":\"\xff\"}");
+        let deep = URL_SAFE_NO_PAD.encode(format!(
+            "{{\"a\":{}{}}}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        ));
+        assert!(Claims::read_unverified(&good).is_some());
+        for token in [
+            String::new(),
+            "robot-password".to_owned(),
+            "a.b".to_owned(),
+            "a.b.c".to_owned(),
+            "..".to_owned(),
+            format!("{good}.x"),
+            format!("{header}.{header}"),
+            format!("{header}.{}.x", URL_SAFE_NO_PAD.encode("[]")),
+            format!("{header}.{}.x", URL_SAFE_NO_PAD.encode("{} trailing")),
+            format!("{header}.{invalid_utf8}.x"),
+            format!("{header}.{deep}.x"),
+            "a.".repeat(1_000_000),
+        ] {
+            assert!(
+                Claims::read_unverified(&token).is_none(),
+                "{}",
+                token.get(..40).unwrap_or(&token)
+            );
+        }
+        for end in 0..good.len() {
+            let _ = Claims::read_unverified(&good[..end]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(payload in any::<String>(), token in any::<String>()) {
+            let _ = Claims::read_unverified(&jwt(&payload));
+            let _ = Claims::read_unverified(&token);
+        }
+    }
+}
