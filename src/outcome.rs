@@ -86,6 +86,8 @@ pub struct Check {
 /// What a run did and found so far. Kept outside the run itself, so that a deadline or a signal leaves it readable.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// The Secret's namespace; none where that was not found out.
+    pub namespace: Option<String>,
     /// What happened to the Secret.
     pub action: Action,
     /// All that was found; empty means `ok`.

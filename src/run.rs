@@ -1,6 +1,8 @@
 //! One run, from configuration to what was done and found: within its deadline, and ended by SIGTERM at any moment.
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::{
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
     time::Instant,
 };
@@ -17,24 +19,40 @@ use crate::{
 };
 
 /// How far apart the clocks may be before it is said.
-const SKEW: k8s_openapi::jiff::SignedDuration = k8s_openapi::jiff::SignedDuration::from_secs(60);
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// Does what `config` asks for, on a runtime of its own; with it the time to report: the API server's.
+pub fn start(config: &Config) -> (Outcome, Timestamp) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(_) => {
+            let finding = Finding::new(Reason::Internal, "cannot start the asynchronous runtime");
+            return (Outcome { findings: vec![finding], ..Outcome::default() }, Timestamp::now());
+        }
+    };
+    let ended = runtime.block_on(run(config));
+    // A dropped runtime would wait for a name look-up that hangs.
+    runtime.shutdown_background();
+    ended
+}
 
 /// Does what `config` asks for. Ends in time, whatever does not answer.
-pub async fn run(config: &Config) -> Outcome {
+async fn run(config: &Config) -> (Outcome, Timestamp) {
     let deadline = Deadline::new(Instant::now(), config.timeout);
     let mut outcome = Outcome::default();
     let context = match Context::new(config, deadline, &mut outcome.notes) {
         Ok(context) => context,
         Err(finding) => {
             outcome.findings.push(finding);
-            return outcome;
+            return (outcome, Timestamp::now());
         }
     };
+    outcome.namespace = Some(context.namespace.clone());
     let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         _ => {
             outcome.findings.push(Finding::new(Reason::Internal, "cannot listen for signals"));
-            return outcome;
+            return (outcome, Timestamp::now());
         }
     };
     // What was done so far stays readable in `outcome` when the work is dropped.
@@ -52,7 +70,7 @@ pub async fn run(config: &Config) -> Outcome {
             if ahead.is_positive() { "behind" } else { "ahead of" }
         ));
     }
-    outcome
+    (outcome, context.api.now())
 }
 
 async fn work(context: &Context<'_>, outcome: &mut Outcome) {

@@ -1,0 +1,203 @@
+//! The process environment: which of its variables are ours, and which are mistaken for ours.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::problem::{Problem, is_token, may_be_credential};
+use super::variables::{PREFIX, RESERVED, Raw, VARIABLES, Values};
+use crate::clip::clip_name;
+use crate::report::ResultName;
+
+/// Variables without our prefix that are read.
+const PLATFORM: &[&str] = &[
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Longest part of an unknown variable's name that is shown, in characters.
+const NAME_MAX: usize = 80;
+
+/// What the environment holds for us.
+pub(super) struct Environment {
+    /// Our own variables.
+    pub values: Values,
+    /// The others that we read, by name.
+    pub platform: BTreeMap<String, String>,
+    /// Where each result is to be written.
+    pub results: Vec<(ResultName, PathBuf)>,
+    /// Unknown variables with our prefix, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Sorts the environment. Empty means unset; what is ours and isn't UTF-8, set twice or reserved is a problem; what is
+/// nobody's business is left alone, UTF-8 or not.
+pub(super) fn sort(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    problems: &mut Vec<Problem>,
+) -> Environment {
+    let (known, warnings) = known(variables, problems);
+    for (name, purpose) in RESERVED {
+        if known.contains_key(*name) {
+            let problem = format!("is for {purpose}, which this version does not have");
+            problems.push(Problem::other(name, None, problem, None));
+        }
+    }
+    let results = ResultName::ALL
+        .iter()
+        .filter_map(|&result| Some((result, known.get(&result.variable())?.into())))
+        .collect();
+    let platform = PLATFORM
+        .iter()
+        .filter_map(|&name| Some((name.to_owned(), known.get(name)?.clone())))
+        .collect();
+    let ours = VARIABLES
+        .iter()
+        .filter_map(|variable| Some((variable.name.to_owned(), known.get(variable.name)?.clone())));
+    // Only exact names of the table come here, each once: envy, which strips a repeated prefix and ignores case,
+    // can't take one variable for another, and strings can't fail.
+    let raw = envy::prefixed(PREFIX).from_iter(ours).unwrap_or_else(|_| {
+        problems.push(Problem::other(PREFIX, None, "variables could not be read", None));
+        Raw::default()
+    });
+    Environment {
+        values: raw.into(),
+        platform,
+        results,
+        warnings,
+    }
+}
+
+/// The variables that we read, by name, and warnings about those that only look as if we did.
+fn known(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    problems: &mut Vec<Problem>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut known = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for (name, value) in variables {
+        let name = match name.into_string() {
+            Ok(name) => name,
+            Err(name) => {
+                let name = name.to_string_lossy();
+                warnings.extend(name.starts_with(PREFIX).then(|| unknown(&name)));
+                continue;
+            }
+        };
+        if !is_known(&name) {
+            let mistaken = name.starts_with(PREFIX) && !is_service_link(&name) && !value.is_empty();
+            warnings.extend(mistaken.then(|| unknown(&name)));
+            continue;
+        }
+        if value.is_empty() {
+            continue;
+        }
+        let example = VARIABLES
+            .iter()
+            .find(|variable| variable.name == name)
+            .map(|variable| variable.example);
+        let Ok(value) = value.into_string() else {
+            problems.push(Problem::other(&name, None, "is not UTF-8", example));
+            continue;
+        };
+        if name.starts_with(PREFIX) && is_token(&value) {
+            let problem = "holds what looks like a token, which no variable takes: a token stands in a file, and \
+                           PULL_SECRET_TOKEN_FILE names it";
+            problems.push(Problem::other(&name, None, problem, example));
+            continue;
+        }
+        let other = known.insert(name.clone(), value.clone());
+        if other.is_some_and(|other| other != value) {
+            problems.push(Problem::other(&name, None, "is set twice with different values", example));
+        }
+    }
+    (known, warnings)
+}
+
+fn is_known(name: &str) -> bool {
+    VARIABLES.iter().any(|variable| variable.name == name)
+        || RESERVED.iter().any(|(reserved, _)| *reserved == name)
+        || PLATFORM.contains(&name)
+        || ResultName::ALL.iter().any(|result| result.variable() == name)
+}
+
+/// Whether Kubernetes sets this variable for a Service whose name begins with `pull-secret`
+/// (kubelet `pkg/kubelet/envvars/envvars.go`).
+fn is_service_link(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        return false;
+    };
+    // A leading `_`, so that the Service `pull-secret` itself is no special case.
+    let rest = format!("_{rest}");
+    if rest.ends_with("_SERVICE_HOST") || rest.ends_with("_SERVICE_PORT") || rest.contains("_SERVICE_PORT_") {
+        return true;
+    }
+    match rest.split_once("_PORT") {
+        Some((_, "")) => true,
+        Some((_, port)) => {
+            let mut words = port.trim_start_matches('_').split('_');
+            let number = words.next().is_some_and(|word| word.parse::<u16>().is_ok());
+            let protocol = words.next().is_some_and(|word| matches!(word, "TCP" | "UDP" | "SCTP"));
+            let part = words.next().is_none_or(|word| matches!(word, "PROTO" | "PORT" | "ADDR"));
+            number && protocol && part && words.next().is_none()
+        }
+        None => false,
+    }
+}
+
+/// The warning about a variable with our prefix that is none of ours.
+fn unknown(name: &str) -> String {
+    let shown = if may_be_credential(name) {
+        format!("a variable that begins with {PREFIX}")
+    } else {
+        clip_name(name, NAME_MAX)
+    };
+    match nearest(name) {
+        Some(nearest) => format!("{shown} is unknown and has no effect; the nearest known variable is {nearest}"),
+        None => format!("{shown} is unknown and has no effect; --help lists the known variables"),
+    }
+}
+
+/// The known variable that is at most three edits away, or a quarter of a short name.
+fn nearest(name: &str) -> Option<&'static str> {
+    let upper = name.to_uppercase();
+    // The prefix alone, or twice, is the same slip for every name.
+    let given = upper.trim_start_matches(PREFIX);
+    let limit = given.chars().count().div_ceil(4).min(3);
+    VARIABLES
+        .iter()
+        .map(|variable| (edits(given, variable.name.trim_start_matches(PREFIX)), variable.name))
+        .filter(|(edits, _)| *edits <= limit)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance: insertions, deletions and replacements from one text to the other.
+fn edits(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, from) in one.chars().enumerate() {
+        let mut diagonal = index;
+        let mut left = index.saturating_add(1);
+        let mut next = vec![left];
+        for (to, above) in other.iter().zip(row.iter().skip(1)) {
+            let replaced = diagonal.saturating_add(usize::from(from != *to));
+            left = replaced.min(left.saturating_add(1)).min(above.saturating_add(1));
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use std::os::unix::ffi::OsStringExt;
+
+use super::*;
+
+fn sorted(variables: &[(&str, &str)]) -> (Environment, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let environment = sort(variables, &mut problems);
+    (environment, problems)
+}
+
+#[test]
+fn an_empty_value_means_unset() {
+    let (environment, problems) = sorted(&[("PULL_SECRET_NAME", ""), ("PULL_SECRET_NMAE", ""), ("HTTPS_PROXY", "")]);
+    assert_eq!(environment.values.name.value, None);
+    assert!(environment.platform.is_empty());
+    assert_eq!((environment.warnings, problems), (vec![], vec![]));
+}
+
+#[test]
+fn a_name_is_known_as_it_stands_alone_not_with_the_prefix_twice_nor_in_other_case() {
+    for name in ["PULL_SECRET_PULL_SECRET_NAME", "PULL_SECRET_Name", "PULL_SECRET_NMAE", "PULL_SECRET_NAM"] {
+        let (environment, _) = sorted(&[(name, "x")]);
+        assert_eq!(environment.values.name.value, None, "{name}");
+        let warning = environment.warnings.first().expect("a warning");
+        assert!(warning.starts_with(name), "{warning}");
+        assert!(warning.ends_with(" PULL_SECRET_NAME"), "{warning}");
+    }
+    let (environment, _) = sorted(&[("pull_secret_name", "x")]);
+    assert_eq!((environment.values.name.value, environment.warnings), (None, vec![]));
+}
+
+#[test]
+fn a_name_that_resembles_none_is_pointed_to_help() {
+    let (environment, _) = sorted(&[("PULL_SECRET_WHATEVER_ELSE", "x")]);
+    let warning = environment.warnings.first().expect("a warning");
+    assert!(warning.ends_with("--help lists the known variables"), "{warning}");
+}
+
+#[test]
+fn service_links_are_not_warned_about() {
+    let links = [
+        "PULL_SECRET_SERVICE_HOST",
+        "PULL_SECRET_SERVICE_PORT",
+        "PULL_SECRET_SERVICE_PORT_HTTPS",
+        "PULL_SECRET_PORT",
+        "PULL_SECRET_PORT_443_TCP",
+        "PULL_SECRET_PORT_443_TCP_PROTO",
+        "PULL_SECRET_PORT_443_TCP_PORT",
+        "PULL_SECRET_PORT_443_TCP_ADDR",
+        "PULL_SECRET_WEBHOOK_SERVICE_HOST",
+        "PULL_SECRET_WEBHOOK_PORT_53_UDP_ADDR",
+    ];
+    for link in links {
+        assert_eq!(sorted(&[(link, "10.0.0.1")]).0.warnings, Vec::<String>::new(), "{link}");
+    }
+    for other in ["PULL_SECRET_PORTS", "PULL_SECRET_PORT_443", "PULL_SECRET_SERVICE", "PULL_SECRET_PORT_443_TCP_X"] {
+        assert_eq!(sorted(&[(other, "x")]).0.warnings.len(), 1, "{other}");
+    }
+}
+
+#[test]
+fn what_is_reserved_is_a_problem_each_alone() {
+    for (name, _) in RESERVED {
+        let (environment, problems) = sorted(&[(name, "1")]);
+        let problem = problems.first().expect("a problem");
+        assert_eq!((problem.variable.as_str(), problems.len()), (*name, 1));
+        assert!(problem.problem.ends_with("which this version does not have"), "{problem:?}");
+        assert_eq!(environment.warnings, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn ours_must_be_utf_8_and_others_need_not() {
+    let bytes = || OsString::from_vec(vec![0xff, 0xfe]);
+    let mut problems = Vec::new();
+    let ours = ["PULL_SECRET_NAME", "KUBERNETES_SERVICE_HOST", "RESULTS_STATUS_PATH", "PULL_SECRET_SHARDS"];
+    let foreign = [(OsString::from("PATH"), bytes()), (bytes(), bytes())];
+    sort(ours.map(|name| (OsString::from(name), bytes())).into_iter().chain(foreign), &mut problems);
+    let names: Vec<_> = problems.iter().map(|problem| problem.variable.as_str()).collect();
+    assert_eq!(names, ours);
+    assert!(problems.iter().all(|problem| problem.problem == "is not UTF-8"));
+}
+
+#[test]
+fn a_name_with_our_prefix_that_is_not_utf_8_is_unknown() {
+    let mut name = PREFIX.as_bytes().to_vec();
+    name.extend([0xff, b'\n']);
+    let mut problems = Vec::new();
+    let environment = sort([(OsString::from_vec(name), OsString::from("x"))], &mut problems);
+    assert!(environment.warnings.iter().all(|warning| warning.starts_with("PULL_SECRET___ is unknown")));
+    assert_eq!((environment.warnings.len(), problems), (1, vec![]));
+}
+
+#[test]
+fn a_token_is_refused_in_every_variable_of_ours_and_not_shown() {
+    for variable in VARIABLES {
+        for token in ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "sha256~c2VjcmV0"] {
+            let (_, problems) = sorted(&[(variable.name, token)]);
+            let problem = problems.first().expect("a problem");
+            assert_eq!((problem.variable.as_str(), problem.given.as_deref()), (variable.name, None));
+        }
+    }
+}
+
+#[test]
+fn one_name_with_two_values_is_a_problem() {
+    let (_, problems) = sorted(&[("PULL_SECRET_NAME", "a"), ("PULL_SECRET_NAME", "b")]);
+    assert_eq!(problems.len(), 1);
+    let (_, problems) = sorted(&[("PULL_SECRET_NAME", "a"), ("PULL_SECRET_NAME", "a")]);
+    assert_eq!(problems, vec![]);
+}
+
+#[test]
+fn edits_are_counted() {
+    for (one, other, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)] {
+        assert_eq!((edits(one, other), edits(other, one)), (count, count), "{one} {other}");
+    }
+}

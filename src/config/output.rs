@@ -1,0 +1,92 @@
+//! Where and how a run is reported: read even where the rest of the configuration is wrong.
+
+use std::path::PathBuf;
+
+use super::environment::Environment;
+use super::problem::Problem;
+use super::value::{choice, path, switch};
+use crate::report::ResultName;
+
+/// The level of the program's own messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what made the run fail.
+    Error,
+    /// What leaves a proof incomplete, too.
+    Warn,
+    /// What was done, too.
+    #[default]
+    Info,
+    /// How it was done, too.
+    Debug,
+}
+
+impl LogLevel {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
+}
+
+/// The format of standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+/// Where and how a run is reported. What is wrong in the environment has its default here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// `PULL_SECRET_LOG`.
+    pub log_level: LogLevel,
+    /// `PULL_SECRET_LOG_FORMAT`.
+    pub log_format: LogFormat,
+    /// `PULL_SECRET_STRICT`: whether a `FAILURE` ends with its exit code.
+    pub strict: bool,
+    /// `RESULTS_<RESULT>_PATH`: the results that are wanted, and where.
+    pub results: Vec<(ResultName, PathBuf)>,
+    /// `PULL_SECRET_TERMINATION_MESSAGE_FILE`.
+    pub termination_message_file: Option<PathBuf>,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            log_level: LogLevel::default(),
+            log_format: LogFormat::default(),
+            strict: true,
+            results: Vec::new(),
+            termination_message_file: None,
+        }
+    }
+}
+
+impl Output {
+    pub(super) fn read(environment: &Environment, problems: &mut Vec<Problem>) -> Self {
+        let values = &environment.values;
+        let default = Self::default();
+        Self {
+            log_level: values
+                .log
+                .read(problems, |text| choice(LogLevel::ALL, text))
+                .unwrap_or(default.log_level),
+            log_format: values
+                .log_format
+                .read(problems, |text| choice(LogFormat::ALL, text))
+                .unwrap_or(default.log_format),
+            strict: values.strict.read(problems, switch).unwrap_or(default.strict),
+            results: environment.results.clone(),
+            termination_message_file: values.termination_message_file.read(problems, path),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Mistakes in the configuration, and what of a wrong value may be shown.
+
+use serde::Serialize;
+
+use super::variables::{Kind, Variable};
+use crate::clip::{clip_name, one_line};
+
+/// Longest part of a wrong value that is echoed, in characters.
+const GIVEN_MAX: usize = 60;
+
+/// One mistake in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The full name of the variable, or `argument`.
+    pub variable: String,
+    /// What was given, clipped; none where nothing was, or where it may be a credential.
+    pub given: Option<String>,
+    /// What is wrong with it: half a sentence.
+    pub problem: String,
+    /// A right value; none where none would be.
+    pub example: Option<String>,
+}
+
+impl Problem {
+    /// A mistake of one of our own variables. `given` is the value, or the wrong item of a list.
+    pub fn of(variable: &Variable, given: Option<&str>, problem: impl Into<String>) -> Self {
+        let shown = given.and_then(|given| shown(variable.kind, given));
+        let problem = problem.into();
+        // What is not shown is not quoted by the reason either.
+        let quoted = shown.is_none() && given.is_some_and(|given| problem.contains(given));
+        Self {
+            variable: variable.name.to_owned(),
+            given: shown,
+            problem: if quoted { "is malformed".to_owned() } else { problem },
+            example: Some(variable.example.to_owned()),
+        }
+    }
+
+    /// A mistake of something else than one of our own variables; `given` is echoed unless it may be a credential.
+    pub fn other(variable: &str, given: Option<&str>, problem: impl Into<String>, example: Option<&str>) -> Self {
+        Self {
+            variable: variable.to_owned(),
+            given: given.and_then(|given| shown(Kind::Name, given)),
+            problem: problem.into(),
+            example: example.map(str::to_owned),
+        }
+    }
+
+    /// Gives another right value than the table's.
+    #[must_use]
+    pub fn with_example(mut self, example: &str) -> Self {
+        self.example = Some(example.to_owned());
+        self
+    }
+
+    /// The mistake as half a sentence that begins with the variable.
+    pub fn cause(&self) -> String {
+        let given = self
+            .given
+            .as_ref()
+            .map(|given| format!(" (given: {given})"))
+            .unwrap_or_default();
+        one_line(&format!("{}{given} {}", self.variable, self.problem))
+    }
+
+    /// What to do, in one sentence.
+    pub fn remedy(&self) -> String {
+        match &self.example {
+            Some(example) => one_line(&format!("Set it right, for example to {example}.")),
+            None => "Leave it unset.".to_owned(),
+        }
+    }
+}
+
+/// What may be shown of a wrong value: nothing where it may be a credential.
+fn shown(kind: Kind, given: &str) -> Option<String> {
+    match kind {
+        Kind::Text | Kind::Path => None,
+        Kind::Name | Kind::List | Kind::Duration | Kind::Percentage | Kind::Choice(_) => {
+            (!may_be_credential(given)).then(|| clip_name(given, GIVEN_MAX))
+        }
+    }
+}
+
+/// Whether a text holds what is certainly made to be a token: a JWT or one part of it, plain or in base64, or an
+/// OpenShift login token (`sha256~…`). Such a value is refused in every variable.
+pub(super) fn is_token(text: &str) -> bool {
+    // `{"` in base64url, and in base64 once more.
+    const JWT: &[&str] = &["eyJ", "ZXlK"];
+    text.contains("sha256~")
+        || pieces(text).any(|piece| JWT.iter().any(|start| piece.starts_with(start)) && piece.len() >= RANDOM_MIN)
+}
+
+/// Whether a text may be a credential: a token, `user:password@`, or something long that looks random.
+///
+/// It errs towards yes: a wrong value that is not shown costs its owner a look, one that is shown a password.
+pub(super) fn may_be_credential(text: &str) -> bool {
+    is_token(text) || has_user_info(text) || looks_random(text)
+}
+
+/// Shortest run of characters that is taken for random: passwords made by machines have 16 and more.
+const RANDOM_MIN: usize = 16;
+
+/// Runs of characters that base64, base64url and hexadecimal are made of, but for `/`, which separates paths.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-')))
+}
+
+fn looks_random(text: &str) -> bool {
+    // A digest is long and random, and no secret.
+    let digestless = match text.rsplit_once("sha256:") {
+        Some((before, digest)) if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) => before,
+        _ => text,
+    };
+    pieces(digestless).any(|piece| {
+        let count = |is: fn(&u8) -> bool| piece.bytes().filter(is).count();
+        let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+        let digits = count(u8::is_ascii_digit);
+        piece.len() >= RANDOM_MIN && upper > 0 && lower.saturating_add(digits) > 0
+            // Names end with a year or a hash of five; of random letters and digits more than a quarter are digits.
+            || piece.len() >= RANDOM_MIN && digits.saturating_mul(5) >= piece.len()
+    })
+}
+
+/// `user:password@` (RFC 3986 section 3.2.1), which isn't a reference's `repository:tag@digest`.
+fn has_user_info(text: &str) -> bool {
+    let Some((before, after)) = text.split_once('@') else {
+        return false;
+    };
+    let authority = before
+        .split_once("://")
+        .map_or(before, |(_scheme, authority)| authority);
+    let reference = after.starts_with("sha256:") || after.starts_with("sha512:") || after.is_empty();
+    authority.contains(':') && !(reference && authority.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::variables::VARIABLES;
+
+    const IMAGE: &str = "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0";
+
+    fn of_kind(kind: Kind) -> &'static Variable {
+        VARIABLES
+            .iter()
+            .find(|variable| variable.kind == kind)
+            .expect("every kind has a variable")
+    }
+
+    #[test]
+    fn what_may_be_a_credential_is_not_echoed() {
+        for credential in [
+            "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+            "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ",
+            "ZXlKaGJHY2lPaUpTVXpJMU5pSjk=",
+            "sha256~xyz",
+            "https://user:secret@quay.io",
+            "user:secret@",
+            "Zm9vYmFyYmF6cXV4MTI",
+            "0123456789abcdef0123456789abcdef",
+            "ABCDEFGH12345678IJKLMNOP",
+            "glpat-AbCdEfGh12345678",
+        ] {
+            let problem = Problem::of(of_kind(Kind::Name), Some(credential), "is wrong");
+            assert_eq!(problem.given, None, "{credential}");
+        }
+    }
+
+    #[test]
+    fn a_plain_mistake_is_echoed() {
+        for plain in [
+            format!("{IMAGE}@"),
+            format!("{IMAGE}@sha256:{}", "0123456789abcdef".repeat(4)),
+            "my_secret".to_owned(),
+            "internal-registry-private-ai-2026".to_owned(),
+            "https://quay.io".to_owned(),
+        ] {
+            assert!(Problem::of(of_kind(Kind::List), Some(&plain), "is wrong").given.is_some(), "{plain}");
+        }
+    }
+
+    #[test]
+    fn what_is_echoed_is_clipped_and_safe() {
+        let problem = Problem::of(of_kind(Kind::Name), Some("a b\n\u{1b}[0m$(c)"), "is wrong");
+        assert_eq!(problem.given.as_deref(), Some("a_b___0m__c_"));
+        let problem = Problem::of(of_kind(Kind::Name), Some(&"ab.".repeat(100)), "is wrong");
+        assert_eq!(problem.given.map(|given| given.chars().count()), Some(GIVEN_MAX));
+    }
+
+    #[test]
+    fn free_texts_and_paths_are_never_echoed() {
+        for kind in [Kind::Text, Kind::Path] {
+            assert_eq!(Problem::of(of_kind(kind), Some("plain"), "is wrong").given, None);
+        }
+    }
+
+    #[test]
+    fn only_certain_tokens_are_taken_for_tokens() {
+        assert!(is_token("quay.io/a/eyJhbGciOiJSUzI1NiJ9"));
+        assert!(is_token("sha256~a"));
+        for name in [IMAGE, "20240101T123456Z", "eyJ", "Zm9vYmFyYmF6cXV4MTI"] {
+            assert!(!is_token(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cause_names_variable_value_and_mistake_and_the_remedy_a_right_value() {
+        let variable = of_kind(Kind::Percentage);
+        let problem = Problem::of(variable, Some("4O"), "is not a percentage");
+        assert_eq!(problem.cause(), "PULL_SECRET_REFRESH_BELOW (given: 4O) is not a percentage");
+        assert_eq!(problem.remedy(), "Set it right, for example to 40%.");
+    }
+}

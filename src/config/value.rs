@@ -1,0 +1,209 @@
+//! How a value of each kind is read. What is wrong is half a sentence that follows the variable's name.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::names::{Namespace, ObjectName};
+use super::problem::Problem;
+use super::variables::{Given, Preset, RESERVED_MODES};
+use super::{Access, Mode, NextRun};
+use crate::image_reference::ImageReference;
+use crate::registry_host::{HostPort, RegistryHost};
+use crate::token::{Lifetime, Percentage};
+
+impl Given {
+    /// Reads the value, or the preset where it is not set. `None` where there is neither, or where it is wrong, which
+    /// then is among the problems.
+    pub fn read<T>(&self, problems: &mut Vec<Problem>, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = match (&self.value, self.variable.preset) {
+            (Some(value), _) => value,
+            (None, Preset::Value(value)) => value,
+            (None, Preset::Required) => {
+                problems.push(Problem::of(self.variable, None, "must be set"));
+                return None;
+            }
+            (None, Preset::Nothing | Preset::Described(_)) => return None,
+        };
+        match read(text) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                problems.push(Problem::of(self.variable, Some(text), problem));
+                None
+            }
+        }
+    }
+
+    /// Reads a value that stays `None` where it is not set, whatever its preset.
+    pub fn read_if_set<T>(
+        &self,
+        problems: &mut Vec<Problem>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.value.as_ref().and_then(|_| self.read(problems, read))
+    }
+
+    /// Reads a comma-separated list, trimmed, without empties and repetitions. Each wrong item is a problem of its own.
+    pub fn read_list<T: PartialEq>(
+        &self,
+        problems: &mut Vec<Problem>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let text = match (&self.value, self.variable.preset) {
+            (Some(value), _) => value,
+            (None, Preset::Value(value)) => value,
+            (None, Preset::Required | Preset::Nothing | Preset::Described(_)) => return Vec::new(),
+        };
+        let mut items = Vec::new();
+        for item in list(text) {
+            match read(item) {
+                Ok(item) if items.contains(&item) => {}
+                Ok(item) => items.push(item),
+                Err(problem) => problems.push(Problem::of(self.variable, Some(item), problem)),
+            }
+        }
+        items
+    }
+}
+
+/// The items of a list.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// One of several words.
+pub(super) fn choice<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, String> {
+    words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("is none of {}", words.join(", "))
+        })
+}
+
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    choice(&[("true", true), ("false", false)], text)
+}
+
+/// The name of a Secret or a service account.
+pub(super) fn object_name(text: &str) -> Result<ObjectName, String> {
+    ObjectName::parse(text).map_err(|error| error.to_string())
+}
+
+/// The name of a namespace.
+pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
+    Namespace::parse(text).map_err(|error| error.to_string())
+}
+
+/// A registry that gets the credential.
+pub(super) fn registry(text: &str) -> Result<RegistryHost, String> {
+    RegistryHost::parse(text).map_err(|error| format!("is wrong: {error}"))
+}
+
+/// A host that may receive the credential.
+pub(super) fn host(text: &str) -> Result<HostPort, String> {
+    HostPort::parse(text).map_err(|error| format!("has a malformed host: {error}"))
+}
+
+/// An image that must be pullable.
+pub(super) fn image(text: &str) -> Result<ImageReference, String> {
+    ImageReference::parse(text).map_err(|error| format!("is wrong: {error}"))
+}
+
+/// The mode; those of the contract that this version does not have are told from what is no mode at all.
+pub(super) fn mode(text: &str) -> Result<Mode, String> {
+    if RESERVED_MODES.contains(&text) {
+        return Err(format!("asks for the mode {text}, which this version does not have"));
+    }
+    choice(Mode::ALL, text)
+}
+
+/// What the credential is for, in either order.
+pub(super) fn access(text: &str) -> Result<Access, String> {
+    let mut words: Vec<_> = list(text).collect();
+    words.sort_unstable();
+    match words.as_slice() {
+        ["Pull"] => Ok(Access::Pull),
+        ["Pull", "Push"] => Ok(Access::PushPull),
+        _ => Err("is neither Pull nor Push,Pull".to_owned()),
+    }
+}
+
+/// The longest time until the next run, or that there is none.
+pub(super) fn next_run(text: &str) -> Result<NextRun, String> {
+    if text == "none" {
+        return Ok(NextRun::NotPlanned);
+    }
+    Lifetime::parse(text)
+        .map(NextRun::Within)
+        .map_err(|error| format!("is neither none nor a duration: {error}"))
+}
+
+/// An absolute path. Mounts are absolute; what isn't is a mistake more often than a file, a pasted token for example.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    if path.is_absolute() && !text.contains(char::is_control) {
+        Ok(path.to_owned())
+    } else {
+        Err("is no absolute path".to_owned())
+    }
+}
+
+/// A duration within bounds, both included.
+pub(super) fn duration(text: &str, [least, most]: [&str; 2]) -> Result<Lifetime, String> {
+    let bound = |text| Lifetime::parse(text).map_err(|error| error.to_string());
+    let lifetime = Lifetime::parse(text).map_err(|error| format!("is no duration: {error}"))?;
+    if (bound(least)?..=bound(most)?).contains(&lifetime) {
+        Ok(lifetime)
+    } else {
+        Err(format!("must be from {least} to {most}"))
+    }
+}
+
+/// The same for a timer.
+pub(super) fn timer(text: &str, bounds: [&str; 2]) -> Result<Duration, String> {
+    let lifetime = duration(text, bounds)?;
+    let seconds = u64::try_from(lifetime.as_secs()).map_err(|error| error.to_string())?;
+    Ok(Duration::from_secs(seconds))
+}
+
+/// A share that is neither nothing nor all.
+pub(super) fn share(text: &str) -> Result<Percentage, String> {
+    let percentage = Percentage::parse(text).map_err(|error| format!("is no percentage: {error}"))?;
+    let is = |bound| Percentage::parse(bound) == Ok(percentage);
+    if is("0%") || is("100%") {
+        return Err("must be more than 0% and less than 100%".to_owned());
+    }
+    Ok(percentage)
+}
+
+/// The user name of an entry. Clients split `auth` at its first colon (RFC 7617).
+pub(super) fn username(text: &str) -> Result<String, String> {
+    if text.contains(':') {
+        Err("has a colon, at which clients end a user name".to_owned())
+    } else {
+        plain(text)
+    }
+}
+
+/// A text without control characters.
+pub(super) fn plain(text: &str) -> Result<String, String> {
+    if text.contains(char::is_control) {
+        Err("has a control character in it, such as a line end".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// `host:port=address:port`.
+pub(super) fn connect_to(text: &str) -> Result<(HostPort, HostPort), String> {
+    let Some((host, address)) = text.split_once('=') else {
+        return Err("is not of the form host:port=address:port".to_owned());
+    };
+    let side = |name: &str, text| {
+        HostPort::parse_with_port(text).map_err(|error| format!("has a malformed {name}: {error}"))
+    };
+    Ok((side("left side", host)?, side("right side", address)?))
+}

@@ -1,0 +1,294 @@
+//! Every environment variable that the program reads, in one table.
+//!
+//! The raw struct that envy fills, the checks' names, defaults and examples, `--help` and the tables of README and
+//! Task come from here.
+
+use serde::Deserialize;
+
+/// What the names of our own variables start with.
+pub const PREFIX: &str = "PULL_SECRET_";
+
+/// Written as `openshift.io/display-name` where neither the Secret nor `PULL_SECRET_DISPLAY_NAME` has one.
+pub const DEFAULT_DISPLAY_NAME: &str = "Internal OpenShift Registry";
+
+/// Written as `openshift.io/description` where neither the Secret nor `PULL_SECRET_DESCRIPTION` has one.
+pub const DEFAULT_DESCRIPTION: &str = "Internal OpenShift Registry for ModelCar Images";
+
+/// What holds where a variable is not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// It must be set.
+    Required,
+    /// Nothing.
+    Nothing,
+    /// A value that only the run can tell, in words.
+    Described(&'static str),
+    /// This value, read as if it had been set.
+    Value(&'static str),
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The name of a Kubernetes object.
+    Name,
+    /// A comma-separated list.
+    List,
+    /// `90s`, `15m`, `24h`, `7d`.
+    Duration,
+    /// `40%`.
+    Percentage,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Free text; a token ends up here by mistake easily, so it is never echoed.
+    Text,
+    /// A path; never echoed either, since a token is put where its file is asked for.
+    Path,
+}
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its full name.
+    pub name: &'static str,
+    /// What holds where it is not set.
+    pub preset: Preset,
+    /// What its value is.
+    pub kind: Kind,
+    /// Set by whoever installs, never by a Task parameter: it decides trust (contract, section 7), or names a file
+    /// that is written.
+    pub installer_only: bool,
+    /// What it means, in one sentence.
+    pub meaning: &'static str,
+    /// A right value.
+    pub example: &'static str,
+}
+
+/// Who sets a variable.
+const ANYBODY: bool = false;
+const INSTALLER: bool = true;
+
+/// One variable and what was given for it.
+pub(super) struct Given {
+    pub variable: &'static Variable,
+    pub value: Option<String>,
+}
+
+macro_rules! variables {
+    ($($field:ident $name:literal, $preset:expr, $kind:expr, $who:ident, $meaning:expr, $example:literal;)+) => {
+        /// Our own variables, in the order of the contract.
+        pub const VARIABLES: &[Variable] = &[$(Variable {
+            name: $name,
+            preset: $preset,
+            kind: $kind,
+            installer_only: $who,
+            meaning: $meaning,
+            example: $example,
+        },)+];
+
+        /// Our own variables as the environment has them; envy fills it by the names without the prefix.
+        #[derive(Default, Deserialize)]
+        pub(super) struct Raw {
+            $($field: Option<String>,)+
+        }
+
+        /// Each of our own variables beside its row of the table.
+        pub(super) struct Values {
+            $(pub $field: Given,)+
+        }
+
+        impl From<Raw> for Values {
+            fn from(raw: Raw) -> Self {
+                Self {
+                    $($field: Given {
+                        variable: const { &Variable {
+                            name: $name,
+                            preset: $preset,
+                            kind: $kind,
+                            installer_only: $who,
+                            meaning: $meaning,
+                            example: $example,
+                        } },
+                        value: raw.$field,
+                    },)+
+                }
+            }
+        }
+
+        #[cfg(test)]
+        const FIELDS: &[&str] = &[$(stringify!($field),)+];
+    };
+}
+
+const SWITCH: Kind = Kind::Choice(&["true", "false"]);
+
+variables! {
+    name "PULL_SECRET_NAME", Preset::Required, Kind::Name, ANYBODY,
+        "Name of the Secret.",
+        "internal-registry-private-ai";
+    namespace "PULL_SECRET_NAMESPACE", Preset::Described("the pod's own"), Kind::Name, ANYBODY,
+        "Namespace of the Secret.",
+        "private-ai-demo";
+    registry "PULL_SECRET_REGISTRY",
+        Preset::Value("image-registry.openshift-image-registry.svc:5000"), Kind::List, ANYBODY,
+        "List of registries that get the credential: host[:port], narrowed by a path where wanted; no scheme, \
+         trailing slash, user or wildcard; Docker Hub is docker.io.",
+        "image-registry.openshift-image-registry.svc:5000,quay.io/team";
+    trusted_hosts "PULL_SECRET_TRUSTED_HOSTS", Preset::Nothing, Kind::List, INSTALLER,
+        "List of hosts that may receive the credential beside those where it plainly belongs (a Kubernetes token: \
+         OpenShift's internal registry; any other: its registry): another registry for a Kubernetes token, or \
+         another host that a registry's Bearer challenge names.",
+        "default-route-openshift-image-registry.apps.example.com";
+    image "PULL_SECRET_IMAGE", Preset::Nothing, Kind::List, ANYBODY,
+        "List of image references that must be pullable with the credential; white space, oci://, oci+native://, \
+         oci+fetch:// and docker:// are dropped; with tag and digest, the digest is asked for.",
+        "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0";
+    mode "PULL_SECRET_MODE", Preset::Value("ensure"), Kind::Choice(&["ensure", "verify"]), ANYBODY,
+        "ensure makes the secret right and proves it; verify reads only and makes the same checks.",
+        "verify";
+    service_account "PULL_SECRET_SERVICE_ACCOUNT", Preset::Described("the caller's own"), Kind::Name, ANYBODY,
+        "Service account whose token is minted, in the secret's namespace; required where that is not the caller's \
+         namespace. Whoever reads the secret can act as this account.",
+        "model-puller";
+    token_lifetime "PULL_SECRET_TOKEN_LIFETIME", Preset::Value("24h"), Kind::Duration, ANYBODY,
+        "Lifetime asked of the API server, which may shorten it; 10m to 30d.",
+        "24h";
+    refresh_below "PULL_SECRET_REFRESH_BELOW", Preset::Value("40%"), Kind::Percentage, ANYBODY,
+        "Refresh when less than this share of the lifetime is left; more than 0% and less than 100%.",
+        "40%";
+    next_run_within "PULL_SECRET_NEXT_RUN_WITHIN", Preset::Nothing, Kind::Duration, ANYBODY,
+        "The longest time until the next scheduled run: a credential that would not outlive it is refreshed now. \
+         Unset, MESSAGE says that no next run is known; none leaves that out.",
+        "9h";
+    token_file "PULL_SECRET_TOKEN_FILE", Preset::Nothing, Kind::Path, INSTALLER,
+        "Store the token in this file (a robot account's, for example) instead of minting one.",
+        "/var/run/robot/token";
+    username "PULL_SECRET_USERNAME", Preset::Value("<token>"), Kind::Text, ANYBODY,
+        "User name of the entry; not empty, without colon or control character.",
+        "team+robot";
+    access "PULL_SECRET_ACCESS", Preset::Value("Pull"), Kind::List, ANYBODY,
+        "Pull or Push,Pull: what ACCESS_TYPE says, and what is verified.",
+        "Push,Pull";
+    connection "PULL_SECRET_CONNECTION", Preset::Value("true"), SWITCH, ANYBODY,
+        "Write the Open Data Hub label, annotations and keys; false leaves them out of the next write.",
+        "false";
+    display_name "PULL_SECRET_DISPLAY_NAME", Preset::Value(DEFAULT_DISPLAY_NAME), Kind::Text, ANYBODY,
+        "Name that the dashboard shows; unset, it is written only where absent.",
+        "Internal OpenShift Registry";
+    description "PULL_SECRET_DESCRIPTION", Preset::Value(DEFAULT_DESCRIPTION), Kind::Text, ANYBODY,
+        "Description that the dashboard shows; unset, it is written only where absent.",
+        "Internal OpenShift Registry for ModelCar Images";
+    verify "PULL_SECRET_VERIFY", Preset::Value("registry"),
+        Kind::Choice(&["registry", "api", "structure"]), ANYBODY,
+        "How far to verify: registry, api (structure, token review, access review; never contacts the registry) or \
+         structure.",
+        "registry";
+    registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", Preset::Nothing, Kind::Path, INSTALLER,
+        "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt beside the service account \
+         token, SSL_CERT_FILE, the files in SSL_CERT_DIR, and the public roots built in; the API server is trusted \
+         by ca.crt alone.",
+        "/etc/registry-ca/ca-bundle.crt";
+    connect_to "PULL_SECRET_CONNECT_TO", Preset::Nothing, Kind::List, INSTALLER,
+        "List of host:port=address:port, like curl's --connect-to: where to dial instead of a host; names, TLS \
+         verification and keys stay those of the host; the API server never.",
+        "registry.example.com:443=10.0.0.7:5000";
+    strict "PULL_SECRET_STRICT", Preset::Value("true"), SWITCH, ANYBODY,
+        "false: a STATUS of FAILURE stands in the results and the exit code is 0; never for ERROR.",
+        "false";
+    timeout "PULL_SECRET_TIMEOUT", Preset::Value("2m"), Kind::Duration, ANYBODY,
+        "Time for the whole run, retries included; 1s to 1h.",
+        "2m";
+    log "PULL_SECRET_LOG", Preset::Value("info"), Kind::Choice(&["error", "warn", "info", "debug"]), ANYBODY,
+        "Level of the program's own messages on standard error: error, warn, info or debug.",
+        "debug";
+    log_format "PULL_SECRET_LOG_FORMAT", Preset::Value("text"), Kind::Choice(&["text", "json"]), ANYBODY,
+        "Format of standard error: text or json.",
+        "json";
+    termination_message_file "PULL_SECRET_TERMINATION_MESSAGE_FILE", Preset::Nothing, Kind::Path, INSTALLER,
+        "File that gets STATUS, REASON and MESSAGE in one line; for a CronJob: /dev/termination-log.",
+        "/dev/termination-log";
+    service_account_dir "PULL_SECRET_SERVICE_ACCOUNT_DIR",
+        Preset::Value("/var/run/secrets/kubernetes.io/serviceaccount"), Kind::Path, INSTALLER,
+        "Directory with token, ca.crt, namespace and, on OpenShift, service-ca.crt.",
+        "/var/run/secrets/kubernetes.io/serviceaccount";
+}
+
+/// Variables without our prefix that are read too; for the tables.
+pub const PLATFORM_VARIABLES: &[(&str, &str, &str)] = &[
+    (
+        "KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT",
+        "set by Kubernetes",
+        "Address of the API server; https only.",
+    ),
+    (
+        "HTTPS_PROXY, NO_PROXY, ALL_PROXY",
+        "–",
+        "Proxy for registries, by CONNECT; never for the API server. Lower case is read too.",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "–",
+        "PEM files trusted for registries in addition; never for the API server.",
+    ),
+    (
+        "RESULTS_<RESULT>_PATH",
+        "–",
+        "File that gets a result; absent means not wanted.",
+    ),
+];
+
+/// Variables of the contract that this version does not have, and what they are for.
+pub(super) const RESERVED: &[(&str, &str)] = &[
+    ("PULL_SECRET_NAMESPACES", "several namespaces in one run"),
+    ("PULL_SECRET_NAMESPACE_SELECTOR", "several namespaces in one run"),
+    ("PULL_SECRET_CONCURRENCY", "several namespaces in one run"),
+    ("PULL_SECRET_SHARDS", "dividing namespaces among the pods of an Indexed Job"),
+    ("JOB_COMPLETION_INDEX", "running as an Indexed Job"),
+    ("PULL_SECRET_LINK_SERVICE_ACCOUNTS", "linking the secret to service accounts"),
+    ("PULL_SECRET_LINK_FOR", "linking the secret to service accounts"),
+];
+
+/// Modes of the contract that this version does not have.
+pub(super) const RESERVED_MODES: &[&str] = &["plan", "doctor"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_its_field_in_capitals_behind_the_prefix() {
+        for (variable, field) in VARIABLES.iter().zip(FIELDS) {
+            assert_eq!(variable.name, format!("{PREFIX}{}", field.to_uppercase()));
+        }
+    }
+
+    #[test]
+    fn what_decides_trust_or_names_a_file_to_write_is_set_by_the_installer_alone() {
+        let installer: Vec<_> = VARIABLES
+            .iter()
+            .filter(|variable| variable.installer_only)
+            .map(|variable| variable.name.trim_start_matches(PREFIX))
+            .collect();
+        let contract_section_7 = [
+            "TRUSTED_HOSTS",
+            "TOKEN_FILE",
+            "REGISTRY_CA_FILE",
+            "CONNECT_TO",
+            "SERVICE_ACCOUNT_DIR",
+        ];
+        for name in contract_section_7 {
+            assert!(installer.contains(&name), "{name}");
+        }
+        assert_eq!(installer.len(), contract_section_7.len() + 1, "{installer:?}");
+        assert!(installer.contains(&"TERMINATION_MESSAGE_FILE"));
+    }
+
+    #[test]
+    fn a_meaning_is_a_sentence_and_an_example_is_there() {
+        for variable in VARIABLES {
+            assert!(variable.meaning.ends_with('.'), "{}", variable.name);
+            assert!(!variable.meaning.contains("  "), "{}", variable.name);
+            assert!(!variable.example.is_empty(), "{}", variable.name);
+        }
+    }
+}

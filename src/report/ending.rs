@@ -1,0 +1,149 @@
+//! The end of a run: everything is written in the one order that serves its readers.
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+use tracing::{error, info, warn};
+
+use super::results::{self, Unwritten};
+use super::{Report, Subject};
+use crate::clip::one_line;
+use crate::config::{LogFormat, Output, Problem};
+use crate::outcome::Outcome;
+
+/// Reports a run on standard output, standard error and in the files that are configured, and gives its exit code.
+///
+/// A result that can't be written makes the run end with 64: a pipeline that takes the work for done would fail at the
+/// missing result, without a word why, and the path is the environment's. The other results say so. A termination
+/// message that can't be written is only logged: it repeats what the log ends with.
+pub fn finish(
+    outcome: &Outcome,
+    subject: &Subject,
+    problems: &[Problem],
+    output: &Output,
+    now: Timestamp,
+) -> ExitCode {
+    let code = write(
+        outcome,
+        subject,
+        problems,
+        output,
+        now,
+        &mut io::stdout().lock(),
+        &mut io::stderr(),
+    );
+    ExitCode::from(code)
+}
+
+/// As [`finish`], to any writers. Nobody is left to tell where one of them is closed, so their errors are ignored.
+///
+/// Standard output comes before the last words on standard error, since a container's log holds both.
+pub(super) fn write(
+    outcome: &Outcome,
+    subject: &Subject,
+    problems: &[Problem],
+    output: &Output,
+    now: Timestamp,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> u8 {
+    let mut report = Report::new(outcome, subject, problems, output.strict, now);
+    let unwritten = results::write(&output.results, &report);
+    if !unwritten.is_empty() {
+        let problems: Vec<Problem> = unwritten
+            .iter()
+            .map(of_unwritten)
+            .chain(problems.iter().cloned())
+            .collect();
+        report = Report::new(outcome, subject, &problems, output.strict, now);
+        // Those that can be written shall agree with the exit code.
+        results::write(&output.results, &report);
+    }
+    let json = serde_json::to_string(&report).unwrap_or_default();
+    let _ = writeln!(stdout, "{json}");
+    let _ = stdout.flush();
+    log(&report, output.log_format, stderr);
+    if let Some(path) = &output.termination_message_file {
+        if let Err(error) = fs::write(path, report.termination_message()) {
+            warn!(
+                "the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {}",
+                error.kind()
+            );
+        }
+    }
+    last_line(&report, output.log_format, stderr);
+    report.exit_code
+}
+
+fn of_unwritten(unwritten: &Unwritten) -> Problem {
+    Problem::other(
+        &unwritten.result.variable(),
+        None,
+        format!(
+            "names a file that the result {} could not be written to: {}",
+            unwritten.result.as_str(),
+            unwritten.kind
+        ),
+        None,
+    )
+}
+
+/// Findings, what is to be pasted for them, and hints.
+fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+    for finding in &report.findings {
+        let (cause, remedy) = (&finding.cause, &finding.remedy);
+        match (format, finding.exit_code) {
+            (LogFormat::Text, 0) => warn!("{}: {cause}; {remedy}", finding.reason),
+            (LogFormat::Text, _) => error!("{}: {cause}; {remedy}", finding.reason),
+            (LogFormat::Json, 0) => warn!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
+            (LogFormat::Json, _) => error!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
+        }
+    }
+    if let (LogFormat::Text, Some(remedy)) = (format, &report.remedy) {
+        // As it is, so that it can be copied.
+        let _ = write!(stderr, "{remedy}");
+    }
+    for note in &report.notes {
+        info!("{note}");
+    }
+}
+
+/// The last line where the format is `json`.
+#[derive(Serialize)]
+struct LastRecord<'a> {
+    timestamp: &'a str,
+    level: &'a str,
+    message: &'a str,
+    status: &'a str,
+    reason: &'a str,
+    exit_code: u8,
+    target: &'a str,
+}
+
+fn last_line(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+    let line = match format {
+        LogFormat::Text => one_line(&report.last_line()),
+        LogFormat::Json => {
+            let level = match report.status {
+                "SUCCESS" => "INFO",
+                "WARNING" => "WARN",
+                _ => "ERROR",
+            };
+            let record = LastRecord {
+                timestamp: &report.timestamp,
+                level,
+                message: &report.message,
+                status: report.status,
+                reason: report.reason,
+                exit_code: report.exit_code,
+                target: env!("CARGO_CRATE_NAME"),
+            };
+            serde_json::to_string(&record).unwrap_or_default()
+        }
+    };
+    let _ = writeln!(stderr, "{line}");
+    let _ = stderr.flush();
+}

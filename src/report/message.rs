@@ -1,0 +1,192 @@
+//! MESSAGE: one sentence that is pasted everywhere, so its length is bounded as bytes and as JSON.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::Subject;
+use crate::clip::{clip_name, one_line};
+use crate::finding::Finding;
+use crate::outcome::{Outcome, Verified};
+use crate::token::rfc3339;
+
+/// Longest MESSAGE, in bytes.
+const MAX_BYTES: usize = 300;
+
+/// Longest MESSAGE as Go's JSON has it, in bytes: the other six results and their keys take less than 500 bytes, and
+/// all of them together stay under 1 KiB.
+const MAX_ESCAPED: usize = 500;
+
+/// Longest part of the Secret's name that MESSAGE shows, in characters; the report has it whole.
+const NAME_MAX: usize = 80;
+
+/// The MESSAGE of a run of which `finding` decides, the gravest of `count` findings.
+pub(super) fn of_finding(finding: &Finding, count: usize, outcome: &Outcome, subject: &Subject) -> String {
+    let cause = one_line(&finding.cause);
+    let others = if count > 1 {
+        format!(" (first of {count} findings)")
+    } else {
+        String::new()
+    };
+    let remedy = one_line(finding.remedy());
+    let text = format!("{cause}{others}; {remedy}");
+    let tail = match outcome.credential.expires_at {
+        Some(expires_at) if finding.warning && subject.next_run_unknown => {
+            format!("; the credential {}", expiry(expires_at, subject))
+        }
+        _ => String::new(),
+    };
+    let room = MAX_BYTES.saturating_sub(tail.len());
+    if cause.len().saturating_add('…'.len_utf8()) > room {
+        return cut(&text, MAX_BYTES, MAX_ESCAPED);
+    }
+    let text = cut(&text, room, MAX_ESCAPED.saturating_sub(tail.len()));
+    format!("{}{tail}", text.trim_end_matches('.'))
+}
+
+/// The MESSAGE of a run without findings: what was proven, and until when.
+pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
+    let secret = match (&subject.namespace, &subject.name) {
+        (Some(namespace), Some(name)) => format!("{}/{}", clip_name(namespace, 63), clip_name(name, NAME_MAX)),
+        (_, Some(name)) => clip_name(name, NAME_MAX),
+        (_, None) => "the secret".to_owned(),
+    };
+    let proven = match outcome.verified {
+        Verified::Pull => match outcome.images.len() {
+            0 | 1 => "pulls the image".to_owned(),
+            count => format!("pulls all {count} images"),
+        },
+        Verified::Login => match outcome.registries.len() {
+            0 | 1 => "is accepted by the registry".to_owned(),
+            count => format!("is accepted by all {count} registries"),
+        },
+        Verified::Review => "is accepted by the API server; no registry was asked".to_owned(),
+        Verified::None => "is well-formed; nobody was asked about its credential".to_owned(),
+    };
+    let expiry = match outcome.credential.expires_at {
+        Some(expires_at) => expiry(expires_at, subject),
+        None if subject.next_run_unknown => "has no known expiry and no next run is known".to_owned(),
+        None => "has no known expiry".to_owned(),
+    };
+    cut(&format!("{secret} {proven}; its credential {expiry}"), MAX_BYTES, MAX_ESCAPED)
+}
+
+fn expiry(expires_at: Timestamp, subject: &Subject) -> String {
+    let known = if subject.next_run_unknown {
+        " and no next run is known"
+    } else {
+        ""
+    };
+    format!("expires at {}{known}", rfc3339(expires_at))
+}
+
+/// A text of at most `max` bytes, and of at most `max_escaped` bytes as Go's JSON; cut at a character with `…`.
+fn cut(text: &str, max: usize, max_escaped: usize) -> String {
+    const ELLIPSIS: char = '…';
+    let length = |text: &str| text.chars().map(escaped_length).fold(0, usize::saturating_add);
+    if text.len() <= max && length(text) <= max_escaped {
+        return text.to_owned();
+    }
+    let (mut bytes, mut escaped) = (ELLIPSIS.len_utf8(), escaped_length(ELLIPSIS));
+    let mut kept: String = text
+        .chars()
+        .take_while(|&c| {
+            bytes = bytes.saturating_add(c.len_utf8());
+            escaped = escaped.saturating_add(escaped_length(c));
+            bytes <= max && escaped <= max_escaped
+        })
+        .collect();
+    kept.push(ELLIPSIS);
+    kept
+}
+
+/// The bytes of a character in a JSON string written by Go, which is what Tekton carries results in
+/// (Go `encoding/json`, `appendString` with `escapeHTML`).
+pub(super) fn escaped_length(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => 6,
+        _ => c.len_utf8(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::Reason;
+
+    fn subject() -> Subject {
+        Subject {
+            namespace: Some("private-ai-demo".to_owned()),
+            name: Some("internal-registry-private-ai".to_owned()),
+            ..Subject::default()
+        }
+    }
+
+    fn expiring() -> Outcome {
+        let mut outcome = Outcome::default();
+        outcome.credential.expires_at = "2026-11-25T14:00:00Z".parse().ok();
+        outcome
+    }
+
+    #[test]
+    fn success_says_what_was_proven_and_when_the_credential_expires() {
+        let outcome = Outcome {
+            verified: Verified::Pull,
+            ..expiring()
+        };
+        assert_eq!(
+            of_success(&outcome, &subject()),
+            "private-ai-demo/internal-registry-private-ai pulls the image; its credential expires at \
+             2026-11-25T14:00:00Z"
+        );
+    }
+
+    #[test]
+    fn where_no_next_run_is_known_the_message_ends_with_that() {
+        let subject = Subject {
+            next_run_unknown: true,
+            ..subject()
+        };
+        let end = "expires at 2026-11-25T14:00:00Z and no next run is known";
+        assert!(of_success(&expiring(), &subject).ends_with(end));
+        let warning = Finding::new(Reason::RegistryUnavailable, "the registry gave no answer").as_warning();
+        let message = of_finding(&warning, 1, &expiring(), &subject);
+        assert!(message.starts_with("the registry gave no answer; Try again"), "{message}");
+        assert!(message.ends_with(end), "{message}");
+        let failure = Finding::new(Reason::TagMissing, "no such tag");
+        assert!(!of_finding(&failure, 1, &expiring(), &subject).contains("next run"));
+    }
+
+    #[test]
+    fn a_long_remedy_is_cut_and_the_cause_stays_whole() {
+        let cause = "c".repeat(290);
+        let finding = Finding::new(Reason::ApiForbidden, cause.clone()).with_remedy("é".repeat(300));
+        let message = of_finding(&finding, 1, &Outcome::default(), &subject());
+        assert!(message.starts_with(&cause) && message.ends_with('…'), "{message}");
+        assert!((299..=300).contains(&message.len()), "{}", message.len());
+        let warning = finding.as_warning();
+        let subject = Subject {
+            next_run_unknown: true,
+            ..subject()
+        };
+        assert!(of_finding(&warning, 1, &expiring(), &subject).starts_with(&cause));
+    }
+
+    #[test]
+    fn of_several_findings_the_message_counts_the_others() {
+        let finding = Finding::new(Reason::TagMissing, "no such tag");
+        let message = of_finding(&finding, 3, &Outcome::default(), &subject());
+        assert!(message.starts_with("no such tag (first of 3 findings); Push the tag"), "{message}");
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        let finding = Finding::new(Reason::Internal, "a\nb\u{1b}[2J").with_remedy("c\r\nd");
+        assert_eq!(of_finding(&finding, 1, &Outcome::default(), &subject()), "a b [2J; c d");
+    }
+
+    #[test]
+    fn what_escapes_to_more_is_cut_earlier() {
+        let message = cut(&"<".repeat(300), MAX_BYTES, MAX_ESCAPED);
+        assert_eq!(message, format!("{}…", "<".repeat(82)));
+    }
+}
