@@ -49,9 +49,10 @@ impl Lifetime {
 /// The duration in the longest unit that it is a whole number of; one day stays `24h`, as people write it.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS
-            .into_iter()
-            .find(|(_, factor)| self.seconds.checked_rem(*factor) == Some(0));
+        let one_day = self.seconds == 86_400;
+        let whole = UNITS.into_iter().find(|(unit, factor)| {
+            self.seconds.checked_rem(*factor) == Some(0) && !(one_day && *unit == 'd')
+        });
         let (unit, factor) = whole.unwrap_or(('s', 1));
         write!(
             f,

@@ -1,0 +1,122 @@
+//! An entry of `auths`: the credential for one registry.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::auth_field;
+use super::go_json;
+use super::kubelet;
+
+/// Why a credential can't be written. No message repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// An empty user name: containers/image and registries take it for no credential.
+    #[error("the user name is empty; write the robot account's, or <token> for a Kubernetes token")]
+    EmptyUsername,
+    /// A colon: `auth` couldn't be taken apart again (RFC 7617 section 2).
+    #[error("the user name has a colon in it, which ends a user name in Basic authentication")]
+    ColonInUsername,
+    /// A control character (RFC 7617 section 2).
+    #[error("the user name has a control character in it")]
+    ControlCharacterInUsername,
+}
+
+/// The credential for one registry.
+#[derive(Clone)]
+pub struct Entry {
+    username: String,
+    password: SecretString,
+    well_formed: bool,
+}
+
+impl Entry {
+    /// An entry of ours.
+    ///
+    /// # Errors
+    /// The user name is empty, or has a colon or a control character in it.
+    pub fn new(username: &str, password: SecretString) -> Result<Self, EntryError> {
+        if username.is_empty() {
+            return Err(EntryError::EmptyUsername);
+        }
+        if username.contains(':') {
+            return Err(EntryError::ColonInUsername);
+        }
+        if username.contains(char::is_control) {
+            return Err(EntryError::ControlCharacterInUsername);
+        }
+        Ok(Self {
+            username: username.to_owned(),
+            password,
+            well_formed: true,
+        })
+    }
+
+    /// Reads an entry as the kubelet does: `auth`, where there is one, decides. What it can't read has
+    /// an empty user name and password.
+    pub(super) fn read(value: &str) -> Self {
+        let (username, password) = kubelet::read_entry(value).unwrap_or_default();
+        let well_formed = is_well_formed(value, &username, &password);
+        Self {
+            username,
+            password: SecretString::from(password),
+            well_formed,
+        }
+    }
+
+    /// The user name; may be empty in an entry that was read.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The password or token; may be empty in an entry that was read.
+    pub fn password(&self) -> &SecretString {
+        &self.password
+    }
+
+    /// Whether the entry is as we write it: exactly the members `username`, `password` and `auth`, in any
+    /// order, and the last agreeing with the others, so that every client reads the same from it.
+    pub fn is_well_formed(&self) -> bool {
+        self.well_formed
+    }
+
+    /// The entry as it is written: compact, with no more escapes than JSON requires.
+    pub(super) fn to_json(&self) -> String {
+        let password = self.password.expose_secret();
+        let auth = auth_field::encode(&self.username, password);
+        let [username, password, auth] = [self.username.as_str(), password, auth.as_str()].map(Value::from);
+        format!(r#"{{"username":{username},"password":{password},"auth":{auth}}}"#)
+    }
+
+    /// Whether an entry of a document already says this, so that its bytes can stay.
+    pub(super) fn says_the_same_as(&self, found: &Self) -> bool {
+        found.well_formed
+            && self.username == found.username
+            && self.password.expose_secret() == found.password.expose_secret()
+    }
+}
+
+/// Prints nothing of the credential: a user name may be a misplaced secret.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("well_formed", &self.well_formed)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_well_formed(value: &str, username: &str, password: &str) -> bool {
+    let auth = auth_field::encode(username, password);
+    let members = go_json::members(value, 0).unwrap_or_default();
+    let says = |name: &str, text: &str| {
+        members
+            .iter()
+            .any(|member| member.name == name && go_json::string(member.value).as_deref() == Some(text))
+    };
+    !username.is_empty()
+        && members.len() == 3
+        && says("username", username)
+        && says("password", password)
+        && says("auth", &auth)
+}
