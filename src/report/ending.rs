@@ -19,6 +19,8 @@ use crate::outcome::Outcome;
 /// A result that can't be written makes the run end with 64: a pipeline that takes the work for done would fail at the
 /// missing result, without a word why, and the path is the environment's. The other results say so. A termination
 /// message that can't be written is only logged: it repeats what the log ends with.
+///
+/// The log is set up where that has not been done yet: mistakes in the configuration are told like everything else.
 pub fn finish(
     outcome: &Outcome,
     subject: &Subject,
@@ -26,6 +28,7 @@ pub fn finish(
     output: &Output,
     now: Timestamp,
 ) -> ExitCode {
+    crate::log::init(output);
     let code = write(
         outcome,
         subject,

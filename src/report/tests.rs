@@ -1,17 +1,18 @@
 //! Reports as their readers get them.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::*;
-use crate::config::{Config, LogFormat, LogLevel, Output};
+use crate::config::{Config, Output};
 use crate::log::tests::{Lines, logged};
 use crate::outcome::{Action, CredentialSummary, Verified};
 
-const SCHEMA: &str = include_str!("../../docs/report.schema.json");
+mod files;
+mod schema;
+mod streams;
 
 fn now() -> Timestamp {
     "2026-11-24T14:00:00.7Z".parse().expect("a time")
@@ -103,113 +104,6 @@ fn ended(outcome: &Outcome, problems: &[Problem], output: &Output) -> (u8, Strin
         );
     });
     (code, String::from_utf8(stdout).expect("UTF-8"), stderr)
-}
-
-#[test]
-fn every_report_is_as_the_published_schema_says() {
-    let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
-    let validator = jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .expect("a schema");
-    let mut outcomes = vec![
-        (Outcome::default(), vec![]),
-        (refreshed(), vec![]),
-        (Outcome::default(), problems()),
-    ];
-    for &reason in Reason::ALL {
-        for warning in [false, true] {
-            let mut outcome = refreshed();
-            let mut finding = Finding::new(reason, "a cause").with_paste("apiVersion: v1\n");
-            finding.warning = warning;
-            outcome.images[0].reason = Some(reason.as_str());
-            outcome.findings.push(finding);
-            outcomes.push((outcome, vec![]));
-        }
-    }
-    for (outcome, problems) in outcomes {
-        for subject in [subject(), Subject::default()] {
-            let report = Report::new(&outcome, &subject, &problems, true, now());
-            let report = serde_json::to_value(&report).expect("JSON");
-            let errors: Vec<_> = validator
-                .iter_errors(&report)
-                .map(|error| error.to_string())
-                .collect();
-            assert!(errors.is_empty(), "{errors:?}: {report:#}");
-        }
-    }
-    assert!(!validator.is_valid(&serde_json::json!({"status": "SUCCESS"})));
-}
-
-#[test]
-fn the_schema_names_every_reason_and_describes_every_field() {
-    let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
-    let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(schema["$defs"]["reason"]["enum"], serde_json::json!(reasons));
-    let mut exits: Vec<_> = Reason::ALL
-        .iter()
-        .map(|reason| reason.entry().exit_code)
-        .collect();
-    exits.sort_unstable();
-    exits.dedup();
-    assert_eq!(schema["$defs"]["exit_code"]["enum"], serde_json::json!(exits));
-    described(&schema);
-}
-
-/// Every property has a description, and every object takes its own properties alone, all of them.
-fn described(schema: &Value) {
-    if let Some(properties) = schema["properties"].as_object() {
-        assert_eq!(schema["additionalProperties"], false);
-        assert_eq!(
-            schema["required"].as_array().map(Vec::len),
-            Some(properties.len())
-        );
-        for (name, property) in properties {
-            assert!(property["description"].is_string(), "{name}");
-        }
-    }
-    match schema {
-        Value::Object(members) => members.values().for_each(described),
-        Value::Array(items) => items.iter().for_each(described),
-        _ => {}
-    }
-}
-
-#[test]
-fn results_are_written_verbatim_without_a_newline() {
-    let directory = Directory::new("verbatim");
-    let (code, _, _) = ended(&refreshed(), &[], &directory.output());
-    assert_eq!(code, 0);
-    for (name, value) in [
-        ("STATUS", "SUCCESS"),
-        ("ACTION", "refreshed"),
-        ("REASON", "ok"),
-        ("EXPIRES_AT", "2026-11-25T14:00:00Z"),
-        ("VERIFIED", "pull"),
-        (
-            "TEST_OUTPUT",
-            r#"{"result":"SUCCESS","timestamp":"2026-11-24T14:00:00Z","successes":1,"failures":0,"warnings":0,"note":"ok"}"#,
-        ),
-    ] {
-        assert_eq!(directory.read(name), value, "{name}");
-    }
-    assert!(
-        directory
-            .read("MESSAGE")
-            .ends_with("expires at 2026-11-25T14:00:00Z")
-    );
-    assert!(
-        directory
-            .read("termination-log")
-            .starts_with("SUCCESS ok: private-ai-demo/internal-registry")
-    );
-}
-
-#[test]
-fn an_unknown_expiry_is_an_empty_result() {
-    let directory = Directory::new("expiry");
-    ended(&Outcome::default(), &[], &directory.output());
-    assert_eq!(directory.read("EXPIRES_AT"), "");
 }
 
 #[test]
@@ -330,87 +224,6 @@ fn test_output_counts_checks_and_findings() {
 }
 
 #[test]
-fn standard_output_is_one_line_of_json() {
-    let (_, stdout, _) = ended(&refreshed(), &problems(), &Output::default());
-    assert_eq!(stdout.matches('\n').count(), 1);
-    assert!(stdout.ends_with("}\n"));
-    let report: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!(report["status"], "ERROR");
-}
-
-#[test]
-fn the_log_has_findings_yaml_and_notes_and_ends_with_the_one_line() {
-    let outcome = Outcome {
-        findings: vec![forbidden(), forbidden()],
-        notes: vec!["nobody refreshes the entry of old.example.com".to_owned()],
-        ..refreshed()
-    };
-    let (code, _, stderr) = ended(&outcome, &[], &Output::default());
-    assert_eq!(code, 77);
-    assert_eq!(
-        stderr
-            .matches("\nkind: RoleBinding\nmetadata:\n  name: a\n")
-            .count(),
-        1,
-        "{stderr}"
-    );
-    assert!(
-        stderr.contains("nobody refreshes the entry of old.example.com"),
-        "{stderr}"
-    );
-    let last = "FAILURE pull-forbidden (exit 77): model-puller may not pull from models (first of 2 findings); Grant the \
-                account the right to pull; the report holds the grant.";
-    assert_eq!(stderr.lines().last(), Some(last));
-    assert!(stderr.ends_with('\n'));
-}
-
-#[test]
-fn the_last_line_is_there_at_every_level_and_in_json_every_line_is_a_record() {
-    let outcome = Outcome {
-        findings: vec![forbidden()],
-        ..refreshed()
-    };
-    for log_level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug] {
-        let output = Output {
-            log_level,
-            log_format: LogFormat::Json,
-            ..Output::default()
-        };
-        for outcome in [&outcome, &refreshed()] {
-            let (code, _, stderr) = ended(outcome, &[], &output);
-            let records: Vec<Value> = stderr
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-                .collect();
-            let last = records.last().expect("a last record");
-            assert_eq!(last["exit_code"], code);
-            assert!(last["status"].is_string() && last["reason"].is_string() && last["message"].is_string());
-            if code != 0 {
-                assert!(
-                    records[0]["paste"]
-                        .as_str()
-                        .is_some_and(|paste| paste.contains("RoleBinding"))
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn a_warnings_yaml_is_as_quiet_as_the_warning() {
-    let outcome = Outcome {
-        findings: vec![forbidden().as_warning()],
-        ..refreshed()
-    };
-    let output = Output {
-        log_level: LogLevel::Error,
-        ..Output::default()
-    };
-    let (_, _, stderr) = ended(&outcome, &[], &output);
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-}
-
-#[test]
 fn the_remedy_is_every_different_document_of_the_deciding_reason_as_one_stream() {
     let other = Finding::new(Reason::PullForbidden, "another").with_paste("apiVersion: v1\nkind: B");
     let command = Finding::new(Reason::TagMissing, "no tag").with_paste("oc tag a b");
@@ -424,73 +237,6 @@ fn the_remedy_is_every_different_document_of_the_deciding_reason_as_one_stream()
         report.remedy,
         Some(format!("{first}---\napiVersion: v1\nkind: B\n"))
     );
-}
-
-#[test]
-fn a_result_that_cannot_be_written_ends_with_64_and_the_others_say_so() {
-    let directory = Directory::new("unwritable");
-    let mut output = directory.output();
-    let missing = directory.0.join("no such directory").join("MESSAGE");
-    output
-        .results
-        .retain(|(result, _)| *result != ResultName::Message);
-    output.results.push((ResultName::Message, missing));
-    let (code, _, stderr) = ended(&refreshed(), &[], &output);
-    assert_eq!(code, 64);
-    assert_eq!(directory.read("REASON"), "invalid-configuration");
-    assert_eq!(directory.read("ACTION"), "refreshed");
-    let last = stderr.lines().last().unwrap_or_default();
-    assert!(
-        last.starts_with("ERROR invalid-configuration (exit 64): RESULTS_MESSAGE_PATH names a file"),
-        "{last}"
-    );
-}
-
-#[test]
-fn an_unwritable_termination_message_is_only_logged() {
-    let directory = Directory::new("termination");
-    let output = Output {
-        termination_message_file: Some(directory.0.join("no such directory").join("log")),
-        ..Output::default()
-    };
-    let (code, _, stderr) = ended(&refreshed(), &[], &output);
-    assert_eq!(code, 0);
-    assert!(
-        stderr.contains("PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written"),
-        "{stderr}"
-    );
-}
-
-/// A stream whose reader has gone.
-struct Closed;
-
-impl Write for Closed {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Err(io::ErrorKind::BrokenPipe.into())
-    }
-}
-
-#[test]
-fn closed_streams_change_neither_results_nor_exit_code() {
-    let directory = Directory::new("closed");
-    let outcome = Outcome {
-        findings: vec![forbidden()],
-        ..refreshed()
-    };
-    let code = ending::write(
-        &outcome,
-        &subject(),
-        &[],
-        &directory.output(),
-        now(),
-        &mut Closed,
-        &mut Closed,
-    );
-    assert_eq!((code, directory.read("REASON").as_str()), (77, "pull-forbidden"));
 }
 
 #[test]
