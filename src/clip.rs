@@ -36,9 +36,7 @@ pub fn one_line(text: &str) -> String {
 
 /// A block to paste: its line ends stay, every other control character is dropped.
 pub fn block(text: &str) -> String {
-    text.chars()
-        .filter(|&c| c == '\n' || !breaks_lines(c))
-        .collect()
+    text.chars().filter(|&c| c == '\n' || !breaks_lines(c)).collect()
 }
 
 /// Control characters, and what terminals or editors take for a line end or a change of direction
@@ -70,7 +68,10 @@ mod tests {
 
     #[test]
     fn what_a_shell_or_terminal_would_act_on_becomes_an_underscore() {
-        assert_eq!(clip_name("a$(b)\u{1b}[31m\n`c` \"d\"é", 40), "a__b___31m__c___d__");
+        assert_eq!(
+            clip_name("a$(b)\u{1b}[31m\n`c` \"d\"é", 40),
+            "a__b___31m__c___d__"
+        );
     }
 
     #[test]

@@ -218,7 +218,9 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake that was found, together.
-    pub fn from_env(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, Box<ConfigError>> {
+    pub fn from_env(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Box<ConfigError>> {
         validate::validate(variables)
     }
 

@@ -119,7 +119,10 @@ pub(crate) mod tests {
                 tracing::error!(target: "hyper", "body with a token");
                 tracing::error!("ours");
             });
-            assert!(log.contains("ours") && !log.contains("token"), "{output:?}: {log}");
+            assert!(
+                log.contains("ours") && !log.contains("token"),
+                "{output:?}: {log}"
+            );
         }
     }
 
@@ -142,7 +145,9 @@ pub(crate) mod tests {
             log_format: LogFormat::Json,
             ..Output::default()
         };
-        let log = logged(&output, |_| tracing::error!(reason = "ok", "a \"message\"\nof two lines"));
+        let log = logged(&output, |_| {
+            tracing::error!(reason = "ok", "a \"message\"\nof two lines")
+        });
         let record: serde_json::Value = serde_json::from_str(&log).expect("one JSON object");
         assert_eq!(record["message"], "a \"message\"\nof two lines");
         assert_eq!(record["reason"], "ok");

@@ -99,7 +99,13 @@ impl Report {
     ///
     /// `problems` are the mistakes of the configuration; they count as findings and outrank the others by their
     /// reason. With `strict` unset the exit code of a `FAILURE` is 0. `now` is the time the report carries.
-    pub fn new(outcome: &Outcome, subject: &Subject, problems: &[Problem], strict: bool, now: Timestamp) -> Self {
+    pub fn new(
+        outcome: &Outcome,
+        subject: &Subject,
+        problems: &[Problem],
+        strict: bool,
+        now: Timestamp,
+    ) -> Self {
         let findings: Vec<Finding> = problems
             .iter()
             .map(of_problem)
@@ -152,7 +158,10 @@ impl Report {
 
     /// The line that ends the log.
     fn last_line(&self) -> String {
-        format!("{} {} (exit {}): {}", self.status, self.reason, self.exit_code, self.message)
+        format!(
+            "{} {} (exit {}): {}",
+            self.status, self.reason, self.exit_code, self.message
+        )
     }
 
     /// What a CronJob's reader sees beside the exit code.

@@ -25,7 +25,10 @@ impl Config {
         };
         let settings = [
             ("PULL_SECRET_NAME", Some(shown(&self.name))),
-            ("PULL_SECRET_NAMESPACE", self.namespace.as_ref().map(|name| shown(name))),
+            (
+                "PULL_SECRET_NAMESPACE",
+                self.namespace.as_ref().map(|name| shown(name)),
+            ),
             ("PULL_SECRET_REGISTRY", list(&self.registries)),
             ("PULL_SECRET_TRUSTED_HOSTS", list(&self.trusted_hosts)),
             ("PULL_SECRET_IMAGE", list(&self.images)),
@@ -34,7 +37,10 @@ impl Config {
                 "PULL_SECRET_SERVICE_ACCOUNT",
                 self.service_account.as_ref().map(|name| shown(name)),
             ),
-            ("PULL_SECRET_TOKEN_LIFETIME", Some(self.token_lifetime.to_string())),
+            (
+                "PULL_SECRET_TOKEN_LIFETIME",
+                Some(self.token_lifetime.to_string()),
+            ),
             ("PULL_SECRET_REFRESH_BELOW", Some(self.refresh_below.to_string())),
             ("PULL_SECRET_NEXT_RUN_WITHIN", next_run(self.next_run_within)),
             ("PULL_SECRET_TOKEN_FILE", self.token_file.as_deref().map(path)),
@@ -44,19 +50,37 @@ impl Config {
             ("PULL_SECRET_DISPLAY_NAME", text(&self.display_name)),
             ("PULL_SECRET_DESCRIPTION", text(&self.description)),
             ("PULL_SECRET_VERIFY", Some(depth(self.verify).to_owned())),
-            ("PULL_SECRET_REGISTRY_CA_FILE", self.registry_ca_file.as_deref().map(path)),
+            (
+                "PULL_SECRET_REGISTRY_CA_FILE",
+                self.registry_ca_file.as_deref().map(path),
+            ),
             ("PULL_SECRET_CONNECT_TO", self.dialled()),
             ("PULL_SECRET_STRICT", Some(self.output.strict.to_string())),
-            ("PULL_SECRET_TIMEOUT", Some(format!("{}s", self.timeout.as_secs()))),
+            (
+                "PULL_SECRET_TIMEOUT",
+                Some(format!("{}s", self.timeout.as_secs())),
+            ),
             ("PULL_SECRET_LOG", Some(level(self.output.log_level).to_owned())),
-            ("PULL_SECRET_LOG_FORMAT", Some(format(self.output.log_format).to_owned())),
+            (
+                "PULL_SECRET_LOG_FORMAT",
+                Some(format(self.output.log_format).to_owned()),
+            ),
             (
                 "PULL_SECRET_TERMINATION_MESSAGE_FILE",
                 self.output.termination_message_file.as_deref().map(path),
             ),
-            ("PULL_SECRET_SERVICE_ACCOUNT_DIR", Some(path(&self.service_account_dir))),
-            ("KUBERNETES_SERVICE_HOST", self.api_server.as_ref().map(|server| shown(&server.host))),
-            ("KUBERNETES_SERVICE_PORT", self.api_server.as_ref().map(|server| server.port.to_string())),
+            (
+                "PULL_SECRET_SERVICE_ACCOUNT_DIR",
+                Some(path(&self.service_account_dir)),
+            ),
+            (
+                "KUBERNETES_SERVICE_HOST",
+                self.api_server.as_ref().map(|server| shown(&server.host)),
+            ),
+            (
+                "KUBERNETES_SERVICE_PORT",
+                self.api_server.as_ref().map(|server| server.port.to_string()),
+            ),
             ("HTTPS_PROXY", self.proxy.https.as_ref().map(|_| SET.to_owned())),
             ("ALL_PROXY", self.proxy.all.as_ref().map(|_| SET.to_owned())),
             ("NO_PROXY", text(&self.proxy.no)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::problem::{Problem, is_token, may_be_credential};
+use super::problem::{Problem, is_token};
 use super::variables::{PREFIX, RESERVED, Raw, VARIABLES, Values};
 use crate::clip::clip_name;
 use crate::report::ResultName;
@@ -116,7 +116,12 @@ fn known(
         }
         let other = known.insert(name.clone(), value.clone());
         if other.is_some_and(|other| other != value) {
-            problems.push(Problem::other(&name, None, "is set twice with different values", example));
+            problems.push(Problem::other(
+                &name,
+                None,
+                "is set twice with different values",
+                example,
+            ));
         }
     }
     (known, warnings)
@@ -145,8 +150,12 @@ fn is_service_link(name: &str) -> bool {
         Some((_, port)) => {
             let mut words = port.trim_start_matches('_').split('_');
             let number = words.next().is_some_and(|word| word.parse::<u16>().is_ok());
-            let protocol = words.next().is_some_and(|word| matches!(word, "TCP" | "UDP" | "SCTP"));
-            let part = words.next().is_none_or(|word| matches!(word, "PROTO" | "PORT" | "ADDR"));
+            let protocol = words
+                .next()
+                .is_some_and(|word| matches!(word, "TCP" | "UDP" | "SCTP"));
+            let part = words
+                .next()
+                .is_none_or(|word| matches!(word, "PROTO" | "PORT" | "ADDR"));
             number && protocol && part && words.next().is_none()
         }
         None => false,
@@ -155,29 +164,36 @@ fn is_service_link(name: &str) -> bool {
 
 /// The warning about a variable with our prefix that is none of ours.
 fn unknown(name: &str) -> String {
-    let shown = if may_be_credential(name) {
+    let shown = if is_token(name) {
         format!("a variable that begins with {PREFIX}")
     } else {
         clip_name(name, NAME_MAX)
     };
     match nearest(name) {
-        Some(nearest) => format!("{shown} is unknown and has no effect; the nearest known variable is {nearest}"),
+        Some(nearest) => {
+            format!("{shown} is unknown and has no effect; the nearest known variable is {nearest}")
+        }
         None => format!("{shown} is unknown and has no effect; --help lists the known variables"),
     }
 }
 
-/// The known variable that is at most three edits away, or a quarter of a short name.
+/// The known variable that is at most three edits away, or half of a short name.
 fn nearest(name: &str) -> Option<&'static str> {
     let upper = name.to_uppercase();
     // The prefix alone, or twice, is the same slip for every name.
     let given = upper.trim_start_matches(PREFIX);
-    let limit = given.chars().count().div_ceil(4).min(3);
+    let length = given.chars().count();
+    let limit = length.div_euclid(2).min(3);
     VARIABLES
         .iter()
-        .map(|variable| (edits(given, variable.name.trim_start_matches(PREFIX)), variable.name))
-        .filter(|(edits, _)| *edits <= limit)
+        .map(|variable| {
+            let known = variable.name.trim_start_matches(PREFIX);
+            // Swapped letters are the commonest slip, so that the same length decides between equals.
+            (edits(given, known), known.len().abs_diff(length), variable.name)
+        })
+        .filter(|(edits, ..)| *edits <= limit)
         .min()
-        .map(|(_, name)| name)
+        .map(|(.., name)| name)
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements from one text to the other.

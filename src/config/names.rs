@@ -90,9 +90,26 @@ mod tests {
     fn names_are_read_as_the_api_server_reads_them() {
         let long = "a".repeat(253);
         for name in ["a", "0", "a-b.c", "internal-registry-private-ai", &long] {
-            assert_eq!(ObjectName::parse(name).map(|name| name.to_string()).as_deref(), Ok(name));
+            assert_eq!(
+                ObjectName::parse(name).map(|name| name.to_string()).as_deref(),
+                Ok(name)
+            );
         }
-        for name in ["", ".", "a.", ".a", "a..b", "-a", "a-", "A", "a_b", "a b", "a\n", "ä", &format!("{long}a")] {
+        for name in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "-a",
+            "a-",
+            "A",
+            "a_b",
+            "a b",
+            "a\n",
+            "ä",
+            &format!("{long}a"),
+        ] {
             assert_eq!(ObjectName::parse(name), Err(NameError::Subdomain), "{name:?}");
         }
     }

@@ -31,13 +31,22 @@ impl Problem {
         Self {
             variable: variable.name.to_owned(),
             given: shown,
-            problem: if quoted { "is malformed".to_owned() } else { problem },
+            problem: if quoted {
+                "is malformed".to_owned()
+            } else {
+                problem
+            },
             example: Some(variable.example.to_owned()),
         }
     }
 
     /// A mistake of something else than one of our own variables; `given` is echoed unless it may be a credential.
-    pub fn other(variable: &str, given: Option<&str>, problem: impl Into<String>, example: Option<&str>) -> Self {
+    pub fn other(
+        variable: &str,
+        given: Option<&str>,
+        problem: impl Into<String>,
+        example: Option<&str>,
+    ) -> Self {
         Self {
             variable: variable.to_owned(),
             given: given.and_then(|given| shown(Kind::Name, given)),
@@ -88,7 +97,8 @@ pub(super) fn is_token(text: &str) -> bool {
     // `{"` in base64url, and in base64 once more.
     const JWT: &[&str] = &["eyJ", "ZXlK"];
     text.contains("sha256~")
-        || pieces(text).any(|piece| JWT.iter().any(|start| piece.starts_with(start)) && piece.len() >= RANDOM_MIN)
+        || pieces(text)
+            .any(|piece| JWT.iter().any(|start| piece.starts_with(start)) && piece.len() >= RANDOM_MIN)
 }
 
 /// Whether a text may be a credential: a token, `user:password@`, or something long that looks random.
@@ -96,6 +106,17 @@ pub(super) fn is_token(text: &str) -> bool {
 /// It errs towards yes: a wrong value that is not shown costs its owner a look, one that is shown a password.
 pub(super) fn may_be_credential(text: &str) -> bool {
     is_token(text) || has_user_info(text) || looks_random(text)
+}
+
+/// Whether a host has a part that no host has, but random bytes in base64: long, with capitals, small letters and digits.
+/// Such a host is refused, since hosts are shown in reports and asked of name servers.
+pub(super) fn is_random_host(host: &str) -> bool {
+    pieces(host).any(|piece| {
+        piece.len() >= RANDOM_MIN
+            && piece.bytes().any(|b| b.is_ascii_uppercase())
+            && piece.bytes().any(|b| b.is_ascii_lowercase())
+            && piece.bytes().any(|b| b.is_ascii_digit())
+    })
 }
 
 /// Shortest run of characters that is taken for random: passwords made by machines have 16 and more.
@@ -109,7 +130,9 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 fn looks_random(text: &str) -> bool {
     // A digest is long and random, and no secret.
     let digestless = match text.rsplit_once("sha256:") {
-        Some((before, digest)) if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) => before,
+        Some((before, digest)) if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            before
+        }
         _ => text,
     };
     pieces(digestless).any(|piece| {
@@ -176,7 +199,12 @@ mod tests {
             "internal-registry-private-ai-2026".to_owned(),
             "https://quay.io".to_owned(),
         ] {
-            assert!(Problem::of(of_kind(Kind::List), Some(&plain), "is wrong").given.is_some(), "{plain}");
+            assert!(
+                Problem::of(of_kind(Kind::List), Some(&plain), "is wrong")
+                    .given
+                    .is_some(),
+                "{plain}"
+            );
         }
     }
 
@@ -208,7 +236,10 @@ mod tests {
     fn a_cause_names_variable_value_and_mistake_and_the_remedy_a_right_value() {
         let variable = of_kind(Kind::Percentage);
         let problem = Problem::of(variable, Some("4O"), "is not a percentage");
-        assert_eq!(problem.cause(), "PULL_SECRET_REFRESH_BELOW (given: 4O) is not a percentage");
+        assert_eq!(
+            problem.cause(),
+            "PULL_SECRET_REFRESH_BELOW (given: 4O) is not a percentage"
+        );
         assert_eq!(problem.remedy(), "Set it right, for example to 40%.");
     }
 }

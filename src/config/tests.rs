@@ -1,0 +1,305 @@
+//! The configuration as a whole.
+
+use super::*;
+
+mod hostile;
+mod mistakes;
+
+const INTERNAL: &str = "image-registry.openshift-image-registry.svc:5000";
+
+fn from(variables: &[(&str, &str)]) -> Result<Config, Box<ConfigError>> {
+    Config::from_env(variables.iter().map(|(name, value)| (name.into(), value.into())))
+}
+
+/// A right environment, changed by `variables`.
+fn with(variables: &[(&str, &str)]) -> Result<Config, Box<ConfigError>> {
+    let mut all = vec![("PULL_SECRET_NAME", "internal-registry-private-ai")];
+    all.retain(|(name, _)| variables.iter().all(|(other, _)| name != other));
+    all.extend(variables);
+    from(&all)
+}
+
+fn config(variables: &[(&str, &str)]) -> Config {
+    with(variables).unwrap_or_else(|error| panic!("{variables:?}: {:?}", error.problems))
+}
+
+fn problems(variables: &[(&str, &str)]) -> Vec<Problem> {
+    match with(variables) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems,
+    }
+}
+
+#[test]
+fn a_name_alone_is_enough() {
+    let config = config(&[]);
+    assert_eq!(config.name.as_str(), "internal-registry-private-ai");
+    assert_eq!(config.namespace, None);
+    assert_eq!(
+        config
+            .registries
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        [INTERNAL]
+    );
+    assert_eq!(
+        (config.mode, config.verify, config.access),
+        (Mode::Ensure, Depth::Registry, Access::Pull)
+    );
+    assert_eq!(config.token_lifetime.as_secs(), 24 * 60 * 60);
+    assert_eq!(config.refresh_below.to_string(), "40%");
+    assert_eq!(config.next_run_within, NextRun::Unknown);
+    assert_eq!(config.username, "<token>");
+    assert_eq!((config.display_name, config.description), (None, None));
+    assert!(config.connection && config.output.strict);
+    assert_eq!(config.timeout, Duration::from_secs(120));
+    assert_eq!(
+        config.service_account_dir.to_str(),
+        Some("/var/run/secrets/kubernetes.io/serviceaccount")
+    );
+    assert_eq!(config.output, Output::default());
+    assert_eq!(config.api_server, None);
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_example_of_the_table_is_right() {
+    for variable in VARIABLES {
+        let trusted = ("PULL_SECRET_TRUSTED_HOSTS", "quay.io");
+        let result = match variable.name {
+            "PULL_SECRET_REGISTRY" => with(&[trusted, (variable.name, variable.example)]),
+            _ => with(&[(variable.name, variable.example)]),
+        };
+        assert!(
+            result.is_ok(),
+            "{}: {:?}",
+            variable.name,
+            result.err().map(|error| error.problems)
+        );
+    }
+}
+
+#[test]
+fn what_a_wrong_configuration_is_about_is_told_as_far_as_it_is_right() {
+    let error = with(&[("PULL_SECRET_MODE", "verify"), ("PULL_SECRET_TIMEOUT", "x")]).expect_err("a problem");
+    let subject = Subject {
+        mode: Some(Mode::Verify),
+        namespace: None,
+        name: Some("internal-registry-private-ai".to_owned()),
+        next_run_unknown: true,
+    };
+    assert_eq!(error.subject, subject);
+}
+
+#[test]
+fn reserved_modes_are_told_from_unknown_ones() {
+    for mode in ["plan", "doctor"] {
+        let problems = problems(&[("PULL_SECRET_MODE", mode)]);
+        let expected = format!("asks for the mode {mode}, which this version does not have");
+        assert_eq!(
+            problems
+                .iter()
+                .map(|problem| problem.problem.clone())
+                .collect::<Vec<_>>(),
+            [expected]
+        );
+    }
+}
+
+#[test]
+fn a_minted_token_goes_to_openshifts_registry_and_to_trusted_hosts_alone() {
+    let given = [(
+        "PULL_SECRET_REGISTRY",
+        "quay.io/team,route.example.com,quay.io/team",
+    )];
+    let untrusted = problems(&given);
+    assert_eq!(untrusted.len(), 2, "{untrusted:?}");
+    for (problem, host) in untrusted.iter().zip(["quay.io", "route.example.com"]) {
+        assert_eq!(problem.variable, "PULL_SECRET_TRUSTED_HOSTS");
+        assert!(problem.problem.contains(host), "{problem:?}");
+    }
+    let right = untrusted
+        .first()
+        .and_then(|problem| problem.example.clone())
+        .expect("a right value");
+    let config = config(&[given[0], ("PULL_SECRET_TRUSTED_HOSTS", &right)]);
+    assert!(
+        config
+            .registries
+            .iter()
+            .all(|registry| config.may_receive_kubernetes_token(registry))
+    );
+
+    for other in [
+        ("PULL_SECRET_TOKEN_FILE", "/token"),
+        ("PULL_SECRET_MODE", "verify"),
+    ] {
+        assert_eq!(problems(&[given[0], other]), vec![], "{other:?}");
+    }
+}
+
+#[test]
+fn trust_is_in_a_host_and_its_port() {
+    for (trusted, registry, trusts) in [
+        ("quay.io", "quay.io/team", true),
+        ("QUAY.io:443", "quay.io", true),
+        ("quay.io", "quay.io:8443", false),
+        ("docker.io", "docker.io/team", true),
+        ("registry-1.docker.io", "docker.io", true),
+        ("example.com", "quay.example.com", false),
+    ] {
+        let config = config(&[
+            ("PULL_SECRET_TRUSTED_HOSTS", trusted),
+            ("PULL_SECRET_REGISTRY", registry),
+            ("PULL_SECRET_MODE", "verify"),
+        ]);
+        let registry = config.registries.first().expect("one registry");
+        assert_eq!(
+            config.may_receive_kubernetes_token(registry),
+            trusts,
+            "{trusted} {registry}"
+        );
+    }
+}
+
+#[test]
+fn an_uncovered_image_is_told_with_the_value_that_would_cover_it() {
+    let given = [
+        ("PULL_SECRET_IMAGE", "quay.io/team/a:1,\n docker.io/b@sha256:"),
+        ("PULL_SECRET_REGISTRY", INTERNAL),
+    ];
+    assert_eq!(problems(&given).len(), 2, "the second one has no digest");
+    let given = [("PULL_SECRET_IMAGE", "quay.io/team/a:1,b")];
+    let problems = problems(&given);
+    let examples: Vec<_> = problems
+        .iter()
+        .filter_map(|problem| problem.example.clone())
+        .collect();
+    let right = "PULL_SECRET_REGISTRY=quay.io,docker.io";
+    assert_eq!(examples, [right, right]);
+    let (name, value) = right.split_once('=').expect("a setting");
+    config(&[given[0], (name, value), ("PULL_SECRET_TOKEN_FILE", "/token")]);
+}
+
+#[test]
+fn images_are_read_as_pipelines_leave_them() {
+    let image = format!(
+        " oci://{INTERNAL}/a/b:1\n, ,\t{INTERNAL}/a/\nc@sha256:{}\n",
+        "0".repeat(64)
+    );
+    let config = config(&[("PULL_SECRET_IMAGE", &image)]);
+    let images: Vec<_> = config
+        .images
+        .iter()
+        .map(|image| image.repository().to_owned())
+        .collect();
+    assert_eq!(images, ["a/b", "a/c"]);
+}
+
+#[test]
+fn lists_lose_their_repetitions() {
+    let registries = format!("{INTERNAL}, {INTERNAL},,");
+    assert_eq!(
+        config(&[("PULL_SECRET_REGISTRY", &registries)]).registries.len(),
+        1
+    );
+}
+
+#[test]
+fn access_is_read_in_either_order() {
+    for (value, access) in [
+        ("Pull", Access::Pull),
+        ("Push,Pull", Access::PushPull),
+        (" Pull , Push ", Access::PushPull),
+    ] {
+        assert_eq!(config(&[("PULL_SECRET_ACCESS", value)]).access, access, "{value}");
+    }
+}
+
+#[test]
+fn the_next_run_is_unknown_not_planned_or_within_a_time() {
+    for (value, next) in [
+        ("", NextRun::Unknown),
+        ("none", NextRun::NotPlanned),
+        ("9h", NextRun::Within(Lifetime::parse("9h").expect("a duration"))),
+    ] {
+        let config = config(&[("PULL_SECRET_NEXT_RUN_WITHIN", value)]);
+        assert_eq!(config.next_run_within, next);
+        assert_eq!(config.subject().next_run_unknown, next == NextRun::Unknown);
+    }
+}
+
+#[test]
+fn beside_a_token_file_a_service_account_has_no_effect_and_that_is_said() {
+    let config = config(&[
+        ("PULL_SECRET_TOKEN_FILE", "/token"),
+        ("PULL_SECRET_SERVICE_ACCOUNT", "puller"),
+    ]);
+    assert_eq!(config.service_account, None);
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.starts_with("PULL_SECRET_SERVICE_ACCOUNT has no effect"))
+    );
+}
+
+#[test]
+fn an_ipv6_api_server_stands_in_brackets_and_half_an_address_is_none() {
+    let host = ("KUBERNETES_SERVICE_HOST", "fd00::1");
+    let server = config(&[host, ("KUBERNETES_SERVICE_PORT", "6443")]).api_server;
+    assert_eq!(
+        server.map(|server| server.to_string()).as_deref(),
+        Some("[fd00::1]:6443")
+    );
+    assert_eq!(config(&[host]).api_server, None);
+}
+
+#[test]
+fn the_platforms_variables_are_carried_the_capitals_first() {
+    use secrecy::ExposeSecret;
+    let config = config(&[
+        ("https_proxy", "http://lower"),
+        ("HTTPS_PROXY", "http://user:password@upper"),
+        ("all_proxy", "http://all"),
+        ("no_proxy", ".svc"),
+        ("SSL_CERT_FILE", "/ca.crt"),
+    ]);
+    let exposed =
+        |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+    assert_eq!(
+        exposed(&config.proxy.https).as_deref(),
+        Some("http://user:password@upper")
+    );
+    assert_eq!(exposed(&config.proxy.all).as_deref(), Some("http://all"));
+    assert_eq!(config.proxy.no.as_deref(), Some(".svc"));
+    assert_eq!(
+        config.ssl_cert_file.as_deref(),
+        Some(std::path::Path::new("/ca.crt"))
+    );
+    assert!(!format!("{config:?}").contains("password"));
+}
+
+#[test]
+fn the_effective_configuration_names_every_variable_that_is_set() {
+    let mut variables: Vec<_> = VARIABLES
+        .iter()
+        .map(|variable| (variable.name, variable.example))
+        .collect();
+    variables.retain(|(name, _)| *name != "PULL_SECRET_SERVICE_ACCOUNT");
+    let effective = config(&variables).effective();
+    let names: Vec<_> = effective.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, variables.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let value = |name| {
+        effective
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value.as_str())
+    };
+    assert_eq!(value("PULL_SECRET_USERNAME"), Some("set"));
+    assert_eq!(
+        value("PULL_SECRET_CONNECT_TO"),
+        Some("registry.example.com:443=10.0.0.7:5000")
+    );
+}

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::environment::{Environment, sort};
 use super::problem::Problem;
 use super::value::{
-    access, choice, connect_to, duration, host, image, list, mode, namespace, next_run, object_name, path, plain,
-    registry, share, switch, timer, username,
+    access, choice, connect_to, duration, host, image, list, mode, namespace, next_run, object_name, path,
+    plain, registry, share, switch, timer, username,
 };
 use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, is_trusted};
 use crate::clip::clip_name;
@@ -56,8 +56,9 @@ pub(super) fn validate(
 /// account and an overlay adds the file.
 fn without_effect(environment: &Environment) -> Option<String> {
     let values = &environment.values;
-    (values.token_file.value.is_some() && values.service_account.value.is_some())
-        .then(|| "PULL_SECRET_SERVICE_ACCOUNT has no effect: PULL_SECRET_TOKEN_FILE gives the token".to_owned())
+    (values.token_file.value.is_some() && values.service_account.value.is_some()).then(|| {
+        "PULL_SECRET_SERVICE_ACCOUNT has no effect: PULL_SECRET_TOKEN_FILE gives the token".to_owned()
+    })
 }
 
 /// Every value is read before any may be missed, so that no problem hides another.
@@ -175,10 +176,15 @@ fn check_coverage(
     let hosts: Vec<&str> = uncovered.iter().map(|image| image.host()).collect();
     let right = list_with(registry.value.as_deref(), &hosts);
     for image in uncovered {
-        let problem = format!("has an image that no registry of {} covers", registry.variable.name);
+        let problem = format!(
+            "has an image that no registry of {} covers",
+            registry.variable.name
+        );
         let example = format!("{}={right}", registry.variable.name);
         let image = image.to_string();
-        problems.push(Problem::of(environment.values.image.variable, Some(&image), problem).with_example(&example));
+        problems.push(
+            Problem::of(environment.values.image.variable, Some(&image), problem).with_example(&example),
+        );
     }
 }
 
@@ -199,7 +205,12 @@ fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) 
         let read = ApiServer::host(host);
         if read.is_none() {
             let problem = "is neither an IP address nor a DNS name";
-            problems.push(Problem::other("KUBERNETES_SERVICE_HOST", Some(host), problem, Some("10.96.0.1")));
+            problems.push(Problem::other(
+                "KUBERNETES_SERVICE_HOST",
+                Some(host),
+                problem,
+                Some("10.96.0.1"),
+            ));
         }
         read
     });
@@ -207,7 +218,12 @@ fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) 
         let read = port.parse().ok().filter(|port| *port > 0_u16);
         if read.is_none() {
             let problem = "is no port number from 1 to 65535";
-            problems.push(Problem::other("KUBERNETES_SERVICE_PORT", Some(port), problem, Some("443")));
+            problems.push(Problem::other(
+                "KUBERNETES_SERVICE_PORT",
+                Some(port),
+                problem,
+                Some("443"),
+            ));
         }
         read
     });

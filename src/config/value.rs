@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::names::{Namespace, ObjectName};
-use super::problem::Problem;
+use super::problem::{Problem, is_random_host};
 use super::variables::{Given, Preset, RESERVED_MODES};
 use super::{Access, Mode, NextRun};
 use crate::image_reference::ImageReference;
@@ -14,7 +14,11 @@ use crate::token::{Lifetime, Percentage};
 impl Given {
     /// Reads the value, or the preset where it is not set. `None` where there is neither, or where it is wrong, which
     /// then is among the problems.
-    pub fn read<T>(&self, problems: &mut Vec<Problem>, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub fn read<T>(
+        &self,
+        problems: &mut Vec<Problem>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = match (&self.value, self.variable.preset) {
             (Some(value), _) => value,
             (None, Preset::Value(value)) => value,
@@ -97,25 +101,41 @@ pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
     Namespace::parse(text).map_err(|error| error.to_string())
 }
 
+/// A host, and no password that would pass for one.
+fn named(host: &str) -> Result<(), String> {
+    if is_random_host(host) {
+        Err("has a host that looks like a password".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
 /// A registry that gets the credential.
 pub(super) fn registry(text: &str) -> Result<RegistryHost, String> {
-    RegistryHost::parse(text).map_err(|error| format!("is wrong: {error}"))
+    let registry = RegistryHost::parse(text).map_err(|error| format!("is wrong: {error}"))?;
+    named(registry.host_port())?;
+    Ok(registry)
 }
 
 /// A host that may receive the credential.
 pub(super) fn host(text: &str) -> Result<HostPort, String> {
+    named(text)?;
     HostPort::parse(text).map_err(|error| format!("has a malformed host: {error}"))
 }
 
 /// An image that must be pullable.
 pub(super) fn image(text: &str) -> Result<ImageReference, String> {
-    ImageReference::parse(text).map_err(|error| format!("is wrong: {error}"))
+    let image = ImageReference::parse(text).map_err(|error| format!("is wrong: {error}"))?;
+    named(image.host())?;
+    Ok(image)
 }
 
 /// The mode; those of the contract that this version does not have are told from what is no mode at all.
 pub(super) fn mode(text: &str) -> Result<Mode, String> {
     if RESERVED_MODES.contains(&text) {
-        return Err(format!("asks for the mode {text}, which this version does not have"));
+        return Err(format!(
+            "asks for the mode {text}, which this version does not have"
+        ));
     }
     choice(Mode::ALL, text)
 }
@@ -199,6 +219,7 @@ pub(super) fn plain(text: &str) -> Result<String, String> {
 
 /// `host:port=address:port`.
 pub(super) fn connect_to(text: &str) -> Result<(HostPort, HostPort), String> {
+    named(text)?;
     let Some((host, address)) = text.split_once('=') else {
         return Err("is not of the form host:port=address:port".to_owned());
     };

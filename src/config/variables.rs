@@ -242,9 +242,15 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ("PULL_SECRET_NAMESPACES", "several namespaces in one run"),
     ("PULL_SECRET_NAMESPACE_SELECTOR", "several namespaces in one run"),
     ("PULL_SECRET_CONCURRENCY", "several namespaces in one run"),
-    ("PULL_SECRET_SHARDS", "dividing namespaces among the pods of an Indexed Job"),
+    (
+        "PULL_SECRET_SHARDS",
+        "dividing namespaces among the pods of an Indexed Job",
+    ),
     ("JOB_COMPLETION_INDEX", "running as an Indexed Job"),
-    ("PULL_SECRET_LINK_SERVICE_ACCOUNTS", "linking the secret to service accounts"),
+    (
+        "PULL_SECRET_LINK_SERVICE_ACCOUNTS",
+        "linking the secret to service accounts",
+    ),
     ("PULL_SECRET_LINK_FOR", "linking the secret to service accounts"),
 ];
 

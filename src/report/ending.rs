@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
-use tracing::{error, info, warn};
+use tracing::{Level, error, event_enabled, info, warn};
 
 use super::results::{self, Unwritten};
 use super::{Report, Subject};
@@ -19,6 +19,8 @@ use crate::outcome::Outcome;
 /// A result that can't be written makes the run end with 64: a pipeline that takes the work for done would fail at the
 /// missing result, without a word why, and the path is the environment's. The other results say so. A termination
 /// message that can't be written is only logged: it repeats what the log ends with.
+///
+/// The log is set up where that has not been done yet: mistakes in the configuration are told like everything else.
 pub fn finish(
     outcome: &Outcome,
     subject: &Subject,
@@ -26,6 +28,7 @@ pub fn finish(
     output: &Output,
     now: Timestamp,
 ) -> ExitCode {
+    crate::log::init(output);
     let code = write(
         outcome,
         subject,
@@ -66,13 +69,11 @@ pub(super) fn write(
     let _ = writeln!(stdout, "{json}");
     let _ = stdout.flush();
     log(&report, output.log_format, stderr);
-    if let Some(path) = &output.termination_message_file {
-        if let Err(error) = fs::write(path, report.termination_message()) {
-            warn!(
-                "the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {}",
-                error.kind()
-            );
-        }
+    if let Some(path) = &output.termination_message_file
+        && let Err(error) = fs::write(path, report.termination_message())
+    {
+        let kind = error.kind();
+        warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {kind}");
     }
     last_line(&report, output.log_format, stderr);
     report.exit_code
@@ -93,6 +94,7 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
 
 /// Findings, what is to be pasted for them, and hints.
 fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+    let mut pasted: Vec<&str> = Vec::new();
     for finding in &report.findings {
         let (cause, remedy) = (&finding.cause, &finding.remedy);
         match (format, finding.exit_code) {
@@ -101,10 +103,14 @@ fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
             (LogFormat::Json, 0) => warn!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
             (LogFormat::Json, _) => error!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
         }
-    }
-    if let (LogFormat::Text, Some(remedy)) = (format, &report.remedy) {
-        // As it is, so that it can be copied.
-        let _ = write!(stderr, "{remedy}");
+        let shown = finding.exit_code != 0 || event_enabled!(Level::WARN);
+        if let (LogFormat::Text, Some(paste), true) = (format, finding.paste.as_deref(), shown)
+            && !pasted.contains(&paste)
+        {
+            // As it is, without time and level before each line, so that it can be copied; once is enough.
+            pasted.push(paste);
+            let _ = writeln!(stderr, "{}", paste.trim_end_matches('\n'));
+        }
     }
     for note in &report.notes {
         info!("{note}");

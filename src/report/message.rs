@@ -38,14 +38,23 @@ pub(super) fn of_finding(finding: &Finding, count: usize, outcome: &Outcome, sub
     if cause.len().saturating_add('…'.len_utf8()) > room {
         return cut(&text, MAX_BYTES, MAX_ESCAPED);
     }
-    let text = cut(&text, room, MAX_ESCAPED.saturating_sub(tail.len()));
-    format!("{}{tail}", text.trim_end_matches('.'))
+    if tail.is_empty() {
+        return cut(&text, MAX_BYTES, MAX_ESCAPED);
+    }
+    let text = cut(
+        text.trim_end_matches('.'),
+        room,
+        MAX_ESCAPED.saturating_sub(tail.len()),
+    );
+    format!("{text}{tail}")
 }
 
 /// The MESSAGE of a run without findings: what was proven, and until when.
 pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
     let secret = match (&subject.namespace, &subject.name) {
-        (Some(namespace), Some(name)) => format!("{}/{}", clip_name(namespace, 63), clip_name(name, NAME_MAX)),
+        (Some(namespace), Some(name)) => {
+            format!("{}/{}", clip_name(namespace, 63), clip_name(name, NAME_MAX))
+        }
         (_, Some(name)) => clip_name(name, NAME_MAX),
         (_, None) => "the secret".to_owned(),
     };
@@ -66,7 +75,11 @@ pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
         None if subject.next_run_unknown => "has no known expiry and no next run is known".to_owned(),
         None => "has no known expiry".to_owned(),
     };
-    cut(&format!("{secret} {proven}; its credential {expiry}"), MAX_BYTES, MAX_ESCAPED)
+    cut(
+        &format!("{secret} {proven}; its credential {expiry}"),
+        MAX_BYTES,
+        MAX_ESCAPED,
+    )
 }
 
 fn expiry(expires_at: Timestamp, subject: &Subject) -> String {
@@ -150,7 +163,10 @@ mod tests {
         assert!(of_success(&expiring(), &subject).ends_with(end));
         let warning = Finding::new(Reason::RegistryUnavailable, "the registry gave no answer").as_warning();
         let message = of_finding(&warning, 1, &expiring(), &subject);
-        assert!(message.starts_with("the registry gave no answer; Try again"), "{message}");
+        assert!(
+            message.starts_with("the registry gave no answer; Try again"),
+            "{message}"
+        );
         assert!(message.ends_with(end), "{message}");
         let failure = Finding::new(Reason::TagMissing, "no such tag");
         assert!(!of_finding(&failure, 1, &expiring(), &subject).contains("next run"));
@@ -175,13 +191,19 @@ mod tests {
     fn of_several_findings_the_message_counts_the_others() {
         let finding = Finding::new(Reason::TagMissing, "no such tag");
         let message = of_finding(&finding, 3, &Outcome::default(), &subject());
-        assert!(message.starts_with("no such tag (first of 3 findings); Push the tag"), "{message}");
+        assert!(
+            message.starts_with("no such tag (first of 3 findings); Push the tag"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_message_is_one_line() {
         let finding = Finding::new(Reason::Internal, "a\nb\u{1b}[2J").with_remedy("c\r\nd");
-        assert_eq!(of_finding(&finding, 1, &Outcome::default(), &subject()), "a b [2J; c d");
+        assert_eq!(
+            of_finding(&finding, 1, &Outcome::default(), &subject()),
+            "a b [2J; c d"
+        );
     }
 
     #[test]

@@ -40,9 +40,10 @@ pub fn on_panic(subject: Subject, output: Output, outcome: impl Fn() -> Outcome 
 }
 
 fn finding(info: &PanicHookInfo<'_>) -> Finding {
-    let location = info
-        .location()
-        .map_or_else(|| "an unknown place".to_owned(), |location| place(location.file(), location.line()));
+    let location = info.location().map_or_else(
+        || "an unknown place".to_owned(),
+        |location| place(location.file(), location.line()),
+    );
     Finding::new(Reason::Internal, format!("the program panicked at {location}"))
 }
 
@@ -101,12 +102,18 @@ mod tests {
             last.starts_with("ERROR internal (exit 70): the program panicked at src/report/panic.rs:"),
             "{stderr}"
         );
-        assert!(!stdout.contains(PAYLOAD) && !stderr.contains(PAYLOAD), "{stdout}{stderr}");
+        assert!(
+            !stdout.contains(PAYLOAD) && !stderr.contains(PAYLOAD),
+            "{stdout}{stderr}"
+        );
     }
 
     #[test]
     fn a_place_tells_nothing_of_where_it_was_built() {
-        assert_eq!(place("/home/somebody/build/kube-client-5.0.0/src/lib.rs", 7), "kube-client-5.0.0/src/lib.rs:7");
+        assert_eq!(
+            place("/home/somebody/build/kube-client-5.0.0/src/lib.rs", 7),
+            "kube-client-5.0.0/src/lib.rs:7"
+        );
         assert_eq!(place("src/main.rs", 1), "src/main.rs:1");
     }
 }

@@ -110,7 +110,11 @@ pub(super) fn value(result: ResultName, report: &Report) -> String {
 
 fn test_output(report: &Report) -> String {
     let passed = |checks: &[super::CheckRow]| checks.iter().filter(|check| check.reason.is_none()).count();
-    let warnings = report.findings.iter().filter(|finding| finding.exit_code == 0).count();
+    let warnings = report
+        .findings
+        .iter()
+        .filter(|finding| finding.exit_code == 0)
+        .count();
     let output = TestOutput {
         result: report.status,
         timestamp: &report.timestamp,

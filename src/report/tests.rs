@@ -1,0 +1,268 @@
+//! Reports as their readers get them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::*;
+use crate::config::{Config, Output};
+use crate::log::tests::{Lines, logged};
+use crate::outcome::{Action, CredentialSummary, Verified};
+
+mod files;
+mod schema;
+mod streams;
+
+fn now() -> Timestamp {
+    "2026-11-24T14:00:00.7Z".parse().expect("a time")
+}
+
+fn subject() -> Subject {
+    Subject {
+        mode: Some(Mode::Ensure),
+        namespace: Some("private-ai-demo".to_owned()),
+        name: Some("internal-registry-private-ai".to_owned()),
+        next_run_unknown: false,
+    }
+}
+
+fn refreshed() -> Outcome {
+    Outcome {
+        action: Action::Refreshed,
+        verified: Verified::Pull,
+        credential: CredentialSummary {
+            service_account: Some("private-ai-demo/model-puller".to_owned()),
+            credential_id: Some("0b6c".to_owned()),
+            issued_at: Some(now()),
+            expires_at: "2026-11-25T14:00:00Z".parse().ok(),
+        },
+        images: vec![Check {
+            subject: "quay.io/team/model:1.0".to_owned(),
+            verified: Verified::Pull,
+            reason: None,
+        }],
+        ..Outcome::default()
+    }
+}
+
+fn forbidden() -> Finding {
+    Finding::new(Reason::PullForbidden, "model-puller may not pull from models")
+        .about("quay.io/models/model:1.0")
+        .with_paste("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata:\n  name: a\n")
+}
+
+fn problems() -> Vec<Problem> {
+    let vars = [("PULL_SECRET_MODE", "doctor"), ("PULL_SECRET_NAME", "A")].map(|(k, v)| (k.into(), v.into()));
+    Config::from_env(vars).expect_err("two problems").problems
+}
+
+/// A directory of this test's own, gone with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ensure-pull-secret-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn output(&self) -> Output {
+        let results = ResultName::ALL
+            .iter()
+            .map(|&result| (result, self.0.join(result.as_str())));
+        Output {
+            results: results.collect(),
+            termination_message_file: Some(self.0.join("termination-log")),
+            ..Output::default()
+        }
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a run left: exit code, standard output and standard error.
+fn ended(outcome: &Outcome, problems: &[Problem], output: &Output) -> (u8, String, String) {
+    let (mut code, mut stdout) = (0, Vec::new());
+    let stderr = logged(output, |mut lines: Lines| {
+        code = ending::write(
+            outcome,
+            &subject(),
+            problems,
+            output,
+            now(),
+            &mut stdout,
+            &mut lines,
+        );
+    });
+    (code, String::from_utf8(stdout).expect("UTF-8"), stderr)
+}
+
+#[test]
+fn all_results_together_stay_under_1_kib_as_tekton_carries_them() {
+    let long = Subject {
+        mode: Some(Mode::Verify),
+        namespace: Some("n".repeat(63)),
+        name: Some("s".repeat(253)),
+        next_run_unknown: true,
+    };
+    let texts = [
+        "\"".repeat(400),
+        "<>&".repeat(200),
+        "é".repeat(300),
+        "…\u{7f}\\".repeat(150),
+        "a".repeat(400),
+    ];
+    let mut outcomes = vec![refreshed()];
+    for &reason in Reason::ALL {
+        for text in &texts {
+            for warning in [false, true] {
+                let mut finding = Finding::new(reason, text.as_str()).with_remedy(text.as_str());
+                finding.warning = warning;
+                let mut outcome = refreshed();
+                outcome.findings = vec![finding; 100];
+                outcomes.push(outcome);
+            }
+        }
+    }
+    for outcome in outcomes {
+        let report = Report::new(&outcome, &long, &[], true, now());
+        let carried: usize = ResultName::ALL
+            .iter()
+            .map(|&result| {
+                let value = results::value(result, &report);
+                let escaped: usize = value.chars().map(message::escaped_length).sum();
+                r#"{"key":"","value":"","type":1},"#.len() + result.as_str().len() + escaped
+            })
+            .sum();
+        assert!(carried + "[]".len() < 1024, "{carried}: {report:?}");
+        assert!(report.message.len() <= 300, "{report:?}");
+        assert!(report.termination_message().len() < 4096);
+    }
+}
+
+#[test]
+fn the_gravest_finding_decides_and_the_exit_code_follows_unless_it_is_a_failure_that_is_not_strict() {
+    let outcome = |reasons: &[Reason]| Outcome {
+        findings: reasons
+            .iter()
+            .map(|&reason| Finding::new(reason, "a cause"))
+            .collect(),
+        ..Outcome::default()
+    };
+    for (reasons, strict, expected) in [
+        (
+            &[Reason::TagMissing, Reason::PullForbidden][..],
+            true,
+            ("FAILURE", "pull-forbidden", 77),
+        ),
+        (
+            &[Reason::TagMissing, Reason::PullForbidden],
+            false,
+            ("FAILURE", "pull-forbidden", 0),
+        ),
+        (
+            &[Reason::TagMissing, Reason::ApiForbidden],
+            false,
+            ("ERROR", "api-forbidden", 77),
+        ),
+        (&[Reason::RegistryOpen], true, ("WARNING", "registry-open", 0)),
+        (&[], true, ("SUCCESS", "ok", 0)),
+    ] {
+        let report = Report::new(&outcome(reasons), &subject(), &[], strict, now());
+        assert_eq!((report.status, report.reason, report.exit_code), expected);
+    }
+}
+
+#[test]
+fn mistakes_of_the_configuration_outrank_everything_but_a_defect_and_are_listed_whole() {
+    let outcome = Outcome {
+        findings: vec![forbidden()],
+        ..refreshed()
+    };
+    let report = Report::new(&outcome, &subject(), &problems(), true, now());
+    assert_eq!(
+        (report.reason, report.exit_code, report.problems.len()),
+        ("invalid-configuration", 64, 2)
+    );
+    assert!(report.message.starts_with("PULL_SECRET_"), "{}", report.message);
+    assert!(
+        report.message.contains("first of 3 findings"),
+        "{}",
+        report.message
+    );
+    assert_eq!(report.action, "refreshed");
+}
+
+#[test]
+fn test_output_counts_checks_and_findings() {
+    let mut outcome = refreshed();
+    outcome.findings = vec![
+        forbidden(),
+        Finding::new(Reason::RegistryUnavailable, "x").as_warning(),
+    ];
+    outcome.registries = vec![Check {
+        subject: "quay.io".to_owned(),
+        verified: Verified::None,
+        reason: Some("registry-unavailable"),
+    }];
+    let report = Report::new(&outcome, &subject(), &[], true, now());
+    let output: Value = serde_json::from_str(&results::value(ResultName::TestOutput, &report)).expect("JSON");
+    let expected = serde_json::json!({
+        "result": "FAILURE", "timestamp": "2026-11-24T14:00:00Z", "note": "pull-forbidden",
+        "successes": 1, "failures": 1, "warnings": 1,
+    });
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn the_remedy_is_every_different_document_of_the_deciding_reason_as_one_stream() {
+    let other = Finding::new(Reason::PullForbidden, "another").with_paste("apiVersion: v1\nkind: B");
+    let command = Finding::new(Reason::TagMissing, "no tag").with_paste("oc tag a b");
+    let outcome = Outcome {
+        findings: vec![forbidden(), forbidden(), other, command],
+        ..refreshed()
+    };
+    let report = Report::new(&outcome, &subject(), &[], true, now());
+    let first = forbidden().paste.expect("YAML");
+    assert_eq!(
+        report.remedy,
+        Some(format!("{first}---\napiVersion: v1\nkind: B\n"))
+    );
+}
+
+#[test]
+fn control_characters_reach_no_reader() {
+    let finding = Finding::new(Reason::TagMissing, "a\u{1b}[31mb\nc")
+        .about("d\ne")
+        .with_remedy("f\u{7}g")
+        .with_paste("h:\n  i\u{1b}[2J\n");
+    let outcome = Outcome {
+        findings: vec![finding],
+        notes: vec!["j\nk\u{1b}".to_owned()],
+        ..refreshed()
+    };
+    let report = serde_json::to_value(Report::new(&outcome, &subject(), &[], true, now())).expect("JSON");
+    fn texts(value: &Value) -> Vec<&str> {
+        match value {
+            Value::String(text) => vec![text],
+            Value::Array(items) => items.iter().flat_map(texts).collect(),
+            Value::Object(members) => members.values().flat_map(texts).collect(),
+            _ => vec![],
+        }
+    }
+    for text in texts(&report) {
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
+    assert_eq!(report["findings"][0]["paste"], "h:\n  i[2J\n");
+    let (_, _, stderr) = ended(&outcome, &[], &Output::default());
+    assert!(!stderr.contains('\u{1b}'), "{stderr:?}");
+}

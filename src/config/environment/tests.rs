@@ -13,7 +13,11 @@ fn sorted(variables: &[(&str, &str)]) -> (Environment, Vec<Problem>) {
 
 #[test]
 fn an_empty_value_means_unset() {
-    let (environment, problems) = sorted(&[("PULL_SECRET_NAME", ""), ("PULL_SECRET_NMAE", ""), ("HTTPS_PROXY", "")]);
+    let (environment, problems) = sorted(&[
+        ("PULL_SECRET_NAME", ""),
+        ("PULL_SECRET_NMAE", ""),
+        ("HTTPS_PROXY", ""),
+    ]);
     assert_eq!(environment.values.name.value, None);
     assert!(environment.platform.is_empty());
     assert_eq!((environment.warnings, problems), (vec![], vec![]));
@@ -21,7 +25,12 @@ fn an_empty_value_means_unset() {
 
 #[test]
 fn a_name_is_known_as_it_stands_alone_not_with_the_prefix_twice_nor_in_other_case() {
-    for name in ["PULL_SECRET_PULL_SECRET_NAME", "PULL_SECRET_Name", "PULL_SECRET_NMAE", "PULL_SECRET_NAM"] {
+    for name in [
+        "PULL_SECRET_PULL_SECRET_NAME",
+        "PULL_SECRET_Name",
+        "PULL_SECRET_NMAE",
+        "PULL_SECRET_NAM",
+    ] {
         let (environment, _) = sorted(&[(name, "x")]);
         assert_eq!(environment.values.name.value, None, "{name}");
         let warning = environment.warnings.first().expect("a warning");
@@ -29,7 +38,10 @@ fn a_name_is_known_as_it_stands_alone_not_with_the_prefix_twice_nor_in_other_cas
         assert!(warning.ends_with(" PULL_SECRET_NAME"), "{warning}");
     }
     let (environment, _) = sorted(&[("pull_secret_name", "x")]);
-    assert_eq!((environment.values.name.value, environment.warnings), (None, vec![]));
+    assert_eq!(
+        (environment.values.name.value, environment.warnings),
+        (None, vec![])
+    );
 }
 
 #[test]
@@ -54,9 +66,18 @@ fn service_links_are_not_warned_about() {
         "PULL_SECRET_WEBHOOK_PORT_53_UDP_ADDR",
     ];
     for link in links {
-        assert_eq!(sorted(&[(link, "10.0.0.1")]).0.warnings, Vec::<String>::new(), "{link}");
+        assert_eq!(
+            sorted(&[(link, "10.0.0.1")]).0.warnings,
+            Vec::<String>::new(),
+            "{link}"
+        );
     }
-    for other in ["PULL_SECRET_PORTS", "PULL_SECRET_PORT_443", "PULL_SECRET_SERVICE", "PULL_SECRET_PORT_443_TCP_X"] {
+    for other in [
+        "PULL_SECRET_PORTS",
+        "PULL_SECRET_PORT_443",
+        "PULL_SECRET_SERVICE",
+        "PULL_SECRET_PORT_443_TCP_X",
+    ] {
         assert_eq!(sorted(&[(other, "x")]).0.warnings.len(), 1, "{other}");
     }
 }
@@ -67,7 +88,10 @@ fn what_is_reserved_is_a_problem_each_alone() {
         let (environment, problems) = sorted(&[(name, "1")]);
         let problem = problems.first().expect("a problem");
         assert_eq!((problem.variable.as_str(), problems.len()), (*name, 1));
-        assert!(problem.problem.ends_with("which this version does not have"), "{problem:?}");
+        assert!(
+            problem.problem.ends_with("which this version does not have"),
+            "{problem:?}"
+        );
         assert_eq!(environment.warnings, Vec::<String>::new(), "{name}");
     }
 }
@@ -76,9 +100,19 @@ fn what_is_reserved_is_a_problem_each_alone() {
 fn ours_must_be_utf_8_and_others_need_not() {
     let bytes = || OsString::from_vec(vec![0xff, 0xfe]);
     let mut problems = Vec::new();
-    let ours = ["PULL_SECRET_NAME", "KUBERNETES_SERVICE_HOST", "RESULTS_STATUS_PATH", "PULL_SECRET_SHARDS"];
+    let ours = [
+        "PULL_SECRET_NAME",
+        "KUBERNETES_SERVICE_HOST",
+        "RESULTS_STATUS_PATH",
+        "PULL_SECRET_SHARDS",
+    ];
     let foreign = [(OsString::from("PATH"), bytes()), (bytes(), bytes())];
-    sort(ours.map(|name| (OsString::from(name), bytes())).into_iter().chain(foreign), &mut problems);
+    sort(
+        ours.map(|name| (OsString::from(name), bytes()))
+            .into_iter()
+            .chain(foreign),
+        &mut problems,
+    );
     let names: Vec<_> = problems.iter().map(|problem| problem.variable.as_str()).collect();
     assert_eq!(names, ours);
     assert!(problems.iter().all(|problem| problem.problem == "is not UTF-8"));
@@ -90,7 +124,12 @@ fn a_name_with_our_prefix_that_is_not_utf_8_is_unknown() {
     name.extend([0xff, b'\n']);
     let mut problems = Vec::new();
     let environment = sort([(OsString::from_vec(name), OsString::from("x"))], &mut problems);
-    assert!(environment.warnings.iter().all(|warning| warning.starts_with("PULL_SECRET___ is unknown")));
+    assert!(
+        environment
+            .warnings
+            .iter()
+            .all(|warning| warning.starts_with("PULL_SECRET___ is unknown"))
+    );
     assert_eq!((environment.warnings.len(), problems), (1, vec![]));
 }
 
@@ -100,7 +139,10 @@ fn a_token_is_refused_in_every_variable_of_ours_and_not_shown() {
         for token in ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "sha256~c2VjcmV0"] {
             let (_, problems) = sorted(&[(variable.name, token)]);
             let problem = problems.first().expect("a problem");
-            assert_eq!((problem.variable.as_str(), problem.given.as_deref()), (variable.name, None));
+            assert_eq!(
+                (problem.variable.as_str(), problem.given.as_deref()),
+                (variable.name, None)
+            );
         }
     }
 }
@@ -115,7 +157,17 @@ fn one_name_with_two_values_is_a_problem() {
 
 #[test]
 fn edits_are_counted() {
-    for (one, other, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)] {
-        assert_eq!((edits(one, other), edits(other, one)), (count, count), "{one} {other}");
+    for (one, other, count) in [
+        ("", "", 0),
+        ("", "ab", 2),
+        ("kitten", "sitting", 3),
+        ("abc", "abc", 0),
+        ("ab", "ba", 2),
+    ] {
+        assert_eq!(
+            (edits(one, other), edits(other, one)),
+            (count, count),
+            "{one} {other}"
+        );
     }
 }

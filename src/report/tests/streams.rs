@@ -1,0 +1,119 @@
+//! Standard output and standard error.
+
+use std::io::{self, Write};
+
+use super::*;
+use crate::config::{LogFormat, LogLevel};
+
+#[test]
+fn standard_output_is_one_line_of_json() {
+    let (_, stdout, _) = ended(&refreshed(), &problems(), &Output::default());
+    assert_eq!(stdout.matches('\n').count(), 1);
+    assert!(stdout.ends_with("}\n"));
+    let report: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(report["status"], "ERROR");
+}
+
+#[test]
+fn the_log_has_findings_yaml_and_notes_and_ends_with_the_one_line() {
+    let outcome = Outcome {
+        findings: vec![forbidden(), forbidden()],
+        notes: vec!["nobody refreshes the entry of old.example.com".to_owned()],
+        ..refreshed()
+    };
+    let (code, _, stderr) = ended(&outcome, &[], &Output::default());
+    assert_eq!(code, 77);
+    assert_eq!(
+        stderr
+            .matches("\nkind: RoleBinding\nmetadata:\n  name: a\n")
+            .count(),
+        1,
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("nobody refreshes the entry of old.example.com"),
+        "{stderr}"
+    );
+    let last = "FAILURE pull-forbidden (exit 77): model-puller may not pull from models (first of 2 findings); Grant the \
+                account the right to pull; the report holds the grant.";
+    assert_eq!(stderr.lines().last(), Some(last));
+    assert!(stderr.ends_with('\n'));
+}
+
+#[test]
+fn the_last_line_is_there_at_every_level_and_in_json_every_line_is_a_record() {
+    let outcome = Outcome {
+        findings: vec![forbidden()],
+        ..refreshed()
+    };
+    for log_level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug] {
+        let output = Output {
+            log_level,
+            log_format: LogFormat::Json,
+            ..Output::default()
+        };
+        for outcome in [&outcome, &refreshed()] {
+            let (code, _, stderr) = ended(outcome, &[], &output);
+            let records: Vec<Value> = stderr
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+                .collect();
+            let last = records.last().expect("a last record");
+            assert_eq!(last["exit_code"], code);
+            assert!(last["status"].is_string() && last["reason"].is_string() && last["message"].is_string());
+            if code != 0 {
+                assert!(
+                    records[0]["paste"]
+                        .as_str()
+                        .is_some_and(|paste| paste.contains("RoleBinding"))
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warnings_yaml_is_as_quiet_as_the_warning() {
+    let outcome = Outcome {
+        findings: vec![forbidden().as_warning()],
+        ..refreshed()
+    };
+    let output = Output {
+        log_level: LogLevel::Error,
+        ..Output::default()
+    };
+    let (_, _, stderr) = ended(&outcome, &[], &output);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+/// A stream whose reader has gone.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[test]
+fn closed_streams_change_neither_results_nor_exit_code() {
+    let directory = Directory::new("closed");
+    let outcome = Outcome {
+        findings: vec![forbidden()],
+        ..refreshed()
+    };
+    let code = ending::write(
+        &outcome,
+        &subject(),
+        &[],
+        &directory.output(),
+        now(),
+        &mut Closed,
+        &mut Closed,
+    );
+    assert_eq!((code, directory.read("REASON").as_str()), (77, "pull-forbidden"));
+}
