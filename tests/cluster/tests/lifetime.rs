@@ -42,8 +42,10 @@ impl Suite {
             .trim_end()
             .split_once(' ')
             .context("the suite ended before it began")?;
+        let access = ClusterAccess::read(Path::new(state))?;
+        access.registries()?;
         Ok(Self {
-            access: ClusterAccess::read(Path::new(state))?,
+            access,
             command: command.parse()?,
             owner,
         })
@@ -59,7 +61,7 @@ impl Suite {
 fn ensure_gone(access: &ClusterAccess) -> Result<()> {
     ensure!(
         access.pids.len() >= 4,
-        "two servers and their supervisor were recorded"
+        "the servers and their supervisor were recorded"
     );
     let deadline = Instant::now() + PATIENCE;
     loop {
