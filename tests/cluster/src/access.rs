@@ -16,7 +16,7 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{audit::AuditLog, servers::Binaries};
+use crate::{audit::AuditLog, registry::Registries, servers::Binaries};
 
 /// A running cluster's addresses, authorities, credentials and files.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -37,8 +37,8 @@ pub struct ClusterAccess {
     pub binaries: Binaries,
     /// Every process of the cluster, its supervisor's included.
     pub pids: Vec<u32>,
-    /// The registries beside the control plane, in their own words.
-    pub registries: Option<serde_json::Value>,
+    /// The registries beside the control plane; none where its owner didn't ask for them.
+    pub registries: Option<Registries>,
 }
 
 impl ClusterAccess {
@@ -109,6 +109,16 @@ impl ClusterAccess {
     /// The admin's kubeconfig, as JSON, which kubectl reads too.
     pub fn kubeconfig(&self) -> serde_json::Value {
         self.kubeconfig_of(&self.admin_token)
+    }
+
+    /// The registries beside the control plane.
+    ///
+    /// # Errors
+    /// Where the cluster was started without them.
+    pub fn registries(&self) -> Result<&Registries> {
+        self.registries
+            .as_ref()
+            .context("this test cluster was started without registries")
     }
 
     /// The API server's audit log.

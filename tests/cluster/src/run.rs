@@ -28,8 +28,8 @@ async fn run_with_cluster(command: &[OsString]) -> Result<ExitCode> {
     // Before the cluster is there: a signal while it starts ends the run as well.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut cluster = tokio::select! {
-        cluster = Cluster::start(Options::new()) => cluster?,
+    let cluster = tokio::select! {
+        cluster = Cluster::start(Options::new().registries()) => cluster?,
         _ = interrupt.recv() => return Ok(ended_by(Signal::INT)),
         _ = terminate.recv() => return Ok(ended_by(Signal::TERM)),
     };

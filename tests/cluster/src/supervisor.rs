@@ -88,8 +88,8 @@ impl Supervisor {
     ///
     /// # Errors
     /// Where the supervisor is gone.
-    pub fn adopt(&mut self, pid: u32) -> Result<()> {
-        let lifeline = self.lifeline.as_mut().context("the supervisor is gone")?;
+    pub fn adopt(&self, pid: u32) -> Result<()> {
+        let mut lifeline = self.lifeline.as_ref().context("the supervisor is gone")?;
         writeln!(lifeline, "{pid}").context("cannot tell the supervisor a process id")
     }
 
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_adopted_process_of_another_group_is_asked_to_end() -> Result<()> {
-        let mut supervisor = Supervisor::start()?;
+        let supervisor = Supervisor::start()?;
         let mut suite = Command::new("sleep").arg("600").process_group(0).spawn()?;
         supervisor.adopt(suite.id())?;
 

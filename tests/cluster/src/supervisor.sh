@@ -16,9 +16,9 @@ while read -r pid; do
 done
 
 for pid in $adopted; do
-    kill -TERM "$pid" 2>/dev/null
+    kill -s TERM "$pid" 2>/dev/null
 done
-kill -KILL -- "-$1" 2>/dev/null
+kill -s KILL -- "-$1" 2>/dev/null
 
 # A server on its way out may still create a file under our hands: again, for ten seconds at most.
 attempts=0

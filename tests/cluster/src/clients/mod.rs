@@ -4,9 +4,11 @@
 //! /etc/hosts. Each fetches every blob.
 
 mod crane;
+mod https;
 mod run;
 mod skopeo;
 
 pub use crane::Crane;
+pub use https::HttpsClient;
 pub use run::Network;
 pub use skopeo::Skopeo;

@@ -16,6 +16,7 @@ pub use self::{api_server::ISSUER, options::Options, signing_key::SigningKey};
 use crate::{
     access::ClusterAccess,
     certificates::Authority,
+    registry::{ApiServer, RunningRegistries, Setup},
     server_process::{ServerProcess, Signal},
     servers::Binaries,
     supervisor::Supervisor,
@@ -29,6 +30,7 @@ const TRIES: u32 = 5;
 /// A control plane that lives as long as this value, or its process.
 pub struct Cluster {
     // In the order of their end: the servers, then whoever removes their files.
+    registries: Option<RunningRegistries>,
     api_server: ServerProcess,
     etcd: ServerProcess,
     supervisor: Supervisor,
@@ -95,7 +97,14 @@ impl Cluster {
             }
         };
 
+        let registries = options
+            .registries
+            .then(|| start_registries(&access, &supervisor, &registry_authority))
+            .transpose()?;
+        access.registries = registries.as_ref().map(|running| running.registries().clone());
+
         let mut cluster = Self {
+            registries,
             api_server,
             etcd,
             supervisor,
@@ -125,9 +134,9 @@ impl Cluster {
         Ok((ClusterAccess::VARIABLE, path))
     }
 
-    /// Records the registries that belong to this cluster, for `environment`.
-    pub fn set_registries(&mut self, registries: serde_json::Value) {
-        self.access.registries = Some(registries);
+    /// The registries while they run, to freeze or kill one; none where `Options::registries` wasn't asked for.
+    pub fn registries(&mut self) -> Option<&mut RunningRegistries> {
+        self.registries.as_mut()
     }
 
     /// The authority of the registries' certificates: never the API server's.
@@ -141,8 +150,8 @@ impl Cluster {
     }
 
     /// Starts further servers that end with this cluster, such as registries.
-    pub fn supervisor(&mut self) -> &mut Supervisor {
-        &mut self.supervisor
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
     }
 
     /// Kills the API server and starts it again, same address, same store.
@@ -201,6 +210,7 @@ impl Cluster {
         self.access.pids = [self.api_server.pid(), self.etcd.pid()]
             .into_iter()
             .chain(self.supervisor.pids())
+            .chain(self.registries.iter().flat_map(RunningRegistries::pids))
             .collect();
     }
 }
@@ -223,6 +233,26 @@ async fn await_ready(
         ready = api_server.await_ready(PATIENCE, probe) => ready,
         ended = etcd.ended() => Err(ended),
     }
+}
+
+/// Starts the registries beside a control plane that is ready.
+fn start_registries(
+    access: &ClusterAccess,
+    supervisor: &Supervisor,
+    authority: &Authority,
+) -> Result<RunningRegistries> {
+    RunningRegistries::start(Setup {
+        supervisor,
+        distribution: &access.binaries.registry,
+        directory: &access.directory.join("registries"),
+        authority,
+        api_server: &ApiServer {
+            url: format!("https://{}", access.api_server),
+            ca: access.certificate_authority.clone(),
+            registry_token: Some(access.admin_token.clone()),
+        },
+    })
+    .context("cannot start the registries")
 }
 
 fn http_get(path: &str) -> http::Request<Vec<u8>> {

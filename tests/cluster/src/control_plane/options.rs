@@ -4,18 +4,26 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::SigningKey;
 
-/// What a test asks of a control plane of its own; the default is what the shared one has.
+/// What a test asks of a control plane of its own; the default is what the shared one has, but for the registries.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub(super) signing_key: Option<SigningKey>,
     pub(super) flags: BTreeMap<&'static str, String>,
     pub(super) feature_gates: BTreeMap<String, bool>,
+    pub(super) registries: bool,
 }
 
 impl Options {
-    /// The shared control plane's.
+    /// The usual control plane, without registries.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// With registries beside it, as the whole suite shares them.
+    #[must_use]
+    pub fn registries(mut self) -> Self {
+        self.registries = true;
+        self
     }
 
     /// Signs and verifies service account tokens with `key`, instead of one made for the run.

@@ -1,17 +1,19 @@
 //! Processes of CNCF distribution, the registry that holds the images.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+use crate::listener::background::wait_for;
+use crate::server_process::ServerProcess;
+use crate::supervisor::Supervisor;
 
 /// It listens within a tenth of a second; on a busy machine it may take longer.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a distribution asks for credentials.
 #[derive(Clone, Debug)]
@@ -33,10 +35,11 @@ pub enum Authentication {
     },
 }
 
-/// A running distribution: plain http on a loopback port of its own choice; killed when dropped.
+/// A running distribution: plain http on a loopback port of its own choice; killed when dropped, and when the owner of
+/// its supervisor ends.
 #[derive(Debug)]
 pub struct Distribution {
-    process: Child,
+    process: ServerProcess,
     address: SocketAddr,
 }
 
@@ -44,6 +47,7 @@ impl Distribution {
     /// Starts the `registry` binary with its images in `store`, which several may share, and its configuration and log
     /// in `directory`, which is its own. It is ready when this returns.
     pub fn start(
+        supervisor: &Supervisor,
         binary: &Path,
         directory: &Path,
         store: &Path,
@@ -52,33 +56,29 @@ impl Distribution {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("cannot create {}", directory.display()))?;
         let configuration_file = directory.join("config.yml");
-        std::fs::write(&configuration_file, configuration(store, authentication))?;
-        let mut process = Command::new(binary)
+        std::fs::write(&configuration_file, configuration(store, authentication))
+            .with_context(|| format!("cannot write {}", configuration_file.display()))?;
+        let mut command = supervisor.command(binary)?;
+        command
             .arg("serve")
             .arg(&configuration_file)
             .current_dir(directory)
             .env_clear()
             // Tracing to a collector that isn't there is on by default.
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot run {}", binary.display()))?;
+            .env("OTEL_TRACES_EXPORTER", "none");
         let log = directory.join("log");
-        let address = process
-            .stderr
-            .take()
-            .context("distribution has no standard error")
-            .and_then(|stderr| listening_address(stderr, &log));
-        match address {
-            Ok(address) => Ok(Self { process, address }),
-            Err(error) => {
-                let _ = process.kill();
-                let _ = process.wait();
-                Err(error)
+        let mut process = ServerProcess::spawn("distribution", command, &log)?;
+        let address = OnceLock::new();
+        wait_for(process.await_ready(PATIENCE, || async {
+            match listening_address(&log) {
+                Some(listening) => *address.get_or_init(|| listening) == listening,
+                None => false,
             }
-        }
+        }))??;
+        let address = *address
+            .get()
+            .context("distribution did not say where it listens")?;
+        Ok(Self { process, address })
     }
 
     /// Where it listens.
@@ -86,17 +86,14 @@ impl Distribution {
         self.address
     }
 
-    /// Its process, for those who keep a list of what has to be gone in the end.
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
+    /// Its process, to freeze, kill or look at.
+    pub fn process(&mut self) -> &mut ServerProcess {
+        &mut self.process
     }
-}
 
-impl Drop for Distribution {
-    fn drop(&mut self) {
-        // Its images are in a directory of this run: there is nothing to finish orderly.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 }
 
@@ -135,40 +132,15 @@ fn configuration(store: &Path, authentication: &Authentication) -> String {
     yaml
 }
 
-/// Reads the port from the log line that says it, and goes on copying the log into `file`, so that the process never
-/// waits for a reader.
-fn listening_address(log: impl std::io::Read + Send + 'static, file: &Path) -> Result<SocketAddr> {
-    let mut copy = std::fs::File::create(file)?;
-    let (sender, receiver) = mpsc::channel();
-    std::thread::Builder::new()
-        .name("distribution log".to_owned())
-        .spawn(move || {
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                let _ = writeln!(copy, "{line}");
-                if let Some(address) = address_in(&line) {
-                    let _ = sender.send(address);
-                }
-            }
-        })?;
-    match receiver.recv_timeout(START_LIMIT) {
-        Ok(address) => Ok(address),
-        // The sender goes with the end of the log.
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            bail!("distribution ended at once: see {}", file.display())
-        }
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            bail!(
-                "distribution did not listen within {START_LIMIT:?}: see {}",
-                file.display()
-            )
-        }
-    }
+/// The port it chose, from the line of its log that says it.
+fn listening_address(log: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(log).ok()?.lines().find_map(address_in)
 }
 
 fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening on ")?;
-    let end = rest.find(['"', ',', ' ']).unwrap_or(rest.len());
-    rest.get(..end)?.parse().ok()
+    // Without the quote the line isn't complete, and neither may be the port.
+    rest.split_once('"')?.0.parse().ok()
 }
 
 #[cfg(test)]

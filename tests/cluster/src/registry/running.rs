@@ -17,6 +17,7 @@ use super::{ApiServer, Host, OPENSHIFT, Registries, Registry};
 use crate::certificates::{Authority, ServerCertificate};
 use crate::listener::http_server::HttpServer;
 use crate::listener::tls;
+use crate::supervisor::Supervisor;
 
 const BASIC: &str = "registry.basic.test:5000";
 const TOKEN: &str = "registry.token.test:5000";
@@ -26,6 +27,8 @@ const REALM_ELSEWHERE: &str = "auth.elsewhere.test:5001";
 /// What the registries are made from.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
+    /// Ends the processes, however their owner ends.
+    pub supervisor: &'a Supervisor,
     /// The `registry` binary of CNCF distribution.
     pub distribution: &'a Path,
     /// A directory of this run, for images, configurations and logs.
@@ -104,8 +107,14 @@ impl RunningRegistries {
     }
 
     /// The processes among it, for those who check that none is left.
-    pub fn process_ids(&self) -> Vec<u32> {
-        self.distributions.iter().map(Distribution::process_id).collect()
+    pub fn pids(&self) -> Vec<u32> {
+        self.distributions.iter().map(Distribution::pid).collect()
+    }
+
+    /// The process that holds the images of OpenShift's registry, to freeze or kill it.
+    pub fn store(&mut self) -> &mut Distribution {
+        let [store, ..] = &mut self.distributions;
+        store
     }
 }
 
@@ -199,6 +208,7 @@ impl Setup<'_> {
     fn distribution(&self, name: &str, authentication: &Authentication) -> Result<Distribution> {
         let images = self.directory.join("images");
         Distribution::start(
+            self.supervisor,
             self.distribution,
             &self.directory.join(name),
             &images,

@@ -1,0 +1,71 @@
+//! A client that asks one server under its name in the cluster, at its real address, like curl's `--connect-to`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::listener::background::wait_for;
+use crate::listener::tls;
+use crate::registry::Host;
+
+/// A client of one server. It sends what it is given and follows nothing.
+#[derive(Clone, Debug)]
+pub struct HttpsClient {
+    name: String,
+    address: SocketAddr,
+    tls: Arc<ClientConfig>,
+}
+
+impl HttpsClient {
+    /// A client of `host`, whose certificate has to be of the authority `ca` (PEM) and for the host's name.
+    pub fn new(host: &Host, ca: &str) -> Result<Self> {
+        Ok(Self {
+            name: host.name.clone(),
+            address: host.address,
+            tls: Arc::new(tls::client(ca)?),
+        })
+    }
+
+    /// The answer to one request, on a connection of its own. The Host header is the server's name.
+    pub fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        wait_for(self.exchange(request))?.with_context(|| format!("no answer from {}", self.name))
+    }
+
+    async fn exchange(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let host = self
+            .name
+            .rsplit_once(':')
+            .map_or(self.name.as_str(), |(host, _)| host);
+        let stream = TcpStream::connect(self.address).await?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls))
+            .connect(ServerName::try_from(host.to_owned())?, stream)
+            .await?;
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_str(&self.name)?);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let exchange = async {
+            let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok(Response::from_parts(head, body))
+        };
+        tokio::select! {
+            answer = exchange => answer,
+            // It drives the exchange, and ends by itself only when the server has closed.
+            outcome = connection => {
+                outcome?;
+                anyhow::bail!("the server closed the connection before its answer was complete")
+            }
+        }
+    }
+}

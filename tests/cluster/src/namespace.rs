@@ -1,0 +1,331 @@
+//! A namespace of one test's own, seen with the admin's eyes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
+        core::v1::{Namespace, Pod, Secret, ServiceAccount},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    access::ClusterAccess, identity::ServiceAccountDir, manifest::apply_manifests, rbac::settle_rbac,
+};
+
+/// The key of the credentials in a pull secret.
+const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
+/// The type of a pull secret.
+const DOCKER_CONFIG_JSON_TYPE: &str = "kubernetes.io/dockerconfigjson";
+/// What the kubelet asks for when it mounts a token (pkg/kubelet/token, the projected volume's default), in seconds.
+const MOUNTED_TOKEN_LIFETIME: i64 = 3607;
+
+/// A namespace that no other test has; it ends with the cluster.
+#[derive(Clone)]
+pub struct TestNamespace {
+    access: ClusterAccess,
+    client: Client,
+    name: String,
+}
+
+impl TestNamespace {
+    /// A new namespace of the shared cluster; its name starts with `prefix`.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn new(prefix: &str) -> Result<Self> {
+        Self::within(ClusterAccess::shared(), prefix).await
+    }
+
+    /// A new namespace of any cluster.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn within(access: &ClusterAccess, prefix: &str) -> Result<Self> {
+        let client = access.client().await?;
+        let namespace = Namespace {
+            metadata: ObjectMeta {
+                generate_name: Some(format!("{prefix}-")),
+                ..ObjectMeta::default()
+            },
+            ..Namespace::default()
+        };
+        let created = Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await
+            .with_context(|| format!("cannot create a namespace {prefix}-…"))?;
+        Ok(Self {
+            access: access.clone(),
+            client,
+            name: created.metadata.name.context("a created namespace has a name")?,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The cluster it is in.
+    pub fn access(&self) -> &ClusterAccess {
+        &self.access
+    }
+
+    /// The admin's client.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The admin's view of one kind of object in this namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Creates a service account.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn service_account(&self, name: &str) -> Result<ServiceAccount> {
+        let account = ServiceAccount {
+            metadata: named(name),
+            ..ServiceAccount::default()
+        };
+        self.api()
+            .create(&PostParams::default(), &account)
+            .await
+            .with_context(|| format!("cannot create service account {}/{name}", self.name))
+    }
+
+    /// Applies manifests (YAML documents, or JSON) by server-side apply. Those of a namespaced kind land in this
+    /// namespace, whatever namespace they name; so do the subjects of a binding, where they name none. Returns when the
+    /// API server acts by the roles and bindings among them.
+    ///
+    /// # Errors
+    /// Where a document is no object, or the API server refuses it.
+    pub async fn apply(&self, manifests: &str) -> Result<()> {
+        if apply_manifests(&self.client, &self.name, manifests).await? {
+            settle_rbac(&self.client, &self.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates a Role of these rules (as in a manifest) and binds it to a service account of this namespace.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn grant(&self, service_account: &str, role: &str, rules: Value) -> Result<()> {
+        let rbac = "rbac.authorization.k8s.io";
+        let objects = json!([
+            {
+                "apiVersion": format!("{rbac}/v1"), "kind": "Role",
+                "metadata": { "name": role }, "rules": rules,
+            },
+            {
+                "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
+                "metadata": { "name": format!("{role}-{service_account}") },
+                "roleRef": { "apiGroup": rbac, "kind": "Role", "name": role },
+                "subjects": [{ "kind": "ServiceAccount", "name": service_account, "namespace": self.name }],
+            },
+        ]);
+        let manifests: Vec<String> = objects
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Value::to_string)
+            .collect();
+        self.apply(&manifests.join("\n---\n")).await
+    }
+
+    /// Deletes the binding that `grant` made. Returns when the API server acts by it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn revoke(&self, service_account: &str, role: &str) -> Result<()> {
+        let binding = format!("{role}-{service_account}");
+        self.api::<k8s_openapi::api::rbac::v1::RoleBinding>()
+            .delete(&binding, &DeleteParams::default())
+            .await
+            .with_context(|| format!("cannot delete role binding {}/{binding}", self.name))?;
+        settle_rbac(&self.client, &self.name).await
+    }
+
+    /// What a pod of this service account finds in `/var/run/secrets/kubernetes.io/serviceaccount`: creates a Pod (no
+    /// scheduler runs it) and a token bound to it, as the kubelet does.
+    ///
+    /// # Errors
+    /// Where the API server refuses it, in particular where the service account is missing.
+    pub async fn identity(&self, service_account: &str) -> Result<ServiceAccountDir> {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": { "generateName": format!("{service_account}-") },
+            "spec": {
+                "serviceAccountName": service_account,
+                "containers": [{ "name": "step", "image": "image.invalid/step" }],
+            },
+        }))?;
+        let pod = self
+            .api::<Pod>()
+            .create(&PostParams::default(), &pod)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot create a pod of service account {}/{service_account}",
+                    self.name
+                )
+            })?;
+        let pod_name = pod.metadata.name.context("a created pod has a name")?;
+        let bound_to = BoundObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: Some(pod_name.clone()),
+            uid: pod.metadata.uid,
+        };
+        let token = self
+            .token(service_account, Some(bound_to), MOUNTED_TOKEN_LIFETIME)
+            .await?;
+        ServiceAccountDir::write(self, service_account, &pod_name, &token)
+    }
+
+    /// A token of a service account, for `seconds`, bound to an object where one is named.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn token(
+        &self,
+        service_account: &str,
+        bound_to: Option<BoundObjectReference>,
+        seconds: i64,
+    ) -> Result<String> {
+        let request = TokenRequest {
+            spec: TokenRequestSpec {
+                bound_object_ref: bound_to,
+                expiration_seconds: Some(seconds),
+                ..TokenRequestSpec::default()
+            },
+            ..TokenRequest::default()
+        };
+        let answer = self
+            .api::<ServiceAccount>()
+            .create_token_request(service_account, &PostParams::default(), &request)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot mint a token of service account {}/{service_account}",
+                    self.name
+                )
+            })?;
+        Ok(answer.status.context("a minted token is in the status")?.token)
+    }
+
+    /// A Secret as it is stored; none where there is none.
+    ///
+    /// # Errors
+    /// Where the API server doesn't answer.
+    pub async fn secret(&self, name: &str) -> Result<Option<Secret>> {
+        self.api()
+            .get_opt(name)
+            .await
+            .with_context(|| format!("cannot read secret {}/{name}", self.name))
+    }
+
+    /// The bytes of a pull secret's `.dockerconfigjson`.
+    ///
+    /// # Errors
+    /// Where the Secret or the key is missing.
+    pub async fn docker_config_json(&self, name: &str) -> Result<Vec<u8>> {
+        let secret = self
+            .secret(name)
+            .await?
+            .with_context(|| format!("there is no secret {}/{name}", self.name))?;
+        secret
+            .data
+            .and_then(|mut data| data.remove(DOCKER_CONFIG_JSON))
+            .map(|bytes| bytes.0)
+            .with_context(|| format!("secret {}/{name} has no {DOCKER_CONFIG_JSON}", self.name))
+    }
+
+    /// Creates a pull secret that holds exactly these bytes.
+    ///
+    /// # Errors
+    /// Where the API server refuses them: it wants a JSON object.
+    pub async fn create_docker_config_json(&self, name: &str, document: &[u8]) -> Result<Secret> {
+        self.create_secret(name, DOCKER_CONFIG_JSON_TYPE, [(DOCKER_CONFIG_JSON, document)])
+            .await
+    }
+
+    /// Creates a Secret of any type.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn create_secret<'a>(
+        &self,
+        name: &str,
+        kind: &str,
+        data: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Secret> {
+        let data: BTreeMap<String, ByteString> = data
+            .into_iter()
+            .map(|(key, bytes)| (key.to_owned(), ByteString(bytes.to_vec())))
+            .collect();
+        let secret = Secret {
+            metadata: named(name),
+            type_: Some(kind.to_owned()),
+            data: Some(data),
+            ..Secret::default()
+        };
+        self.create(&secret).await
+    }
+
+    /// Creates a Secret as it is given: labels, owners, immutability and all.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn create(&self, secret: &Secret) -> Result<Secret> {
+        self.api()
+            .create(&PostParams::default(), secret)
+            .await
+            .with_context(|| format!("cannot create a secret in {}", self.name))
+    }
+
+    /// Replaces a Secret by what is given; `resourceVersion`, where set, must be the stored one's.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn replace(&self, secret: &Secret) -> Result<Secret> {
+        let name = secret.metadata.name.as_deref().unwrap_or_default();
+        self.api()
+            .replace(name, &PostParams::default(), secret)
+            .await
+            .with_context(|| format!("cannot replace secret {}/{name}", self.name))
+    }
+
+    /// Deletes a Secret.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn delete_secret(&self, name: &str) -> Result<()> {
+        self.api::<Secret>()
+            .delete(name, &DeleteParams::default())
+            .await
+            .map(drop)
+            .with_context(|| format!("cannot delete secret {}/{name}", self.name))
+    }
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    }
+}

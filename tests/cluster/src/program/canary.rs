@@ -1,0 +1,112 @@
+//! Secrets that a test knows, looked for in everything that the program puts out.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+
+/// Parts shorter than this are found in innocent text.
+const SHORTEST: usize = 12;
+
+/// A secret in all the spellings that could give it away.
+#[derive(Clone)]
+pub struct Canary {
+    spellings: Vec<(String, String)>,
+}
+
+impl Canary {
+    /// `secret` itself, each of its parts between dots (a token's header, claims and signature), and base64 of it,
+    /// standard and URL-safe, wherever in a longer encoded text it stands.
+    ///
+    /// # Panics
+    /// Where the secret is too short to be told from innocent text.
+    pub fn new(secret: &str) -> Self {
+        assert!(
+            secret.len() >= SHORTEST,
+            "a canary has at least {SHORTEST} characters"
+        );
+        let mut spellings = vec![("the secret itself".to_owned(), secret.to_owned())];
+        if secret.contains('.') {
+            for (index, part) in secret.split('.').enumerate() {
+                if part.len() >= SHORTEST {
+                    spellings.push((format!("part {} of the token", index + 1), part.to_owned()));
+                }
+            }
+        }
+        for shift in 0..3 {
+            for (name, text) in [
+                ("base64", STANDARD_NO_PAD.encode(shifted(secret, shift))),
+                ("URL-safe base64", URL_SAFE_NO_PAD.encode(shifted(secret, shift))),
+            ] {
+                spellings.push((
+                    format!("{name} of the secret"),
+                    own_characters(&text, secret.len(), shift),
+                ));
+            }
+        }
+        Self { spellings }
+    }
+
+    /// How `text` gives the secret away; none where it doesn't.
+    pub fn trace_in(&self, text: &str) -> Option<&str> {
+        self.spellings
+            .iter()
+            .find(|(_, spelling)| text.contains(spelling))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
+impl std::fmt::Debug for Canary {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Canary")
+    }
+}
+
+/// The secret behind `shift` bytes of something else: base64 has three alignments.
+fn shifted(secret: &str, shift: usize) -> Vec<u8> {
+    let mut bytes = vec![0; shift];
+    bytes.extend_from_slice(secret.as_bytes());
+    bytes
+}
+
+/// The characters of the encoded text that depend on the secret alone.
+fn own_characters(encoded: &str, length: usize, shift: usize) -> String {
+    // Three bytes make four characters: a character that also has bits of a neighbour is left out.
+    let first = (shift * 8).div_ceil(6);
+    let last = (shift + length) * 8 / 6;
+    encoded.chars().take(last).skip(first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzb21lYm9keSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
+
+    #[test]
+    fn the_secret_is_found_in_every_alignment_of_base64() {
+        let canary = Canary::new(TOKEN);
+        for before in ["", "u", "<token>:", "ab", "abc"] {
+            let encoded = STANDARD.encode(format!("{before}{TOKEN}:after"));
+            assert!(canary.trace_in(&encoded).is_some(), "behind {before:?}");
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_token_is_found() {
+        let canary = Canary::new(TOKEN);
+        for part in TOKEN.split('.') {
+            assert!(canary.trace_in(&format!("a {part} b")).is_some(), "{part}");
+        }
+    }
+
+    #[test]
+    fn innocent_text_has_no_trace() {
+        assert_eq!(
+            Canary::new(TOKEN).trace_in("SUCCESS ok (exit 0): pulls every image"),
+            None
+        );
+    }
+}

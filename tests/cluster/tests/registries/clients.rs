@@ -1,0 +1,127 @@
+//! What crane and skopeo say of the registries, given a document or none.
+
+use test_cluster::registry::image::{Format, Image};
+use test_cluster::registry::{Registry, push_image, request_log};
+
+use crate::world::{Project, World, document};
+
+/// Both clients' verdicts.
+fn pulls(world: &World, document: Option<&[u8]>, image: &str) -> [Result<(), String>; 2] {
+    [
+        world.crane().pulls(document, image),
+        world.skopeo().pulls(document, image),
+    ]
+}
+
+fn assert_pulls(world: &World, document: &[u8], image: &str) {
+    for verdict in pulls(world, Some(document), image) {
+        assert_eq!(verdict, Ok(()), "{image}");
+    }
+}
+
+fn assert_refused(world: &World, document: Option<&[u8]>, image: &str) {
+    for verdict in pulls(world, document, image) {
+        let error = verdict.expect_err(image);
+        assert!(
+            error.to_lowercase().contains("unauthorized") || error.contains("authentication required"),
+            "{image}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_puller_pulls_from_openshift_and_nothing_else_does() {
+    let world = World::shared();
+    let project = Project::new(world, "clients").await;
+    let token = project.puller("puller").await;
+    project.service_account("stranger").await;
+    let stranger = project.token("stranger", None).await;
+    let host = &world.registries().openshift.host.name;
+    let repository = format!("{}/model", project.name);
+    let oci = Image::new(Format::Oci).expect("an image");
+    oci.push(world.registries().store, &format!("{repository}:oci"))
+        .expect("pushed");
+    let docker = Image::new(Format::Docker).expect("an image");
+    docker
+        .push(world.registries().store, &format!("{repository}:docker"))
+        .expect("pushed");
+
+    let stored = document(host, "<token>", &token);
+    for image in [
+        format!("{host}/{repository}:oci"),
+        format!("{host}/{repository}@{}", oci.digest()),
+        format!("{host}/{repository}:docker"),
+    ] {
+        assert_pulls(world, &stored, &image);
+        assert_refused(world, None, &image);
+        assert_refused(world, Some(&document(host, "<token>", &stranger)), &image);
+    }
+
+    let log = request_log::read(&world.registries().openshift.request_log).expect("a log");
+    let user = format!("system:serviceaccount:{}:puller", project.name);
+    for blob in oci.blobs() {
+        let fetched = log.iter().filter(|request| {
+            request.path == format!("/v2/{repository}/blobs/{blob}")
+                && request.status == 200
+                && request.user.as_deref() == Some(&user)
+        });
+        assert!(fetched.count() >= 2, "crane and skopeo each fetch {blob}");
+    }
+}
+
+#[test]
+fn each_account_pulls_what_it_may_from_the_registries_that_keep_their_own() {
+    let world = World::shared();
+    let registries = world.registries();
+    push_image(registries.store, "team-a/app:v1").expect("pushed");
+    push_image(registries.store, "team-b/app:v1").expect("pushed");
+    let of = |registry: &Registry, account: &str| {
+        let account = registry.account(account).expect("an account");
+        document(&registry.host.name, &account.name, &account.password)
+    };
+    for registry in [&registries.basic, &registries.token, &registries.token_elsewhere] {
+        let host = &registry.host.name;
+        let image = format!("{host}/team-b/app:v1");
+        assert_pulls(world, &of(registry, "robot"), &image);
+        assert_refused(world, None, &image);
+        assert_refused(world, Some(&document(host, "robot", "wrong")), &image);
+    }
+    for registry in [&registries.token, &registries.token_elsewhere] {
+        let host = &registry.host.name;
+        assert_pulls(
+            world,
+            &of(registry, "team-a-robot"),
+            &format!("{host}/team-a/app:v1"),
+        );
+        for account in ["nobody", "team-a-robot"] {
+            let verdict = world
+                .skopeo()
+                .pulls(Some(&of(registry, account)), &format!("{host}/team-b/app:v1"));
+            let error = verdict.expect_err("it may not pull that");
+            assert!(
+                error.contains("denied") || error.contains("unauthorized"),
+                "{error}"
+            );
+        }
+    }
+    let realm = registries.token_elsewhere.realm.as_ref().expect("another host");
+    assert!(
+        world.proxy().targets().contains(&realm.name),
+        "the token came from the other host"
+    );
+}
+
+#[test]
+fn the_seeds_unwrapped_document_pulls_nothing() {
+    let world = World::shared();
+    let registry = &world.registries().basic;
+    push_image(world.registries().store, "team-a/incident:v1").expect("pushed");
+    let account = registry.account("robot").expect("an account");
+    let image = format!("{}/team-a/incident:v1", registry.host.name);
+    let wrapped = document(&registry.host.name, &account.name, &account.password);
+    let mut parsed: serde_json::Value = serde_json::from_slice(&wrapped).expect("JSON");
+    let unwrapped = parsed["auths"].take().to_string();
+
+    assert_pulls(world, &wrapped, &image);
+    assert_refused(world, Some(unwrapped.as_bytes()), &image);
+}
