@@ -72,7 +72,7 @@ fn needs(elf: &Elf<'_>) -> Result<Vec<String>> {
             needs.push("a dynamic loader".to_owned());
         }
         for entry in header.dynamic(endian, data)?.into_iter().flatten() {
-            if entry.tag32(endian) == Some(DT_NEEDED) {
+            if entry.d_tag(endian) == DT_NEEDED {
                 needs.push("a shared library".to_owned());
             }
         }
