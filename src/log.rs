@@ -53,7 +53,8 @@ where
         .with_ansi(false)
         .log_internal_errors(false);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match output.log_format {
-        LogFormat::Text => lines.boxed(),
+        // Module names say nothing to people.
+        LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines
             .json()
             .flatten_event(true)

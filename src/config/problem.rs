@@ -72,10 +72,10 @@ impl Problem {
         one_line(&format!("{}{given} {}", self.variable, self.problem))
     }
 
-    /// What to do, in one sentence.
+    /// What to do, in one sentence; no full stop follows a value that is copied.
     pub fn remedy(&self) -> String {
         match &self.example {
-            Some(example) => one_line(&format!("Set it right, for example to {example}.")),
+            Some(example) => one_line(&format!("Set a right value, for example: {example}")),
             None => "Leave it unset.".to_owned(),
         }
     }
@@ -240,6 +240,6 @@ mod tests {
             problem.cause(),
             "PULL_SECRET_REFRESH_BELOW (given: 4O) is not a percentage"
         );
-        assert_eq!(problem.remedy(), "Set it right, for example to 40%.");
+        assert_eq!(problem.remedy(), "Set a right value, for example: 40%");
     }
 }

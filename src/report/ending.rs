@@ -56,10 +56,10 @@ pub(super) fn write(
     let mut report = Report::new(outcome, subject, problems, output.strict, now);
     let unwritten = results::write(&output.results, &report);
     if !unwritten.is_empty() {
-        let problems: Vec<Problem> = unwritten
+        let problems: Vec<Problem> = problems
             .iter()
-            .map(of_unwritten)
-            .chain(problems.iter().cloned())
+            .cloned()
+            .chain(unwritten.iter().map(of_unwritten))
             .collect();
         report = Report::new(outcome, subject, &problems, output.strict, now);
         // Those that can be written shall agree with the exit code.
@@ -80,16 +80,14 @@ pub(super) fn write(
 }
 
 fn of_unwritten(unwritten: &Unwritten) -> Problem {
-    Problem::other(
-        &unwritten.result.variable(),
-        None,
-        format!(
-            "names a file that the result {} could not be written to: {}",
-            unwritten.result.as_str(),
-            unwritten.kind
-        ),
-        None,
-    )
+    let name = unwritten.result.as_str();
+    let problem = format!(
+        "names a file that the result {name} could not be written to: {}",
+        unwritten.kind
+    );
+    // Where Tekton has them.
+    let example = format!("/tekton/results/{name}");
+    Problem::other(&unwritten.result.variable(), None, problem, Some(&example))
 }
 
 /// Findings, what is to be pasted for them, and hints.

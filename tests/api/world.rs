@@ -1,0 +1,144 @@
+//! What most tests start from: a namespace, the account that runs the program with nothing but the shipped Role, and
+//! an account whose tokens are stored.
+
+use anyhow::{Context as _, Result};
+use ensure_pull_secret::grant::{self, RoleNeeds};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::{Value, json};
+use test_cluster::{
+    access::ClusterAccess,
+    audit::{AuditedRequest, Marker},
+    clients::{Crane, Network, Skopeo},
+    identity::ServiceAccountDir,
+    listener::ConnectProxy,
+    namespace::TestNamespace,
+    program::Program,
+    registry::{OPENSHIFT, Registries, push_image},
+};
+
+/// The Secret's name, as in the incident that the program was made for.
+pub const SECRET: &str = "internal-registry-private-ai";
+/// Runs the program.
+pub const RUNNER: &str = "model-pipeline-sa";
+/// Its tokens are stored: it may pull and nothing else.
+pub const PULLER: &str = "model-puller";
+
+/// A namespace with both accounts.
+pub struct World {
+    pub namespace: TestNamespace,
+    pub runner: ServiceAccountDir,
+}
+
+impl World {
+    /// A new namespace, whose runner holds the shipped Role, and whose puller may pull what the namespace holds.
+    pub async fn new(name: &str) -> Result<Self> {
+        let world = Self::without_grant(name).await?;
+        world.grant_pull().await?;
+        Ok(world)
+    }
+
+    /// As `new`, but the puller may not pull.
+    pub async fn without_grant(name: &str) -> Result<Self> {
+        let namespace = TestNamespace::new(name).await?;
+        namespace.service_account(RUNNER).await?;
+        namespace.service_account(PULLER).await?;
+        let needs = RoleNeeds {
+            namespace: namespace.name(),
+            secret: SECRET,
+            minted_for: Some(PULLER),
+            runner: Some((namespace.name(), RUNNER)),
+        };
+        namespace.apply(&grant::role(&needs)).await?;
+        let runner = namespace.identity(RUNNER).await?;
+        Ok(Self { namespace, runner })
+    }
+
+    /// Lets the puller pull from this namespace, as OpenShift's `system:image-puller` does.
+    pub async fn grant_pull(&self) -> Result<()> {
+        self.namespace.grant(PULLER, "pull", pull_rules()).await
+    }
+
+    /// Takes that back.
+    pub async fn revoke_pull(&self) -> Result<()> {
+        self.namespace.revoke(PULLER, "pull").await
+    }
+
+    /// The program as the runner's pod has it, for this namespace's Secret and OpenShift's registry.
+    pub fn program(&self) -> Program {
+        Program::new(&self.runner)
+            .env("PULL_SECRET_NAME", SECRET)
+            .env("PULL_SECRET_SERVICE_ACCOUNT", PULLER)
+            .env("PULL_SECRET_CONNECT_TO", registries().connect_to())
+    }
+
+    /// Pushes a new image to this namespace of OpenShift's registry, past every credential; gives its reference.
+    pub fn push(&self, name: &str) -> Result<String> {
+        let repository = format!("{}/{name}", self.namespace.name());
+        push_image(registries().store, &repository)?;
+        Ok(format!("{OPENSHIFT}/{repository}"))
+    }
+
+    /// The Secret as it is stored.
+    pub async fn secret(&self) -> Result<Secret> {
+        self.namespace.secret(SECRET).await?.context("the Secret is not there")
+    }
+
+    /// The bytes of its document.
+    pub async fn document(&self) -> Result<Vec<u8>> {
+        self.namespace.docker_config_json(SECRET).await
+    }
+
+    /// The token stored for OpenShift's registry.
+    pub async fn stored_token(&self) -> Result<String> {
+        let document: Value = serde_json::from_slice(&self.document().await?)?;
+        let token = document["auths"][OPENSHIFT]["password"].as_str().context("no token is stored")?;
+        Ok(token.to_owned())
+    }
+
+    /// Proves by an independent client that the stored document pulls the image, and that nothing else does.
+    pub async fn assert_pulls(&self, image: &str) -> Result<()> {
+        assert_pulls(&self.document().await?, image)
+    }
+
+    /// A place in the audit log: what the program asks from now on.
+    pub async fn mark(&self) -> Result<Marker> {
+        ClusterAccess::shared().audit().mark().await
+    }
+
+    /// What the program asked of the API server since then.
+    pub async fn requests(&self, since: Marker) -> Result<Vec<AuditedRequest>> {
+        ClusterAccess::shared().audit().requests("ensure-pull-secret/", self.namespace.name(), since).await
+    }
+}
+
+/// The registries of the suite.
+pub fn registries() -> &'static Registries {
+    ClusterAccess::shared().registries.as_ref().expect("the suite's cluster has registries")
+}
+
+/// Proves by an independent client that `document` pulls the image, and that it can't be pulled without.
+pub fn assert_pulls(document: &[u8], image: &str) -> Result<()> {
+    let proxy = ConnectProxy::start(registries().routes())?;
+    let crane = Crane { binary: ClusterAccess::shared().binaries.crane.clone(), network: network(&proxy) };
+    crane.pulls(Some(document), image).map_err(anyhow::Error::msg).context("crane cannot pull it")?;
+    anyhow::ensure!(crane.pulls(None, image).is_err(), "crane pulls {image} without a credential too: no proof");
+    let skopeo = Skopeo::installed(network(&proxy)).map_err(anyhow::Error::msg)?;
+    skopeo.pulls(Some(document), image).map_err(anyhow::Error::msg).context("skopeo cannot pull it")
+}
+
+/// Proves by skopeo that `document` does not pull the image; crane falls back too leniently to judge that.
+pub fn assert_does_not_pull(document: &[u8], image: &str) -> Result<()> {
+    let proxy = ConnectProxy::start(registries().routes())?;
+    let skopeo = Skopeo::installed(network(&proxy)).map_err(anyhow::Error::msg)?;
+    anyhow::ensure!(skopeo.pulls(Some(document), image).is_err(), "skopeo pulls {image}");
+    Ok(())
+}
+
+fn network(proxy: &ConnectProxy) -> Network {
+    Network { proxy: proxy.url(), ca: registries().ca.clone() }
+}
+
+/// What `system:image-puller` allows.
+pub fn pull_rules() -> Value {
+    json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}])
+}
