@@ -42,7 +42,10 @@ pub fn generate(check: bool) -> Result<()> {
         }
     }
     if check && !differing.is_empty() {
-        bail!("{} differs from what the program says: `cargo xtask generate` puts it right", differing.join(" and "));
+        bail!(
+            "{} differs from what the program says: `cargo xtask generate` puts it right",
+            differing.join(" and ")
+        );
     }
     Ok(())
 }
@@ -64,8 +67,12 @@ fn readme() -> Result<String> {
 fn between_markers(text: &str, name: &str, content: &str) -> Result<String> {
     let begin = format!("<!-- {name}: written by `cargo xtask generate` -->\n");
     let end = format!("<!-- end of {name} -->\n");
-    let (before, rest) = text.split_once(&begin).with_context(|| format!("there is no line {begin:?}"))?;
-    let (_, after) = rest.split_once(&end).with_context(|| format!("there is no line {end:?} after it"))?;
+    let (before, rest) = text
+        .split_once(&begin)
+        .with_context(|| format!("there is no line {begin:?}"))?;
+    let (_, after) = rest
+        .split_once(&end)
+        .with_context(|| format!("there is no line {end:?} after it"))?;
     Ok(format!("{before}{begin}\n{content}\n{end}{after}"))
 }
 
@@ -90,13 +97,18 @@ fn role() -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "before\n<!-- a: written by `cargo xtask generate` -->\nold\n<!-- end of a -->\nafter\n";
+    const TEXT: &str =
+        "before\n<!-- a: written by `cargo xtask generate` -->\nold\n<!-- end of a -->\nafter\n";
 
     #[test]
     fn only_what_is_between_the_markers_is_replaced() -> Result<()> {
         let new = between_markers(TEXT, "a", "new\n")?;
         assert_eq!(new, TEXT.replace("\nold\n", "\n\nnew\n\n"));
-        assert_eq!(between_markers(&new, "a", "new\n")?, new, "a second time changes nothing");
+        assert_eq!(
+            between_markers(&new, "a", "new\n")?,
+            new,
+            "a second time changes nothing"
+        );
         Ok(())
     }
 

@@ -13,10 +13,23 @@ use crate::{generate, project};
 /// Where a check fails, or, in CI, can't be made.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    cmd!(shell, "cargo fmt --all --check")
+    let cargo = || project::cargo(&shell);
+    cargo()
+        .args(["fmt", "--all", "--check"])
         .run()
         .context("the format differs: `cargo fmt --all` puts it right")?;
-    cmd!(shell, "cargo clippy --workspace --all-targets --locked -- --deny warnings").run()?;
+    cargo()
+        .args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "--deny",
+            "warnings",
+        ])
+        .run()
+        .context("clippy has objections")?;
     dependencies(&shell)?;
     generate::generate(true)
 }
@@ -31,27 +44,55 @@ fn dependencies(shell: &Shell) -> Result<()> {
         eprintln!("dependencies were not checked: {advice}");
         return Ok(());
     };
-    cmd!(shell, "{cargo_deny} --locked check --hide-inclusion-graph bans licenses sources").run()?;
+    let binary = ["--locked", "check"];
+    // Of the tools, duplicates alone are let pass, as deny.toml says.
+    let workspace = ["--locked", "--workspace", "check", "--allow", "duplicate"];
+    for arguments in [&binary[..], &workspace[..]] {
+        cmd!(
+            shell,
+            "{cargo_deny} {arguments...} --hide-inclusion-graph bans licenses sources"
+        )
+        .run()
+        .context("a dependency is against deny.toml")?;
+    }
     // The database of advisories is a Git repository; a machine that can reach nothing but registries has none.
-    if cmd!(shell, "{cargo_deny} fetch db").quiet().ignore_stdout().ignore_stderr().run().is_err() {
-        eprintln!("advisories were not checked: https://github.com/RustSec/advisory-db can't be fetched from here");
+    if cmd!(shell, "{cargo_deny} fetch db")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
+        eprintln!(
+            "advisories were not checked: https://github.com/RustSec/advisory-db can't be fetched from here"
+        );
         return Ok(());
     }
-    cmd!(shell, "{cargo_deny} --locked check advisories").run()?;
-    Ok(())
+    cmd!(shell, "{cargo_deny} --locked --workspace check advisories")
+        .run()
+        .context("a dependency has an advisory against it")
 }
 
 /// cargo-deny, as installed by the user or by `.ci/run`.
 fn cargo_deny(shell: &Shell) -> Option<PathBuf> {
     let candidates = [Some(PathBuf::from("cargo-deny")), cached("cargo-deny")];
     candidates.into_iter().flatten().find(|candidate| {
-        cmd!(shell, "{candidate} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+        cmd!(shell, "{candidate} --version")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
     })
 }
 
 /// Where `.ci/run` keeps the tools that it had to build.
 fn cached(tool: &str) -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     Some(cache.join("ensure-pull-secret/tools/bin").join(tool))
 }

@@ -18,7 +18,11 @@ use clap::{Parser, Subcommand};
 
 /// The project's own commands.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -72,7 +76,12 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo { keep } => return demo::demo(keep),
-        Command::Test { api, unit } => return test::test(test::Tiers { unit: !api, api: !unit }),
+        Command::Test { api, unit } => {
+            return test::test(test::Tiers {
+                unit: !api,
+                api: !unit,
+            });
+        }
         Command::Picture { check } => return picture::picture(check),
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,

@@ -89,9 +89,9 @@ pub fn compare(lines: &[Line]) -> Result<()> {
 }
 
 fn mask(line: &str) -> String {
-    MASKED
-        .iter()
-        .fold(line.to_owned(), |line, (pattern, name)| pattern.replace_all(&line, *name).into_owned())
+    MASKED.iter().fold(line.to_owned(), |line, (pattern, name)| {
+        pattern.replace_all(&line, *name).into_owned()
+    })
 }
 
 /// The picture: one `<text>` a line.
@@ -99,7 +99,12 @@ fn svg(lines: &[Line]) -> String {
     let height = lines.len() * LINE + 2 * MARGIN;
     // A few hundred columns are exact in f32.
     let columns = f32::from(u16::try_from(WIDTH).unwrap_or(u16::MAX));
-    let width = columns.mul_add(CHARACTER, f32::from(u16::try_from(2 * MARGIN).unwrap_or(u16::MAX))).ceil();
+    let width = columns
+        .mul_add(
+            CHARACTER,
+            f32::from(u16::try_from(2 * MARGIN).unwrap_or(u16::MAX)),
+        )
+        .ceil();
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
          <title>cargo xtask demo</title>\n\
@@ -128,13 +133,22 @@ fn svg(lines: &[Line]) -> String {
 /// The texts that `svg` drew.
 fn texts(svg: &str) -> impl Iterator<Item = String> {
     svg.lines().filter_map(|line| {
-        let (_, text) = line.strip_prefix("<text ")?.strip_suffix("</text>")?.split_once('>')?;
-        Some(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+        let (_, text) = line
+            .strip_prefix("<text ")?
+            .strip_suffix("</text>")?
+            .split_once('>')?;
+        Some(
+            text.replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&amp;", "&"),
+        )
     })
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -145,7 +159,10 @@ mod tests {
     #[test]
     fn what_was_drawn_can_be_read_again() {
         let texts_of = ["   $ a | b && c <d>", "", "&lt; stays what it is"];
-        let lines = texts_of.map(|text| Line { kind: Kind::Text, text: text.to_owned() });
+        let lines = texts_of.map(|text| Line {
+            kind: Kind::Text,
+            text: text.to_owned(),
+        });
         let read: Vec<String> = texts(&svg(&lines)).collect();
         assert_eq!(read, texts_of);
     }
@@ -154,7 +171,9 @@ mod tests {
     fn only_what_changes_with_each_run_is_masked() {
         let digest = "0123456789abcdef".repeat(4);
         assert_eq!(
-            mask(&format!("expires 2026-01-02T03:04:05Z, sha256:{digest}, 127.0.0.1:4711, in 1.5 s, exit 78")),
+            mask(&format!(
+                "expires 2026-01-02T03:04:05Z, sha256:{digest}, 127.0.0.1:4711, in 1.5 s, exit 78"
+            )),
             "expires TIME, DIGEST, ADDRESS, in SECONDS, exit 78"
         );
     }

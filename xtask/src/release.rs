@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use xshell::cmd;
 
 use crate::project;
 
@@ -23,19 +22,18 @@ pub fn target() -> Result<&'static str> {
 pub fn build() -> Result<PathBuf> {
     let target = target()?;
     let shell = project::shell()?;
-    // As .cargo/config.toml has it for x86_64: a value there can't depend on the machine that builds.
+    let mut cargo = project::cargo(&shell).args(["build", "--release", "--locked", "--target", target]);
+    // As .cargo/config.toml has it for x86_64: what stands there can't depend on the machine that builds.
     let compiler = format!("CC_{}", target.replace('-', "_"));
-    if std::env::var_os(&compiler).is_none() {
-        shell.set_var(&compiler, "cc");
+    if target != "x86_64-unknown-linux-musl" && std::env::var_os(&compiler).is_none() {
+        cargo = cargo.env(&compiler, "cc");
     }
-    let messages = cmd!(
-        shell,
-        "cargo build --release --package ensure-pull-secret --bin ensure-pull-secret --target {target}
-         --message-format json-render-diagnostics"
-    )
-    .quiet()
-    .read()
-    .context("cannot build the release binary")?;
+    let messages = cargo
+        .args(["--package", "ensure-pull-secret", "--bin", "ensure-pull-secret"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .quiet()
+        .read()
+        .context("cannot build the release binary")?;
     messages
         .lines()
         .filter_map(executable)
@@ -59,6 +57,9 @@ mod tests {
         let binary = r#"{"reason":"compiler-artifact","executable":"/target/release/ensure-pull-secret"}"#;
         assert_eq!(executable(library), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
-        assert_eq!(executable(binary), Some(PathBuf::from("/target/release/ensure-pull-secret")));
+        assert_eq!(
+            executable(binary),
+            Some(PathBuf::from("/target/release/ensure-pull-secret"))
+        );
     }
 }

@@ -81,7 +81,10 @@ fn needs(elf: &Elf<'_>) -> Result<Vec<String>> {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -91,7 +94,9 @@ mod tests {
     #[test]
     fn a_dynamic_binary_is_told_from_a_static_one() {
         // This test itself needs the C library.
-        let own = std::env::current_exe().and_then(fs::read).expect("the test's own binary");
+        let own = std::env::current_exe()
+            .and_then(fs::read)
+            .expect("the test's own binary");
         let elf = Elf::parse(&*own).expect("an ELF file");
         let needs = needs(&elf).expect("program headers");
         assert!(needs.contains(&"a dynamic loader".to_owned()), "{needs:?}");

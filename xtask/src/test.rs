@@ -36,7 +36,11 @@ pub struct Tiers {
 /// # Errors
 /// Where the binary can't be built, the cluster can't be started, or the demo's picture is out of date.
 pub fn test(tiers: Tiers) -> Result<ExitCode> {
-    let binary = if tiers.api { Some(timed("release binary", release::build)?) } else { None };
+    let binary = if tiers.api {
+        Some(timed("release binary", release::build)?)
+    } else {
+        None
+    };
     interrupt::run(run(tiers, binary))
 }
 
@@ -52,7 +56,9 @@ async fn run(tiers: Tiers, binary: Option<PathBuf>) -> Result<ExitCode> {
             }
         }
     }
-    let Some(binary) = binary else { return Ok(ExitCode::SUCCESS) };
+    let Some(binary) = binary else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let begun = Instant::now();
     let cluster = Cluster::start(Options::new().registries()).await?;
     took("control plane and registries", begun);
@@ -71,8 +77,14 @@ async fn run(tiers: Tiers, binary: Option<PathBuf>) -> Result<ExitCode> {
 }
 
 fn cargo_test(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(project::root()).args(["test", "--workspace"]).args(arguments);
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(project::root())
+        .args(["test", "--workspace", "--locked"])
+        .args(arguments);
+    for variable in project::own_variables() {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -99,7 +111,10 @@ impl Suite {
         let status = self.cargo.wait().await.context("cannot wait for cargo")?;
         // All of it has ended: there is nothing to signal.
         self.group = None;
-        Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+        Ok(status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1))
     }
 }
 

@@ -78,12 +78,18 @@ impl Kind {
 impl Transcript {
     /// Prints each line as it comes: in colours where standard output is a terminal that has them.
     pub fn printed() -> Self {
-        Self { lines: Vec::new(), printed: true }
+        Self {
+            lines: Vec::new(),
+            printed: true,
+        }
     }
 
     /// Keeps the lines to itself.
     pub fn silent() -> Self {
-        Self { lines: Vec::new(), printed: false }
+        Self {
+            lines: Vec::new(),
+            printed: false,
+        }
     }
 
     /// Everything said so far.

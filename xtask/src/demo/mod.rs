@@ -36,7 +36,9 @@ async fn run(binary: PathBuf, keep: bool) -> Result<ExitCode> {
     }
     let kubeconfig = cluster.access().directory.join("kubeconfig");
     write_kubeconfig(&cluster, &kubeconfig)?;
-    println!("\nEverything keeps running. In another terminal, to look at it, and to end it (Ctrl-C here does, too):\n");
+    println!(
+        "\nEverything keeps running. In another terminal, to look at it, and to end it (Ctrl-C here does, too):\n"
+    );
     println!("export KUBECONFIG={}", kubeconfig.display());
     println!("kill {}", std::process::id());
     std::future::pending().await

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use test_cluster::{
     access::ClusterAccess,
@@ -18,6 +18,10 @@ use crate::{
     generate::{ROLE, names},
     project,
 };
+
+/// What somebody else keeps in the same document, spelt as no program would write it.
+const FOREIGN_ENTRY: &str =
+    r#""quay.io" : {"username":"team+robot",  "password":"not-a-real-p\u0061ssword"}"#;
 
 /// The namespace with all that is in it before the program comes.
 pub struct Setting {
@@ -42,12 +46,17 @@ impl Setting {
         let may_pull = json!([
             { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] },
         ]);
-        namespace.grant(names::SERVICE_ACCOUNT, "image-puller", may_pull).await?;
+        namespace
+            .grant(names::SERVICE_ACCOUNT, "image-puller", may_pull)
+            .await?;
         let pipeline = namespace.identity(names::SERVICE_ACCOUNT).await?;
         let proxy = ConnectProxy::start(registries.routes())?;
         let crane = Crane {
             binary: access.binaries.crane.clone(),
-            network: Network { proxy: proxy.address(), ca: registries.ca.clone() },
+            network: Network {
+                proxy: proxy.address(),
+                ca: registries.ca.clone(),
+            },
         };
         let program = Program::at(binary)
             .within(&pipeline)
@@ -56,7 +65,13 @@ impl Setting {
             .env("PULL_SECRET_NEXT_RUN_WITHIN", "9h")
             // The registry's name means nothing outside of a cluster.
             .env("PULL_SECRET_CONNECT_TO", registries.connect_to());
-        Ok(Self { namespace, pipeline, crane, program, _proxy: proxy })
+        Ok(Self {
+            namespace,
+            pipeline,
+            crane,
+            program,
+            _proxy: proxy,
+        })
     }
 
     /// Builds and pushes an image, as the pipeline does; its digest.
@@ -75,12 +90,11 @@ impl Setting {
     /// # Errors
     /// Where the API server refuses it, which it doesn't.
     pub async fn write_unwrapped_secret(&self) -> Result<()> {
-        let document = json!({
-            OPENSHIFT: { "username": "<token>", "password": self.pipeline.token() },
-            "quay.io": { "username": "team+robot", "password": "not-a-real-password" },
-        });
-        let document = document.to_string();
-        self.namespace.create_docker_config_json(names::SECRET, document.as_bytes()).await?;
+        let ours = json!({ "username": "<token>", "password": self.pipeline.token() });
+        let document = format!("{{\"{OPENSHIFT}\": {ours}, {FOREIGN_ENTRY}}}");
+        self.namespace
+            .create_docker_config_json(names::SECRET, document.as_bytes())
+            .await?;
         Ok(())
     }
 
@@ -101,7 +115,9 @@ impl Setting {
     /// Where the secret can't be read.
     pub async fn crane_pulls(&self) -> Result<Result<(), String>> {
         let document = self.namespace.docker_config_json(names::SECRET).await?;
-        Ok(tokio::task::block_in_place(|| self.crane.pulls(Some(&document), image())))
+        Ok(tokio::task::block_in_place(|| {
+            self.crane.pulls(Some(&document), image())
+        }))
     }
 
     /// Runs the program as a pod of the pipeline does; what every run promises is checked.
@@ -120,19 +136,31 @@ impl Setting {
         let audit = self.namespace.access().audit();
         let before = audit.mark().await?;
         let outcome = self.run(mode).await?;
-        let requests = audit.requests("ensure-pull-secret/", names::NAMESPACE, before).await?;
-        let words = requests.iter().map(|request| format!("{} {}", request.verb, request.resource));
+        let requests = audit
+            .requests("ensure-pull-secret/", names::NAMESPACE, before)
+            .await?;
+        let words = requests
+            .iter()
+            .map(|request| format!("{} {}", request.verb, request.resource));
         Ok((outcome, words.collect()))
     }
 
     /// The registries that the stored document has an entry for: `jq '.auths | keys'`.
     ///
     /// # Errors
-    /// Where the secret holds no such document.
+    /// Where the secret holds no such document, or somebody else's entry is not what it was.
     pub async fn stored_keys(&self) -> Result<String> {
         let document = self.namespace.docker_config_json(names::SECRET).await?;
-        let document: Value = serde_json::from_slice(&document).context("what is stored is no JSON")?;
-        let auths = document.get("auths").and_then(Value::as_object).context("what is stored has no auths")?;
+        let document = String::from_utf8(document).context("what is stored is not UTF-8")?;
+        ensure!(
+            document.contains(FOREIGN_ENTRY),
+            "somebody else's entry was changed"
+        );
+        let document: Value = serde_json::from_str(&document).context("what is stored is no JSON")?;
+        let auths = document
+            .get("auths")
+            .and_then(Value::as_object)
+            .context("what is stored has no auths")?;
         let mut keys: Vec<&String> = auths.keys().collect();
         keys.sort();
         Ok(serde_json::to_string(&keys)?)
@@ -141,7 +169,7 @@ impl Setting {
 
 /// The image by its name in the cluster.
 pub const fn image() -> &'static str {
-    "image-registry.openshift-image-registry.svc:5000/private-ai-demo/granite-model:1.0"
+    "image-registry.openshift-image-registry.svc:5000/private-ai-demo/granite:1.0"
 }
 
 /// Registry, and repository with tag.
