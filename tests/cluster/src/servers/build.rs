@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 
 use super::pins::{KubernetesVersion, module_directory};
+use crate::supervisor::Supervisor;
 
 /// A command of the Go module.
 pub struct Tool {
@@ -69,6 +70,8 @@ pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&cache)
         .with_context(|| format!("cannot make the servers' cache, {}", cache.display()))?;
     let _lock = lock(&cache.join("lock"))?;
+    // A build whose owner is gone must not go on beside the one that gets the lock next.
+    let supervisor = Supervisor::start()?;
     let missing: Vec<_> = tools
         .iter()
         .zip(&paths)
@@ -76,7 +79,13 @@ pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
         .collect();
     let count = missing.len();
     for (index, (tool, path)) in missing.into_iter().enumerate() {
-        build(tool, &format!("[{}/{count}]", index + 1), &flags, path)?;
+        build(
+            &supervisor,
+            tool,
+            &format!("[{}/{count}]", index + 1),
+            &flags,
+            path,
+        )?;
     }
     Ok(paths)
 }
@@ -113,7 +122,7 @@ fn digest_of(parts: &[&str]) -> String {
 
 /// Go's version and the platform it builds for.
 fn toolchain(module: &Path) -> Result<String> {
-    let output = go(module)
+    let output = go(Command::new("go"), module)
         .args(["env", "GOVERSION", "GOOS", "GOARCH"])
         .output()
         .context("cannot run `go`; install Go to build the test cluster's servers")?;
@@ -126,8 +135,7 @@ fn toolchain(module: &Path) -> Result<String> {
 }
 
 /// `go` in the servers' module, for this machine, whatever the caller's environment asks for.
-fn go(module: &Path) -> Command {
-    let mut command = Command::new("go");
+fn go(mut command: Command, module: &Path) -> Command {
     command
         .current_dir(module)
         .env("CGO_ENABLED", "0")
@@ -156,10 +164,10 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Builds one tool under another name and renames it: whoever finds `path` finds a whole binary.
-fn build(tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
+fn build(supervisor: &Supervisor, tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     // -v names each package as it is compiled: the only sign of life that Go gives.
-    let mut child = go(&module_directory())
+    let mut child = go(supervisor.command(Path::new("go"))?, &module_directory())
         .args(["build", "-v", "-trimpath", "-ldflags", flags, "-o"])
         .arg(&unfinished)
         .arg(tool.package)
