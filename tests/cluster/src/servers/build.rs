@@ -2,18 +2,20 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{BufRead as _, BufReader, IsTerminal as _},
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 
-use super::pins::{KubernetesVersion, module_directory};
+use super::{
+    pins::{KubernetesVersion, module_directory},
+    progress::Progress,
+};
 use crate::supervisor::Supervisor;
 
 /// A command of the Go module.
@@ -49,8 +51,6 @@ pub const CRANE: Tool = Tool {
     cold: "30 s",
 };
 
-/// How often a build without a terminal says that it is still at work.
-const STILL_AT_WORK: Duration = Duration::from_secs(20);
 /// How many lines of a failed build are shown.
 const TAIL: usize = 40;
 
@@ -185,7 +185,10 @@ fn build(supervisor: &Supervisor, tool: &Tool, position: &str, flags: &str, path
         }
     });
 
-    let progress = Progress::start(tool, position);
+    let progress = Progress::start(format!(
+        "{position} building {} (about {} from cold)",
+        tool.name, tool.cold
+    ));
     let mut tail = Vec::new();
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
@@ -212,62 +215,6 @@ fn build(supervisor: &Supervisor, tool: &Tool, position: &str, flags: &str, path
     fs::rename(&unfinished, path).with_context(|| format!("cannot put {} in its place", tool.name))?;
     progress.finish();
     Ok(())
-}
-
-/// Says what is being built: a spinner on a terminal, plain lines elsewhere.
-struct Progress {
-    spinner: Option<ProgressBar>,
-    what: String,
-    started: Instant,
-    said: std::cell::Cell<Instant>,
-}
-
-impl Progress {
-    fn start(tool: &Tool, position: &str) -> Self {
-        let now = Instant::now();
-        let what = format!(
-            "{position} building {} (about {} from cold)",
-            tool.name, tool.cold
-        );
-        let spinner = std::io::stderr().is_terminal().then(|| {
-            let spinner = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg:.dim}") {
-                spinner.set_style(style);
-            }
-            spinner.set_prefix(what.clone());
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            spinner
-        });
-        if spinner.is_none() {
-            eprintln!("{what}");
-        }
-        Self {
-            spinner,
-            what,
-            started: now,
-            said: std::cell::Cell::new(now),
-        }
-    }
-
-    fn package(&self, package: &str) {
-        if let Some(spinner) = &self.spinner {
-            spinner.set_message(package.to_owned());
-        }
-    }
-
-    fn still_at_work(&self) {
-        if self.spinner.is_none() && self.said.get().elapsed() >= STILL_AT_WORK {
-            self.said.set(Instant::now());
-            eprintln!("{}: {} s", self.what, self.started.elapsed().as_secs());
-        }
-    }
-
-    fn finish(self) {
-        if let Some(spinner) = &self.spinner {
-            spinner.finish_and_clear();
-        }
-        eprintln!("{}: done in {} s", self.what, self.started.elapsed().as_secs());
-    }
 }
 
 #[cfg(test)]
