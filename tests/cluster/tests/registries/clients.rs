@@ -3,7 +3,8 @@
 use test_cluster::registry::image::{Format, Image};
 use test_cluster::registry::{Registry, push_image, request_log};
 
-use crate::world::{Project, World, document};
+use crate::project::Project;
+use crate::world::{World, document};
 
 /// Both clients' verdicts.
 fn pulls(world: &World, document: Option<&[u8]>, image: &str) -> [Result<(), String>; 2] {
