@@ -163,10 +163,8 @@ fn a_registry_can_be_intercepted_under_its_own_name() {
     let registries = world.registries();
     let host = &registries.basic.host;
     let upstream = Upstream::named(&host.name, host.address, &registries.ca).expect("a client");
-    let certificate = world
-        .authority()
-        .issue(&["registry.basic.test"])
-        .expect("a certificate");
+    let authority = Authority::new("barrier-ca").expect("an authority");
+    let certificate = authority.issue(&["registry.basic.test"]).expect("a certificate");
     let proxy = InterceptingProxy::start(upstream, &certificate, |request| {
         if request.number > 1 {
             return Action::Forward;
@@ -180,7 +178,7 @@ fn a_registry_can_be_intercepted_under_its_own_name() {
         name: host.name.clone(),
         address: proxy.address(),
     };
-    let client = HttpsClient::new(&intercepted, &registries.ca).expect("a client");
+    let client = HttpsClient::new(&intercepted, &authority.pem()).expect("a client");
     let ask = || {
         let request = Request::builder()
             .uri("/v2/")

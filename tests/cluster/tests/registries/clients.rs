@@ -3,7 +3,7 @@
 use test_cluster::registry::image::{Format, Image};
 use test_cluster::registry::{Registry, push_image, request_log};
 
-use crate::project::Project;
+use crate::project::{Project, pull};
 use crate::world::{World, document};
 
 /// Both clients' verdicts.
@@ -34,9 +34,8 @@ fn assert_refused(world: &World, document: Option<&[u8]>, image: &str) {
 async fn a_token_of_a_puller_pulls_from_openshift_and_nothing_else_does() {
     let world = World::shared();
     let project = Project::new(world, "clients").await;
-    let token = project.puller("puller").await;
-    project.service_account("stranger").await;
-    let stranger = project.token("stranger", None).await;
+    let token = project.account("puller", Some(pull())).await;
+    let stranger = project.account("stranger", None).await;
     let host = &world.registries().openshift.host.name;
     let repository = format!("{}/model", project.name);
     let oci = Image::new(Format::Oci).expect("an image");

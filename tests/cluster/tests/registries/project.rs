@@ -1,91 +1,85 @@
-//! Namespaces with service accounts, grants, Secrets and tokens, each test's own.
+//! A namespace with accounts that may pull, push or nothing, and tokens that die.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, PostParams};
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
+use test_cluster::namespace::TestNamespace;
 
 use crate::world::World;
 
-/// A namespace of one test.
+/// Seconds: long enough for every test.
+const LIFETIME: i64 = 3600;
+
+/// A namespace of one test, as an owner of images knows it.
 pub struct Project {
     pub name: String,
-    client: kube::Client,
+    namespace: TestNamespace,
 }
 
 impl Project {
     pub async fn new(world: &World, purpose: &str) -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let project = Self {
-            name: format!("{purpose}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
-            client: world.access().client().await.expect("a client"),
-        };
-        let namespace = parsed(json!({"metadata": {"name": project.name}}));
-        Api::<Namespace>::all(project.client.clone())
-            .create(&PostParams::default(), &namespace)
+        let namespace = TestNamespace::within(world.access(), purpose)
             .await
             .expect("a namespace");
-        project
+        Self {
+            name: namespace.name().to_owned(),
+            namespace,
+        }
+    }
+
+    /// A service account with these rights in the project, and its token.
+    pub async fn account(&self, name: &str, rules: Option<Value>) -> String {
+        self.service_account(name).await;
+        if let Some(rules) = rules {
+            self.grant(name, rules).await;
+        }
+        self.token(name).await
     }
 
     pub async fn service_account(&self, name: &str) {
-        self.api::<ServiceAccount>()
-            .create(
-                &PostParams::default(),
-                &parsed(json!({"metadata": {"name": name}})),
-            )
+        self.namespace
+            .service_account(name)
             .await
             .expect("a service account");
     }
 
     pub async fn delete_service_account(&self, name: &str) {
-        self.api::<ServiceAccount>()
+        self.namespace
+            .api::<ServiceAccount>()
             .delete(name, &DeleteParams::default())
             .await
             .expect("the service account was there");
     }
 
-    /// A Secret; its uid.
-    pub async fn secret(&self, name: &str) -> String {
-        self.api::<Secret>()
-            .create(
-                &PostParams::default(),
-                &parsed(json!({"metadata": {"name": name}})),
-            )
+    pub async fn token(&self, service_account: &str) -> String {
+        self.namespace
+            .token(service_account, None, LIFETIME)
             .await
-            .expect("a Secret")
-            .metadata
-            .uid
-            .expect("a uid")
+            .expect("a token")
     }
 
-    pub async fn delete_secret(&self, name: &str) {
-        self.api::<Secret>()
-            .delete(name, &DeleteParams::default())
+    /// A Secret, and a token of the service account that is bound to it.
+    pub async fn bound_token(&self, service_account: &str, secret: &str) -> String {
+        let uid = self.secret(secret).await;
+        let reference = BoundObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Secret".to_owned()),
+            name: Some(secret.to_owned()),
+            uid: Some(uid),
+        };
+        self.namespace
+            .token(service_account, Some(reference), LIFETIME)
             .await
-            .expect("the Secret was there");
-    }
-
-    /// A token of a service account, bound to a Secret where its name and uid are given.
-    pub async fn token(&self, service_account: &str, secret: Option<(&str, &str)>) -> String {
-        let bound =
-            secret.map(|(name, uid)| json!({"kind": "Secret", "apiVersion": "v1", "name": name, "uid": uid}));
-        self.requested(service_account, json!({"audiences": [], "boundObjectRef": bound}))
-            .await
+            .expect("a token")
     }
 
     /// A token for somebody else than the API server.
     pub async fn token_for_audience(&self, service_account: &str, audience: &str) -> String {
-        self.requested(service_account, json!({"audiences": [audience]}))
-            .await
-    }
-
-    async fn requested(&self, service_account: &str, spec: Value) -> String {
-        let request = parsed::<TokenRequest>(json!({"spec": spec}));
-        self.api::<ServiceAccount>()
+        let request = json!({"spec": {"audiences": [audience]}});
+        let request: TokenRequest = serde_json::from_value(request).expect("a token request");
+        self.namespace
+            .api::<ServiceAccount>()
             .create_token_request(service_account, &PostParams::default(), &request)
             .await
             .expect("a token")
@@ -94,71 +88,78 @@ impl Project {
             .token
     }
 
-    /// A Role with these rules and its binding to a subject, both of this name.
-    pub async fn grant(&self, name: &str, rules: Value, subject: Value) {
-        let role = json!({"metadata": {"name": name}, "rules": rules});
-        self.api::<Role>()
-            .create(&PostParams::default(), &parsed(role))
+    /// A new Secret; its uid.
+    pub async fn secret(&self, name: &str) -> String {
+        let secret = self
+            .namespace
+            .create_secret(name, "Opaque", [])
             .await
-            .expect("a Role");
-        let binding = json!({
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-            "subjects": [subject],
+            .expect("a Secret");
+        secret.metadata.uid.expect("a uid")
+    }
+
+    pub async fn delete_secret(&self, name: &str) {
+        self.namespace
+            .delete_secret(name)
+            .await
+            .expect("the Secret was there");
+    }
+
+    /// Gives a service account these rights in the project.
+    pub async fn grant(&self, service_account: &str, rules: Value) {
+        self.namespace
+            .grant(service_account, service_account, rules)
+            .await
+            .expect("a Role and its binding");
+    }
+
+    pub async fn revoke(&self, service_account: &str) {
+        self.namespace
+            .revoke(service_account, service_account)
+            .await
+            .expect("the binding was there");
+    }
+
+    /// Lets a group pull.
+    pub async fn grant_group(&self, group: &str) {
+        let rbac = "rbac.authorization.k8s.io";
+        let version = format!("{rbac}/v1");
+        let role = json!({
+            "apiVersion": version, "kind": "Role", "metadata": {"name": "group"}, "rules": pull(),
         });
-        self.api::<RoleBinding>()
-            .create(&PostParams::default(), &parsed(binding))
+        let binding = json!({
+            "apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "group"},
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "group"},
+            "subjects": [{"apiGroup": rbac, "kind": "Group", "name": group}],
+        });
+        self.namespace
+            .apply(&format!("{role}\n---\n{binding}"))
             .await
-            .expect("a RoleBinding");
-    }
-
-    pub async fn revoke(&self, name: &str) {
-        self.api::<RoleBinding>()
-            .delete(name, &DeleteParams::default())
-            .await
-            .expect("the RoleBinding was there");
-    }
-
-    /// A service account that may pull from this project, and its token.
-    pub async fn puller(&self, name: &str) -> String {
-        self.service_account(name).await;
-        self.grant(name, pull(), self.subject(name)).await;
-        self.token(name, None).await
-    }
-
-    pub fn subject(&self, service_account: &str) -> Value {
-        json!({"kind": "ServiceAccount", "name": service_account, "namespace": self.name})
-    }
-
-    fn api<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
-        K::DynamicType: Default,
-    {
-        Api::namespaced(self.client.clone(), &self.name)
+            .expect("a Role and its binding");
     }
 }
 
 /// The rule of `system:image-puller`.
 pub fn pull() -> Value {
-    json!([{"apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}])
+    layers(&["get"])
 }
 
 /// The rule of `system:image-pusher`.
 pub fn push() -> Value {
-    json!([{
-        "apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get", "update"],
-    }])
+    layers(&["get", "update"])
 }
 
 /// The rules of `system:image-builder`.
 pub fn build() -> Value {
-    json!([
-        {"apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get", "update"]},
-        {"apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams"], "verbs": ["create"]},
-    ])
+    let mut rules = push();
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({
+            "apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams"], "verbs": ["create"],
+        }));
+    }
+    rules
 }
 
-fn parsed<K: serde::de::DeserializeOwned>(object: Value) -> K {
-    serde_json::from_value(object).expect("an object of its kind")
+fn layers(verbs: &[&str]) -> Value {
+    json!([{"apiGroups": ["", "image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": verbs}])
 }

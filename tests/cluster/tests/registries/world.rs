@@ -1,4 +1,4 @@
-//! One control plane with registries for all tests of this binary, and what a test needs on it.
+//! The shared cluster, as these tests look at it.
 
 use std::sync::OnceLock;
 
@@ -6,18 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use test_cluster::access::ClusterAccess;
-use test_cluster::certificates::Authority;
 use test_cluster::clients::{Crane, HttpsClient, Network, Skopeo};
-use test_cluster::control_plane::{Cluster, Options};
 use test_cluster::listener::ConnectProxy;
-use test_cluster::registry::{ApiServer, Registries, RunningRegistries, Setup};
+use test_cluster::registry::{ApiServer, Registries};
 
-/// What runs. It ends with the process: nothing in a static is dropped, but the cluster's supervisor notices.
+/// The suite's cluster and a way to its registries.
 pub struct World {
-    cluster: Cluster,
-    running: RunningRegistries,
+    access: &'static ClusterAccess,
     proxy: ConnectProxy,
-    authority: Authority,
 }
 
 impl World {
@@ -25,62 +21,30 @@ impl World {
     pub fn shared() -> &'static Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         WORLD.get_or_init(|| {
-            // A test may be inside a runtime already.
-            std::thread::spawn(Self::start).join().expect("the world starts")
+            let access = ClusterAccess::shared();
+            let registries = access.registries().expect("a cluster with registries");
+            Self {
+                access,
+                proxy: ConnectProxy::start(registries.routes()).expect("a CONNECT proxy"),
+            }
         })
-    }
-
-    fn start() -> Self {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let mut cluster = runtime
-            .block_on(Cluster::start(Options::new()))
-            .expect("a control plane");
-        let access = cluster.access().clone();
-        let authority = Authority::new("registry-ca").expect("an authority");
-        let running = RunningRegistries::start(Setup {
-            supervisor: cluster.supervisor(),
-            distribution: &access.binaries.registry,
-            directory: &access.directory.join("registries"),
-            authority: &authority,
-            api_server: &api_server(&access),
-        })
-        .expect("registries");
-        let proxy = ConnectProxy::start(running.registries().routes()).expect("a CONNECT proxy");
-        Self {
-            cluster,
-            running,
-            proxy,
-            authority,
-        }
     }
 
     pub fn access(&self) -> &ClusterAccess {
-        self.cluster.access()
+        self.access
     }
 
     pub fn registries(&self) -> &Registries {
-        self.running.registries()
-    }
-
-    /// The registries' authority.
-    pub fn authority(&self) -> &Authority {
-        &self.authority
+        self.access.registries().expect("a cluster with registries")
     }
 
     pub fn proxy(&self) -> &ConnectProxy {
         &self.proxy
     }
 
-    pub fn network(&self) -> Network {
-        Network {
-            proxy: self.proxy.address(),
-            ca: self.registries().ca.clone(),
-        }
-    }
-
     pub fn crane(&self) -> Crane {
         Crane {
-            binary: self.access().binaries.crane.clone(),
+            binary: self.access.binaries.crane.clone(),
             network: self.network(),
         }
     }
@@ -93,14 +57,21 @@ impl World {
     pub fn openshift(&self) -> HttpsClient {
         HttpsClient::new(&self.registries().openshift.host, &self.registries().ca).expect("a client")
     }
-}
 
-/// The API server as the gateway asks it, with the admin's token as the registry's own.
-pub fn api_server(access: &ClusterAccess) -> ApiServer {
-    ApiServer {
-        url: format!("https://{}", access.api_server),
-        ca: access.certificate_authority.clone(),
-        registry_token: Some(access.admin_token.clone()),
+    /// The API server as a gateway asks it, with the admin's token as the registry's own.
+    pub fn api_server(&self) -> ApiServer {
+        ApiServer {
+            url: format!("https://{}", self.access.api_server),
+            ca: self.access.certificate_authority.clone(),
+            registry_token: Some(self.access.admin_token.clone()),
+        }
+    }
+
+    fn network(&self) -> Network {
+        Network {
+            proxy: self.proxy.address(),
+            ca: self.registries().ca.clone(),
+        }
     }
 }
 

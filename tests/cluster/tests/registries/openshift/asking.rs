@@ -17,7 +17,7 @@ use test_cluster::registry::{ApiServer, Host, OPENSHIFT};
 
 use super::rows::{ApiServerState, Authorization, Expected, Row};
 use super::stage::{Stage, basic};
-use crate::world::{World, api_server};
+use crate::world::World;
 
 /// In place of 45 s, where a row waits for it.
 const SHORT_PATIENCE: Duration = Duration::from_millis(300);
@@ -32,6 +32,7 @@ pub struct Asker<'a> {
 /// A gateway in front of the same images that has an API server of its own kind.
 pub struct Backstage {
     gateway: Gateway,
+    authority: Authority,
     pub proxy: Option<InterceptingProxy>,
     _directory: tempfile::TempDir,
 }
@@ -54,7 +55,7 @@ impl<'a> Asker<'a> {
         for state in &row.api_server {
             let backstage = Backstage::of(self.world, state);
             let client = match &backstage {
-                Some(backstage) => backstage.client(self.world),
+                Some(backstage) => backstage.client(),
                 None => self.world.openshift(),
             };
             for request in &row.ask {
@@ -155,7 +156,7 @@ impl Backstage {
         patience: Duration,
         hook: impl Fn(&str) -> Action + Send + Sync + 'static,
     ) -> Self {
-        let real = api_server(world.access());
+        let real = world.api_server();
         let upstream = Upstream::new(&real.url, Some(&real.ca), true).expect("a client");
         let authority = Authority::new("intercepting proxy").expect("an authority");
         let certificate = authority.issue(&["127.0.0.1"]).expect("a certificate");
@@ -178,25 +179,26 @@ impl Backstage {
     ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let log = RequestLog::create(&directory.path().join("requests.jsonl")).expect("a log");
-        let certificate = world
-            .authority()
+        let authority = Authority::new("registry-ca").expect("an authority");
+        let certificate = authority
             .issue(&["image-registry.openshift-image-registry.svc"])
             .expect("a certificate");
         let gateway = Gateway::start(&api_server, world.registries().store, &certificate, log, patience)
             .expect("a gateway");
         Self {
             gateway,
+            authority,
             proxy,
             _directory: directory,
         }
     }
 
-    pub fn client(&self, world: &World) -> HttpsClient {
+    pub fn client(&self) -> HttpsClient {
         let host = Host {
             name: OPENSHIFT.to_owned(),
             address: self.gateway.address(),
         };
-        HttpsClient::new(&host, &world.registries().ca).expect("a client")
+        HttpsClient::new(&host, &self.authority.pem()).expect("a client")
     }
 
     /// Says so where the API server was asked more or less often than the row has it.
@@ -234,7 +236,7 @@ fn nobody_there(world: &World) -> ApiServer {
     drop(listener);
     ApiServer {
         url: format!("https://{address}"),
-        ..api_server(world.access())
+        ..world.api_server()
     }
 }
 

@@ -40,34 +40,24 @@ impl Stage {
         }
         remove_tag(store, &format!("{namespace}/empty:gone")).expect("the tag was there");
 
-        let token = project.puller("puller").await;
+        let token = project.account("puller", Some(pull())).await;
         let other_audience = project.token_for_audience("puller", "elsewhere").await;
         let mut accounts = vec![
             ("admin", world.access().admin_token.clone()),
-            ("puller of another namespace", elsewhere.puller("puller").await),
+            (
+                "puller of another namespace",
+                elsewhere.account("puller", Some(pull())).await,
+            ),
+            ("stranger", project.account("stranger", None).await),
+            ("pusher", project.account("pusher", Some(push())).await),
+            ("builder", project.account("builder", Some(build())).await),
         ];
-        for (name, rules) in [
-            ("stranger", None),
-            ("pusher", Some(push())),
-            ("builder", Some(build())),
-        ] {
-            project.service_account(name).await;
-            if let Some(rules) = rules {
-                project.grant(name, rules, project.subject(name)).await;
-            }
-            accounts.push((name, project.token(name, None).await));
-        }
         if let Some(rules) = row.and_then(|row| row.rules.as_ref()) {
-            project.service_account("holder").await;
-            project
-                .grant("holder", rules.clone(), project.subject("holder"))
-                .await;
-            accounts.push(("holder of the rule", project.token("holder", None).await));
+            let token = project.account("holder", Some(rules.clone())).await;
+            accounts.push(("holder of the rule", token));
         }
         if let Some(group) = row.and_then(|row| row.bound_group.as_ref()) {
-            let name = group.replace("{ns}", namespace);
-            let group = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name});
-            project.grant("bound-group", pull(), group).await;
+            project.grant_group(&group.replace("{ns}", namespace)).await;
         }
         let placeholders = vec![
             ("{ns}", namespace.clone()),

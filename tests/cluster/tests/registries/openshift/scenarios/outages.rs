@@ -18,7 +18,7 @@ use test_cluster::supervisor::Supervisor;
 
 use super::super::asking::Backstage;
 use super::super::stage::{Stage, basic};
-use crate::world::{World, api_server};
+use crate::world::World;
 
 fn ask(client: &HttpsClient, path: &str, token: &str) -> Response<Bytes> {
     let mut request = Request::new(Bytes::new());
@@ -47,7 +47,7 @@ pub async fn plain_http_to_the_tls_port(world: &World) {
 pub async fn api_server_frozen_for_a_while(world: &World) {
     let stage = Stage::new(world, None).await;
     let backstage = Backstage::intercepted(world, REVIEW_LIMIT, |_| Action::Hold("frozen".to_owned()));
-    let client = backstage.client(world);
+    let client = backstage.client();
     let proxy = backstage.proxy.as_ref().expect("a proxy");
     std::thread::scope(|scope| {
         let answer = scope.spawn(|| ask(&client, "/v2/", stage.token("puller")));
@@ -76,7 +76,7 @@ pub async fn api_server_starting(world: &World) {
             unauthorized(path)
         }
     });
-    let client = backstage.client(world);
+    let client = backstage.client();
     let good = stage.token("puller");
     let tags = format!("/v2/{}/app/tags/list", stage.project().name);
     for path in ["/v2/", &tags] {
@@ -105,7 +105,7 @@ pub async fn images_out_of_reach(world: &World) {
         distribution: &world.access().binaries.registry,
         directory: directory.path(),
         authority: &authority,
-        api_server: &api_server(world.access()),
+        api_server: &world.api_server(),
     })
     .expect("registries");
     let registries = running.registries();

@@ -53,7 +53,7 @@ async fn await_status(world: &World, path: &str, token: &str, wanted: u16) {
 
 pub async fn service_account_deleted_after_use(world: &World) {
     let project = Project::new(world, "dying").await;
-    let token = project.puller("puller").await;
+    let token = project.account("puller", Some(pull())).await;
     assert_eq!(status(world, "/v2/", &token), 200);
     project.delete_service_account("puller").await;
     await_status(world, "/v2/", &token, 401).await;
@@ -62,26 +62,25 @@ pub async fn service_account_deleted_after_use(world: &World) {
 
 pub async fn service_account_deleted_before_use(world: &World) {
     let project = Project::new(world, "dying").await;
-    let token = project.puller("puller").await;
+    let token = project.account("puller", Some(pull())).await;
     project.delete_service_account("puller").await;
     assert_denied(world, "/v2/", &token);
 }
 
 pub async fn service_account_recreated(world: &World) {
     let project = Project::new(world, "dying").await;
-    let old = project.puller("puller").await;
+    let old = project.account("puller", Some(pull())).await;
     project.delete_service_account("puller").await;
     project.service_account("puller").await;
     assert_denied(world, "/v2/", &old);
-    let new = project.token("puller", None).await;
+    let new = project.token("puller").await;
     assert_eq!(status(world, "/v2/", &new), 200);
 }
 
 pub async fn secret_deleted_after_use(world: &World) {
     let project = Project::new(world, "dying").await;
-    project.puller("puller").await;
-    let uid = project.secret("pull-secret").await;
-    let token = project.token("puller", Some(("pull-secret", &uid))).await;
+    project.account("puller", Some(pull())).await;
+    let token = project.bound_token("puller", "pull-secret").await;
     let tags = format!("/v2/{}/app/tags/list", project.name);
     push_image(world.registries().store, &format!("{}/app:v1", project.name)).expect("pushed");
     assert_eq!(status(world, &tags, &token), 200);
@@ -97,18 +96,16 @@ pub async fn secret_deleted_after_use(world: &World) {
 
 pub async fn secret_deleted_before_use(world: &World) {
     let project = Project::new(world, "dying").await;
-    project.puller("puller").await;
-    let uid = project.secret("pull-secret").await;
-    let token = project.token("puller", Some(("pull-secret", &uid))).await;
+    project.account("puller", Some(pull())).await;
+    let token = project.bound_token("puller", "pull-secret").await;
     project.delete_secret("pull-secret").await;
     assert_denied(world, "/v2/", &token);
 }
 
 pub async fn secret_recreated(world: &World) {
     let project = Project::new(world, "dying").await;
-    project.puller("puller").await;
-    let uid = project.secret("pull-secret").await;
-    let token = project.token("puller", Some(("pull-secret", &uid))).await;
+    project.account("puller", Some(pull())).await;
+    let token = project.bound_token("puller", "pull-secret").await;
     project.delete_secret("pull-secret").await;
     project.secret("pull-secret").await;
     assert_denied(world, "/v2/", &token);
@@ -117,12 +114,12 @@ pub async fn secret_recreated(world: &World) {
 pub async fn role_binding_made_and_removed(world: &World) {
     let project = Project::new(world, "grants").await;
     project.service_account("puller").await;
-    let token = project.token("puller", None).await;
+    let token = project.token("puller").await;
     let tags = format!("/v2/{}/app/tags/list", project.name);
     push_image(world.registries().store, &format!("{}/app:v1", project.name)).expect("pushed");
     assert_denied(world, &tags, &token);
 
-    project.grant("puller", pull(), project.subject("puller")).await;
+    project.grant("puller", pull()).await;
     // The API server's own view of its grants is behind by milliseconds.
     await_change(world, &tags, &token, 401, 200).await;
 
