@@ -1,6 +1,8 @@
 //! The gateway against what OpenShift's registry was seen to answer: each row of `src/registry/openshift-rows`.
 
 mod asking;
+mod backstage;
+mod comparing;
 mod rows;
 mod scenarios;
 mod stage;

@@ -16,7 +16,7 @@ use test_cluster::registry::gateway::REVIEW_LIMIT;
 use test_cluster::registry::{RunningRegistries, Setup};
 use test_cluster::supervisor::Supervisor;
 
-use super::super::asking::Backstage;
+use super::super::backstage::Backstage;
 use super::super::stage::{Stage, basic};
 use crate::world::World;
 
