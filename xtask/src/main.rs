@@ -1,2 +1,82 @@
-//! The project's own commands.
-fn main() {}
+//! `cargo xtask`: the project's own commands. What CI does is these, so that it can be done anywhere.
+
+mod demo;
+mod generate;
+mod interrupt;
+mod lint;
+mod picture;
+mod project;
+mod release;
+mod size;
+mod test;
+mod transcript;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows on real servers what the program is for: builds them first, which takes about ten minutes once.
+    Demo {
+        /// Leaves everything running until Ctrl-C, and says how to reach it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Runs all tests, with one cluster for all of them.
+    Test {
+        /// Only those that need the cluster.
+        #[arg(long, conflicts_with = "unit")]
+        api: bool,
+        /// Only those that need no cluster.
+        #[arg(long)]
+        unit: bool,
+    },
+    /// Checks format, lints, dependencies and generated files.
+    Lint,
+    /// Builds the release binary, and checks that it is static and within its budget.
+    Size,
+    /// Writes what is generated: README's tables and the Role.
+    Generate {
+        /// Changes nothing, and fails where something would change.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Draws docs/demo.svg from a run of the demo.
+    Picture {
+        /// Changes nothing, and fails where the demo says something else than the picture.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo { keep } => return demo::demo(keep),
+        Command::Test { api, unit } => return test::test(test::Tiers { unit: !api, api: !unit }),
+        Command::Picture { check } => return picture::picture(check),
+        Command::Lint => lint::lint()?,
+        Command::Size => size::check()?,
+        Command::Generate { check } => generate::generate(check)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -45,18 +45,34 @@ impl TestNamespace {
     /// # Errors
     /// Where the API server refuses it.
     pub async fn within(access: &ClusterAccess, prefix: &str) -> Result<Self> {
+        let metadata = ObjectMeta {
+            generate_name: Some(format!("{prefix}-")),
+            ..ObjectMeta::default()
+        };
+        Self::create_namespace(access, metadata)
+            .await
+            .with_context(|| format!("cannot create a namespace {prefix}-…"))
+    }
+
+    /// A new namespace with exactly this name: for the demo, whose names are those of the incident it tells.
+    ///
+    /// # Errors
+    /// Where there is one already, or the API server refuses it.
+    pub async fn named(access: &ClusterAccess, name: &str) -> Result<Self> {
+        Self::create_namespace(access, named(name))
+            .await
+            .with_context(|| format!("cannot create namespace {name}"))
+    }
+
+    async fn create_namespace(access: &ClusterAccess, metadata: ObjectMeta) -> Result<Self> {
         let client = access.client().await?;
         let namespace = Namespace {
-            metadata: ObjectMeta {
-                generate_name: Some(format!("{prefix}-")),
-                ..ObjectMeta::default()
-            },
+            metadata,
             ..Namespace::default()
         };
         let created = Api::<Namespace>::all(client.clone())
             .create(&PostParams::default(), &namespace)
-            .await
-            .with_context(|| format!("cannot create a namespace {prefix}-…"))?;
+            .await?;
         Ok(Self {
             access: access.clone(),
             client,

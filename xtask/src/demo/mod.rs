@@ -1,0 +1,48 @@
+//! `cargo xtask demo`: the whole story on real servers, from an empty directory.
+
+mod setting;
+pub mod story;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+use test_cluster::control_plane::{Cluster, Options};
+
+use crate::{interrupt, release, transcript::Transcript};
+
+/// Tells the story; with `keep`, leaves everything running until a signal.
+///
+/// # Errors
+/// Where the servers can't be built or started, or the story isn't true.
+pub fn demo(keep: bool) -> Result<ExitCode> {
+    let binary = release::build()?;
+    interrupt::run(run(binary, keep))
+}
+
+async fn run(binary: PathBuf, keep: bool) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let mut transcript = Transcript::printed();
+    story::introduce(&mut transcript);
+    let cluster = Cluster::start(Options::new().registries()).await?;
+    story::tell(cluster.access(), &binary, &mut transcript).await?;
+    story::conclude(&mut transcript, begun);
+    if !keep {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kubeconfig = cluster.access().directory.join("kubeconfig");
+    write_kubeconfig(&cluster, &kubeconfig)?;
+    println!("\nEverything keeps running. In another terminal, to look at it, and to end it (Ctrl-C here does, too):\n");
+    println!("export KUBECONFIG={}", kubeconfig.display());
+    println!("kill {}", std::process::id());
+    std::future::pending().await
+}
+
+fn write_kubeconfig(cluster: &Cluster, path: &Path) -> Result<()> {
+    let kubeconfig = serde_json::to_string_pretty(&cluster.access().kubeconfig())?;
+    fs::write(path, kubeconfig).with_context(|| format!("cannot write {}", path.display()))
+}

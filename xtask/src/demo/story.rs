@@ -1,0 +1,141 @@
+//! The incident and its end, told while it happens on real servers.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Result, ensure};
+use test_cluster::{access::ClusterAccess, program::Outcome};
+
+use super::setting::{Setting, image};
+use crate::{
+    generate::{ROLE, names},
+    transcript::{Kind, Transcript},
+};
+
+/// What the story is about, before anything is started.
+pub fn introduce(transcript: &mut Transcript) {
+    transcript.say(Kind::Heading, "A model image that cannot be pulled");
+    transcript.say(
+        Kind::Text,
+        "A pipeline built it and pushed it to OpenShift's internal registry, somebody wrote the pull secret by hand, \
+         and the model's pod stays in ImagePullBackOff. Here is that cluster in small: a real Kubernetes API server, \
+         and a registry that asks it who may pull, as OpenShift's does. Nothing leaves this machine.",
+    );
+}
+
+/// Tells it on a running cluster, with the binary as it is shipped.
+///
+/// # Errors
+/// Where anything happens that the story doesn't tell: then it isn't true any more.
+pub async fn tell(access: &ClusterAccess, binary: &Path, transcript: &mut Transcript) -> Result<()> {
+    let setting = Setting::new(access, binary).await?;
+    incident(&setting, transcript).await?;
+    diagnosis(&setting, transcript).await?;
+    repair(&setting, transcript).await?;
+    steady_state(&setting, transcript).await
+}
+
+async fn incident(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
+    transcript.heading("1  The pipeline pushes the model image");
+    let digest = setting.push()?;
+    transcript.table(&[("image", image()), ("digest", &digest)]);
+
+    transcript.heading("2  The pull secret is written by hand: a good token, but no \"auths\" around the entries");
+    setting.write_unwrapped_secret().await?;
+    transcript.say(
+        Kind::Text,
+        "The API server takes it. No client finds a credential in it; crane, which is independent of this project, \
+         says:",
+    );
+    transcript.say(Kind::Command, &format!("crane pull {}", image()));
+    match setting.crane_pulls().await? {
+        Ok(()) => anyhow::bail!("crane pulled with a secret that has no auths"),
+        Err(words) => transcript.say(Kind::Bad, error_of(&words)),
+    }
+    Ok(())
+}
+
+async fn diagnosis(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
+    transcript.heading("3  ensure-pull-secret is asked what is wrong");
+    setting.apply_role().await?;
+    transcript.say(
+        Kind::Text,
+        &format!(
+            "It runs as a pod of service account {} would, with nothing but the Role of {ROLE}. verify only reads.",
+            names::SERVICE_ACCOUNT
+        ),
+    );
+    transcript.say(Kind::Command, &format!("export PULL_SECRET_NAME={}", names::SECRET));
+    transcript.say(Kind::Command, &format!("export PULL_SECRET_IMAGE={}", image()));
+    transcript.say(Kind::Command, "PULL_SECRET_MODE=verify ensure-pull-secret");
+    let verdict = setting.run("verify").await?;
+    expect(&verdict, "FAILURE", "auths-missing", "none")?;
+    transcript.say(Kind::Bad, last_line(&verdict));
+    Ok(())
+}
+
+async fn repair(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
+    transcript.heading("4  It puts the secret right, and proves that it pulls");
+    transcript.say(Kind::Command, "ensure-pull-secret");
+    let repaired = setting.run("ensure").await?;
+    expect(&repaired, "SUCCESS", "ok", "repaired")?;
+    let results = ["STATUS", "ACTION", "VERIFIED", "EXPIRES_AT", "MESSAGE"];
+    transcript.table(&results.map(|name| (name, repaired.result(name))));
+
+    transcript.heading("5  crane again, with the very bytes that are stored now");
+    transcript.say(Kind::Command, &format!("crane pull {}", image()));
+    match setting.crane_pulls().await? {
+        Ok(()) => transcript.say(Kind::Good, "pulled, every layer of it"),
+        Err(words) => anyhow::bail!("crane can't pull with what was stored: {words}"),
+    }
+    Ok(())
+}
+
+async fn steady_state(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
+    transcript.heading("6  A second run finds nothing to do");
+    transcript.say(Kind::Command, "ensure-pull-secret");
+    let (outcome, calls) = setting.run_and_count("ensure").await?;
+    expect(&outcome, "SUCCESS", "ok", "unchanged")?;
+    ensure!(calls == ["get secrets"], "a run with nothing to do made these calls: {calls:?}");
+    transcript.say(Kind::Good, last_line(&outcome));
+    transcript.say(
+        Kind::Text,
+        &format!("The API server's audit log shows {} call: {}. Nothing was written.", calls.len(), calls.join(", ")),
+    );
+
+    transcript.heading("7  What is in it, without printing a token");
+    transcript.say(
+        Kind::Command,
+        &format!(
+            "kubectl get secret {} -o go-template='{{{{index .data \".dockerconfigjson\"}}}}' | base64 -d | \
+             jq -c '.auths | keys'",
+            names::SECRET
+        ),
+    );
+    let keys = setting.stored_keys().await?;
+    ensure!(keys.contains("quay.io"), "somebody else's entry is gone: {keys}");
+    transcript.say(Kind::Output, &keys);
+    transcript.say(Kind::Text, "The entry for quay.io was somebody else's, and still is, byte for byte.");
+    Ok(())
+}
+
+/// The last line: how long all of it took.
+pub fn conclude(transcript: &mut Transcript, begun: Instant) {
+    transcript.heading(&format!("Done in {:.1} s.", begun.elapsed().as_secs_f64()));
+}
+
+fn expect(outcome: &Outcome, status: &str, reason: &str, action: &str) -> Result<()> {
+    let seen = ["STATUS", "REASON", "ACTION"].map(|name| outcome.result(name));
+    ensure!(seen == [status, reason, action], "the run ended otherwise than the story has it:\n{outcome}");
+    Ok(())
+}
+
+/// The line that consoles show: `STATUS REASON (exit N): MESSAGE`.
+fn last_line(outcome: &Outcome) -> &str {
+    outcome.output.stderr.lines().next_back().unwrap_or_default()
+}
+
+/// crane's own words: what follows "Error: " in what it wrote.
+fn error_of(words: &str) -> &str {
+    let from = words.rfind("Error: ").unwrap_or(0);
+    words.get(from..).unwrap_or(words).lines().next().unwrap_or(words)
+}

@@ -1,0 +1,100 @@
+//! The binary's size against its budget, and that it needs nothing to run.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use object::{
+    Endianness, Object as _, ObjectSection as _,
+    elf::{DT_NEEDED, FileHeader64, PT_INTERP},
+    read::elf::{Dyn as _, ElfFile, FileHeader as _, ProgramHeader as _},
+};
+
+use crate::release;
+
+/// The most that the x86_64 binary may take, in bytes; a probe with the same API calls took 2.39 MB.
+const BUDGET: u64 = 2_800_000;
+/// Sections smaller than this are summed up, in bytes.
+const WORTH_A_LINE: u64 = 20_000;
+
+type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>>;
+
+/// Builds the release binary, prints where its bytes are, and checks the budget and that it is static.
+///
+/// # Errors
+/// Where it can't be built, is too large, or asks for an interpreter or a library.
+pub fn check() -> Result<()> {
+    let path = release::build()?;
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let elf = Elf::parse(&*bytes).with_context(|| format!("{} is no 64-bit ELF file", path.display()))?;
+    let size = u64::try_from(bytes.len())?;
+    print_table(&elf, size, release::target()?);
+    let needs = needs(&elf)?;
+    ensure!(
+        needs.is_empty(),
+        "the binary is not static: it needs {}",
+        needs.join(", ")
+    );
+    println!("static: no interpreter, no shared library");
+    ensure!(
+        size <= BUDGET,
+        "{} is {size} bytes, {} over its budget of {BUDGET}; `cargo tree -e features` and `cargo bloat` show what grew",
+        name(&path),
+        size - BUDGET
+    );
+    Ok(())
+}
+
+fn print_table(elf: &Elf<'_>, size: u64, target: &str) {
+    let mut sections: Vec<(String, u64)> = elf
+        .sections()
+        // .bss and the like take memory, not bytes of the file.
+        .filter(|section| section.file_range().is_some())
+        .map(|section| (section.name().unwrap_or("?").to_owned(), section.size()))
+        .collect();
+    sections.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    println!("ensure-pull-secret for {target}, bytes");
+    let mut rest = size;
+    for (section, bytes) in sections.iter().filter(|(_, bytes)| *bytes >= WORTH_A_LINE) {
+        println!("  {section:<18} {bytes:>9}");
+        rest = rest.saturating_sub(*bytes);
+    }
+    println!("  {:<18} {rest:>9}", "other");
+    println!("  {:<18} {size:>9}", "total");
+    println!("  {:<18} {BUDGET:>9}  {} % used", "budget", size * 100 / BUDGET);
+}
+
+/// What the file asks the system for: a dynamic loader, shared libraries.
+fn needs(elf: &Elf<'_>) -> Result<Vec<String>> {
+    let (endian, data) = (elf.endian(), elf.data());
+    let mut needs = Vec::new();
+    for header in elf.elf_header().program_headers(endian, data)? {
+        if header.p_type(endian) == PT_INTERP {
+            needs.push("a dynamic loader".to_owned());
+        }
+        for entry in header.dynamic(endian, data)?.into_iter().flatten() {
+            if entry.d_tag(endian) == DT_NEEDED {
+                needs.push("a shared library".to_owned());
+            }
+        }
+    }
+    Ok(needs)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_binary_is_told_from_a_static_one() {
+        // This test itself needs the C library.
+        let own = std::env::current_exe().and_then(fs::read).expect("the test's own binary");
+        let elf = Elf::parse(&*own).expect("an ELF file");
+        let needs = needs(&elf).expect("program headers");
+        assert!(needs.contains(&"a dynamic loader".to_owned()), "{needs:?}");
+        assert!(needs.contains(&"a shared library".to_owned()), "{needs:?}");
+    }
+}
