@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use test_cluster::{
     access::ClusterAccess,
     certificates::Authority,
-    listener::{Action, InterceptingProxy, RequestParts},
+    listener::{Action, InterceptingProxy, RequestParts, upstream::Upstream},
     program::Program,
 };
 
@@ -24,7 +24,7 @@ fn in_front(
     let certificate = authority.issue(&["127.0.0.1"])?;
     std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
     let url = format!("https://{}", access.api_server);
-    Ok(Arc::new(InterceptingProxy::start(&url, &access.certificate_authority, &certificate, hook)?))
+    Ok(Arc::new(InterceptingProxy::start(Upstream::new(&url, Some(&access.certificate_authority), true)?, &certificate, hook)?))
 }
 
 fn through(world: &World, proxy: &InterceptingProxy) -> Program {
