@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
         if kubernetes && token.claims().is_none() {
             notes.push("PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned());
         }
-        Ok(Source::File(Credential::of(&self.config.username, token)))
+        Ok(Source::File(Box::new(Credential::of(&self.config.username, token))))
     }
 
     fn service_account(&self) -> Result<(String, String), Finding> {

@@ -30,7 +30,7 @@ pub enum Source {
         audiences: Vec<String>,
     },
     /// This one, from a file.
-    File(Credential),
+    File(Box<Credential>),
 }
 
 /// What the structure of the stored Secret tells.

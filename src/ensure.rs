@@ -252,7 +252,7 @@ async fn create_placeholder(
 
 async fn make(context: &Context<'_>, source: &Source, version: &Version) -> Result<Fresh, Stop> {
     let credential = match source {
-        Source::File(credential) => credential.clone(),
+        Source::File(credential) => credential.as_ref().clone(),
         Source::Mint { service_account: (_, account), .. } => {
             let config = context.config;
             let bound_to = (config.name.as_str(), version.uid.as_str());

@@ -16,7 +16,10 @@ fn main() -> ExitCode {
     match (help::Arguments::parse(env::args_os().skip(1)), environment) {
         (Ok(help::Arguments::Text(text)), _) => help::print(&text),
         (Err(problem), Ok(Config { output, .. })) => refuse(vec![problem], &Subject::default(), &output),
-        (Err(problem), Err(error)) => refuse(vec![problem], &error.subject, &error.output),
+        (Err(problem), Err(error)) => {
+            let problems = std::iter::once(problem).chain(error.problems).collect();
+            refuse(problems, &error.subject, &error.output)
+        }
         (Ok(help::Arguments::None), Err(error)) => {
             let ConfigError { problems, warnings, output, subject } = *error;
             log::init(&output);

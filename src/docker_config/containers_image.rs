@@ -16,7 +16,7 @@ use crate::safe_name::SafeName;
 /// Why containers/image rejects the whole document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContainersImageRefusal {
-    /// Not a JSON object.
+    /// Neither a JSON object nor null.
     #[error("containers/image can't read the document: it is not a JSON object")]
     Document,
     /// `auths` or `credHelpers` is of the wrong type.
@@ -74,12 +74,9 @@ impl fmt::Debug for AuthFile {
 /// containers/image rejects the whole document.
 pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| ContainersImageRefusal::Document)?;
-    if go_json::is_too_deep(source) {
-        return Err(ContainersImageRefusal::Document);
-    }
     let mut entries: HashMap<String, (usize, FileEntry)> = HashMap::new();
     let mut helpers: Vec<String> = Vec::new();
-    for member in go_json::members(source, 0).ok_or(ContainersImageRefusal::Document)? {
+    for member in go_json::document_members(source).ok_or(ContainersImageRefusal::Document)? {
         match (fold(&member.name).as_str(), member.value) {
             ("auths", "null") => entries.clear(),
             ("auths", value) => {

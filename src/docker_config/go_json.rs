@@ -52,6 +52,19 @@ pub(super) fn members(text: &str, base: usize) -> Option<Vec<Member<'_>>> {
         .collect()
 }
 
+/// The members of the outermost object, as Go reads it into a struct: `null` has none. `None` where Go
+/// reports an error.
+pub(super) fn document_members(source: &str) -> Option<Vec<Member<'_>>> {
+    if is_too_deep(source) {
+        return None;
+    }
+    if serde_json::from_str::<()>(source).is_ok() {
+        Some(Vec::new())
+    } else {
+        members(source, 0)
+    }
+}
+
 struct RawMembers<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {

@@ -19,7 +19,7 @@ use crate::safe_name::SafeName;
 /// Why the kubelet rejects the whole document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletRefusal {
-    /// Not a JSON object.
+    /// Neither a JSON object nor null.
     #[error("the kubelet can't read the document: it is not a JSON object")]
     Document,
     /// `auths` is neither an object nor null.
@@ -169,11 +169,8 @@ enum Part<'a> {
 /// Takes the document apart as `DockerConfigJSON` has it.
 fn parts(bytes: &[u8]) -> Result<Vec<Part<'_>>, KubeletRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| KubeletRefusal::Document)?;
-    if go_json::is_too_deep(source) {
-        return Err(KubeletRefusal::Document);
-    }
     let mut parts = Vec::new();
-    for member in go_json::members(source, 0).ok_or(KubeletRefusal::Document)? {
+    for member in go_json::document_members(source).ok_or(KubeletRefusal::Document)? {
         match (fold(&member.name).as_str(), member.value) {
             ("auths", "null") => parts.push(Part::NullAuths),
             ("auths", value) => match go_json::members(value, member.value_start) {

@@ -1,4 +1,14 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
+mod bad_input;
+mod configuration;
 mod first_run;
+mod images;
+mod races;
+mod refresh;
+mod registries;
+mod repair;
+mod tokens;
+mod trust;
+mod verify;
 mod world;

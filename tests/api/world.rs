@@ -135,7 +135,7 @@ pub fn assert_does_not_pull(document: &[u8], image: &str) -> Result<()> {
 }
 
 fn network(proxy: &ConnectProxy) -> Network {
-    Network { proxy: proxy.url(), ca: registries().ca.clone() }
+    Network { proxy: proxy.address(), ca: registries().ca.clone() }
 }
 
 /// What `system:image-puller` allows.

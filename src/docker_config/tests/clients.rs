@@ -107,6 +107,7 @@ fn members_of_the_wrong_type_spoil_the_document_for_the_kubelet() {
             "{document}"
         );
     }
+    assert!(kubelet_finds(" null\n", "quay.io/model").is_empty());
     let too_deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(
         kubelet_reads(too_deep.as_bytes()).err(),
@@ -282,6 +283,8 @@ fn wrong_types_spoil_the_document_for_containers_image() {
             r#"{"auths":{"a":{"username":5,"auth":null}},"credHelpers":null,"HttpHeaders":5}"#,
             None,
         ),
+        (" null ", None),
+        ("nul", Some(Document)),
         ("[]", Some(Document)),
     ] {
         assert_eq!(

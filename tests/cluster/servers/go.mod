@@ -1,3 +1,5 @@
+// The servers of the test cluster. The Kubernetes version stands in one place, the requirement of k8s.io/kubernetes;
+// every replacement follows from it. To raise it: cargo run -p test-cluster -- pin v1.36.3
 module ensure-pull-secret/tests/cluster/servers
 
 go 1.26.0

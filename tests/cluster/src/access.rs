@@ -1,6 +1,7 @@
 //! How to reach a running cluster: what its owner writes down and every test process reads.
 
 use std::{
+    ffi::OsStr,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -45,16 +46,25 @@ impl ClusterAccess {
     /// The variable that holds the path of the state file.
     pub const VARIABLE: &str = "TEST_CLUSTER";
 
+    /// The user agent of the suite's own clients.
+    pub const USER_AGENT: &str = "test-cluster";
+
     /// The cluster that the whole suite shares.
     ///
     /// # Panics
     /// Where the suite was started without one, or its state file can't be read.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ClusterAccess> = OnceLock::new();
-        SHARED.get_or_init(|| match std::env::var_os(Self::VARIABLE) {
-            Some(path) => Self::read(Path::new(&path)).unwrap_or_else(|error| panic!("{error:#}")),
-            None => panic!("this test needs the test cluster: run the suite with `cargo xtask test`"),
+        SHARED.get_or_init(|| {
+            let state = std::env::var_os(Self::VARIABLE);
+            Self::named_by(state.as_deref()).unwrap_or_else(|error| panic!("{error:#}"))
         })
+    }
+
+    fn named_by(state: Option<&OsStr>) -> Result<Self> {
+        let state =
+            state.context("this test needs the test cluster: run the suite with `cargo xtask test`")?;
+        Self::read(Path::new(state))
     }
 
     /// Reads a state file.
@@ -133,6 +143,11 @@ impl ClusterAccess {
             .context("cannot configure a client of the test cluster")?;
         // The caller's HTTPS_PROXY is none of our business: the server is on this machine.
         config.proxy_url = None;
+        // Tells the suite's own requests from the program's in the audit log.
+        config.headers.push((
+            http::header::USER_AGENT,
+            http::HeaderValue::from_static(Self::USER_AGENT),
+        ));
         Ok(config)
     }
 
@@ -148,5 +163,32 @@ impl ClusterAccess {
             } }],
             "users": [{ "name": "user", "user": { "token": token } }],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_without_the_suite_is_told_how_to_run() {
+        let error = ClusterAccess::named_by(None).expect_err("there is no cluster");
+        assert!(
+            error
+                .to_string()
+                .contains("run the suite with `cargo xtask test`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_cluster_that_has_ended_is_named() {
+        let error =
+            ClusterAccess::named_by(Some(OsStr::new("/nowhere/cluster.json"))).expect_err("it is missing");
+        let text = error.to_string();
+        assert!(
+            text.contains("/nowhere/cluster.json") && text.contains("has the cluster ended?"),
+            "{text}"
+        );
     }
 }

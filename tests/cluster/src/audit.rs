@@ -9,11 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::access::ClusterAccess;
+use crate::{access::ClusterAccess, random::random_hex};
 
 /// How long the log may lag behind the answers.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,12 +94,7 @@ impl<'a> AuditLog<'a> {
 
     /// Marks the present and gives the log's lines from `since` up to the marker.
     async fn mark_after(&self, since: Marker) -> Result<(Marker, String)> {
-        let mut random = [0; 8];
-        SystemRandom::new()
-            .fill(&mut random)
-            .ok()
-            .context("the system has no randomness")?;
-        let name = format!("audit-marker-{:016x}", u64::from_ne_bytes(random));
+        let name = format!("audit-marker-{}", random_hex()?);
         let client = self.access.client().await?;
         Api::<ConfigMap>::namespaced(client, "default")
             .get_opt(&name)

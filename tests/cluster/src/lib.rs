@@ -10,6 +10,7 @@ pub mod listener;
 mod manifest;
 pub mod namespace;
 pub mod program;
+mod random;
 mod rbac;
 pub mod registry;
 pub mod server_process;

@@ -9,11 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::{Api, Client, api::PostParams};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::manifest::apply_manifests;
+use crate::{manifest::apply_manifests, random::random_hex};
 
 /// How long the cache may lag behind.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,12 +22,7 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Returns when every role and binding written before the call is in force, and every deleted one no longer.
 pub(crate) async fn settle_rbac(client: &Client, namespace: &str) -> Result<()> {
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .ok()
-        .context("the system has no randomness")?;
-    let user = format!("rbac-sentinel-{:016x}", u64::from_ne_bytes(random));
+    let user = format!("rbac-sentinel-{}", random_hex()?);
     // A user of its own through either pair of kinds: allowed in the namespace, and allowed in the cluster.
     let local = format!("{user}-local");
     let manifests: Vec<String> = [

@@ -19,9 +19,11 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts a cluster, runs the command, and ends both, with the command's exit code.
 pub fn run(command: &[OsString]) -> Result<ExitCode> {
-    tokio::runtime::Runtime::new()
-        .context("cannot start the runtime")?
-        .block_on(run_with_cluster(command))
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let code = runtime.block_on(run_with_cluster(command));
+    // A build of the servers that a signal cut off is on a thread of its own, which must not hold the exit back.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run_with_cluster(command: &[OsString]) -> Result<ExitCode> {

@@ -143,12 +143,21 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Whether a process with this id exists.
+/// Whether a process with this id exists and has not ended: one that nobody has waited for yet is not alive.
 pub fn is_alive(pid: u32) -> bool {
-    i32::try_from(pid)
+    let exists = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
-        .is_some_and(|pid| test_kill_process(pid).is_ok())
+        .is_some_and(|pid| test_kill_process(pid).is_ok());
+    exists && !is_zombie(pid)
+}
+
+/// Whether a process has ended but its parent hasn't taken notice, as under an init that doesn't (proc(5), `stat`).
+fn is_zombie(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit_once(')')?.1.trim_start().chars().next())
+        == Some('Z')
 }
 
 #[cfg(test)]

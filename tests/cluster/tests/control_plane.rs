@@ -138,7 +138,6 @@ async fn the_audit_log_shows_the_requests_of_one_client_in_one_namespace() -> Re
     let namespace = TestNamespace::new("audit").await?;
     let other = TestNamespace::new("audit-other").await?;
     let audit = namespace.access().audit();
-    // kube's client sends no user agent of its own: the empty prefix selects it.
     let before = namespace.secret("before").await.map(|_| audit.mark())?.await?;
     assert!(namespace.secret("after").await?.is_none());
     other.secret("elsewhere").await?;
@@ -147,7 +146,9 @@ async fn the_audit_log_shows_the_requests_of_one_client_in_one_namespace() -> Re
         .await
         .expect_err("it is no object");
 
-    let requests = audit.requests("", namespace.name(), before).await?;
+    let requests = audit
+        .requests(ClusterAccess::USER_AGENT, namespace.name(), before)
+        .await?;
 
     let seen: Vec<_> = requests
         .iter()

@@ -1,10 +1,11 @@
 //! Control planes of a test's own: options, restarts, faults.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
 use test_cluster::{
     control_plane::{Cluster, Options, SigningKey},
     namespace::TestNamespace,
@@ -61,6 +62,51 @@ async fn another_signing_key_ends_the_tokens_and_keeps_the_objects() -> Result<(
     assert!(accepted(&cluster.signing_key().sign(&forged)?).await?);
     forged["exp"] = Value::from(now - 60);
     assert!(!accepted(&cluster.signing_key().sign(&forged)?).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn tokens_that_nobody_knows_go_to_the_authentication_webhook_and_plugins_are_added() -> Result<()> {
+    let webhook = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let directory = tempfile::tempdir()?;
+    let kubeconfig = directory.path().join("webhook.json");
+    let server = format!("https://{}", webhook.local_addr()?);
+    fs::write(
+        &kubeconfig,
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "webhook",
+            "contexts": [{ "name": "webhook", "context": { "cluster": "webhook", "user": "api-server" } }],
+            "clusters": [{ "name": "webhook", "cluster": { "server": server } }],
+            "users": [{ "name": "api-server", "user": {} }],
+        })
+        .to_string(),
+    )?;
+    let options = Options::new()
+        .authentication_webhook(kubeconfig)
+        .admission_plugins("AlwaysPullImages")
+        .feature_gate("AllAlpha", false);
+    let cluster = Cluster::start(options).await?;
+
+    let namespace = TestNamespace::within(cluster.access(), "options").await?;
+    namespace.service_account("runner").await?;
+    let identity = namespace.identity("runner").await?;
+    let pod = namespace.api::<Pod>().get(identity.pod()).await?;
+    let policy = pod
+        .spec
+        .and_then(|spec| spec.containers.into_iter().next()?.image_pull_policy);
+    assert_eq!(policy.as_deref(), Some("Always"));
+
+    let stranger = cluster.access().client_of("a-robots-password").await?;
+    let (asked, answer) = tokio::join!(
+        async {
+            let (connection, _) = tokio::time::timeout(Duration::from_secs(30), webhook.accept()).await??;
+            drop((connection, webhook));
+            anyhow::Ok(())
+        },
+        stranger.apiserver_version(),
+    );
+    asked.context("the webhook was not asked")?;
+    assert!(answer.is_err(), "nobody vouched for it");
     Ok(())
 }
 

@@ -6,6 +6,9 @@ use tokio::process::Command;
 
 use super::run::{Home, Network};
 
+/// The folder of trusted authorities in a run's home.
+const CERTIFICATES: &str = "certificates";
+
 /// skopeo.
 #[derive(Clone, Debug)]
 pub struct Skopeo {
@@ -27,16 +30,45 @@ impl Skopeo {
     /// Pulls `image` (`host[:port]/path:tag` or `@digest`, by its name in the cluster) with the credentials in
     /// `document`, or without any. An error holds what skopeo wrote to standard error.
     pub fn pulls(&self, document: Option<&[u8]>, image: &str) -> Result<(), String> {
-        let home = Home::new()?;
-        home.write("certificates/ca.crt", self.network.ca.as_bytes())?;
+        self.copy(document, &format!("docker://{image}"), "dir:image")
+    }
+
+    /// Copies an image from one place in the registries to another, as it is, with the same credentials for both.
+    pub fn copies(&self, document: &[u8], from: &str, to: &str) -> Result<(), String> {
+        self.copy(
+            Some(document),
+            &format!("docker://{from}"),
+            &format!("docker://{to}"),
+        )
+    }
+
+    /// Logs in to a registry, which proves that it accepts the credential, and nothing of what it may do there.
+    pub fn logs_in(&self, host: &str, user: &str, password: &str) -> Result<(), String> {
+        let home = self.home()?;
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["login", "--authfile", "auth.json", "--cert-dir", CERTIFICATES])
+            .args(["--username", user, "--password", password, host]);
+        home.run(command, &self.network, &[])
+    }
+
+    fn copy(&self, document: Option<&[u8]>, from: &str, to: &str) -> Result<(), String> {
+        let home = self.home()?;
         let mut command = Command::new(&self.binary);
         // Signatures are somebody else's subject, and the machine's own policy must not decide.
-        command.args(["--insecure-policy", "copy", "--src-cert-dir", "certificates"]);
+        command.args(["--insecure-policy", "copy"]);
+        command.args(["--src-cert-dir", CERTIFICATES, "--dest-cert-dir", CERTIFICATES]);
         if let Some(document) = document {
             home.write("auth.json", document)?;
-            command.args(["--src-authfile", "auth.json"]);
+            command.args(["--authfile", "auth.json"]);
         }
-        command.args([&format!("docker://{image}"), "dir:image"]);
+        command.args([from, to]);
         home.run(command, &self.network, &[])
+    }
+
+    fn home(&self) -> Result<Home, String> {
+        let home = Home::new()?;
+        home.write(&format!("{CERTIFICATES}/ca.crt"), self.network.ca.as_bytes())?;
+        Ok(home)
     }
 }

@@ -9,13 +9,13 @@ mod signing_key;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use ring::rand::{SecureRandom as _, SystemRandom};
 
 use self::{api_server::Files, ports::Ports};
 pub use self::{api_server::ISSUER, options::Options, signing_key::SigningKey};
 use crate::{
     access::ClusterAccess,
     certificates::Authority,
+    random::random_hex,
     registry::{ApiServer, RunningRegistries, Setup},
     server_process::{ServerProcess, Signal},
     servers::Binaries,
@@ -48,6 +48,11 @@ impl Cluster {
     /// # Errors
     /// Where the servers can't be built or started; the end of the log of the server that failed is in the error.
     pub async fn start(options: Options) -> Result<Self> {
+        Self::start_on(Ports::free, options).await
+    }
+
+    /// As `start`, on the first ports of `next_ports` that nobody else takes.
+    async fn start_on(next_ports: impl Fn() -> Result<Ports>, options: Options) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(Binaries::ensure)
             .await
             .context("the build of the servers was cut off")??;
@@ -58,7 +63,7 @@ impl Cluster {
         let certificate = authority
             .issue(&["kubernetes.default.svc", "localhost", "127.0.0.1", "10.96.0.1"])
             .context("cannot make the API server's certificate")?;
-        let admin_token = random_token()?;
+        let admin_token = random_hex()?;
         let files = Files::write(supervisor.directory(), &certificate, &admin_token)?;
         let signing_key = match &options.signing_key {
             Some(key) => key.clone(),
@@ -78,7 +83,7 @@ impl Cluster {
 
         let mut attempt = 1;
         let (api_server, etcd, ports) = loop {
-            let ports = Ports::free()?;
+            let ports = next_ports()?;
             access.api_server.set_port(ports.api_server);
             let binaries = &access.binaries;
             let mut etcd = etcd::start(&binaries.etcd, &supervisor, &ports)?;
@@ -261,12 +266,38 @@ fn http_get(path: &str) -> http::Request<Vec<u8>> {
     request
 }
 
-/// 128 random bits in hexadecimal.
-fn random_token() -> Result<String> {
-    let mut bytes = [0; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .ok()
-        .context("the system has no randomness for the admin token")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ports_that_somebody_else_took_meanwhile_are_given_up_for_others() -> Result<()> {
+        let somebody = TcpListener::bind("127.0.0.1:0")?;
+        let taken = somebody.local_addr()?.port();
+        let tries = Cell::new(0);
+        let ports = || {
+            tries.set(tries.get() + 1);
+            let free = Ports::free()?;
+            Ok(match tries.get() {
+                1 => Ports {
+                    etcd_client: taken,
+                    ..free
+                },
+                2 => Ports {
+                    api_server: taken,
+                    ..free
+                },
+                _ => free,
+            })
+        };
+
+        let cluster = Cluster::start_on(ports, Options::new()).await?;
+
+        assert_eq!(tries.get(), 3);
+        assert_ne!(cluster.access().api_server.port(), taken);
+        cluster.access().client().await?.apiserver_version().await?;
+        Ok(())
+    }
 }

@@ -80,14 +80,14 @@ struct Interception<Hook> {
 }
 
 impl InterceptingProxy {
-    /// Starts a proxy with this certificate in front of the server at `url`, whose authority is `ca` (PEM).
-    pub fn start<Hook>(url: &str, ca: &str, certificate: &ServerCertificate, hook: Hook) -> Result<Self>
+    /// Starts a proxy with this certificate in front of a server.
+    pub fn start<Hook>(upstream: Upstream, certificate: &ServerCertificate, hook: Hook) -> Result<Self>
     where
         Hook: Fn(&RequestParts) -> Action + Send + Sync + 'static,
     {
         let state = Arc::<State>::default();
         let interception = Interception {
-            upstream: Upstream::new(url, Some(ca), true)?,
+            upstream,
             state: Arc::clone(&state),
             hook,
         };

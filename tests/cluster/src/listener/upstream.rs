@@ -1,8 +1,11 @@
 //! The server that a gateway or proxy stands in front of.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
@@ -13,7 +16,9 @@ use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
+use tower_service::Service;
 
 use super::tls;
 
@@ -30,17 +35,22 @@ pub fn streamed(body: Incoming) -> Body {
     body.map_err(Into::into).boxed()
 }
 
-/// A client of one server.
+/// A client of one server, at one address: it never looks a name up.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     scheme: Scheme,
     authority: Authority,
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    host: HeaderValue,
+    client: Client<HttpsConnector<HttpConnector<FixedAddress>>, Body>,
 }
 
+/// In place of DNS.
+#[derive(Clone, Copy, Debug)]
+struct FixedAddress(SocketAddr);
+
 impl Upstream {
-    /// A client of the server at `url` (scheme, host and port; the rest is ignored), which trusts the authorities in
-    /// `ca` (PEM; `None` for plain http). With `reuse` false each request gets a connection of its own.
+    /// A client of the server at `url`, whose host is an address and whose path is ignored. It trusts the authorities
+    /// in `ca` (PEM; `None` for plain http). With `reuse` false each request gets a connection of its own.
     pub fn new(url: &str, ca: Option<&str>, reuse: bool) -> Result<Self> {
         let parts = url
             .parse::<Uri>()
@@ -48,7 +58,35 @@ impl Upstream {
             .into_parts();
         let scheme = parts.scheme.with_context(|| format!("no scheme in {url:?}"))?;
         let authority = parts.authority.with_context(|| format!("no host in {url:?}"))?;
-        let mut plain = HttpConnector::new();
+        let address = authority
+            .as_str()
+            .parse()
+            .with_context(|| format!("no address and port in {url:?}"))?;
+        let host = HeaderValue::from_str(authority.as_str())?;
+        Self::at(address, scheme, authority, host, ca, reuse)
+    }
+
+    /// A client of the TLS server `name` (`host:port`), which is really at `address`. Its certificate has to be of an
+    /// authority in `ca` (PEM) and for the host.
+    pub fn named(name: &str, address: SocketAddr, ca: &str) -> Result<Self> {
+        // A port in the URI would outrank the address's.
+        let dns_name = name.rsplit_once(':').map_or(name, |(host, _)| host);
+        let authority = dns_name
+            .parse()
+            .with_context(|| format!("not a host name: {dns_name:?}"))?;
+        let host = HeaderValue::from_str(name)?;
+        Self::at(address, Scheme::HTTPS, authority, host, Some(ca), true)
+    }
+
+    fn at(
+        address: SocketAddr,
+        scheme: Scheme,
+        authority: Authority,
+        host: HeaderValue,
+        ca: Option<&str>,
+        reuse: bool,
+    ) -> Result<Self> {
+        let mut plain = HttpConnector::new_with_resolver(FixedAddress(address));
         plain.enforce_http(false);
         plain.set_nodelay(true);
         plain.set_connect_timeout(Some(Duration::from_secs(10)));
@@ -63,6 +101,7 @@ impl Upstream {
         Ok(Self {
             scheme,
             authority,
+            host,
             client,
         })
     }
@@ -75,16 +114,29 @@ impl Upstream {
         *request.uri_mut() = Uri::from_parts(uri)?;
         drop_connection_headers(request.headers_mut());
         if !request.headers().contains_key(HOST) {
-            let host = HeaderValue::from_str(self.authority.as_str())?;
-            request.headers_mut().insert(HOST, host);
+            request.headers_mut().insert(HOST, self.host.clone());
         }
         let mut response = self
             .client
             .request(request)
             .await
-            .with_context(|| format!("no answer from {}", self.authority))?;
+            .with_context(|| format!("no answer from {:?}", self.host))?;
         drop_connection_headers(response.headers_mut());
         Ok(response)
+    }
+}
+
+impl Service<Name> for FixedAddress {
+    type Response = std::iter::Once<SocketAddr>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        std::future::ready(Ok(std::iter::once(self.0)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Registries of a test cluster: OpenShift's rules, basic authentication, and Bearer token services.
+//! Registries of a test cluster: OpenShift's rules, basic authentication, Bearer token services, and none of these.
 //!
 //! All of them are doors to one store of images, served by real CNCF distribution processes: what is pushed once can
 //! be pulled from each, with that one's credentials. [`RunningRegistries`] owns what runs; [`Registries`] describes
@@ -28,6 +28,9 @@ pub use running::{RunningRegistries, Setup};
 /// OpenShift's internal registry, as clients in the cluster call it.
 pub const OPENSHIFT: &str = "image-registry.openshift-image-registry.svc:5000";
 
+/// The namespace that the registries with a token service let everybody pull from, without any credential.
+pub const PUBLIC: &str = "public";
+
 /// What runs, for programs and clients that are to reach it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registries {
@@ -39,6 +42,8 @@ pub struct Registries {
     pub token: Registry,
     /// A Bearer token service on another host.
     pub token_elsewhere: Registry,
+    /// Asks nobody for credentials.
+    pub open: Registry,
     /// Certificate of the authority that issued the certificates of all of them, PEM.
     pub ca: String,
     /// Their common store: a distribution without TLS and authentication, for pushing from the suite.
@@ -81,8 +86,14 @@ pub struct ApiServer {
 
 impl Registries {
     /// Each registry, by the order of the fields.
-    pub fn all(&self) -> [&Registry; 4] {
-        [&self.openshift, &self.basic, &self.token, &self.token_elsewhere]
+    pub fn all(&self) -> [&Registry; 5] {
+        [
+            &self.openshift,
+            &self.basic,
+            &self.token,
+            &self.token_elsewhere,
+            &self.open,
+        ]
     }
 
     /// The value of `PULL_SECRET_CONNECT_TO` that leads to all of them.

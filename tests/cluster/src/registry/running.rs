@@ -20,6 +20,7 @@ use crate::listener::tls;
 use crate::supervisor::Supervisor;
 
 const BASIC: &str = "registry.basic.test:5000";
+const OPEN: &str = "registry.open.test:5000";
 const TOKEN: &str = "registry.token.test:5000";
 const TOKEN_ELSEWHERE: &str = "registry.elsewhere.test:5000";
 const REALM_ELSEWHERE: &str = "auth.elsewhere.test:5001";
@@ -45,7 +46,7 @@ pub struct RunningRegistries {
     registries: Registries,
     // Fields are dropped in this order: fronts before what they stand in front of.
     _gateway: Gateway,
-    _fronts: [Front; 3],
+    _fronts: [Front; 4],
     _token_service: HttpServer,
     distributions: [Distribution; 4],
 }
@@ -62,6 +63,7 @@ impl RunningRegistries {
         let gateway = Gateway::start(setup.api_server, store.address(), &certificate, log, REVIEW_LIMIT)?;
         let openshift = described(OPENSHIFT, gateway.address(), Vec::new(), path);
 
+        let (open, open_front) = setup.open(store.address())?;
         let (basic, basic_front, basic_distribution) = setup.basic()?;
         let same_host = setup.token_service("token", TOKEN)?;
         let (token, token_front, token_distribution) =
@@ -86,11 +88,12 @@ impl RunningRegistries {
                 basic,
                 token,
                 token_elsewhere,
+                open,
                 ca: setup.authority.pem(),
                 store: store.address(),
             },
             _gateway: gateway,
-            _fronts: [basic_front, token_front, elsewhere_front],
+            _fronts: [open_front, basic_front, token_front, elsewhere_front],
             _token_service: token_service,
             distributions: [
                 store,
@@ -126,6 +129,19 @@ struct Service {
 }
 
 impl Setup<'_> {
+    fn open(&self, store: SocketAddr) -> Result<(Registry, Front)> {
+        let (path, log) = self.log("open")?;
+        let front = Front::start(
+            "open registry",
+            store,
+            None,
+            &self.certificate(OPEN)?,
+            Arc::new(log),
+        )?;
+        let registry = described(OPEN, front.address(), Vec::new(), path);
+        Ok((registry, front))
+    }
+
     fn basic(&self) -> Result<(Registry, Front, Distribution)> {
         // htpasswd has no permissions: whoever gets in may do everything.
         let accounts = vec![Account::new("robot", Repositories::All, Repositories::All)?];

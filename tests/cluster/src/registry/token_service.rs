@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use super::PUBLIC;
 use super::accounts::{Account, random_hex};
 use super::basic::basic_credentials;
 use super::request_log::RequestLog;
@@ -116,16 +117,18 @@ impl Handler for TokenService {
     }
 }
 
-/// What the account may do of a scope, `repository:<name>:<action>,...`. Without an account, nothing; the token is
-/// valid all the same, as Docker Hub's and Quay's are.
+/// What the account may do of a scope, `repository:<name>:<action>,...`. Everybody may pull what is public; who may
+/// do nothing gets a token all the same, as at Docker Hub and Quay.
 fn granted(scope: &str, account: Option<&Account>) -> Option<Value> {
     let (name, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
-    let account = account?;
+    let public = name
+        .split_once('/')
+        .is_some_and(|(namespace, _)| namespace == PUBLIC);
     let actions = actions
         .split(',')
         .filter(|action| match *action {
-            "pull" => account.pulls.contain(name),
-            "push" => account.pushes.contain(name),
+            "pull" => public || account.is_some_and(|account| account.pulls.contain(name)),
+            "push" => account.is_some_and(|account| account.pushes.contain(name)),
             _ => false,
         })
         .collect::<Vec<_>>();
@@ -162,5 +165,7 @@ mod tests {
         assert_eq!(granted("repository:team-b/app:pull", Some(&account)), None);
         assert_eq!(granted("repository:team-a/app:pull", None), None);
         assert_eq!(granted("registry:catalog:*", Some(&account)), None);
+        let public = json!({"type": "repository", "name": "public/app", "actions": ["pull"]});
+        assert_eq!(granted("repository:public/app:pull,push", None), Some(public));
     }
 }

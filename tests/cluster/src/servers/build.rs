@@ -2,18 +2,21 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{BufRead as _, BufReader, IsTerminal as _},
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 
-use super::pins::{KubernetesVersion, module_directory};
+use super::{
+    pins::{KubernetesVersion, module_directory},
+    progress::Progress,
+};
+use crate::supervisor::Supervisor;
 
 /// A command of the Go module.
 pub struct Tool {
@@ -48,8 +51,6 @@ pub const CRANE: Tool = Tool {
     cold: "30 s",
 };
 
-/// How often a build without a terminal says that it is still at work.
-const STILL_AT_WORK: Duration = Duration::from_secs(20);
 /// How many lines of a failed build are shown.
 const TAIL: usize = 40;
 
@@ -69,6 +70,8 @@ pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&cache)
         .with_context(|| format!("cannot make the servers' cache, {}", cache.display()))?;
     let _lock = lock(&cache.join("lock"))?;
+    // A build whose owner is gone must not go on beside the one that gets the lock next.
+    let supervisor = Supervisor::start()?;
     let missing: Vec<_> = tools
         .iter()
         .zip(&paths)
@@ -76,7 +79,13 @@ pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
         .collect();
     let count = missing.len();
     for (index, (tool, path)) in missing.into_iter().enumerate() {
-        build(tool, &format!("[{}/{count}]", index + 1), &flags, path)?;
+        build(
+            &supervisor,
+            tool,
+            &format!("[{}/{count}]", index + 1),
+            &flags,
+            path,
+        )?;
     }
     Ok(paths)
 }
@@ -113,7 +122,7 @@ fn digest_of(parts: &[&str]) -> String {
 
 /// Go's version and the platform it builds for.
 fn toolchain(module: &Path) -> Result<String> {
-    let output = go(module)
+    let output = go(Command::new("go"), module)
         .args(["env", "GOVERSION", "GOOS", "GOARCH"])
         .output()
         .context("cannot run `go`; install Go to build the test cluster's servers")?;
@@ -126,8 +135,7 @@ fn toolchain(module: &Path) -> Result<String> {
 }
 
 /// `go` in the servers' module, for this machine, whatever the caller's environment asks for.
-fn go(module: &Path) -> Command {
-    let mut command = Command::new("go");
+fn go(mut command: Command, module: &Path) -> Command {
     command
         .current_dir(module)
         .env("CGO_ENABLED", "0")
@@ -156,10 +164,10 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Builds one tool under another name and renames it: whoever finds `path` finds a whole binary.
-fn build(tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
+fn build(supervisor: &Supervisor, tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     // -v names each package as it is compiled: the only sign of life that Go gives.
-    let mut child = go(&module_directory())
+    let mut child = go(supervisor.command(Path::new("go"))?, &module_directory())
         .args(["build", "-v", "-trimpath", "-ldflags", flags, "-o"])
         .arg(&unfinished)
         .arg(tool.package)
@@ -177,7 +185,10 @@ fn build(tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
         }
     });
 
-    let progress = Progress::start(tool, position);
+    let progress = Progress::start(format!(
+        "{position} building {} (about {} from cold)",
+        tool.name, tool.cold
+    ));
     let mut tail = Vec::new();
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
@@ -204,62 +215,6 @@ fn build(tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
     fs::rename(&unfinished, path).with_context(|| format!("cannot put {} in its place", tool.name))?;
     progress.finish();
     Ok(())
-}
-
-/// Says what is being built: a spinner on a terminal, plain lines elsewhere.
-struct Progress {
-    spinner: Option<ProgressBar>,
-    what: String,
-    started: Instant,
-    said: std::cell::Cell<Instant>,
-}
-
-impl Progress {
-    fn start(tool: &Tool, position: &str) -> Self {
-        let now = Instant::now();
-        let what = format!(
-            "{position} building {} (about {} from cold)",
-            tool.name, tool.cold
-        );
-        let spinner = std::io::stderr().is_terminal().then(|| {
-            let spinner = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg:.dim}") {
-                spinner.set_style(style);
-            }
-            spinner.set_prefix(what.clone());
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            spinner
-        });
-        if spinner.is_none() {
-            eprintln!("{what}");
-        }
-        Self {
-            spinner,
-            what,
-            started: now,
-            said: std::cell::Cell::new(now),
-        }
-    }
-
-    fn package(&self, package: &str) {
-        if let Some(spinner) = &self.spinner {
-            spinner.set_message(package.to_owned());
-        }
-    }
-
-    fn still_at_work(&self) {
-        if self.spinner.is_none() && self.said.get().elapsed() >= STILL_AT_WORK {
-            self.said.set(Instant::now());
-            eprintln!("{}: {} s", self.what, self.started.elapsed().as_secs());
-        }
-    }
-
-    fn finish(self) {
-        if let Some(spinner) = &self.spinner {
-            spinner.finish_and_clear();
-        }
-        eprintln!("{}: done in {} s", self.what, self.started.elapsed().as_secs());
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod build;
 pub mod pins;
+mod progress;
 
 use std::path::PathBuf;
 

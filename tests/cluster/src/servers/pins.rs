@@ -136,8 +136,11 @@ pub fn pin(version: KubernetesVersion) -> Result<()> {
         "edit".to_owned(),
         format!("-require={KUBERNETES}@{version}"),
     ];
+    // Where a replacement only gets another version, it keeps its place in the file.
     for old in ours.replace.unwrap_or_default() {
-        edit.push(format!("-dropreplace={}", old.old.path));
+        if old.old.path == old.new.path && !new.contains(&old.old.path) {
+            edit.push(format!("-dropreplace={}", old.old.path));
+        }
     }
     for module in new {
         edit.push(format!("-replace={module}={module}@{}", version.staging()));
@@ -170,8 +173,10 @@ fn go(arguments: &[&str]) -> Result<Vec<u8>> {
         .context("cannot run `go`; install Go to build the test cluster's servers")?;
     ensure!(
         output.status.success(),
-        "`go {}` failed:\n{}",
+        "`go {}` failed:\n{}{}",
         arguments.join(" "),
+        // With -json Go says on standard output what went wrong.
+        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(output.stdout)

@@ -1,9 +1,12 @@
 //! What crane and skopeo say of the registries, given a document or none.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use test_cluster::registry::image::{Format, Image};
-use test_cluster::registry::{Registry, push_image, request_log};
+use test_cluster::registry::{PUBLIC, Registries, Registry, push_image, request_log};
 
-use crate::world::{Project, World, document};
+use crate::project::{Project, pull};
+use crate::world::{World, document};
 
 /// Both clients' verdicts.
 fn pulls(world: &World, document: Option<&[u8]>, image: &str) -> [Result<(), String>; 2] {
@@ -33,9 +36,8 @@ fn assert_refused(world: &World, document: Option<&[u8]>, image: &str) {
 async fn a_token_of_a_puller_pulls_from_openshift_and_nothing_else_does() {
     let world = World::shared();
     let project = Project::new(world, "clients").await;
-    let token = project.puller("puller").await;
-    project.service_account("stranger").await;
-    let stranger = project.token("stranger", None).await;
+    let token = project.account("puller", Some(pull())).await;
+    let stranger = project.account("stranger", None).await;
     let host = &world.registries().openshift.host.name;
     let repository = format!("{}/model", project.name);
     let oci = Image::new(Format::Oci).expect("an image");
@@ -124,4 +126,68 @@ fn the_seeds_unwrapped_document_pulls_nothing() {
 
     assert_pulls(world, &wrapped, &image);
     assert_refused(world, Some(unwrapped.as_bytes()), &image);
+}
+
+#[test]
+fn what_is_public_is_pulled_without_a_credential_and_what_is_not_is_not() {
+    let world = World::shared();
+    let registries = world.registries();
+    let image = format!("{PUBLIC}/app:v1");
+    push_image(registries.store, &image).expect("pushed");
+    for registry in [&registries.token, &registries.token_elsewhere, &registries.open] {
+        for verdict in pulls(world, None, &format!("{}/{image}", registry.host.name)) {
+            assert_eq!(verdict, Ok(()), "{}", registry.host.name);
+        }
+    }
+    for registry in [&registries.openshift, &registries.basic] {
+        assert_refused(world, None, &format!("{}/{image}", registry.host.name));
+    }
+}
+
+#[test]
+fn a_request_log_says_who_asked_and_never_with_what() {
+    let world = World::shared();
+    let registries = world.registries();
+    push_image(registries.store, "team-a/logged:v1").expect("pushed");
+    for registry in [&registries.basic, &registries.token, &registries.token_elsewhere] {
+        let account = registry.account("robot").expect("an account");
+        let entry = document(&registry.host.name, &account.name, &account.password);
+        let image = format!("{}/team-a/logged:v1", registry.host.name);
+        world.skopeo().pulls(Some(&entry), &image).expect("it pulls");
+        world
+            .skopeo()
+            .pulls(Some(&document(&registry.host.name, "robot", "wrong")), &image)
+            .expect_err("a wrong password");
+
+        let log = request_log::read(&registry.request_log).expect("a log");
+        let of_this_image = log
+            .iter()
+            .filter(|request| request.path.contains("/team-a/logged/"));
+        for request in of_this_image {
+            let expected = (request.status != 401).then_some("robot");
+            assert_eq!(request.user.as_deref(), expected, "{request:?}");
+        }
+        assert!(log.iter().any(|request| request.user.as_deref() == Some("robot")));
+        let text = std::fs::read_to_string(&registry.request_log).expect("a log");
+        let auth = STANDARD.encode(format!("robot:{}", account.password));
+        assert!(!text.contains(&account.password) && !text.contains(&auth));
+    }
+}
+
+#[test]
+fn what_runs_can_be_told_to_another_process() {
+    let registries = World::shared().registries();
+    let told = serde_json::to_string(registries).expect("JSON");
+    let heard: Registries = serde_json::from_str(&told).expect("the same type");
+    assert_eq!(heard.connect_to(), registries.connect_to());
+    assert_eq!(
+        heard.basic.account("robot").expect("an account").password,
+        registries.basic.account("robot").expect("an account").password
+    );
+    for (name, address) in registries.routes() {
+        assert!(
+            heard.connect_to().contains(&format!("{name}={address}")),
+            "{name}"
+        );
+    }
 }

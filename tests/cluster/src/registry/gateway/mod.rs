@@ -6,20 +6,23 @@
 
 mod answer;
 mod credential;
+mod images;
 mod review;
 mod route;
+mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use http::header::{AUTHORIZATION, HOST, HeaderName};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::HOST;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use self::answer::Challenge;
 use self::credential::{Credential, Unusable};
+use self::images::Images;
 use self::review::{Failure, Permission, Reviewer};
 use self::route::{Need, Part, Route};
 use super::ApiServer;
@@ -27,7 +30,7 @@ use super::request_log::RequestLog;
 use crate::certificates::ServerCertificate;
 use crate::listener::http_server::{Answer, Handler, HttpServer};
 use crate::listener::tls;
-use crate::listener::upstream::{Body, Upstream, full, streamed};
+use crate::listener::upstream::Body;
 
 /// How long the real registry waits for a frozen API server: E400 came after 45.0 s.
 pub const REVIEW_LIMIT: Duration = Duration::from_secs(45);
@@ -40,7 +43,7 @@ pub struct Gateway {
 
 struct Registry {
     reviewer: Reviewer,
-    distribution: Upstream,
+    images: Images,
     log: RequestLog,
 }
 
@@ -59,7 +62,7 @@ impl Gateway {
     ) -> Result<Self> {
         let registry = Registry {
             reviewer: Reviewer::new(api_server, review_limit)?,
-            distribution: Upstream::new(&format!("http://{distribution}"), None, true)?,
+            images: Images::new(distribution)?,
             log,
         };
         let server = HttpServer::start(
@@ -116,7 +119,7 @@ impl Registry {
                     name: "",
                 };
                 self.authorize(&token, permission, None).await?;
-                Ok(self.forward(request).await)
+                Ok(self.images.forward(request).await)
             }
             Route::Repository { name, part } => self.repository(request, &name, &part, user).await,
         }
@@ -144,7 +147,7 @@ impl Registry {
             Part::Manifest(reference) if !reference.contains(':') => Some(reference),
             _ => None,
         };
-        if request.method() == Method::PUT && tag.is_some() && !self.stream_exists(name).await {
+        if request.method() == Method::PUT && tag.is_some() && !self.images.has_stream(name).await {
             let create = Permission {
                 verb: "create",
                 resource: "imagestreams",
@@ -157,11 +160,13 @@ impl Registry {
                 Err(Failure::Unavailable(_)) => return Ok(answer::unknown()),
             }
         }
-        let response = self.forward(request).await;
-        if response.status() == StatusCode::NOT_FOUND && tag.is_some() && !self.stream_exists(name).await {
-            return Ok(answer::name_unknown());
+        let response = self.images.forward(request).await;
+        match part {
+            Part::Manifest(reference) if response.status() == StatusCode::NOT_FOUND => {
+                Ok(self.images.missing_manifest(response, name, reference).await)
+            }
+            _ => Ok(response),
         }
-        Ok(response)
     }
 
     /// The token of a request that the API server knows, empty for the word `anonymous`, or the refusal.
@@ -218,73 +223,6 @@ impl Registry {
             Ok(allowed) => Ok(allowed),
             Err(Failure::Unauthorized | Failure::Forbidden) => Ok(false),
             Err(Failure::Unavailable(_)) => Err(answer::bad_request()),
-        }
-    }
-
-    async fn token(
-        &self,
-        request: &Request<Incoming>,
-        user: &mut Option<String>,
-    ) -> Result<Response<Body>, Refusal> {
-        if request.method() != Method::GET {
-            return Ok(answer::method_not_allowed());
-        }
-        for scope in query_values(request, "scope") {
-            // Type, name, actions; a name may hold colons (a port), an action may not.
-            let name = scope
-                .strip_prefix("repository:")
-                .and_then(|rest| Some(rest.rsplit_once(':')?.0));
-            if let Some(name) = name.filter(|name| route::image_stream(name).is_none()) {
-                return Ok(answer::token_refused(Some(format!(
-                    "repository name \"{name}\" invalid: it must be of the format <project>/<name>"
-                ))));
-            }
-        }
-        if !request.headers().contains_key(AUTHORIZATION) {
-            return Ok(answer::token(credential::ANONYMOUS));
-        }
-        let Some(password) = credential::basic_password(request.headers()) else {
-            return Ok(answer::token_refused(None));
-        };
-        let details = "unable to validate token".to_owned();
-        match self.reviewer.user(&password).await {
-            Ok(name) => {
-                *user = Some(name);
-                Ok(answer::token(&String::from_utf8_lossy(&password)))
-            }
-            Err(Failure::Unauthorized) => Ok(answer::token_refused(None)),
-            Err(Failure::Forbidden) => Ok(answer::token_refused(Some(format!("{details}: Forbidden")))),
-            Err(Failure::Unavailable(None)) => Ok(answer::token_refused(Some(details))),
-            Err(Failure::Unavailable(Some(reason))) => {
-                Ok(answer::token_refused(Some(format!("{details}: {reason}"))))
-            }
-        }
-    }
-
-    /// Whether there is a repository of this name: one that was pushed to, with tags or without.
-    async fn stream_exists(&self, name: &str) -> bool {
-        let mut request = Request::new(full(""));
-        let Ok(uri) = format!("/v2/{name}/tags/list").parse() else {
-            return false;
-        };
-        *request.uri_mut() = uri;
-        self.distribution
-            .send(request)
-            .await
-            .is_ok_and(|response| response.status() == StatusCode::OK)
-    }
-
-    async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
-        const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-        let mut request = request.map(streamed);
-        // Distribution knows nothing of credentials, and makes the Location of an upload of these.
-        request.headers_mut().remove(AUTHORIZATION);
-        request
-            .headers_mut()
-            .insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
-        match self.distribution.send(request).await {
-            Ok(response) => answer::of_distribution(response.map(streamed)),
-            Err(_) => answer::unknown(),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! A namespace of one test's own, seen with the admin's eyes.
 
-use std::collections::BTreeMap;
+mod secrets;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::{
-    ByteString,
     api::{
         authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
-        core::v1::{Namespace, Pod, Secret, ServiceAccount},
+        core::v1::{Namespace, Pod, ServiceAccount},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -21,10 +20,6 @@ use crate::{
     access::ClusterAccess, identity::ServiceAccountDir, manifest::apply_manifests, rbac::settle_rbac,
 };
 
-/// The key of the credentials in a pull secret.
-const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
-/// The type of a pull secret.
-const DOCKER_CONFIG_JSON_TYPE: &str = "kubernetes.io/dockerconfigjson";
 /// What the kubelet asks for when it mounts a token (pkg/kubelet/token, the projected volume's default), in seconds.
 const MOUNTED_TOKEN_LIFETIME: i64 = 3607;
 
@@ -242,100 +237,6 @@ impl TestNamespace {
                 )
             })?;
         Ok(answer.status.context("a minted token is in the status")?.token)
-    }
-
-    /// A Secret as it is stored; none where there is none.
-    ///
-    /// # Errors
-    /// Where the API server doesn't answer.
-    pub async fn secret(&self, name: &str) -> Result<Option<Secret>> {
-        self.api()
-            .get_opt(name)
-            .await
-            .with_context(|| format!("cannot read secret {}/{name}", self.name))
-    }
-
-    /// The bytes of a pull secret's `.dockerconfigjson`.
-    ///
-    /// # Errors
-    /// Where the Secret or the key is missing.
-    pub async fn docker_config_json(&self, name: &str) -> Result<Vec<u8>> {
-        let secret = self
-            .secret(name)
-            .await?
-            .with_context(|| format!("there is no secret {}/{name}", self.name))?;
-        secret
-            .data
-            .and_then(|mut data| data.remove(DOCKER_CONFIG_JSON))
-            .map(|bytes| bytes.0)
-            .with_context(|| format!("secret {}/{name} has no {DOCKER_CONFIG_JSON}", self.name))
-    }
-
-    /// Creates a pull secret that holds exactly these bytes.
-    ///
-    /// # Errors
-    /// Where the API server refuses them: it wants a JSON object.
-    pub async fn create_docker_config_json(&self, name: &str, document: &[u8]) -> Result<Secret> {
-        self.create_secret(name, DOCKER_CONFIG_JSON_TYPE, [(DOCKER_CONFIG_JSON, document)])
-            .await
-    }
-
-    /// Creates a Secret of any type.
-    ///
-    /// # Errors
-    /// Where the API server refuses it.
-    pub async fn create_secret<'a>(
-        &self,
-        name: &str,
-        kind: &str,
-        data: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<Secret> {
-        let data: BTreeMap<String, ByteString> = data
-            .into_iter()
-            .map(|(key, bytes)| (key.to_owned(), ByteString(bytes.to_vec())))
-            .collect();
-        let secret = Secret {
-            metadata: named(name),
-            type_: Some(kind.to_owned()),
-            data: Some(data),
-            ..Secret::default()
-        };
-        self.create(&secret).await
-    }
-
-    /// Creates a Secret as it is given: labels, owners, immutability and all.
-    ///
-    /// # Errors
-    /// Where the API server refuses it.
-    pub async fn create(&self, secret: &Secret) -> Result<Secret> {
-        self.api()
-            .create(&PostParams::default(), secret)
-            .await
-            .with_context(|| format!("cannot create a secret in {}", self.name))
-    }
-
-    /// Replaces a Secret by what is given; `resourceVersion`, where set, must be the stored one's.
-    ///
-    /// # Errors
-    /// Where the API server refuses it.
-    pub async fn replace(&self, secret: &Secret) -> Result<Secret> {
-        let name = secret.metadata.name.as_deref().unwrap_or_default();
-        self.api()
-            .replace(name, &PostParams::default(), secret)
-            .await
-            .with_context(|| format!("cannot replace secret {}/{name}", self.name))
-    }
-
-    /// Deletes a Secret.
-    ///
-    /// # Errors
-    /// Where there is none.
-    pub async fn delete_secret(&self, name: &str) -> Result<()> {
-        self.api::<Secret>()
-            .delete(name, &DeleteParams::default())
-            .await
-            .map(drop)
-            .with_context(|| format!("cannot delete secret {}/{name}", self.name))
     }
 }
 

@@ -1,0 +1,125 @@
+//! A refresh keeps what belongs to others; where nothing is due, nothing is written.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use serde_json::json;
+use test_cluster::registry::OPENSHIFT;
+
+use crate::world::{SECRET, World};
+
+#[tokio::test]
+async fn the_steady_state_makes_one_api_call_no_review_and_no_write() -> Result<()> {
+    let world = World::new("steady").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let before = world.secret().await?;
+
+    let mark = world.mark().await?;
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0).expect_verified("pull");
+    let requests = world.requests(mark).await?;
+    let calls: Vec<_> = requests.iter().map(|request| (request.verb.as_str(), request.resource.as_str())).collect();
+    assert_eq!(calls, [("get", "secrets")]);
+    assert_eq!(world.secret().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
+    let world = World::new("calls").await?;
+    let image = world.push("app:v1")?;
+    let mark = world.mark().await?;
+    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "created", "ok", 0);
+    assert_eq!(
+        verbs(&world.requests(mark).await?),
+        ["get secrets", "patch secrets", "create serviceaccounts/token", "patch secrets", "get secrets"]
+    );
+
+    let mark = world.mark().await?;
+    // Nearly all of the lifetime must be left, so that a refresh is due at once.
+    let due = world.program().env("PULL_SECRET_IMAGE", &image).env("PULL_SECRET_NEXT_RUN_WITHIN", "24h");
+    due.run().await?.expect("FAILURE", "refreshed", "expires-before-next-run", 78);
+    assert_eq!(
+        verbs(&world.requests(mark).await?),
+        ["get secrets", "create serviceaccounts/token", "patch secrets", "get secrets"]
+    );
+    world.assert_pulls(&image).await
+}
+
+#[tokio::test]
+async fn a_refresh_keeps_every_foreign_byte() -> Result<()> {
+    let world = World::new("foreign").await?;
+    let image = world.push("app:v1")?;
+    let head = r#"{ "credHelpers":{"x.test":"h\u00e9lper"} ,"n":[2.50,1E+2,-0,12345678901234567890123],"#;
+    let entries = r#""auths" :{ "other.test":{"auth":"dXNlcjpwYXNz" , "email":"\/","x":"\ud800"},"#;
+    let tail = r#" "last.test":{"username":"u","password":"p","auth":"dTpw"} } , "HttpHeaders":{"a":"b"}}"#;
+    let stale = format!("{head}{entries}\"{OPENSHIFT}\":{{\"auth\":\"b2xkOm9sZA==\"}},{tail}");
+    let mut secret: Secret = serde_json::from_value(json!({
+        "metadata": {
+            "name": SECRET,
+            "labels": {"team": "blue"},
+            "annotations": {"note": "kept", "openshift.io/display-name": "Renamed by hand"},
+            "finalizers": ["example.test/hold"],
+        },
+        "type": "kubernetes.io/dockerconfigjson",
+    }))?;
+    secret.data = Some(
+        [(".dockerconfigjson", stale.as_bytes()), ("extra", b"\x00\xff".as_slice())]
+            .map(|(key, value)| (key.to_owned(), ByteString(value.to_vec())))
+            .into(),
+    );
+    let before = world.namespace.create(&secret).await?;
+
+    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    let document = String::from_utf8(world.document().await?)?;
+    let start = format!("{head}{entries}\"{OPENSHIFT}\":{{\"username\":\"<token>\",");
+    assert!(document.starts_with(&start), "everything before our entry is as it was");
+    assert!(document.ends_with(&format!("}},{tail}")), "everything behind our entry is as it was");
+    let after = world.secret().await?;
+    assert_eq!(after.metadata.uid, before.metadata.uid);
+    assert_eq!(after.metadata.finalizers, before.metadata.finalizers);
+    assert_eq!(after.metadata.labels.as_ref().and_then(|labels| labels.get("team")).map(String::as_str), Some("blue"));
+    let annotations = after.metadata.annotations.context("annotations")?;
+    assert_eq!(annotations["note"], "kept");
+    assert_eq!(annotations["openshift.io/display-name"], "Renamed by hand");
+    assert_eq!(after.data.context("data")?["extra"].0, b"\x00\xff");
+    world.assert_pulls(&image).await?;
+    release(&world).await
+}
+
+#[tokio::test]
+async fn metadata_alone_is_written_without_minting() -> Result<()> {
+    let world = World::new("metadata").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let document = world.document().await?;
+
+    let mark = world.mark().await?;
+    let renamed = program.clone().env("PULL_SECRET_DISPLAY_NAME", "Models");
+    renamed.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    assert_eq!(verbs(&world.requests(mark).await?), ["get secrets", "patch secrets", "get secrets"]);
+    assert_eq!(world.document().await?, document);
+    // Not set any more, the name stays as it is found.
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    let annotations = world.secret().await?.metadata.annotations.context("annotations")?;
+    assert_eq!(annotations["openshift.io/display-name"], "Models");
+    Ok(())
+}
+
+fn verbs(requests: &[test_cluster::audit::AuditedRequest]) -> Vec<String> {
+    requests
+        .iter()
+        .map(|request| match request.subresource.as_str() {
+            "" => format!("{} {}", request.verb, request.resource),
+            subresource => format!("{} {}/{subresource}", request.verb, request.resource),
+        })
+        .collect()
+}
+
+/// Takes the finalizer off, so that nothing holds the namespace.
+async fn release(world: &World) -> Result<()> {
+    let mut secret = world.secret().await?;
+    secret.metadata.finalizers = None;
+    world.namespace.replace(&secret).await.map(drop)
+}

@@ -1,0 +1,100 @@
+//! The stored token: whose it is, what it is bound to, and when it dies.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use k8s_openapi::api::authentication::v1::BoundObjectReference;
+use test_cluster::{access::ClusterAccess, registry::OPENSHIFT};
+
+use crate::{
+    first_run::claims,
+    world::{PULLER, RUNNER, SECRET, World, assert_does_not_pull, assert_pulls},
+};
+
+#[tokio::test]
+async fn the_minted_token_outlives_the_pod_and_dies_with_the_secret() -> Result<()> {
+    let world = World::new("bound").await?;
+    let image = world.push("app:v1")?;
+    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "created", "ok", 0);
+    let document = world.document().await?;
+    world.runner.delete_pod().await?;
+    until_refused(world.runner.token()).await?;
+    assert_pulls(&document, &image)?;
+
+    world.namespace.delete_secret(SECRET).await?;
+    until_refused(&world_token(&document)?).await?;
+    assert_does_not_pull(&document, &image)
+}
+
+#[tokio::test]
+async fn a_pod_bound_token_is_named_by_verify_and_replaced_by_ensure() -> Result<()> {
+    let world = World::new("pod-bound").await?;
+    let image = world.push("app:v1")?;
+    let puller = world.namespace.identity(PULLER).await?;
+    world.namespace.create_docker_config_json(SECRET, document_with(puller.token()).as_bytes()).await?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image).canary(puller.token());
+    let verify = program.clone().env("PULL_SECRET_MODE", "verify");
+    verify.run().await?.expect("FAILURE", "none", "pod-bound-token", 67);
+    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    let token = world.stored_token().await?;
+    assert_eq!(claims(&token)?["kubernetes.io"]["secret"]["name"], SECRET);
+    world.assert_pulls(&image).await
+}
+
+#[tokio::test]
+async fn a_pod_bound_token_in_a_file_is_refused_and_nothing_is_written() -> Result<()> {
+    let world = World::new("pod-bound-file").await?;
+    let file = world.runner.file("token");
+    let program = world.program().env("PULL_SECRET_TOKEN_FILE", &file);
+    program.run().await?.expect("FAILURE", "none", "pod-bound-token", 67);
+    assert!(world.namespace.secret(SECRET).await?.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_accounts_token_is_replaced() -> Result<()> {
+    let world = World::new("other-account").await?;
+    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    let uid = world.secret().await?.metadata.uid;
+    let bound = BoundObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Secret".to_owned()),
+        name: Some(SECRET.to_owned()),
+        uid,
+    };
+    let foreign = world.namespace.token(RUNNER, Some(bound), 7200).await?;
+    let mut secret = world.secret().await?;
+    secret.data.get_or_insert_default().insert(
+        ".dockerconfigjson".to_owned(),
+        k8s_openapi::ByteString(document_with(&foreign).into_bytes()),
+    );
+    world.namespace.replace(&secret).await?;
+    world.program().canary(&foreign).run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    let subject = format!("system:serviceaccount:{}:{PULLER}", world.namespace.name());
+    assert_eq!(claims(&world.stored_token().await?)?["sub"], subject);
+    Ok(())
+}
+
+fn document_with(token: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let auth = STANDARD.encode(format!("<token>:{token}"));
+    format!(r#"{{"auths":{{"{OPENSHIFT}":{{"username":"<token>","password":"{token}","auth":"{auth}"}}}}}}"#)
+}
+
+fn world_token(document: &[u8]) -> Result<String> {
+    let document: serde_json::Value = serde_json::from_slice(document)?;
+    Ok(document["auths"][OPENSHIFT]["password"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Waits until the API server refuses the token: its cache keeps a dead one for about ten seconds.
+async fn until_refused(token: &str) -> Result<()> {
+    use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+    let client = ClusterAccess::shared().client_of(token).await?;
+    let reviews: kube::Api<SelfSubjectReview> = kube::Api::all(client);
+    let started = Instant::now();
+    while reviews.create(&kube::api::PostParams::default(), &SelfSubjectReview::default()).await.is_ok() {
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(60), "the token is still accepted");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! The scripted server and the CONNECT proxy, on loopback alone.
+
+mod connect_proxy;
+mod scripted_server;
