@@ -88,11 +88,14 @@ mod tests {
     #[test]
     fn dropping_the_owner_cancels_the_future_before_it_returns() {
         let (sender, receiver) = std::sync::mpsc::channel();
+        let (started, has_started) = std::sync::mpsc::channel();
         let background = Background::start("waits for ever", move || async move {
             let _held = SaysWhenDropped(sender);
+            started.send(()).expect("the test waits for it");
             std::future::pending::<()>().await;
         })
         .expect("a thread");
+        has_started.recv().expect("the future runs");
         assert!(receiver.try_recv().is_err(), "the future ended by itself");
         drop(background);
         receiver.try_recv().expect("the future was still there");
