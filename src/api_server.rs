@@ -63,7 +63,12 @@ impl ApiServer {
         Self {
             https: Https::new(tls, Dialer::direct(), ANSWER_LIMIT),
             authority,
-            learned: Arc::new(Mutex::new(Learned { until, ahead: None, trouble: None, status: None })),
+            learned: Arc::new(Mutex::new(Learned {
+                until,
+                ahead: None,
+                trouble: None,
+                status: None,
+            })),
         }
     }
 
@@ -74,7 +79,13 @@ impl ApiServer {
     pub fn client(&self, token: &SecretString) -> Result<kube::Client, http::header::InvalidHeaderValue> {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
         authorization.set_sensitive(true);
-        Ok(kube::Client::new(Caller { server: self.clone(), authorization }, "default"))
+        Ok(kube::Client::new(
+            Caller {
+                server: self.clone(),
+                authorization,
+            },
+            "default",
+        ))
     }
 
     /// Sets when the calls made from now on end, retries included.
@@ -90,7 +101,9 @@ impl ApiServer {
     /// The API server's time, by the `Date` of its last answer; this machine's, before the first one.
     pub fn now(&self) -> Timestamp {
         let ahead = self.learned().ahead.unwrap_or_default();
-        Timestamp::now().checked_add(ahead).unwrap_or_else(|_| Timestamp::now())
+        Timestamp::now()
+            .checked_add(ahead)
+            .unwrap_or_else(|_| Timestamp::now())
     }
 
     /// How far the API server's clock is ahead of this machine's, to a second; none before the first answer.
@@ -143,7 +156,11 @@ impl ApiServer {
         if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
             let ahead = date.timestamp().duration_since(Timestamp::now());
             // `Date` has whole seconds and took its way: less than two seconds are no difference.
-            let ahead = if ahead.abs() < SignedDuration::from_secs(2) { SignedDuration::ZERO } else { ahead };
+            let ahead = if ahead.abs() < SignedDuration::from_secs(2) {
+                SignedDuration::ZERO
+            } else {
+                ahead
+            };
             self.learned().ahead = Some(ahead);
         }
     }
@@ -151,7 +168,8 @@ impl ApiServer {
 
 /// 429 and every 5xx but "not implemented".
 pub fn can_be_tried_again(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+    status == StatusCode::TOO_MANY_REQUESTS
+        || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
 /// `Retry-After` in seconds; its other form, a date, is not sent by what we talk to and counts as absent.
@@ -177,16 +195,25 @@ impl Service<Request<Body>> for Caller {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { server, authorization } = self.clone();
+        let Self {
+            server,
+            authorization,
+        } = self.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let body = body.collect().await.map_err(|_| Failure::NoConnection)?.to_bytes();
+            let body = body
+                .collect()
+                .await
+                .map_err(|_| Failure::NoConnection)?
+                .to_bytes();
             let mut uri = parts.uri.into_parts();
             uri.scheme = Some(Scheme::HTTPS);
             uri.authority = Some(server.authority.clone());
             parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
             parts.headers.insert(AUTHORIZATION, authorization);
-            parts.headers.insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
+            parts
+                .headers
+                .insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
             let answer = server.answer(Request::from_parts(parts, Full::new(body))).await?;
             let mut response = Response::new(Full::new(answer.body));
             *response.status_mut() = answer.status;
@@ -238,7 +265,11 @@ impl Refusal {
             401 => Self::Unauthenticated,
             403 => Self::Forbidden,
             404 => Self::Missing {
-                kind: status.details.as_ref().map(|details| details.kind.clone()).unwrap_or_default(),
+                kind: status
+                    .details
+                    .as_ref()
+                    .map(|details| details.kind.clone())
+                    .unwrap_or_default(),
             },
             409 => Self::Conflict,
             422 => Self::from_causes(status),
@@ -261,5 +292,78 @@ impl Refusal {
             }
         }
         refusal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn refusal(code: u16, details: Value) -> Refusal {
+        let status: Status =
+            serde_json::from_value(json!({"code": code, "details": details})).expect("a Status");
+        Refusal::from_status(&status)
+    }
+
+    #[test]
+    fn refusals_are_told_apart_by_code_and_field() {
+        let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
+        let cases = [
+            (401, json!({}), Refusal::Unauthenticated),
+            (403, json!({}), Refusal::Forbidden),
+            (
+                404,
+                json!({"kind": "secrets"}),
+                Refusal::Missing {
+                    kind: "secrets".to_owned(),
+                },
+            ),
+            (404, json!({}), Refusal::Missing { kind: String::new() }),
+            (409, json!({}), Refusal::Conflict),
+            (
+                422,
+                cause("metadata.uid", "field is immutable"),
+                Refusal::Conflict,
+            ),
+            (
+                422,
+                cause("data", "field is immutable when `immutable` is set"),
+                Refusal::Immutable,
+            ),
+            (422, cause("data", "Too long"), Refusal::Status(422)),
+            (422, json!({}), Refusal::Status(422)),
+            (415, json!({}), Refusal::Status(415)),
+        ];
+        for (code, details, expected) in cases {
+            assert_eq!(refusal(code, details.clone()), expected, "{code} {details}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_nothing_else() {
+        let again = |status: u16| StatusCode::from_u16(status).is_ok_and(can_be_tried_again);
+        for status in [429, 500, 502, 503, 504] {
+            assert!(again(status), "{status}");
+        }
+        for status in [200, 301, 400, 401, 403, 404, 409, 422, 501] {
+            assert!(!again(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_and_anything_else_is_none() {
+        let given = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+            retry_after(&headers)
+        };
+        assert_eq!(given("3"), Some(Duration::from_secs(3)));
+        assert_eq!(given("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
+        for value in ["", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(given(value), None, "{value}");
+        }
     }
 }

@@ -22,7 +22,9 @@ pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evid
     for at in evidence {
         let registry = at.registry.to_string();
         if let Some(proof) = &at.login {
-            outcome.findings.extend(finding(mode, credential, at, None, proof));
+            outcome
+                .findings
+                .extend(finding(mode, credential, at, None, proof));
         }
         for (image, proof) in &at.images {
             let finding = finding(mode, credential, at, Some(image), proof);
@@ -65,9 +67,13 @@ pub fn least_verified(evidence: &[Evidence]) -> Verified {
 pub const fn verified(proof: &Proof) -> Verified {
     match proof {
         Proof::Pulls | Proof::PushForbidden => Verified::Pull,
-        Proof::Accepted | Proof::RepositoryMissing | Proof::TagMissing | Proof::PullForbidden => Verified::Login,
+        Proof::Accepted | Proof::RepositoryMissing | Proof::TagMissing | Proof::PullForbidden => {
+            Verified::Login
+        }
         Proof::Silent(_, Vouch::Accepts) => Verified::Review,
-        Proof::Rejected | Proof::Silent(_, Vouch::Refuses | Vouch::Unavailable | Vouch::Nobody) => Verified::None,
+        Proof::Rejected | Proof::Silent(_, Vouch::Refuses | Vouch::Unavailable | Vouch::Nobody) => {
+            Verified::None
+        }
     }
 }
 
@@ -81,7 +87,10 @@ fn finding(
 ) -> Option<Finding> {
     let registry = clip_name(&at.registry.to_string(), NAME);
     let whole = image.map_or_else(|| at.registry.to_string(), ToString::to_string);
-    let subject = image.map_or_else(|| registry.clone(), |image| clip_name(&image.to_string(), NAME * 2));
+    let subject = image.map_or_else(
+        || registry.clone(),
+        |image| clip_name(&image.to_string(), NAME * 2),
+    );
     let new = |reason, cause: String| Some(Finding::new(reason, cause).about(whole.clone()));
     match proof {
         Proof::Pulls | Proof::Accepted => None,
@@ -89,15 +98,20 @@ fn finding(
             Reason::RepositoryMissing,
             format!("{registry} accepts the credential, but has no repository for {subject}"),
         ),
-        Proof::TagMissing => {
-            new(Reason::TagMissing, format!("{registry} accepts the credential, but {subject} is not there"))
-        }
+        Proof::TagMissing => new(
+            Reason::TagMissing,
+            format!("{registry} accepts the credential, but {subject} is not there"),
+        ),
         Proof::PullForbidden => forbidden(credential, at, image, false).map(|finding| finding.about(whole)),
         Proof::PushForbidden => forbidden(credential, at, image, true).map(|finding| finding.about(whole)),
-        Proof::Rejected => new(Reason::CredentialRejected, format!("{registry} does not accept the credential")),
-        Proof::Silent(_, Vouch::Refuses) => {
-            new(Reason::CredentialRejected, "the API server does not accept the credential".to_owned())
-        }
+        Proof::Rejected => new(
+            Reason::CredentialRejected,
+            format!("{registry} does not accept the credential"),
+        ),
+        Proof::Silent(_, Vouch::Refuses) => new(
+            Reason::CredentialRejected,
+            "the API server does not accept the credential".to_owned(),
+        ),
         Proof::Silent(_, Vouch::Unavailable) => new(
             Reason::ApiUnavailable,
             format!("the API server cannot be asked about the credential, of which {registry} said nothing"),
@@ -131,8 +145,11 @@ fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option
             })
         }
         Silence::Untrusted(Distrust::Certificate) => Some(
-            Finding::new(Reason::RegistryUntrusted, format!("the certificate of {registry} is not trusted"))
-                .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
+            Finding::new(
+                Reason::RegistryUntrusted,
+                format!("the certificate of {registry} is not trusted"),
+            )
+            .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
         ),
         Silence::Untrusted(Distrust::Realm(host)) => {
             let clipped = clip_name(host, NAME);
@@ -146,7 +163,10 @@ fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option
         }
         Silence::Protocol(obstacle) => Some(Finding::new(
             Reason::RegistryProtocol,
-            format!("{registry} does not speak as a registry ({})", obstacle_text(*obstacle)),
+            format!(
+                "{registry} does not speak as a registry ({})",
+                obstacle_text(*obstacle)
+            ),
         )),
     }
 }
@@ -162,19 +182,32 @@ fn forbidden(
     let account = claims.and_then(|claims| claims.service_account());
     let who = account.map_or_else(
         || "the credential".to_owned(),
-        |(namespace, name)| format!("service account {}", clip_name(&format!("{namespace}/{name}"), NAME)),
+        |(namespace, name)| {
+            format!(
+                "service account {}",
+                clip_name(&format!("{namespace}/{name}"), NAME)
+            )
+        },
     );
-    let namespace = image.and_then(|image| image.repository().split_once('/')).map(|(namespace, _)| namespace);
+    let namespace = image
+        .and_then(|image| image.repository().split_once('/'))
+        .map(|(namespace, _)| namespace);
     if !at.is_openshift {
         let what = image.map_or_else(|| at.registry.to_string(), |image| image.name());
         return Some(
-            Finding::new(Reason::PullForbidden, format!("{who} may not {verb} {}", clip_name(&what, NAME * 2)))
-                .with_remedy("Ask the registry's administrator to grant it."),
+            Finding::new(
+                Reason::PullForbidden,
+                format!("{who} may not {verb} {}", clip_name(&what, NAME * 2)),
+            )
+            .with_remedy("Ask the registry's administrator to grant it."),
         );
     }
     let finding = Finding::new(
         Reason::PullForbidden,
-        format!("{who} may not {verb} namespace {}", clip_name(namespace.unwrap_or("unknown"), NAME)),
+        format!(
+            "{who} may not {verb} namespace {}",
+            clip_name(namespace.unwrap_or("unknown"), NAME)
+        ),
     );
     Some(match (account, image) {
         (Some(account), Some(image)) => match grant::image_puller(account, image, push) {
@@ -221,7 +254,10 @@ mod tests {
             registry: RegistryHost::parse("registry.test:5000").expect("a registry"),
             is_openshift: false,
             login,
-            images: images.iter().map(|proof| (image.clone(), proof.clone())).collect(),
+            images: images
+                .iter()
+                .map(|proof| (image.clone(), proof.clone()))
+                .collect(),
         }
     }
 
@@ -233,7 +269,10 @@ mod tests {
         let mut outcome = Outcome::default();
         let credential = Credential::of("<token>", Token::new(SecretString::from("x")));
         conclude(&mut outcome, mode, &credential, &[evidence(None, &[proof])]);
-        outcome.findings.first().map(|finding| (finding.reason, finding.exit_code()))
+        outcome
+            .findings
+            .first()
+            .map(|finding| (finding.reason, finding.exit_code()))
     }
 
     #[test]
@@ -250,10 +289,22 @@ mod tests {
             (Proof::PullForbidden, Some((Reason::PullForbidden, 77))),
             (Proof::PushForbidden, Some((Reason::PullForbidden, 77))),
             (Proof::Rejected, Some((Reason::CredentialRejected, 67))),
-            (unreachable(Vouch::Accepts), Some((Reason::RegistryUnavailable, 0))),
-            (unreachable(Vouch::Nobody), Some((Reason::RegistryUnavailable, 75))),
-            (unreachable(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
-            (unreachable(Vouch::Unavailable), Some((Reason::ApiUnavailable, 75))),
+            (
+                unreachable(Vouch::Accepts),
+                Some((Reason::RegistryUnavailable, 0)),
+            ),
+            (
+                unreachable(Vouch::Nobody),
+                Some((Reason::RegistryUnavailable, 75)),
+            ),
+            (
+                unreachable(Vouch::Refuses),
+                Some((Reason::CredentialRejected, 67)),
+            ),
+            (
+                unreachable(Vouch::Unavailable),
+                Some((Reason::ApiUnavailable, 75)),
+            ),
             (open(Vouch::Accepts), Some((Reason::RegistryOpen, 0))),
             (open(Vouch::Nobody), Some((Reason::RegistryOpen, 0))),
             (open(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
@@ -283,7 +334,10 @@ mod tests {
         assert_eq!(least_verified(std::slice::from_ref(&accepted)), Verified::Login);
         assert_eq!(least_verified(&[pulls.clone(), accepted]), Verified::Pull);
         assert_eq!(least_verified(&[pulls, reviewed]), Verified::Review);
-        assert_eq!(least_verified(&[evidence(None, &[Proof::Pulls, Proof::TagMissing])]), Verified::Login);
+        assert_eq!(
+            least_verified(&[evidence(None, &[Proof::Pulls, Proof::TagMissing])]),
+            Verified::Login
+        );
         assert_eq!(least_verified(&[]), Verified::None);
     }
 }

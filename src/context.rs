@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::{
     api_server::{ApiServer, Refusal, Trouble},
     clip::clip_name,
-    config::{Config, Mode},
     conclusion::failure_text,
+    config::{Config, Mode},
     credential::Credential,
     deadline::Deadline,
     decision::Source,
@@ -71,7 +71,9 @@ impl<'a> Context<'a> {
             None => own_namespace(directory)?,
         };
         let claims = caller_token.claims();
-        let caller = claims.and_then(|claims| claims.service_account()).map(|(ns, name)| (ns.to_owned(), name.to_owned()));
+        let caller = claims
+            .and_then(|claims| claims.service_account())
+            .map(|(ns, name)| (ns.to_owned(), name.to_owned()));
         let https = Https::new(
             registry_trust(config, notes)?,
             Dialer::indirect(config.connect_to.clone(), &config.proxy),
@@ -99,27 +101,52 @@ impl<'a> Context<'a> {
         let Some(path) = &self.config.token_file else {
             return Ok(Source::Mint {
                 service_account: self.service_account()?,
-                audiences: self.caller_token.claims().map(|claims| claims.audiences.clone()).unwrap_or_default(),
+                audiences: self
+                    .caller_token
+                    .claims()
+                    .map(|claims| claims.audiences.clone())
+                    .unwrap_or_default(),
             });
         };
-        let invalid = |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_TOKEN_FILE");
-        let content = fs::read(path)
-            .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {} {}", shown(path), io_text(&error))))?;
+        let invalid =
+            |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_TOKEN_FILE");
+        let content = fs::read(path).map_err(|error| {
+            invalid(format!(
+                "PULL_SECRET_TOKEN_FILE {} {}",
+                shown(path),
+                io_text(&error)
+            ))
+        })?;
         let token = Token::from_file_content(&content)
             .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;
         let kubernetes = token.kind().is_kubernetes();
         let untrusted = |registry: &&RegistryHost| !self.config.may_receive_kubernetes_token(registry);
-        if let Some(registry) = self.config.registries.iter().find(untrusted).filter(|_| kubernetes) {
+        if let Some(registry) = self
+            .config
+            .registries
+            .iter()
+            .find(untrusted)
+            .filter(|_| kubernetes)
+        {
             return Err(untrusted_registry(registry));
         }
-        if token.claims().and_then(|claims| claims.kubernetes.as_ref()).is_some_and(|bound| bound.pod.is_some()) {
+        if token
+            .claims()
+            .and_then(|claims| claims.kubernetes.as_ref())
+            .is_some_and(|bound| bound.pod.is_some())
+        {
             let cause = format!("the token in {} is bound to a pod and dies with it", shown(path));
             return Err(Finding::new(Reason::PodBoundToken, cause));
         }
         if kubernetes && token.claims().is_none() {
-            notes.push("PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned());
+            notes.push(
+                "PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned(),
+            );
         }
-        Ok(Source::File(Box::new(Credential::of(&self.config.username, token))))
+        Ok(Source::File(Box::new(Credential::of(
+            &self.config.username,
+            token,
+        ))))
     }
 
     fn service_account(&self) -> Result<(String, String), Finding> {
@@ -140,8 +167,14 @@ impl<'a> Context<'a> {
     /// A verifier for `credential`; asked about nothing yet.
     pub fn verifier<'c>(&'c self, registries: &'c Registries, credential: &'c Credential) -> Verifier<'c> {
         let kubernetes = credential.token.kind().is_kubernetes();
-        let client = kubernetes.then(|| self.api.client(credential.token.secret()).ok()).flatten();
-        let may_go_to = if kubernetes { MayGoTo::KubernetesToken } else { MayGoTo::Other };
+        let client = kubernetes
+            .then(|| self.api.client(credential.token.secret()).ok())
+            .flatten();
+        let may_go_to = if kubernetes {
+            MayGoTo::KubernetesToken
+        } else {
+            MayGoTo::Other
+        };
         Verifier::new(
             registries,
             client.map(Reviewer::new),
@@ -153,7 +186,12 @@ impl<'a> Context<'a> {
 
     /// Each registry with the images that it serves: those whose credential the kubelet would find under its key.
     pub fn registries_with_images(&self) -> Vec<(&'a RegistryHost, Vec<&'a ImageReference>)> {
-        let mut rows: Vec<_> = self.config.registries.iter().map(|registry| (registry, Vec::new())).collect();
+        let mut rows: Vec<_> = self
+            .config
+            .registries
+            .iter()
+            .map(|registry| (registry, Vec::new()))
+            .collect();
         for image in &self.config.images {
             let covering = rows.iter_mut().filter(|(registry, _)| registry.covers(image));
             // The kubelet tries the most specific key first.
@@ -167,22 +205,33 @@ impl<'a> Context<'a> {
     /// What a refusal of the API server means for `verb` on `resource`.
     pub fn refused(&self, verb: &str, resource: &str, name: &str, refusal: &Refusal) -> Finding {
         let namespace = clip_name(&self.namespace, 63);
-        let object = format!("{verb} {resource} {} in namespace {namespace}", clip_name(name, 60));
+        let object = format!(
+            "{verb} {resource} {} in namespace {namespace}",
+            clip_name(name, 60)
+        );
         match refusal {
             Refusal::Forbidden => self.forbidden(&object, &namespace),
-            Refusal::Unauthenticated => {
-                Finding::new(Reason::ApiForbidden, format!("cannot {object}: the API server does not accept this pod's token"))
-                    .with_remedy("Run it in a pod that still exists, with its own mounted token.")
-            }
-            Refusal::Missing { kind } if kind == "namespaces" => {
-                Finding::new(Reason::NamespaceMissing, format!("the namespace {namespace} does not exist"))
-            }
+            Refusal::Unauthenticated => Finding::new(
+                Reason::ApiForbidden,
+                format!("cannot {object}: the API server does not accept this pod's token"),
+            )
+            .with_remedy("Run it in a pod that still exists, with its own mounted token."),
+            Refusal::Missing { kind } if kind == "namespaces" => Finding::new(
+                Reason::NamespaceMissing,
+                format!("the namespace {namespace} does not exist"),
+            ),
             Refusal::Missing { kind } if kind == "serviceaccounts" => Finding::new(
                 Reason::ServiceAccountMissing,
-                format!("service account {} does not exist in namespace {namespace}", clip_name(name, 60)),
+                format!(
+                    "service account {} does not exist in namespace {namespace}",
+                    clip_name(name, 60)
+                ),
             ),
             Refusal::Immutable => crate::decision::immutable(self.config),
-            Refusal::Conflict => Finding::new(Reason::Conflict, format!("cannot {object}: others write it all the time")),
+            Refusal::Conflict => Finding::new(
+                Reason::Conflict,
+                format!("cannot {object}: others write it all the time"),
+            ),
             Refusal::Missing { .. } => unavailable(&object, "it answers 404 without saying what is missing"),
             Refusal::Status(status) => unavailable(&object, &format!("it answers {status}")),
             Refusal::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
@@ -191,9 +240,17 @@ impl<'a> Context<'a> {
     }
 
     fn forbidden(&self, object: &str, namespace: &str) -> Finding {
-        let account = self.config.token_file.is_none().then(|| self.service_account().ok()).flatten();
+        let account = self
+            .config
+            .token_file
+            .is_none()
+            .then(|| self.service_account().ok())
+            .flatten();
         let minted_for = account.as_ref().map(|(_, name)| name.as_str());
-        let runner = self.caller.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        let runner = self
+            .caller
+            .as_ref()
+            .map(|(namespace, name)| (namespace.as_str(), name.as_str()));
         let who = runner.map_or_else(
             || "the account that runs this".to_owned(),
             |(namespace, name)| clip_name(&format!("{namespace}/{name}"), 60),
@@ -217,10 +274,16 @@ impl<'a> Context<'a> {
                 Trouble::Failed(failure) => failure_text(failure).to_owned(),
                 Trouble::Answered(status) => format!("it answers {}", status.as_u16()),
             };
-            return Finding::new(Reason::ApiUnavailable, format!("{by}; the API server did not answer ({text})"));
+            return Finding::new(
+                Reason::ApiUnavailable,
+                format!("{by}; the API server did not answer ({text})"),
+            );
         }
         if self.registries.trouble().is_some() {
-            return Finding::new(Reason::RegistryUnavailable, format!("{by}; the registry did not answer"));
+            return Finding::new(
+                Reason::RegistryUnavailable,
+                format!("{by}; the registry did not answer"),
+            );
         }
         Finding::new(Reason::Deadline, by)
     }
@@ -252,7 +315,7 @@ enum MayGoTo {
 
 impl MayGoTo {
     fn allows(self, config: &Config, registry: &RegistryHost, host: &str, port: u16) -> bool {
-        let named = config.trusted_hosts.iter().any(|trusted| trusted.port() == port && trusted.host().eq_ignore_ascii_case(host));
+        let named = config.trusted_hosts.iter().any(|trusted| trusted.is(host, port));
         let belongs = match (registry.host_port(), host) {
             ("docker.io", "auth.docker.io") | ("registry.gitlab.com", "gitlab.com") => port == 443,
             _ => false,
@@ -272,7 +335,10 @@ pub fn untrusted_registry(registry: &RegistryHost) -> Finding {
         format!("a Kubernetes token opens the API server, and {name} is not trusted with one"),
     )
     .about("PULL_SECRET_TRUSTED_HOSTS")
-    .with_remedy(format!("If it may have it, set PULL_SECRET_TRUSTED_HOSTS to {}.", clip_name(registry.host_port(), 80)))
+    .with_remedy(format!(
+        "If it may have it, set PULL_SECRET_TRUSTED_HOSTS to {}.",
+        clip_name(registry.host_port(), 80)
+    ))
 }
 
 fn unavailable(object: &str, said: &str) -> Finding {
@@ -293,8 +359,13 @@ fn api_server_authority(config: &Config) -> Result<Authority, Finding> {
 }
 
 fn mounted(directory: &Path, name: &str) -> Result<Vec<u8>, Finding> {
-    fs::read(directory.join(name))
-        .map_err(|error| not_in_cluster(format!("the file {name} in {} {}", shown(directory), io_text(&error))))
+    fs::read(directory.join(name)).map_err(|error| {
+        not_in_cluster(format!(
+            "the file {name} in {} {}",
+            shown(directory),
+            io_text(&error)
+        ))
+    })
 }
 
 fn own_namespace(directory: &Path) -> Result<String, Finding> {
@@ -302,11 +373,16 @@ fn own_namespace(directory: &Path) -> Result<String, Finding> {
     let namespace = text.trim();
     let is_label = !namespace.is_empty()
         && namespace.len() <= 63
-        && namespace.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        && namespace
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if is_label {
         Ok(namespace.to_owned())
     } else {
-        Err(not_in_cluster(format!("the file namespace in {} holds no namespace", shown(directory))))
+        Err(not_in_cluster(format!(
+            "the file namespace in {} holds no namespace",
+            shown(directory)
+        )))
     }
 }
 
@@ -319,26 +395,46 @@ fn registry_trust(config: &Config, notes: &mut Vec<String>) -> Result<rustls::Cl
         }
     }
     for bundle in system_bundles(config) {
-        let added = fs::read(&bundle).map(|content| trust.add(&content).is_ok()).unwrap_or(false);
+        let added = fs::read(&bundle)
+            .map(|content| trust.add(&content).is_ok())
+            .unwrap_or(false);
         if !added && config.ssl_cert_file.as_deref() == Some(bundle.as_path()) {
-            notes.push(format!("SSL_CERT_FILE {} holds no certificate that can be used.", shown(&bundle)));
+            notes.push(format!(
+                "SSL_CERT_FILE {} holds no certificate that can be used.",
+                shown(&bundle)
+            ));
         }
     }
-    let invalid = |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_REGISTRY_CA_FILE");
+    let invalid = |cause: String| {
+        Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_REGISTRY_CA_FILE")
+    };
     if let Some(path) = &config.registry_ca_file {
-        let bundle = fs::read(path)
-            .map_err(|error| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {} {}", shown(path), io_text(&error))))?;
+        let bundle = fs::read(path).map_err(|error| {
+            invalid(format!(
+                "PULL_SECRET_REGISTRY_CA_FILE {} {}",
+                shown(path),
+                io_text(&error)
+            ))
+        })?;
         trust
             .add(&bundle)
             .map_err(|error| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {}: {error}", shown(path))))?;
     }
-    trust.client().map_err(|error| Finding::new(Reason::Internal, error.to_string()))
+    trust
+        .client()
+        .map_err(|error| Finding::new(Reason::Internal, error.to_string()))
 }
 
 fn system_bundles(config: &Config) -> Vec<std::path::PathBuf> {
     let files = config.ssl_cert_file.iter().cloned();
-    let directories = config.ssl_cert_dir.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
-    files.chain(directories.flatten().map(|entry| entry.path())).collect()
+    let directories = config
+        .ssl_cert_dir
+        .iter()
+        .filter_map(|directory| fs::read_dir(directory).ok())
+        .flatten();
+    files
+        .chain(directories.flatten().map(|entry| entry.path()))
+        .collect()
 }
 
 fn shown(path: &Path) -> String {
@@ -352,4 +448,3 @@ fn io_text(error: &io::Error) -> &'static str {
         _ => "cannot be read",
     }
 }
-

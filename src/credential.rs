@@ -32,7 +32,11 @@ impl Credential {
     /// A credential of which only the token itself tells anything.
     pub fn of(username: &str, token: Token) -> Self {
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
-        Self { username: username.to_owned(), token, expires_at }
+        Self {
+            username: username.to_owned(),
+            token,
+            expires_at,
+        }
     }
 
     /// What an entry holds.
@@ -91,8 +95,13 @@ pub async fn mint(
         },
         ..TokenRequest::default()
     };
-    let answer = accounts.create_token_request(service_account, &PostParams::default(), &request).await?;
-    let status = answer.status.filter(|status| !status.token.is_empty()).ok_or(Refusal::NotUnderstood)?;
+    let answer = accounts
+        .create_token_request(service_account, &PostParams::default(), &request)
+        .await?;
+    let status = answer
+        .status
+        .filter(|status| !status.token.is_empty())
+        .ok_or(Refusal::NotUnderstood)?;
     let token = Token::new(SecretString::from(status.token));
     let told = status.expiration_timestamp.0;
     let own = token.claims().and_then(|claims| claims.expires_at);

@@ -28,7 +28,11 @@ impl Deadline {
     /// The shares of a run that starts at `start` and may last `timeout`.
     pub fn new(start: Instant, timeout: Duration) -> Self {
         let end = start + timeout;
-        Self { end, writing: end - WRITING.min(timeout / 10), registry: start + timeout / 2 }
+        Self {
+            end,
+            writing: end - WRITING.min(timeout / 10),
+            registry: start + timeout / 2,
+        }
     }
 }
 
@@ -45,7 +49,10 @@ impl Backoff {
 
     /// Starts anew; the randomness is the process's own hash seed, which is enough to spread runs apart.
     pub fn new() -> Self {
-        Self { next: Self::FIRST, random: RandomState::new() }
+        Self {
+            next: Self::FIRST,
+            random: RandomState::new(),
+        }
     }
 
     /// The next pause; what the server asked for (`Retry-After`), where that is longer.
@@ -103,7 +110,10 @@ mod tests {
 
     #[test]
     fn a_longer_retry_after_is_honoured() {
-        assert_eq!(Backoff::new().pause(Some(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!(
+            Backoff::new().pause(Some(Duration::from_secs(7))),
+            Duration::from_secs(7)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -111,7 +121,11 @@ mod tests {
         let start = Instant::now();
         let huge = Some(Duration::from_secs(u64::MAX));
         assert!(!Backoff::new().wait(huge, start + Duration::from_secs(60)).await);
-        assert!(!Backoff::new().wait(Some(Duration::from_secs(61)), start + Duration::from_secs(60)).await);
+        assert!(
+            !Backoff::new()
+                .wait(Some(Duration::from_secs(61)), start + Duration::from_secs(60))
+                .await
+        );
         assert_eq!(Instant::now(), start);
         assert!(Backoff::new().wait(None, start + Duration::from_secs(60)).await);
     }

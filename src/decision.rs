@@ -98,19 +98,34 @@ impl Due {
 
 /// Reads what is stored, by its structure alone.
 pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, now: Timestamp) -> Examined {
-    let Some(secret) = stored else { return Examined::Absent };
+    let Some(secret) = stored else {
+        return Examined::Absent;
+    };
     let document = match open(config, secret) {
         Ok(document) => document,
         Err(finding) => return Examined::Unusable(finding),
     };
-    let entries: Vec<Option<Entry>> =
-        config.registries.iter().map(|registry| document.entry(&registry.key())).collect();
+    let entries: Vec<Option<Entry>> = config
+        .registries
+        .iter()
+        .map(|registry| document.entry(&registry.key()))
+        .collect();
     let usable = |entry: &&Entry| entry.is_well_formed();
     let Some(credential) = entries.iter().flatten().find(usable).map(Credential::stored_in) else {
-        let because = if document.auths() == Auths::Present { Due::EntryMissing } else { Due::NoAuths };
-        return Examined::Due { because, stored: None };
+        let because = if document.auths() == Auths::Present {
+            Due::EntryMissing
+        } else {
+            Due::NoAuths
+        };
+        return Examined::Due {
+            because,
+            stored: None,
+        };
     };
-    let because = if !entries.iter().all(|entry| entry.as_ref().is_some_and(|entry| entry.is_well_formed())) {
+    let because = if !entries
+        .iter()
+        .all(|entry| entry.as_ref().is_some_and(|entry| entry.is_well_formed()))
+    {
         Some(Due::EntryMissing)
     } else if !entries.iter().flatten().all(|entry| credential.is_in(entry)) {
         Some(Due::EntriesDiffer)
@@ -119,17 +134,21 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
     };
     match because {
         None => Examined::Current(credential),
-        Some(because) => Examined::Due { because, stored: Some(credential) },
+        Some(because) => Examined::Due {
+            because,
+            stored: Some(credential),
+        },
     }
 }
 
 /// Whether every registry of the run has this very credential, as every client reads it.
 pub fn holds(config: &Config, secret: &StoredSecret, credential: &Credential) -> bool {
     open(config, secret).is_ok_and(|document| {
-        config
-            .registries
-            .iter()
-            .all(|registry| document.entry(&registry.key()).is_some_and(|entry| credential.is_in(&entry)))
+        config.registries.iter().all(|registry| {
+            document
+                .entry(&registry.key())
+                .is_some_and(|entry| credential.is_in(&entry))
+        })
     })
 }
 
@@ -174,24 +193,36 @@ fn due(
         return Some(Due::EntriesDiffer);
     }
     match source {
-        Source::File(file) => {
-            (file.token != credential.token).then_some(Due::NotTheFile)
-        }
-        Source::Mint { service_account, audiences } => {
+        Source::File(file) => (file.token != credential.token).then_some(Due::NotTheFile),
+        Source::Mint {
+            service_account,
+            audiences,
+        } => {
             let claims = match credential.token.kind() {
                 TokenKind::ServiceAccount => credential.token.claims(),
                 TokenKind::OpenShiftLogin | TokenKind::Other => None,
             };
             let bound = claims.and_then(|claims| claims.kubernetes.as_ref());
-            let (Some(claims), Some(bound)) = (claims, bound) else { return Some(Due::NotAServiceAccountToken) };
+            let (Some(claims), Some(bound)) = (claims, bound) else {
+                return Some(Due::NotAServiceAccountToken);
+            };
             let (namespace, name) = service_account;
             if claims.service_account() != Some((namespace, name)) {
                 Some(Due::OtherAccount)
             } else if bound.pod.is_some() {
                 Some(Due::BoundToPod)
-            } else if bound.secret.as_ref().is_none_or(|object| object.uid != secret.version.uid) {
+            } else if bound
+                .secret
+                .as_ref()
+                .is_none_or(|object| object.uid != secret.version.uid)
+            {
                 Some(Due::NotBoundToSecret)
-            } else if !audiences.is_empty() && !claims.audiences.iter().any(|audience| audiences.contains(audience)) {
+            } else if !audiences.is_empty()
+                && !claims
+                    .audiences
+                    .iter()
+                    .any(|audience| audiences.contains(audience))
+            {
                 Some(Due::OtherAudience)
             } else if !has_enough_life(config, credential, now) {
                 Some(Due::LittleLifeLeft)
@@ -213,7 +244,9 @@ fn has_enough_life(config: &Config, credential: &Credential, now: Timestamp) -> 
 
 /// `expires-before-next-run`, where the credential would not outlive the time until the next run.
 pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestamp) -> Option<Finding> {
-    let NextRun::Within(within) = config.next_run_within else { return None };
+    let NextRun::Within(within) = config.next_run_within else {
+        return None;
+    };
     let left = credential.expires_at?.duration_since(now);
     let needed = SignedDuration::from_secs(within.as_secs());
     (left <= needed).then(|| {
@@ -227,12 +260,16 @@ pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestam
 
 /// Entries of this program for registries that are not named any more: they stay, and nobody refreshes them.
 pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Credential) -> Vec<String> {
-    let Ok(document) = Document::parse(secret.document()) else { return Vec::new() };
+    let Ok(document) = Document::parse(secret.document()) else {
+        return Vec::new();
+    };
     let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
     let is_ours = |token: &Token| {
         let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
         *token == credential.token
-            || claims.and_then(|claims| claims.secret.as_ref()).is_some_and(|bound| bound.uid == secret.version.uid)
+            || claims
+                .and_then(|claims| claims.secret.as_ref())
+                .is_some_and(|bound| bound.uid == secret.version.uid)
     };
     document
         .keys()
@@ -290,14 +327,29 @@ pub fn decide(
 pub fn immutable(config: &Config) -> Finding {
     Finding::new(
         Reason::Immutable,
-        format!("Secret {} is immutable and would have to be changed", clip_name(config.name.as_str(), 80)),
+        format!(
+            "Secret {} is immutable and would have to be changed",
+            clip_name(config.name.as_str(), 80)
+        ),
     )
 }
 
 fn keep(config: &Config, secret: &StoredSecret, credential: &CredentialSummary, now: Timestamp) -> Decision {
-    let refreshed_at = metadata::refreshed_at(secret).or(credential.issued_at).unwrap_or(now);
-    let fields = metadata::fields(config, Some(secret), credential, refreshed_at, secret.document().to_vec());
-    if metadata::differs(&fields, secret) { Decision::Metadata(fields) } else { Decision::Unchanged }
+    let refreshed_at = metadata::refreshed_at(secret)
+        .or(credential.issued_at)
+        .unwrap_or(now);
+    let fields = metadata::fields(
+        config,
+        Some(secret),
+        credential,
+        refreshed_at,
+        secret.document().to_vec(),
+    );
+    if metadata::differs(&fields, secret) {
+        Decision::Metadata(fields)
+    } else {
+        Decision::Unchanged
+    }
 }
 
 /// Whether a proof says that the credential is not accepted. Not being allowed to pull an image is no rejection.
@@ -334,12 +386,12 @@ pub fn permit(proof: &Proof) -> Permit {
         Proof::Pulls | Proof::Accepted | Proof::RepositoryMissing | Proof::TagMissing => Permit::Yes,
         Proof::PullForbidden | Proof::PushForbidden => Permit::UnlessStoredPulls,
         Proof::Rejected | Proof::Silent(_, Vouch::Refuses | Vouch::Unavailable) => Permit::No,
-        Proof::Silent(_, Vouch::Accepts) | Proof::Silent(Silence::Open | Silence::NotAsked, Vouch::Nobody) => {
-            Permit::Yes
-        }
-        Proof::Silent(Silence::Unreachable(_) | Silence::Untrusted(_) | Silence::Protocol(_), Vouch::Nobody) => {
-            Permit::UnlessAlive
-        }
+        Proof::Silent(_, Vouch::Accepts)
+        | Proof::Silent(Silence::Open | Silence::NotAsked, Vouch::Nobody) => Permit::Yes,
+        Proof::Silent(
+            Silence::Unreachable(_) | Silence::Untrusted(_) | Silence::Protocol(_),
+            Vouch::Nobody,
+        ) => Permit::UnlessAlive,
     }
 }
 
@@ -353,7 +405,10 @@ pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding>
     Some(match refusal {
         KubeletRefusal::Entry { key, problem } => Finding::new(
             Reason::ForeignEntryBroken,
-            format!("in Secret {name} the entry {} {problem}, {spoils}", clip_name(key.as_str(), 80)),
+            format!(
+                "in Secret {name} the entry {} {problem}, {spoils}",
+                clip_name(key.as_str(), 80)
+            ),
         )
         .about(key.to_string()),
         KubeletRefusal::HttpHeaders => Finding::new(
@@ -367,3 +422,6 @@ pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding>
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;

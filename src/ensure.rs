@@ -111,11 +111,21 @@ async fn round(
     }
     let observed = observe(context, source, secret, now).await;
     let proofs: Vec<&Proof> = observed.evidence.iter().flat_map(Evidence::proofs).collect();
-    match decision::decide(context.config, observed.secret.as_ref(), &observed.examined, &proofs, now) {
+    match decision::decide(
+        context.config,
+        observed.secret.as_ref(),
+        &observed.examined,
+        &proofs,
+        now,
+    ) {
         Decision::Refuse(finding) => Err(Stop::Found(finding)),
         Decision::Unchanged => {
             info!("nothing to change");
-            outcome.action = if progress.created { Action::Created } else { Action::Unchanged };
+            outcome.action = if progress.created {
+                Action::Created
+            } else {
+                Action::Unchanged
+            };
             keep(context, &observed, outcome)
         }
         Decision::Metadata(fields) => {
@@ -123,7 +133,14 @@ async fn round(
             let (Some(secret), Examined::Current(credential)) = (&observed.secret, &observed.examined) else {
                 return Err(Stop::StartOver);
             };
-            write(context, &secret.version, fields.clone(), Action::Refreshed, outcome).await?;
+            write(
+                context,
+                &secret.version,
+                fields.clone(),
+                Action::Refreshed,
+                outcome,
+            )
+            .await?;
             match read_again(context, &secret.version, credential, fields).await? {
                 Ok(secret) => finish(context, outcome, &secret, credential, &observed.evidence),
                 Err(secret) => accept_another_run(context, source, &secret, outcome).await,
@@ -141,7 +158,11 @@ async fn round(
 
 async fn read(context: &Context<'_>) -> Result<Option<StoredSecret>, Stop> {
     let name = context.config.name.as_str();
-    context.secret.get().await.map_err(|refusal| Stop::Found(context.refused("get", "secrets", name, &refusal)))
+    context
+        .secret
+        .get()
+        .await
+        .map_err(|refusal| Stop::Found(context.refused("get", "secrets", name, &refusal)))
 }
 
 async fn observe(
@@ -155,11 +176,18 @@ async fn observe(
         Examined::Current(credential) => prove(context, credential).await,
         Examined::Absent | Examined::Unusable(_) | Examined::Due { .. } => Vec::new(),
     };
-    Observed { secret, examined, evidence }
+    Observed {
+        secret,
+        examined,
+        evidence,
+    }
 }
 
 async fn prove(context: &Context<'_>, credential: &Credential) -> Vec<Evidence> {
-    context.verifier(&context.registries, credential).prove(&context.registries_with_images()).await
+    context
+        .verifier(&context.registries, credential)
+        .prove(&context.registries_with_images())
+        .await
 }
 
 /// The stored credential stays: the verdict on it is final.
@@ -195,7 +223,10 @@ async fn renew(
         outcome.credential = stored.map(|stored| stored.summary()).unwrap_or_default();
         return Ok(());
     }
-    let document = observed.secret.as_ref().map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
+    let document = observed
+        .secret
+        .as_ref()
+        .map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
     let edited = splice(context, document, &fresh.credential)?;
     let action = match (progress.created, edited.shape_repaired) {
         (true, _) => Action::Created,
@@ -203,8 +234,13 @@ async fn renew(
         (false, false) => Action::Refreshed,
     };
     let summary = fresh.credential.summary();
-    let fields =
-        metadata::fields(context.config, observed.secret.as_ref(), &summary, context.api.now(), edited.bytes);
+    let fields = metadata::fields(
+        context.config,
+        observed.secret.as_ref(),
+        &summary,
+        context.api.now(),
+        edited.bytes,
+    );
     fresh.sent = Some(action);
     let fresh = progress.fresh.insert(fresh);
     write(context, &version, fields.clone(), action, outcome).await?;
@@ -221,13 +257,23 @@ async fn read_again(
     credential: &Credential,
     fields: AppliedFields,
 ) -> Result<Result<StoredSecret, StoredSecret>, Stop> {
-    let secret = read(context).await?.filter(|secret| secret.version.uid == version.uid).ok_or(Stop::StartOver)?;
+    let secret = read(context)
+        .await?
+        .filter(|secret| secret.version.uid == version.uid)
+        .ok_or(Stop::StartOver)?;
     if !decision::holds(context.config, &secret, credential) {
         return Ok(Err(secret));
     }
     // The document holds our entries; what others wrote into it meanwhile is theirs.
-    let beside = AppliedFields { data: metadata::beside_document(fields.data), ..fields };
-    if metadata::differs(&beside, &secret) { Err(Stop::Found(reverted(context))) } else { Ok(Ok(secret)) }
+    let beside = AppliedFields {
+        data: metadata::beside_document(fields.data),
+        ..fields
+    };
+    if metadata::differs(&beside, &secret) {
+        Err(Stop::Found(reverted(context)))
+    } else {
+        Ok(Ok(secret))
+    }
 }
 
 async fn create_placeholder(
@@ -253,7 +299,10 @@ async fn create_placeholder(
 async fn make(context: &Context<'_>, source: &Source, version: &Version) -> Result<Fresh, Stop> {
     let credential = match source {
         Source::File(credential) => credential.as_ref().clone(),
-        Source::Mint { service_account: (_, account), .. } => {
+        Source::Mint {
+            service_account: (_, account),
+            ..
+        } => {
             let config = context.config;
             let bound_to = (config.name.as_str(), version.uid.as_str());
             let minted = credential::mint(
@@ -264,17 +313,31 @@ async fn make(context: &Context<'_>, source: &Source, version: &Version) -> Resu
                 bound_to,
             );
             match minted.await {
-                Ok((token, expires_at)) => Credential { username: config.username.clone(), token, expires_at },
+                Ok((token, expires_at)) => Credential {
+                    username: config.username.clone(),
+                    token,
+                    expires_at,
+                },
                 Err(Refusal::Conflict) => return Err(Stop::StartOver),
                 Err(Refusal::Missing { kind }) if kind == "secrets" => return Err(Stop::StartOver),
                 Err(refusal) => {
-                    return Err(Stop::Found(context.refused("create", "serviceaccounts/token", account, &refusal)));
+                    return Err(Stop::Found(context.refused(
+                        "create",
+                        "serviceaccounts/token",
+                        account,
+                        &refusal,
+                    )));
                 }
             }
         }
     };
     let evidence = prove(context, &credential).await;
-    Ok(Fresh { uid: version.uid.clone(), credential, evidence, sent: None })
+    Ok(Fresh {
+        uid: version.uid.clone(),
+        credential,
+        evidence,
+        sent: None,
+    })
 }
 
 /// What is stored, where it may still do its work: it decodes, is not past its expiry and was not rejected.
@@ -284,14 +347,22 @@ fn stored_alive(observed: &Observed, now: Timestamp) -> Option<Credential> {
         Examined::Current(credential) => credential,
         Examined::Absent | Examined::Unusable(_) => return None,
     };
-    let rejected = observed.evidence.iter().flat_map(Evidence::proofs).any(decision::is_rejected);
+    let rejected = observed
+        .evidence
+        .iter()
+        .flat_map(Evidence::proofs)
+        .any(decision::is_rejected);
     (!rejected && !stored.is_expired(now)).then(|| stored.clone())
 }
 
 /// Make before break: nothing alive is replaced by something that does less. The stored credential is asked about an
 /// image only where the new one was refused it.
 async fn may_write(context: &Context<'_>, evidence: &[Evidence], stored: Option<&Credential>) -> bool {
-    let strictest = evidence.iter().flat_map(Evidence::proofs).map(decision::permit).max();
+    let strictest = evidence
+        .iter()
+        .flat_map(Evidence::proofs)
+        .map(decision::permit)
+        .max();
     match (strictest.unwrap_or(Permit::Yes), stored) {
         (Permit::No, _) => false,
         (Permit::UnlessAlive, stored) => stored.is_none(),
@@ -300,25 +371,31 @@ async fn may_write(context: &Context<'_>, evidence: &[Evidence], stored: Option<
     }
 }
 
-async fn pulls_what_was_refused(
-    context: &Context<'_>,
-    evidence: &[Evidence],
-    stored: &Credential,
-) -> bool {
+async fn pulls_what_was_refused(context: &Context<'_>, evidence: &[Evidence], stored: &Credential) -> bool {
     if stored.token.kind().is_kubernetes()
-        && !context.config.registries.iter().all(|registry| context.config.may_receive_kubernetes_token(registry))
+        && !context
+            .config
+            .registries
+            .iter()
+            .all(|registry| context.config.may_receive_kubernetes_token(registry))
     {
         return false;
     }
     let refused: Vec<_> = evidence
         .iter()
         .map(|at| {
-            let images = at.images.iter().filter(|(_, proof)| decision::permit(proof) == Permit::UnlessStoredPulls);
+            let images = at
+                .images
+                .iter()
+                .filter(|(_, proof)| decision::permit(proof) == Permit::UnlessStoredPulls);
             (&at.registry, images.map(|(image, _)| image).collect::<Vec<_>>())
         })
         .filter(|(_, images)| !images.is_empty())
         .collect();
-    let proven = context.verifier(&context.registries, stored).prove(&refused).await;
+    let proven = context
+        .verifier(&context.registries, stored)
+        .prove(&refused)
+        .await;
     proven.iter().flat_map(Evidence::proofs).any(|proof| match proof {
         Proof::Pulls => true,
         // Where the registry can't be asked, the API server's word that it may pull counts.
@@ -332,7 +409,11 @@ async fn pulls_what_was_refused(
     })
 }
 
-fn splice(context: &Context<'_>, document: &[u8], credential: &Credential) -> Result<EditedDocument, Finding> {
+fn splice(
+    context: &Context<'_>,
+    document: &[u8],
+    credential: &Credential,
+) -> Result<EditedDocument, Finding> {
     let entry = Entry::new(&credential.username, credential.token.secret().clone())
         .map_err(|error| Finding::new(Reason::InvalidConfiguration, error.to_string()))?;
     let keys: Vec<String> = context.config.registries.iter().map(RegistryHost::key).collect();
@@ -356,9 +437,12 @@ async fn write(
             Ok(())
         }
         Err(Refusal::Conflict) => Err(Stop::StartOver),
-        Err(refusal) => {
-            Err(Stop::Found(context.refused("patch", "secrets", context.config.name.as_str(), &refusal)))
-        }
+        Err(refusal) => Err(Stop::Found(context.refused(
+            "patch",
+            "secrets",
+            context.config.name.as_str(),
+            &refusal,
+        ))),
     }
 }
 
@@ -377,7 +461,9 @@ async fn accept_another_run(
             let evidence = verifier.prove(&context.registries_with_images()).await;
             finish(context, outcome, secret, &credential, &evidence)
         }
-        Examined::Absent | Examined::Unusable(_) | Examined::Due { .. } => Err(Stop::Found(reverted(context))),
+        Examined::Absent | Examined::Unusable(_) | Examined::Due { .. } => {
+            Err(Stop::Found(reverted(context)))
+        }
     }
 }
 
@@ -392,9 +478,17 @@ fn finish(
     outcome.credential = credential.summary();
     outcome.verified = conclusion::least_verified(evidence);
     conclusion::conclude(outcome, Mode::Ensure, credential, evidence);
-    outcome.findings.extend(decision::foreign_entry_broken(context.config, secret.document()));
-    outcome.findings.extend(decision::outlives_next_run(context.config, credential, context.api.now()));
-    outcome.notes.extend(decision::forgotten_entries(context.config, secret, credential));
+    outcome
+        .findings
+        .extend(decision::foreign_entry_broken(context.config, secret.document()));
+    outcome.findings.extend(decision::outlives_next_run(
+        context.config,
+        credential,
+        context.api.now(),
+    ));
+    outcome
+        .notes
+        .extend(decision::forgotten_entries(context.config, secret, credential));
     Ok(())
 }
 
@@ -409,5 +503,8 @@ fn expired(context: &Context<'_>) -> Finding {
 
 fn reverted(context: &Context<'_>) -> Finding {
     let name = crate::clip::clip_name(context.config.name.as_str(), 80);
-    Finding::new(Reason::Reverted, format!("another manager put back other values into Secret {name} after the write"))
+    Finding::new(
+        Reason::Reverted,
+        format!("another manager put back other values into Secret {name} after the write"),
+    )
 }

@@ -16,7 +16,12 @@ pub struct RoleNeeds<'a> {
 
 /// The whole Role of CONTRACT section 5, with its binding: applying it twice, or where a part is there, does no harm.
 pub fn role(needs: &RoleNeeds<'_>) -> String {
-    let RoleNeeds { namespace, secret, minted_for, runner } = needs;
+    let RoleNeeds {
+        namespace,
+        secret,
+        minted_for,
+        runner,
+    } = needs;
     let mut yaml = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: Role\n\
@@ -47,7 +52,11 @@ pub fn role(needs: &RoleNeeds<'_>) -> String {
 pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -> Option<String> {
     let (image_namespace, _) = image.repository().split_once('/')?;
     let (namespace, name) = account;
-    let role = if push { "system:image-pusher" } else { "system:image-puller" };
+    let role = if push {
+        "system:image-pusher"
+    } else {
+        "system:image-puller"
+    };
     Some(format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: RoleBinding\n\

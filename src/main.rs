@@ -21,7 +21,12 @@ fn main() -> ExitCode {
             refuse(problems, &error.subject, &error.output)
         }
         (Ok(help::Arguments::None), Err(error)) => {
-            let ConfigError { problems, warnings, output, subject } = *error;
+            let ConfigError {
+                problems,
+                warnings,
+                output,
+                subject,
+            } = *error;
             log::init(&output);
             log::warnings(&warnings);
             refuse(problems, &subject, &output)
@@ -41,6 +46,10 @@ fn start(config: &Config) -> ExitCode {
     report::finish(&outcome, &subject, &[], &config.output, now)
 }
 
-fn refuse(problems: Vec<ensure_pull_secret::config::Problem>, subject: &Subject, output: &Output) -> ExitCode {
+fn refuse(
+    problems: Vec<ensure_pull_secret::config::Problem>,
+    subject: &Subject,
+    output: &Output,
+) -> ExitCode {
     report::finish(&Outcome::default(), subject, &problems, output, Timestamp::now())
 }

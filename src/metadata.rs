@@ -33,14 +33,20 @@ pub fn fields(
     refreshed_at: Timestamp,
     document: Vec<u8>,
 ) -> AppliedFields {
-    let mut fields = AppliedFields { data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), document)]), ..AppliedFields::default() };
+    let mut fields = AppliedFields {
+        data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), document)]),
+        ..AppliedFields::default()
+    };
     let own = [
         (EXPIRES_AT, credential.expires_at.map(rfc3339)),
         (REFRESHED_AT, Some(rfc3339(refreshed_at))),
         (SERVICE_ACCOUNT, credential.service_account.clone()),
         (CREDENTIAL_ID, credential.credential_id.clone()),
     ];
-    fields.annotations.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    fields.annotations.extend(
+        own.into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+    );
     if config.connection {
         connection(config, stored, &mut fields);
     }
@@ -55,8 +61,14 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
     fields.labels.insert(DASHBOARD.to_owned(), "true".to_owned());
     fields.annotations.extend(
         [
-            (DISPLAY_NAME, display_name.unwrap_or_else(|| config::DEFAULT_DISPLAY_NAME.to_owned())),
-            (DESCRIPTION, description.unwrap_or_else(|| config::DEFAULT_DESCRIPTION.to_owned())),
+            (
+                DISPLAY_NAME,
+                display_name.unwrap_or_else(|| config::DEFAULT_DISPLAY_NAME.to_owned()),
+            ),
+            (
+                DESCRIPTION,
+                description.unwrap_or_else(|| config::DEFAULT_DESCRIPTION.to_owned()),
+            ),
             (CONNECTION_TYPE_REF, "oci-v1".to_owned()),
             (CONNECTION_TYPE_PROTOCOL, "oci".to_owned()),
         ]
@@ -64,14 +76,26 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
     );
     let host = config.registries.first().map_or("", RegistryHost::host_port);
     fields.data.insert(OCI_HOST.to_owned(), host.as_bytes().to_vec());
-    fields.data.insert(ACCESS_TYPE.to_owned(), config.access.as_json().as_bytes().to_vec());
+    fields.data.insert(
+        ACCESS_TYPE.to_owned(),
+        config.access.as_json().as_bytes().to_vec(),
+    );
 }
 
 /// Whether any label, annotation or key of `fields` has another value in `stored`.
 pub fn differs(fields: &AppliedFields, stored: &StoredSecret) -> bool {
-    fields.labels.iter().any(|(name, value)| stored.labels.get(name) != Some(value))
-        || fields.annotations.iter().any(|(name, value)| stored.annotations.get(name) != Some(value))
-        || fields.data.iter().any(|(name, value)| stored.data.get(name) != Some(value))
+    fields
+        .labels
+        .iter()
+        .any(|(name, value)| stored.labels.get(name) != Some(value))
+        || fields
+            .annotations
+            .iter()
+            .any(|(name, value)| stored.annotations.get(name) != Some(value))
+        || fields
+            .data
+            .iter()
+            .any(|(name, value)| stored.data.get(name) != Some(value))
 }
 
 /// The keys beside the document.

@@ -36,7 +36,11 @@ impl Reviewer {
     /// Is the credential accepted?
     pub async fn authenticates(&self) -> Review {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
-        match reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.map_err(Refusal::from) {
+        match reviews
+            .create(&PostParams::default(), &SelfSubjectReview::default())
+            .await
+            .map_err(Refusal::from)
+        {
             // Who may not even ask who he is was authenticated all the same.
             Ok(_) | Err(Refusal::Forbidden) => Review::Accepts,
             Err(Refusal::Unauthenticated) => Review::Refuses,
@@ -48,7 +52,9 @@ impl Reviewer {
     /// the resource is the one string `imagestreams/layers`, with the stream's name; the split form says yes where the
     /// registry says no.
     pub async fn permits(&self, verb: &str, image: &ImageReference) -> Review {
-        let Some((namespace, name)) = image.repository().split_once('/') else { return Review::Refuses };
+        let Some((namespace, name)) = image.repository().split_once('/') else {
+            return Review::Refuses;
+        };
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(ResourceAttributes {
@@ -64,7 +70,11 @@ impl Reviewer {
             ..SelfSubjectAccessReview::default()
         };
         let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        match reviews.create(&PostParams::default(), &review).await.map_err(Refusal::from) {
+        match reviews
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(Refusal::from)
+        {
             Ok(answer) if answer.status.as_ref().is_some_and(|status| status.allowed) => Review::Accepts,
             Ok(_) | Err(Refusal::Unauthenticated) => Review::Refuses,
             Err(_) => Review::Unavailable,

@@ -27,7 +27,13 @@ pub fn start(config: &Config) -> (Outcome, Timestamp) {
         Ok(runtime) => runtime,
         Err(_) => {
             let finding = Finding::new(Reason::Internal, "cannot start the asynchronous runtime");
-            return (Outcome { findings: vec![finding], ..Outcome::default() }, Timestamp::now());
+            return (
+                Outcome {
+                    findings: vec![finding],
+                    ..Outcome::default()
+                },
+                Timestamp::now(),
+            );
         }
     };
     let ended = runtime.block_on(run(config));
@@ -48,13 +54,16 @@ async fn run(config: &Config) -> (Outcome, Timestamp) {
         }
     };
     outcome.namespace = Some(context.namespace.clone());
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        _ => {
-            outcome.findings.push(Finding::new(Reason::Internal, "cannot listen for signals"));
-            return (outcome, Timestamp::now());
-        }
-    };
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            _ => {
+                outcome
+                    .findings
+                    .push(Finding::new(Reason::Internal, "cannot listen for signals"));
+                return (outcome, Timestamp::now());
+            }
+        };
     // What was done so far stays readable in `outcome` when the work is dropped.
     let ended_by = tokio::select! {
         () = work(&context, &mut outcome) => None,
@@ -62,7 +71,9 @@ async fn run(config: &Config) -> (Outcome, Timestamp) {
         _ = terminate.recv() => Some("told to stop (SIGTERM)"),
         _ = interrupt.recv() => Some("told to stop (SIGINT)"),
     };
-    outcome.findings.extend(ended_by.map(|by| context.interrupted(by)));
+    outcome
+        .findings
+        .extend(ended_by.map(|by| context.interrupted(by)));
     if let Some(ahead) = context.api.clock_ahead().filter(|ahead| ahead.abs() > SKEW) {
         outcome.notes.push(format!(
             "This machine's clock is {} s {} the API server's, which is the one that counts.",

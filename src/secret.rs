@@ -81,7 +81,10 @@ pub struct SecretApi {
 impl SecretApi {
     /// The Secret `name` in `namespace`.
     pub fn new(client: Client, namespace: &str, name: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.to_owned() }
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+        }
     }
 
     /// The Secret; none where there is none.
@@ -103,8 +106,17 @@ impl SecretApi {
     /// What the API server answered instead.
     pub async fn create_placeholder(&self) -> Result<Version, Refusal> {
         let data = BTreeMap::from([(DOCUMENT_KEY.to_owned(), PLACEHOLDER.to_vec())]);
-        self.patch(&PatchParams::apply(PLACEHOLDER_MANAGER), self.secret(None, AppliedFields { data, ..AppliedFields::default() }))
-            .await
+        self.patch(
+            &PatchParams::apply(PLACEHOLDER_MANAGER),
+            self.secret(
+                None,
+                AppliedFields {
+                    data,
+                    ..AppliedFields::default()
+                },
+            ),
+        )
+        .await
     }
 
     /// Writes `fields` over `version`, and over no other: another write in between is a [`Refusal::Conflict`], and a
@@ -113,12 +125,19 @@ impl SecretApi {
     /// # Errors
     /// What the API server answered instead.
     pub async fn apply(&self, version: &Version, fields: AppliedFields) -> Result<Version, Refusal> {
-        self.patch(&PatchParams::apply(FIELD_MANAGER).force(), self.secret(Some(version), fields)).await
+        self.patch(
+            &PatchParams::apply(FIELD_MANAGER).force(),
+            self.secret(Some(version), fields),
+        )
+        .await
     }
 
     /// The answer is metadata alone: nothing secret comes back.
     async fn patch(&self, params: &PatchParams, secret: Secret) -> Result<Version, Refusal> {
-        let answer = self.api.patch_metadata(&self.name, params, &Patch::Apply(secret)).await?;
+        let answer = self
+            .api
+            .patch_metadata(&self.name, params, &Patch::Apply(secret))
+            .await?;
         version(answer.metadata).ok_or(Refusal::NotUnderstood)
     }
 
@@ -133,7 +152,13 @@ impl SecretApi {
                 ..ObjectMeta::default()
             },
             type_: Some(SECRET_TYPE.to_owned()),
-            data: Some(fields.data.into_iter().map(|(key, value)| (key, ByteString(value))).collect()),
+            data: Some(
+                fields
+                    .data
+                    .into_iter()
+                    .map(|(key, value)| (key, ByteString(value)))
+                    .collect(),
+            ),
             ..Secret::default()
         }
     }
@@ -146,7 +171,12 @@ fn stored(secret: Secret) -> Option<StoredSecret> {
         version: version(secret.metadata)?,
         secret_type: secret.type_.unwrap_or_default(),
         immutable: secret.immutable.unwrap_or_default(),
-        data: secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect(),
+        data: secret
+            .data
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(key, value)| (key, value.0))
+            .collect(),
     })
 }
 

@@ -66,7 +66,9 @@ pub struct Evidence {
 impl Evidence {
     /// Every proof at this registry.
     pub fn proofs(&self) -> impl Iterator<Item = &Proof> {
-        self.login.iter().chain(self.images.iter().map(|(_, proof)| proof))
+        self.login
+            .iter()
+            .chain(self.images.iter().map(|(_, proof)| proof))
     }
 }
 
@@ -99,12 +101,25 @@ impl<'a> Verifier<'a> {
         (access, depth): (Access, Depth),
         may_go_to: MayGoTo<'a>,
     ) -> Self {
-        Self { registries, reviewer, credential, access, depth, may_go_to, authenticates: OnceCell::new() }
+        Self {
+            registries,
+            reviewer,
+            credential,
+            access,
+            depth,
+            may_go_to,
+            authenticates: OnceCell::new(),
+        }
     }
 
     /// Asks all registries at once, each for the images that it serves.
     pub async fn prove(&self, registries: &[(&RegistryHost, Vec<&ImageReference>)]) -> Vec<Evidence> {
-        join_all(registries.iter().map(|(registry, images)| self.at(registry, images))).await
+        join_all(
+            registries
+                .iter()
+                .map(|(registry, images)| self.at(registry, images)),
+        )
+        .await
     }
 
     async fn at(&self, registry: &RegistryHost, images: &[&ImageReference]) -> Evidence {
@@ -121,7 +136,12 @@ impl<'a> Verifier<'a> {
             let pair = (self.credential.username.as_str(), self.credential.token.secret());
             Session::new(self.registries, registry, asks, pair, &may_go_to)
         });
-        let mut evidence = Evidence { registry: registry.clone(), is_openshift, login: None, images: Vec::new() };
+        let mut evidence = Evidence {
+            registry: registry.clone(),
+            is_openshift,
+            login: None,
+            images: Vec::new(),
+        };
         if images.is_empty() {
             evidence.login = Some(match &session {
                 Ok(session) => self.login(session, is_openshift, asks.as_ref()).await,
@@ -146,12 +166,18 @@ impl<'a> Verifier<'a> {
         let mut insistence = Insistence::default();
         loop {
             match session.login().await {
-                Said::Yes | Said::RepositoryMissing | Said::TagMissing | Said::Forbidden => return Proof::Accepted,
+                Said::Yes | Said::RepositoryMissing | Said::TagMissing | Said::Forbidden => {
+                    return Proof::Accepted;
+                }
                 Said::Nothing(silence) => return self.silent(silence, None).await,
                 Said::Refused => {}
             }
             // Only OpenShift's registry decides by the API server's word, so only there can that word overrule it.
-            let review = if is_openshift { self.reviewed().await } else { Some(Review::Refuses) };
+            let review = if is_openshift {
+                self.reviewed().await
+            } else {
+                Some(Review::Refuses)
+            };
             if let Some(proof) = insistence.judge(review, self.registries).await {
                 return proof;
             }
@@ -179,7 +205,9 @@ impl<'a> Verifier<'a> {
             }
             if asks == Ok(&Asks::Nobody) {
                 // It let us in without credentials and now wants some: what it says is not about this credential.
-                return self.silent(Silence::Protocol(Obstacle::Challenge), streamed).await;
+                return self
+                    .silent(Silence::Protocol(Obstacle::Challenge), streamed)
+                    .await;
             }
             let review = match streamed {
                 Some(_) => self.reviewed().await,
@@ -309,12 +337,20 @@ impl Insistence {
                 (Some(REFUSAL_PAUSE), Proof::Rejected)
             }
             Some(Review::Unavailable) => {
-                return Some(Proof::Silent(Silence::Unreachable(Obstacle::Refused), Vouch::Unavailable));
+                return Some(Proof::Silent(
+                    Silence::Unreachable(Obstacle::Refused),
+                    Vouch::Unavailable,
+                ));
             }
-            Some(Review::Accepts) => {
-                (None, Proof::Silent(Silence::Unreachable(Obstacle::Refused), Vouch::Accepts))
-            }
+            Some(Review::Accepts) => (
+                None,
+                Proof::Silent(Silence::Unreachable(Obstacle::Refused), Vouch::Accepts),
+            ),
         };
-        if self.backoff.wait(pause, registries.until()).await { None } else { Some(last) }
+        if self.backoff.wait(pause, registries.until()).await {
+            None
+        } else {
+            Some(last)
+        }
     }
 }

@@ -28,12 +28,19 @@ pub async fn verify(context: &Context<'_>, outcome: &mut Outcome) {
 
 async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), Finding> {
     let name = context.config.name.as_str();
-    let secret = context.secret.get().await.map_err(|refusal| context.refused("get", "secrets", name, &refusal))?;
+    let secret = context
+        .secret
+        .get()
+        .await
+        .map_err(|refusal| context.refused("get", "secrets", name, &refusal))?;
     let secret = secret.ok_or_else(|| {
         let namespace = clip_name(&context.namespace, 63);
         Finding::new(
             Reason::SecretMissing,
-            format!("there is no Secret {} in namespace {namespace}", clip_name(name, 80)),
+            format!(
+                "there is no Secret {} in namespace {namespace}",
+                clip_name(name, 80)
+            ),
         )
     })?;
     let now = context.api.now();
@@ -41,7 +48,9 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
     if document.auths() != Auths::Present {
         return Err(auths_missing(context, &document));
     }
-    outcome.findings.extend(decision::foreign_entry_broken(context.config, secret.document()));
+    outcome
+        .findings
+        .extend(decision::foreign_entry_broken(context.config, secret.document()));
     let mut proven: Vec<Evidence> = Vec::new();
     let mut all_usable = true;
     for (registry, images) in context.registries_with_images() {
@@ -53,7 +62,11 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
                 proven.extend(prove(context, outcome, registry, images, &credential).await);
                 note_other_account(context, outcome, &credential);
                 let beyond = decision::outlives_next_run(context.config, &credential, now);
-                if !outcome.findings.iter().any(|found| Some(found) == beyond.as_ref()) {
+                if !outcome
+                    .findings
+                    .iter()
+                    .any(|found| Some(found) == beyond.as_ref())
+                {
                     outcome.findings.extend(beyond);
                 }
             }
@@ -76,7 +89,10 @@ async fn prove(
     images: Vec<&ImageReference>,
     credential: &Credential,
 ) -> Vec<Evidence> {
-    let evidence = context.verifier(&context.registries, credential).prove(&[(registry, images)]).await;
+    let evidence = context
+        .verifier(&context.registries, credential)
+        .prove(&[(registry, images)])
+        .await;
     conclusion::conclude(outcome, Mode::Verify, credential, &evidence);
     evidence
 }
@@ -104,7 +120,12 @@ fn usable(
     if credential.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }
-    if credential.token.claims().and_then(|claims| claims.kubernetes.as_ref()).is_some_and(|bound| bound.pod.is_some()) {
+    if credential
+        .token
+        .claims()
+        .and_then(|claims| claims.kubernetes.as_ref())
+        .is_some_and(|bound| bound.pod.is_some())
+    {
         let cause = format!("the token for {shown} in Secret {name} is bound to a pod and dies with it");
         return Err(Finding::new(Reason::PodBoundToken, cause).about(registry.to_string()));
     }
@@ -119,7 +140,8 @@ fn usable(
         .and_then(|bound| bound.secret.as_ref())
         .is_some_and(|bound| bound.uid != secret.version.uid && !bound.uid.is_empty());
     if bound_elsewhere {
-        let cause = format!("the token for {shown} in Secret {name} is bound to another Secret and dies with that");
+        let cause =
+            format!("the token for {shown} in Secret {name} is bound to another Secret and dies with that");
         return Err(Finding::new(Reason::CredentialRejected, cause)
             .about(registry.to_string())
             .with_remedy("Run ensure to mint one that is bound to this Secret."));
@@ -134,12 +156,20 @@ fn auths_missing(context: &Context<'_>, document: &Document<'_>) -> Finding {
     } else {
         format!("the document of Secret {name} has no auths object")
     };
-    Finding::new(Reason::AuthsMissing, format!("{cause}: every client finds no credential in it"))
+    Finding::new(
+        Reason::AuthsMissing,
+        format!("{cause}: every client finds no credential in it"),
+    )
 }
 
 fn note_other_account(context: &Context<'_>, outcome: &mut Outcome, credential: &Credential) {
-    let Some(wanted) = &context.config.service_account else { return };
-    let owner = credential.token.claims().and_then(|claims| claims.service_account());
+    let Some(wanted) = &context.config.service_account else {
+        return;
+    };
+    let owner = credential
+        .token
+        .claims()
+        .and_then(|claims| claims.service_account());
     let expected = (context.namespace.as_str(), wanted.as_str());
     if let Some((namespace, name)) = owner.filter(|owner| *owner != expected) {
         let note = format!(

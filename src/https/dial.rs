@@ -44,7 +44,11 @@ impl Dialer {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        Self { tcp, connect_to: Arc::from([]), proxy: None }
+        Self {
+            tcp,
+            connect_to: Arc::from([]),
+            proxy: None,
+        }
     }
 
     /// Dials other addresses for some hosts, and through a proxy where one is set for https.
@@ -54,19 +58,21 @@ impl Dialer {
             .all(proxy.all.as_ref().map_or("", ExposeSecret::expose_secret))
             .no(proxy.no.as_deref().unwrap_or_default())
             .build();
-        Self { connect_to: connect_to.into(), proxy: Some(Arc::new(matcher)), ..Self::direct() }
+        Self {
+            connect_to: connect_to.into(),
+            proxy: Some(Arc::new(matcher)),
+            ..Self::direct()
+        }
     }
 
     fn elsewhere(&self, url: &Uri) -> Result<Uri, http::Error> {
         let port = url.port_u16().unwrap_or(HTTPS_PORT);
-        let is_from = |from: &HostPort| {
-            port == from.port() && url.host().is_some_and(|host| host.eq_ignore_ascii_case(from.host()))
-        };
+        let is_from = |from: &HostPort| url.host().is_some_and(|host| from.is(host, port));
         match self.connect_to.iter().find(|(from, _)| is_from(from)) {
             None => Ok(url.clone()),
             Some((_, to)) => Uri::builder()
                 .scheme("https")
-                .authority(format!("{}:{}", to.host(), to.port()))
+                .authority(to.to_string())
                 .path_and_query("/")
                 .build(),
         }
@@ -105,7 +111,11 @@ impl Service<Uri> for Dialer {
 fn with_port(url: &Uri) -> Result<Uri, http::Error> {
     Uri::builder()
         .scheme("https")
-        .authority(format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(HTTPS_PORT)))
+        .authority(format!(
+            "{}:{}",
+            url.host().unwrap_or_default(),
+            url.port_u16().unwrap_or(HTTPS_PORT)
+        ))
         .path_and_query("/")
         .build()
 }
@@ -115,18 +125,37 @@ mod tests {
     use super::*;
 
     fn rule(from: &str, to: &str) -> ConnectTo {
-        (HostPort::parse(from).expect("a host"), HostPort::parse(to).expect("an address"))
+        (
+            HostPort::parse(from).expect("a host"),
+            HostPort::parse(to).expect("an address"),
+        )
     }
 
     #[test]
     fn a_host_is_exchanged_by_name_and_port_and_the_default_port_counts() {
         let dialer = Dialer::indirect(
-            vec![rule("registry.test:5000", "127.0.0.1:1"), rule("quay.io", "[::1]:2")],
+            vec![
+                rule("registry.test:5000", "127.0.0.1:1"),
+                rule("quay.io", "[::1]:2"),
+            ],
             &Proxy::default(),
         );
-        let dialled = |url: &'static str| dialer.elsewhere(&Uri::from_static(url)).map(|uri| uri.to_string());
-        assert_eq!(dialled("https://registry.test:5000/v2/").ok().as_deref(), Some("https://127.0.0.1:1/"));
-        assert_eq!(dialled("https://Quay.io/v2/").ok().as_deref(), Some("https://[::1]:2/"));
-        assert_eq!(dialled("https://registry.test/v2/").ok().as_deref(), Some("https://registry.test/v2/"));
+        let dialled = |url: &'static str| {
+            dialer
+                .elsewhere(&Uri::from_static(url))
+                .map(|uri| uri.to_string())
+        };
+        assert_eq!(
+            dialled("https://registry.test:5000/v2/").ok().as_deref(),
+            Some("https://127.0.0.1:1/")
+        );
+        assert_eq!(
+            dialled("https://Quay.io/v2/").ok().as_deref(),
+            Some("https://[::1]:2/")
+        );
+        assert_eq!(
+            dialled("https://registry.test/v2/").ok().as_deref(),
+            Some("https://registry.test/v2/")
+        );
     }
 }

@@ -59,7 +59,9 @@ impl Failure {
         }
         if let Some(error) = cause.downcast_ref::<rustls::Error>() {
             return Some(match error {
-                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Self::Untrusted,
+                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+                    Self::Untrusted
+                }
                 _ => Self::NotTls,
             });
         }

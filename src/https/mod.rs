@@ -55,7 +55,9 @@ impl Https {
             .https_only()
             .enable_http1()
             .wrap_connector(dialer);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector);
         Self { client, answer_limit }
     }
 
@@ -65,17 +67,27 @@ impl Https {
     /// How the exchange failed below HTTP; an answer of any status is not an error.
     pub async fn exchange(&self, request: Request<Full<Bytes>>, until: Instant) -> Result<Answer, Failure> {
         let limit = until.min(Instant::now() + ATTEMPT);
-        tokio::time::timeout_at(limit, self.read(request)).await.unwrap_or(Err(Failure::TimedOut))
+        tokio::time::timeout_at(limit, self.read(request))
+            .await
+            .unwrap_or(Err(Failure::TimedOut))
     }
 
     async fn read(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-        let response = self.client.request(request).await.map_err(|error| Failure::of(&error))?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| Failure::of(&error))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, self.answer_limit)
             .collect()
             .await
             .map_err(|error| Failure::of(error.as_ref()))?
             .to_bytes();
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
     }
 }

@@ -35,7 +35,9 @@ pub struct Registries(RootCertStore);
 impl Registries {
     /// The public roots that are built in (Mozilla's).
     pub fn public() -> Self {
-        Self(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+        Self(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        })
     }
 
     /// Trusts the certificates of a PEM bundle as well.
@@ -58,7 +60,11 @@ impl Registries {
 fn add(roots: &mut RootCertStore, bundle: &[u8]) -> Result<(), RootsError> {
     // A bundle may hold a certificate that rustls does not take (an old one of a distribution's): the others count.
     let (added, _refused) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).flatten());
-    if added == 0 { Err(RootsError::NoCertificate) } else { Ok(()) }
+    if added == 0 {
+        Err(RootsError::NoCertificate)
+    } else {
+        Ok(())
+    }
 }
 
 fn client(roots: RootCertStore) -> Result<ClientConfig, RootsError> {
@@ -76,8 +82,14 @@ mod tests {
     #[test]
     fn a_bundle_without_a_certificate_is_refused() {
         assert_eq!(only(b"").err(), Some(RootsError::NoCertificate));
-        assert_eq!(only(b"-----BEGIN CERTIFICATE-----\n").err(), Some(RootsError::NoCertificate));
-        assert_eq!(Registries::public().add(b"\xff\xfe").err(), Some(RootsError::NoCertificate));
+        assert_eq!(
+            only(b"-----BEGIN CERTIFICATE-----\n").err(),
+            Some(RootsError::NoCertificate)
+        );
+        assert_eq!(
+            Registries::public().add(b"\xff\xfe").err(),
+            Some(RootsError::NoCertificate)
+        );
     }
 
     #[test]

@@ -19,9 +19,15 @@ pub enum Challenge {
 /// The challenge to answer: Bearer where the registry offers it, as the registry's own clients prefer it, else Basic;
 /// none where it offers neither.
 pub fn read(headers: &HeaderMap) -> Option<Challenge> {
-    let offered: Vec<Challenge> =
-        headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).flat_map(parse).collect();
-    let bearer = offered.iter().find(|challenge| matches!(challenge, Challenge::Bearer { .. }));
+    let offered: Vec<Challenge> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(parse)
+        .collect();
+    let bearer = offered
+        .iter()
+        .find(|challenge| matches!(challenge, Challenge::Bearer { .. }));
     bearer.or(offered.first()).cloned()
 }
 
@@ -50,11 +56,19 @@ fn parse(header: &str) -> Vec<Challenge> {
 }
 
 fn challenge(scheme: &str, parameters: &[(String, String)]) -> Option<Challenge> {
-    let value = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let value = |wanted: &str| {
+        parameters
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.clone())
+    };
     if scheme.eq_ignore_ascii_case("basic") {
         Some(Challenge::Basic)
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        Some(Challenge::Bearer { realm: value("realm")?, service: value("service") })
+        Some(Challenge::Bearer {
+            realm: value("realm")?,
+            service: value("service"),
+        })
     } else {
         None
     }
@@ -80,11 +94,13 @@ fn unquote(value: &str) -> String {
         return value.to_owned();
     };
     let mut escaped = false;
-    inner.chars().filter(|character| {
-        escaped = *character == '\\' && !escaped;
-        !escaped
-    })
-    .collect()
+    inner
+        .chars()
+        .filter(|character| {
+            escaped = *character == '\\' && !escaped;
+            !escaped
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -102,7 +118,10 @@ mod tests {
     }
 
     fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+        Some(Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+        })
     }
 
     #[test]
@@ -110,15 +129,30 @@ mod tests {
         let cases: &[(&[&'static str], Option<Challenge>)] = &[
             (&["Basic realm=\"Registry\""], Some(Challenge::Basic)),
             (&["basic"], Some(Challenge::Basic)),
-            (&["Basic realm=openshift,error=\"access denied\""], Some(Challenge::Basic)),
+            (
+                &["Basic realm=openshift,error=\"access denied\""],
+                Some(Challenge::Basic),
+            ),
             (
                 &["Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\""],
                 bearer("https://auth.docker.io/token", Some("registry.docker.io")),
             ),
-            (&["BEARER Realm=https://h/openshift/token"], bearer("https://h/openshift/token", None)),
-            (&["Bearer realm=\"https://h/t?a=1,2\" , service=\"a \\\"b\\\"\""], bearer("https://h/t?a=1,2", Some("a \"b\""))),
-            (&["Basic realm=\"x\", Bearer realm=\"https://h/t\""], bearer("https://h/t", None)),
-            (&["Basic realm=\"x\"", "Bearer realm=\"https://h/t\""], bearer("https://h/t", None)),
+            (
+                &["BEARER Realm=https://h/openshift/token"],
+                bearer("https://h/openshift/token", None),
+            ),
+            (
+                &["Bearer realm=\"https://h/t?a=1,2\" , service=\"a \\\"b\\\"\""],
+                bearer("https://h/t?a=1,2", Some("a \"b\"")),
+            ),
+            (
+                &["Basic realm=\"x\", Bearer realm=\"https://h/t\""],
+                bearer("https://h/t", None),
+            ),
+            (
+                &["Basic realm=\"x\"", "Bearer realm=\"https://h/t\""],
+                bearer("https://h/t", None),
+            ),
             (&["Bearer service=\"no realm\""], None),
             (&["Negotiate"], None),
             (&["Negotiate", "Basic"], Some(Challenge::Basic)),

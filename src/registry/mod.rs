@@ -12,13 +12,16 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Request, StatusCode, header::{ACCEPT, AUTHORIZATION, USER_AGENT}};
+use http::{
+    HeaderValue, Method, Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, USER_AGENT},
+};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use tokio::time::Instant;
 
-pub use self::session::Session;
 use self::challenge::Challenge;
+pub use self::session::Session;
 use crate::{
     api_server::{can_be_tried_again, retry_after},
     deadline::Backoff,
@@ -122,7 +125,11 @@ pub struct Registries {
 impl Registries {
     /// A client that trusts and dials as `https` does; what is undecided at `until` is unreachable.
     pub fn new(https: Https, until: Instant) -> Self {
-        Self { https, until, trouble: Arc::default() }
+        Self {
+            https,
+            until,
+            trouble: Arc::default(),
+        }
     }
 
     /// When asking ends.
@@ -133,7 +140,10 @@ impl Registries {
     /// The same client with another end.
     #[must_use]
     pub fn with_until(&self, until: Instant) -> Self {
-        Self { until, ..self.clone() }
+        Self {
+            until,
+            ..self.clone()
+        }
     }
 
     /// What made the last retried try fail; none where the last request went through.
@@ -170,7 +180,8 @@ impl Registries {
     ) -> Result<Answer, Silence> {
         let mut backoff = Backoff::new();
         loop {
-            let request = request(method, url, authorization).ok_or(Silence::Protocol(Obstacle::Challenge))?;
+            let request =
+                request(method, url, authorization).ok_or(Silence::Protocol(Obstacle::Challenge))?;
             let (obstacle, retry_after) = match self.https.exchange(request, self.until).await {
                 Ok(answer) if is_transient(method, &answer) => {
                     (Obstacle::Status(answer.status), retry_after(&answer.headers))
@@ -197,7 +208,8 @@ impl Registries {
 
 /// A 400 to HEAD has no body by nature; the caller asks again with GET before it believes it.
 fn is_transient(method: &Method, answer: &Answer) -> bool {
-    let bare_400 = answer.status == StatusCode::BAD_REQUEST && answer.body.is_empty() && method != Method::HEAD;
+    let bare_400 =
+        answer.status == StatusCode::BAD_REQUEST && answer.body.is_empty() && method != Method::HEAD;
     can_be_tried_again(answer.status) || bare_400
 }
 
@@ -206,7 +218,14 @@ fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> O
         .method(method)
         .uri(url)
         .header(USER_AGENT, https::USER_AGENT)
-        .header(ACCEPT, if url.contains("/manifests/") { MANIFESTS } else { "application/json" });
+        .header(
+            ACCEPT,
+            if url.contains("/manifests/") {
+                MANIFESTS
+            } else {
+                "application/json"
+            },
+        );
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);
     }
@@ -215,9 +234,12 @@ fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> O
 
 /// The registry's URL; the port is left out where it is https' own, as every client does.
 fn url(registry: &RegistryHost, path: &str) -> String {
-    let endpoint = registry.dial();
-    let (host, port) = (endpoint.host(), endpoint.port());
-    if port == HTTPS_PORT { format!("https://{host}{path}") } else { format!("https://{host}:{port}{path}") }
+    let endpoint = registry.dial().to_string();
+    let authority = match registry.dial().port() {
+        HTTPS_PORT => endpoint.trim_end_matches(":443"),
+        _ => endpoint.as_str(),
+    };
+    format!("https://{authority}{path}")
 }
 
 /// How long a refusal is left to stand before it is asked for once more: longer than the moment for which an API

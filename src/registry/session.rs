@@ -50,11 +50,19 @@ impl<'a> Session<'a> {
         may_go_to: &'a (dyn Fn(&str, u16) -> bool + Send + Sync),
     ) -> Self {
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        let basic = HeaderValue::try_from(format!("Basic {pair}")).ok().map(|mut header| {
-            header.set_sensitive(true);
-            header
-        });
-        Self { registries, registry, asks, basic, may_go_to }
+        let basic = HeaderValue::try_from(format!("Basic {pair}"))
+            .ok()
+            .map(|mut header| {
+                header.set_sensitive(true);
+                header
+            });
+        Self {
+            registries,
+            registry,
+            asks,
+            basic,
+            may_go_to,
+        }
     }
 
     /// Is the credential accepted at all? `GET /v2/` with it.
@@ -75,8 +83,13 @@ impl<'a> Session<'a> {
     }
 
     async fn try_login(&self) -> Result<Said, Silence> {
-        let Login::Header(authorization) = self.authorize(None).await? else { return Ok(Said::Refused) };
-        let answer = self.registries.send(&Method::GET, &url(self.registry, "/v2/"), authorization.as_ref()).await?;
+        let Login::Header(authorization) = self.authorize(None).await? else {
+            return Ok(Said::Refused);
+        };
+        let answer = self
+            .registries
+            .send(&Method::GET, &url(self.registry, "/v2/"), authorization.as_ref())
+            .await?;
         Ok(match answer.status {
             StatusCode::OK => Said::Yes,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Said::Refused,
@@ -93,19 +106,31 @@ impl<'a> Session<'a> {
         let Login::Header(authorization) = self.authorize(Some((image, "pull"))).await? else {
             return Ok(Said::Refused);
         };
-        let manifest = url(self.registry, &format!("/v2/{repository}/manifests/{}", image.reference()));
-        let head = self.registries.send(&Method::HEAD, &manifest, authorization.as_ref()).await?;
+        let manifest = url(
+            self.registry,
+            &format!("/v2/{repository}/manifests/{}", image.reference()),
+        );
+        let head = self
+            .registries
+            .send(&Method::HEAD, &manifest, authorization.as_ref())
+            .await?;
         match head.status {
             StatusCode::OK => Ok(same_digest(image, &head)),
             StatusCode::UNAUTHORIZED => Ok(Said::Refused),
             StatusCode::FORBIDDEN => Ok(Said::Forbidden),
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
-                let get = self.registries.send(&Method::GET, &manifest, authorization.as_ref()).await?;
+                let get = self
+                    .registries
+                    .send(&Method::GET, &manifest, authorization.as_ref())
+                    .await?;
                 match get.status {
                     StatusCode::OK => Ok(same_digest(image, &get)),
                     StatusCode::UNAUTHORIZED => Ok(Said::Refused),
                     StatusCode::FORBIDDEN => Ok(Said::Forbidden),
-                    StatusCode::NOT_FOUND => self.what_is_missing(repository, &get, authorization.as_ref()).await,
+                    StatusCode::NOT_FOUND => {
+                        self.what_is_missing(repository, &get, authorization.as_ref())
+                            .await
+                    }
                     other => Ok(Said::Nothing(Silence::Protocol(Obstacle::Status(other)))),
                 }
             }
@@ -128,21 +153,33 @@ impl<'a> Session<'a> {
         }
         let tags = url(self.registry, &format!("/v2/{repository}/tags/list?n=1"));
         let tags = self.registries.send(&Method::GET, &tags, authorization).await?;
-        Ok(if tags.status == StatusCode::NOT_FOUND { Said::RepositoryMissing } else { Said::TagMissing })
+        Ok(if tags.status == StatusCode::NOT_FOUND {
+            Said::RepositoryMissing
+        } else {
+            Said::TagMissing
+        })
     }
 
     async fn try_push(&self, image: &ImageReference) -> Result<Said, Silence> {
         let Login::Header(authorization) = self.authorize(Some((image, "pull,push"))).await? else {
             return Ok(Said::Refused);
         };
-        let uploads = url(self.registry, &format!("/v2/{}/blobs/uploads/", image.repository()));
-        let answer = self.registries.send(&Method::POST, &uploads, authorization.as_ref()).await?;
+        let uploads = url(
+            self.registry,
+            &format!("/v2/{}/blobs/uploads/", image.repository()),
+        );
+        let answer = self
+            .registries
+            .send(&Method::POST, &uploads, authorization.as_ref())
+            .await?;
         match answer.status {
             StatusCode::ACCEPTED => {
                 self.cancel(&answer, authorization.as_ref()).await;
                 Ok(Said::Yes)
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => Ok(Said::Forbidden),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
+                Ok(Said::Forbidden)
+            }
             StatusCode::NOT_FOUND => Ok(Said::RepositoryMissing),
             other => Ok(Said::Nothing(Silence::Protocol(Obstacle::Status(other)))),
         }
@@ -151,14 +188,20 @@ impl<'a> Session<'a> {
     /// Cancels the upload at its `Location`, on this registry only. Where that fails the registry drops it in time.
     async fn cancel(&self, answer: &Answer, authorization: Option<&HeaderValue>) {
         let base = url(self.registry, "");
-        let location = answer.headers.get(http::header::LOCATION).and_then(|location| location.to_str().ok());
+        let location = answer
+            .headers
+            .get(http::header::LOCATION)
+            .and_then(|location| location.to_str().ok());
         let upload = location.and_then(|location| match location.strip_prefix(&base) {
             Some(rest) if rest.starts_with('/') => Some(location.to_owned()),
             Some(_) => None,
             None => location.starts_with('/').then(|| format!("{base}{location}")),
         });
         if let Some(upload) = upload {
-            let _ = self.registries.send(&Method::DELETE, &upload, authorization).await;
+            let _ = self
+                .registries
+                .send(&Method::DELETE, &upload, authorization)
+                .await;
         }
     }
 
@@ -181,11 +224,12 @@ impl<'a> Session<'a> {
         service: Option<&str>,
         scope: Option<(&ImageReference, &str)>,
     ) -> Result<Login, Silence> {
-        let service_url: Uri = realm.parse().map_err(|_| Silence::Protocol(Obstacle::Challenge))?;
+        let service_url: Uri = realm
+            .parse()
+            .map_err(|_| Silence::Protocol(Obstacle::Challenge))?;
         let host = service_url.host().ok_or(Silence::Protocol(Obstacle::Challenge))?;
         let port = service_url.port_u16().unwrap_or(443);
-        let endpoint = self.registry.dial();
-        let own = host.eq_ignore_ascii_case(endpoint.host()) && port == endpoint.port();
+        let own = self.registry.dial().is(host, port);
         if service_url.scheme_str() != Some("https") || !(own || (self.may_go_to)(host, port)) {
             return Err(Silence::Untrusted(Distrust::Realm(host_port(host, port))));
         }
@@ -193,14 +237,23 @@ impl<'a> Session<'a> {
         let service = service.map(|service| ("service", service.to_owned()));
         let scope = scope.map(|(image, what)| ("scope", format!("repository:{}:{what}", image.repository())));
         for (name, value) in service.into_iter().chain(scope) {
-            let separator = if query.is_empty() && service_url.query().is_none() { '?' } else { '&' };
+            let separator = if query.is_empty() && service_url.query().is_none() {
+                '?'
+            } else {
+                '&'
+            };
             query.push(separator);
             query.push_str(name);
             query.push('=');
             query.push_str(&percent_encode(&value));
         }
-        let Some(basic) = &self.basic else { return Ok(Login::Refused) };
-        let answer = self.registries.send(&Method::GET, &format!("{realm}{query}"), Some(basic)).await?;
+        let Some(basic) = &self.basic else {
+            return Ok(Login::Refused);
+        };
+        let answer = self
+            .registries
+            .send(&Method::GET, &format!("{realm}{query}"), Some(basic))
+            .await?;
         match answer.status {
             StatusCode::OK => bearer(&answer).map(|token| Login::Header(Some(token))),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Login::Refused),
@@ -221,11 +274,12 @@ fn bearer(answer: &Answer) -> Result<HeaderValue, Silence> {
 
 /// The registry names the digest of what it would send; another than the one asked for is not the image.
 fn same_digest(image: &ImageReference, answer: &Answer) -> Said {
-    let sent = answer.headers.get("docker-content-digest").and_then(|digest| digest.to_str().ok());
+    let sent = answer
+        .headers
+        .get("docker-content-digest")
+        .and_then(|digest| digest.to_str().ok());
     match (image.digest(), sent) {
-        (Some(asked), Some(sent)) if asked != sent => {
-            Said::Nothing(Silence::Protocol(Obstacle::OtherDigest))
-        }
+        (Some(asked), Some(sent)) if asked != sent => Said::Nothing(Silence::Protocol(Obstacle::OtherDigest)),
         _ => Said::Yes,
     }
 }
@@ -236,7 +290,11 @@ fn error_code(answer: &Answer) -> Option<String> {
 }
 
 fn host_port(host: &str, port: u16) -> String {
-    if port == 443 { host.to_owned() } else { format!("{host}:{port}") }
+    if port == 443 {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// Percent-encodes what may not stand in a query (RFC 3986 section 3.4), and `&`, `+` and `=`.
@@ -258,7 +316,10 @@ mod tests {
 
     #[test]
     fn a_scope_stands_readably_in_a_query_and_nothing_breaks_out_of_it() {
-        assert_eq!(percent_encode("repository:team/app:pull,push"), "repository:team/app:pull,push");
+        assert_eq!(
+            percent_encode("repository:team/app:pull,push"),
+            "repository:team/app:pull,push"
+        );
         assert_eq!(percent_encode("a b&scope=x#\u{e9}"), "a%20b%26scope%3Dx%23%C3%A9");
     }
 }

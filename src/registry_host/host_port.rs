@@ -106,6 +106,12 @@ impl HostPort {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether this is the host and port of a URL, where an IPv6 address has brackets.
+    pub fn is(&self, host: &str, port: u16) -> bool {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        self.port == port && self.host.eq_ignore_ascii_case(bare.unwrap_or(host))
+    }
 }
 
 /// A port as it is written in keys: the kubelet compares ports as text, so that `0443` is another one.

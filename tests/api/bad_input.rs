@@ -17,12 +17,23 @@ async fn documents_that_clients_cannot_read_alike_are_left_as_they_are() -> Resu
         ("utf8", b"{\"auths\":{\"\xff\":{}}}", "document-unreadable"),
         ("twice", br#"{"auths":{},"auths":{}}"#, "document-ambiguous"),
         ("case", br#"{"Auths":{}}"#, "document-ambiguous"),
-        ("entry-twice", br#"{"auths":{"a.test":{},"a.test":{}}}"#, "document-ambiguous"),
-        ("in-entry", br#"{"auths":{"a.test":{"auth":"dTpw","Auth":"dTpw"}}}"#, "document-ambiguous"),
+        (
+            "entry-twice",
+            br#"{"auths":{"a.test":{},"a.test":{}}}"#,
+            "document-ambiguous",
+        ),
+        (
+            "in-entry",
+            br#"{"auths":{"a.test":{"auth":"dTpw","Auth":"dTpw"}}}"#,
+            "document-ambiguous",
+        ),
     ];
     for (name, document, reason) in cases {
         let world = World::new(&format!("unreadable-{name}")).await?;
-        let before = world.namespace.create_docker_config_json(SECRET, document).await?;
+        let before = world
+            .namespace
+            .create_docker_config_json(SECRET, document)
+            .await?;
         for mode in ["ensure", "verify"] {
             let outcome = world.program().env("PULL_SECRET_MODE", mode).run().await?;
             outcome.expect("ERROR", "none", reason, 65);
@@ -37,13 +48,26 @@ async fn a_broken_entry_of_somebody_elses_is_named_and_ours_is_written() -> Resu
     let world = World::new("foreign-broken").await?;
     let image = world.push("app:v1")?;
     let document = br#"{"auths":{"broken.test":{"auth":"!!!"}}}"#;
-    world.namespace.create_docker_config_json(SECRET, document).await?;
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document)
+        .await?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let outcome = program.run().await?;
-    outcome.expect("FAILURE", "refreshed", "foreign-entry-broken", 65).expect_message("broken.test");
+    outcome
+        .expect("FAILURE", "refreshed", "foreign-entry-broken", 65)
+        .expect_message("broken.test");
     outcome.expect_verified("pull");
-    program.run().await?.expect("FAILURE", "unchanged", "foreign-entry-broken", 65);
-    program.env("PULL_SECRET_STRICT", "false").run().await?.expect("FAILURE", "unchanged", "foreign-entry-broken", 0);
+    program
+        .run()
+        .await?
+        .expect("FAILURE", "unchanged", "foreign-entry-broken", 65);
+    program.env("PULL_SECRET_STRICT", "false").run().await?.expect(
+        "FAILURE",
+        "unchanged",
+        "foreign-entry-broken",
+        0,
+    );
     Ok(())
 }
 
@@ -52,9 +76,18 @@ async fn what_is_no_answer_of_an_api_server_is_said_to_be_none() -> Result<()> {
     let world = World::new("no-api").await?;
     let replies: Vec<(&str, Reply)> = vec![
         ("html", Reply::html(StatusCode::OK, "<html>sign in</html>")),
-        ("html-404", Reply::html(StatusCode::NOT_FOUND, "<html>nothing here</html>")),
+        (
+            "html-404",
+            Reply::html(StatusCode::NOT_FOUND, "<html>nothing here</html>"),
+        ),
         ("empty", Reply::status(StatusCode::OK)),
-        ("another-kind", Reply::json(StatusCode::OK, r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"}}"#)),
+        (
+            "another-kind",
+            Reply::json(
+                StatusCode::OK,
+                r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"}}"#,
+            ),
+        ),
         ("not-http", Reply::Raw(b"SSH-2.0-OpenSSH\r\n".to_vec().into())),
         ("huge", Reply::json(StatusCode::OK, vec![b' '; 5 << 20])),
         ("closed", Reply::Close),
@@ -74,7 +107,11 @@ async fn what_is_no_answer_of_an_api_server_is_said_to_be_none() -> Result<()> {
             .env("PULL_SECRET_TIMEOUT", "3s")
             .run()
             .await?;
-        let ended = (outcome.result("STATUS"), outcome.result("REASON"), outcome.output.exit);
+        let ended = (
+            outcome.result("STATUS"),
+            outcome.result("REASON"),
+            outcome.output.exit,
+        );
         assert_eq!(ended, ("ERROR", "api-unavailable", 75), "{name}: {outcome}");
     }
     Ok(())
@@ -93,13 +130,25 @@ async fn token_files_that_hold_no_token_are_mistakes_and_odd_tokens_are_password
     for content in [&b""[..], b"\n", b"two\nlines", b"\xff\xfe", b"nul\0"] {
         std::fs::write(world.runner.file("robot"), content)?;
         let outcome = program.run().await?;
-        outcome.expect("ERROR", "none", "invalid-configuration", 64).expect_message("PULL_SECRET_TOKEN_FILE");
+        outcome
+            .expect("ERROR", "none", "invalid-configuration", 64)
+            .expect_message("PULL_SECRET_TOKEN_FILE");
     }
     assert!(world.namespace.secret(SECRET).await?.is_none());
-    for content in ["one", "eyJh.e30", "a.b.c.d", "eyJhbGciOiJub25lIn0.!!.x", "eyJhbGciOiJub25lIn0.bnVsbA.x"] {
+    for content in [
+        "one",
+        "eyJh.e30",
+        "a.b.c.d",
+        "eyJhbGciOiJub25lIn0.!!.x",
+        "eyJhbGciOiJub25lIn0.bnVsbA.x",
+    ] {
         std::fs::write(world.runner.file("robot"), content)?;
         let outcome = program.run().await?;
-        assert_eq!((outcome.result("REASON"), outcome.output.exit), ("credential-rejected", 67), "{content}");
+        assert_eq!(
+            (outcome.result("REASON"), outcome.output.exit),
+            ("credential-rejected", 67),
+            "{content}"
+        );
     }
     Ok(())
 }
@@ -107,11 +156,18 @@ async fn token_files_that_hold_no_token_are_mistakes_and_odd_tokens_are_password
 #[tokio::test]
 async fn a_variable_that_is_not_utf8_is_a_mistake_and_others_are_not_our_business() -> Result<()> {
     let world = World::new("not-utf8").await?;
-    let foreign = world.program().env(OsString::from_vec(b"FOREIGN\xff".to_vec()), OsString::from_vec(b"\xff".to_vec()));
+    let foreign = world.program().env(
+        OsString::from_vec(b"FOREIGN\xff".to_vec()),
+        OsString::from_vec(b"\xff".to_vec()),
+    );
     foreign.run().await?.expect("SUCCESS", "created", "ok", 0);
-    let ours = world.program().env("PULL_SECRET_DISPLAY_NAME", OsString::from_vec(b"\xff".to_vec()));
+    let ours = world
+        .program()
+        .env("PULL_SECRET_DISPLAY_NAME", OsString::from_vec(b"\xff".to_vec()));
     let outcome = ours.run().await?;
-    outcome.expect("ERROR", "none", "invalid-configuration", 64).expect_message("PULL_SECRET_DISPLAY_NAME");
+    outcome
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .expect_message("PULL_SECRET_DISPLAY_NAME");
     Ok(())
 }
 
@@ -122,26 +178,64 @@ async fn a_registry_that_says_nothing_sensible_never_holds_back_a_kubernetes_tok
     let host = registry.split(':').next().unwrap_or_default().to_owned();
     let cases: Vec<(&str, Reply, &str, u8)> = vec![
         ("open", Reply::json(StatusCode::OK, "{}"), "registry-open", 0),
-        ("html", Reply::html(StatusCode::NOT_FOUND, "<html>"), "registry-protocol", 76),
-        ("no-challenge", Reply::status(StatusCode::UNAUTHORIZED), "registry-protocol", 76),
-        ("odd-challenge", Reply::challenge("Negotiate"), "registry-protocol", 76),
-        ("bare-400", Reply::status(StatusCode::BAD_REQUEST), "registry-unavailable", 0),
-        ("down", Reply::status(StatusCode::SERVICE_UNAVAILABLE), "registry-unavailable", 0),
+        (
+            "html",
+            Reply::html(StatusCode::NOT_FOUND, "<html>"),
+            "registry-protocol",
+            76,
+        ),
+        (
+            "no-challenge",
+            Reply::status(StatusCode::UNAUTHORIZED),
+            "registry-protocol",
+            76,
+        ),
+        (
+            "odd-challenge",
+            Reply::challenge("Negotiate"),
+            "registry-protocol",
+            76,
+        ),
+        (
+            "bare-400",
+            Reply::status(StatusCode::BAD_REQUEST),
+            "registry-unavailable",
+            0,
+        ),
+        (
+            "down",
+            Reply::status(StatusCode::SERVICE_UNAVAILABLE),
+            "registry-unavailable",
+            0,
+        ),
         ("hang", Reply::Hang, "registry-unavailable", 0),
         ("reset", Reply::Reset, "registry-unavailable", 0),
     ];
     for (name, reply, reason, exit) in cases {
         let world = World::new(&format!("registry-{name}")).await?;
         std::fs::write(world.runner.file("service-ca.crt"), authority.pem())?;
-        let server = ScriptedServer::start(Some(&authority.issue(&[host.as_str()])?), move |_| reply.clone())?;
+        let server =
+            ScriptedServer::start(Some(&authority.issue(&[host.as_str()])?), move |_| reply.clone())?;
         let outcome = world
             .program()
-            .env("PULL_SECRET_CONNECT_TO", format!("{registry}={}", server.address()))
+            .env(
+                "PULL_SECRET_CONNECT_TO",
+                format!("{registry}={}", server.address()),
+            )
             .env("PULL_SECRET_TIMEOUT", "6s")
             .run()
             .await?;
-        let ended = (outcome.result("REASON"), outcome.output.exit, outcome.result("ACTION"), outcome.result("VERIFIED"));
-        assert_eq!(ended, (reason, i32::from(exit), "created", "review"), "{name}: {outcome}");
+        let ended = (
+            outcome.result("REASON"),
+            outcome.output.exit,
+            outcome.result("ACTION"),
+            outcome.result("VERIFIED"),
+        );
+        assert_eq!(
+            ended,
+            (reason, i32::from(exit), "created", "review"),
+            "{name}: {outcome}"
+        );
         assert!(!world.stored_token().await?.is_empty());
     }
     Ok(())

@@ -20,9 +20,20 @@ const RESERVED: &[(&str, &str)] = &[
 #[tokio::test]
 async fn what_this_version_does_not_have_is_refused_by_name() -> Result<()> {
     for (variable, value) in RESERVED {
-        let outcome = Program::outside().env("PULL_SECRET_NAME", "x").env(variable, value).run().await?;
-        outcome.expect("ERROR", "none", "invalid-configuration", 64).expect_message(variable);
-        assert!(outcome.report["problems"].to_string().contains("this version does not have"), "{outcome}");
+        let outcome = Program::outside()
+            .env("PULL_SECRET_NAME", "x")
+            .env(variable, value)
+            .run()
+            .await?;
+        outcome
+            .expect("ERROR", "none", "invalid-configuration", 64)
+            .expect_message(variable);
+        assert!(
+            outcome.report["problems"]
+                .to_string()
+                .contains("this version does not have"),
+            "{outcome}"
+        );
     }
     Ok(())
 }
@@ -41,13 +52,18 @@ async fn every_mistake_is_reported_at_once_with_an_example() -> Result<()> {
         ("PULL_SECRET_TIMEOUT", "soon"),
         ("PULL_SECRET_USERNAME", "a:b"),
     ];
-    let program = wrong.iter().fold(Program::outside(), |program, (name, value)| program.env(name, value));
+    let program = wrong.iter().fold(Program::outside(), |program, (name, value)| {
+        program.env(name, value)
+    });
     let outcome = program.run().await?;
     outcome.expect("ERROR", "none", "invalid-configuration", 64);
     let problems = outcome.report["problems"].as_array().cloned().unwrap_or_default();
     for (name, _) in wrong {
         let problem = problems.iter().find(|problem| problem["variable"] == name);
-        assert!(problem.is_some_and(|problem| problem["example"] != Value::Null), "{name} in {problems:?}");
+        assert!(
+            problem.is_some_and(|problem| problem["example"] != Value::Null),
+            "{name} in {problems:?}"
+        );
         assert!(outcome.output.stderr.contains(name), "{name} on standard error");
     }
     Ok(())
@@ -58,10 +74,15 @@ async fn help_and_version_are_the_only_arguments() -> Result<()> {
     let help = Program::outside().argument("--help").output().await?;
     assert!(help.stdout.contains("PULL_SECRET_NAME") && help.stdout.contains("PULL_SECRET_TRUSTED_HOSTS"));
     let version = Program::outside().argument("--version").output().await?;
-    assert_eq!(version.stdout, format!("ensure-pull-secret {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        version.stdout,
+        format!("ensure-pull-secret {}\n", env!("CARGO_PKG_VERSION"))
+    );
     for argument in ["verify", "-h", "--version=1", ""] {
         let outcome = Program::outside().argument(argument).run().await?;
-        outcome.expect("ERROR", "none", "invalid-configuration", 64).expect_message("environment");
+        outcome
+            .expect("ERROR", "none", "invalid-configuration", 64)
+            .expect_message("environment");
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ async fn a_first_run_creates_a_secret_that_matches_the_contract_byte_for_byte_an
     let world = World::new("first-run").await?;
     let image = world.push("app:v1")?;
     let outcome = world.program().env("PULL_SECRET_IMAGE", &image).run().await?;
-    outcome.expect("SUCCESS", "created", "ok", 0).expect_verified("pull");
+    outcome
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("pull");
 
     let secret = world.secret().await?;
     let token = world.stored_token().await?;
@@ -22,9 +24,15 @@ async fn a_first_run_creates_a_secret_that_matches_the_contract_byte_for_byte_an
     );
     assert_eq!(String::from_utf8(world.document().await?)?, expected);
     assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/dockerconfigjson"));
-    assert_eq!(json!(secret.metadata.labels), json!({"opendatahub.io/dashboard": "true"}));
+    assert_eq!(
+        json!(secret.metadata.labels),
+        json!({"opendatahub.io/dashboard": "true"})
+    );
     let data = secret.data.context("data")?;
-    assert_eq!(data.keys().collect::<Vec<_>>(), [".dockerconfigjson", "ACCESS_TYPE", "OCI_HOST"]);
+    assert_eq!(
+        data.keys().collect::<Vec<_>>(),
+        [".dockerconfigjson", "ACCESS_TYPE", "OCI_HOST"]
+    );
     assert_eq!(data["OCI_HOST"].0, OPENSHIFT.as_bytes());
     assert_eq!(data["ACCESS_TYPE"].0, br#"["Pull"]"#);
 
@@ -45,8 +53,15 @@ async fn a_first_run_creates_a_secret_that_matches_the_contract_byte_for_byte_an
         })
     );
     assert_eq!(claims["kubernetes.io"]["secret"]["name"], SECRET);
-    assert_eq!(claims["kubernetes.io"]["secret"]["uid"], json!(secret.metadata.uid));
-    assert_eq!(claims["kubernetes.io"]["pod"], json!(null), "bound to the Secret, not to a pod");
+    assert_eq!(
+        claims["kubernetes.io"]["secret"]["uid"],
+        json!(secret.metadata.uid)
+    );
+    assert_eq!(
+        claims["kubernetes.io"]["pod"],
+        json!(null),
+        "bound to the Secret, not to a pod"
+    );
     world.assert_pulls(&image).await
 }
 

@@ -11,8 +11,12 @@ async fn an_account_without_the_grant_is_named_with_the_grant_to_apply_and_apply
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let outcome = program.run().await?;
-    outcome.expect("FAILURE", "created", "pull-forbidden", 77).expect_verified("login");
-    outcome.expect_message("model-puller").expect_message(world.namespace.name());
+    outcome
+        .expect("FAILURE", "created", "pull-forbidden", 77)
+        .expect_verified("login");
+    outcome
+        .expect_message("model-puller")
+        .expect_message(world.namespace.name());
     let grant = outcome.report["remedy"].as_str().unwrap_or_default();
     assert!(grant.contains("system:image-puller"), "{grant}");
 
@@ -23,20 +27,33 @@ async fn an_account_without_the_grant_is_named_with_the_grant_to_apply_and_apply
     });
     world.namespace.apply(&role.to_string()).await?;
     world.namespace.apply(grant).await?;
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0).expect_verified("pull");
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
     world.assert_pulls(&image).await
 }
 
 #[tokio::test]
-async fn a_missing_repository_is_told_from_a_missing_tag_and_neither_holds_back_the_credential() -> Result<()> {
+async fn a_missing_repository_is_told_from_a_missing_tag_and_neither_holds_back_the_credential() -> Result<()>
+{
     let world = World::new("missing").await?;
     let image = world.push("app:v1")?;
     let tag = image.replace(":v1", ":v2");
     let outcome = world.program().env("PULL_SECRET_IMAGE", &tag).run().await?;
-    outcome.expect("FAILURE", "created", "tag-missing", 66).expect_verified("login");
+    outcome
+        .expect("FAILURE", "created", "tag-missing", 66)
+        .expect_verified("login");
     let repository = image.replace("/app:v1", "/other:v1");
-    let outcome = world.program().env("PULL_SECRET_IMAGE", &repository).run().await?;
-    outcome.expect("FAILURE", "unchanged", "repository-missing", 66).expect_verified("login");
+    let outcome = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &repository)
+        .run()
+        .await?;
+    outcome
+        .expect("FAILURE", "unchanged", "repository-missing", 66)
+        .expect_verified("login");
     world.assert_pulls(&image).await
 }
 
@@ -54,11 +71,20 @@ async fn of_several_images_the_gravest_finding_decides_and_the_report_has_all() 
         .as_array()
         .into_iter()
         .flatten()
-        .map(|row| (row["subject"].as_str().unwrap_or_default(), row["reason"].as_str()))
+        .map(|row| {
+            (
+                row["subject"].as_str().unwrap_or_default(),
+                row["reason"].as_str(),
+            )
+        })
         .collect();
     assert_eq!(
         rows,
-        [(gone.as_str(), Some("tag-missing")), (good.as_str(), None), (forbidden.as_str(), Some("pull-forbidden"))]
+        [
+            (gone.as_str(), Some("tag-missing")),
+            (good.as_str(), None),
+            (forbidden.as_str(), Some("pull-forbidden"))
+        ]
     );
     Ok(())
 }
@@ -67,12 +93,22 @@ async fn of_several_images_the_gravest_finding_decides_and_the_report_has_all() 
 async fn an_image_is_taken_as_builds_and_people_write_it() -> Result<()> {
     let world = World::new("written").await?;
     let image = world.push("app:v1")?;
-    for written in [format!("oci://{image}"), format!("{image}\n"), format!(" docker://{image} ")] {
+    for written in [
+        format!("oci://{image}"),
+        format!("{image}\n"),
+        format!(" docker://{image} "),
+    ] {
         let outcome = world.program().env("PULL_SECRET_IMAGE", &written).run().await?;
         assert_eq!(outcome.result("VERIFIED"), "pull", "{written:?}");
     }
-    let outcome = world.program().env("PULL_SECRET_IMAGE", format!("{image}@")).run().await?;
-    outcome.expect("ERROR", "none", "invalid-configuration", 64).expect_message("PULL_SECRET_IMAGE");
+    let outcome = world
+        .program()
+        .env("PULL_SECRET_IMAGE", format!("{image}@"))
+        .run()
+        .await?;
+    outcome
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .expect_message("PULL_SECRET_IMAGE");
     Ok(())
 }
 
@@ -82,8 +118,15 @@ async fn a_digest_is_asked_for_where_tag_and_digest_are_given() -> Result<()> {
     let repository = format!("{}/app", world.namespace.name());
     let digest = test_cluster::registry::push_image(registries().store, &format!("{repository}:v1"))?;
     let image = format!("{OPENSHIFT}/{repository}:gone@{digest}");
-    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "created", "ok", 0);
-    world.assert_pulls(&format!("{OPENSHIFT}/{repository}@{digest}")).await?;
+    world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    world
+        .assert_pulls(&format!("{OPENSHIFT}/{repository}@{digest}"))
+        .await?;
     let other = format!("{OPENSHIFT}/{repository}:v1@sha256:{}", "0".repeat(64));
     let outcome = world.program().env("PULL_SECRET_IMAGE", &other).run().await?;
     outcome.expect("FAILURE", "unchanged", "tag-missing", 66);

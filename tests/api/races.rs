@@ -24,7 +24,11 @@ fn in_front(
     let certificate = authority.issue(&["127.0.0.1"])?;
     std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
     let url = format!("https://{}", access.api_server);
-    Ok(Arc::new(InterceptingProxy::start(Upstream::new(&url, Some(&access.certificate_authority), true)?, &certificate, hook)?))
+    Ok(Arc::new(InterceptingProxy::start(
+        Upstream::new(&url, Some(&access.certificate_authority), true)?,
+        &certificate,
+        hook,
+    )?))
 }
 
 fn through(world: &World, proxy: &InterceptingProxy) -> Program {
@@ -44,7 +48,11 @@ async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Re
     let world = World::new("two-runs").await?;
     let image = world.push("app:v1")?;
     let proxy = in_front(&world, |request| {
-        if is_secret_get(request) { Action::Hold("first reads".to_owned()) } else { Action::Forward }
+        if is_secret_get(request) {
+            Action::Hold("first reads".to_owned())
+        } else {
+            Action::Forward
+        }
     })?;
     let program = through(&world, &proxy).env("PULL_SECRET_IMAGE", &image);
     let runs = [program.spawn()?, program.spawn()?];
@@ -55,7 +63,11 @@ async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Re
     proxy.release("first reads");
     for run in runs {
         let outcome = run.wait().await?;
-        assert_eq!((outcome.result("STATUS"), outcome.result("VERIFIED")), ("SUCCESS", "pull"), "{outcome}");
+        assert_eq!(
+            (outcome.result("STATUS"), outcome.result("VERIFIED")),
+            ("SUCCESS", "pull"),
+            "{outcome}"
+        );
     }
     world.assert_pulls(&image).await
 }
@@ -65,8 +77,14 @@ async fn a_placeholder_that_comes_after_the_others_final_write_empties_nothing()
     let world = World::new("late-placeholder").await?;
     let image = world.push("app:v1")?;
     let proxy = in_front(&world, |request| {
-        let late = request.query.contains("fieldManager=ensure-pull-secret-placeholder");
-        if late { Action::Hold("placeholder".to_owned()) } else { Action::Forward }
+        let late = request
+            .query
+            .contains("fieldManager=ensure-pull-secret-placeholder");
+        if late {
+            Action::Hold("placeholder".to_owned())
+        } else {
+            Action::Forward
+        }
     })?;
     let late = through(&world, &proxy).env("PULL_SECRET_IMAGE", &image).spawn()?;
     let held = Arc::clone(&proxy);
@@ -74,11 +92,22 @@ async fn a_placeholder_that_comes_after_the_others_final_write_empties_nothing()
         .await?
         .map_err(anyhow::Error::msg)?;
     // The other run goes past the proxy, from nothing to the end.
-    let other = World { runner: world.namespace.identity(crate::world::RUNNER).await?, namespace: world.namespace };
-    other.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "created", "ok", 0);
+    let other = World {
+        runner: world.namespace.identity(crate::world::RUNNER).await?,
+        namespace: world.namespace,
+    };
+    other
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     let written = other.document().await?;
     proxy.release("placeholder");
-    late.wait().await?.expect("SUCCESS", "unchanged", "ok", 0).expect_verified("pull");
+    late.wait()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
     assert_eq!(other.document().await?, written);
     other.assert_pulls(&image).await
 }
@@ -89,16 +118,26 @@ async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
     let image = world.push("app:v1")?;
     let lost = std::sync::atomic::AtomicBool::new(false);
     let proxy = in_front(&world, move |request| {
-        let is_write = request.method == "PATCH" && request.query.contains("fieldManager=ensure-pull-secret&");
+        let is_write =
+            request.method == "PATCH" && request.query.contains("fieldManager=ensure-pull-secret&");
         if is_write && !lost.swap(true, std::sync::atomic::Ordering::SeqCst) {
             Action::LoseAnswer
         } else {
             Action::Forward
         }
     })?;
-    let outcome = through(&world, &proxy).env("PULL_SECRET_IMAGE", &image).run().await?;
-    outcome.expect("SUCCESS", "created", "ok", 0).expect_verified("pull");
-    let minted = proxy.passages().iter().filter(|passage| passage.request.path.ends_with("/token")).count();
+    let outcome = through(&world, &proxy)
+        .env("PULL_SECRET_IMAGE", &image)
+        .run()
+        .await?;
+    outcome
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("pull");
+    let minted = proxy
+        .passages()
+        .iter()
+        .filter(|passage| passage.request.path.ends_with("/token"))
+        .count();
     assert_eq!(minted, 1, "a token that was minted is not minted again");
     world.secret().await?.metadata.uid.context("a Secret")?;
     world.assert_pulls(&image).await

@@ -16,9 +16,16 @@ async fn the_steady_state_makes_one_api_call_no_review_and_no_write() -> Result<
     let before = world.secret().await?;
 
     let mark = world.mark().await?;
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0).expect_verified("pull");
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
     let requests = world.requests(mark).await?;
-    let calls: Vec<_> = requests.iter().map(|request| (request.verb.as_str(), request.resource.as_str())).collect();
+    let calls: Vec<_> = requests
+        .iter()
+        .map(|request| (request.verb.as_str(), request.resource.as_str()))
+        .collect();
     assert_eq!(calls, [("get", "secrets")]);
     assert_eq!(world.secret().await?, before);
     Ok(())
@@ -29,19 +36,40 @@ async fn a_first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
     let world = World::new("calls").await?;
     let image = world.push("app:v1")?;
     let mark = world.mark().await?;
-    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "created", "ok", 0);
+    world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     assert_eq!(
         verbs(&world.requests(mark).await?),
-        ["get secrets", "patch secrets", "create serviceaccounts/token", "patch secrets", "get secrets"]
+        [
+            "get secrets",
+            "patch secrets",
+            "create serviceaccounts/token",
+            "patch secrets",
+            "get secrets"
+        ]
     );
 
     let mark = world.mark().await?;
     // Nearly all of the lifetime must be left, so that a refresh is due at once.
-    let due = world.program().env("PULL_SECRET_IMAGE", &image).env("PULL_SECRET_NEXT_RUN_WITHIN", "24h");
-    due.run().await?.expect("FAILURE", "refreshed", "expires-before-next-run", 78);
+    let due = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_NEXT_RUN_WITHIN", "24h");
+    due.run()
+        .await?
+        .expect("FAILURE", "refreshed", "expires-before-next-run", 78);
     assert_eq!(
         verbs(&world.requests(mark).await?),
-        ["get secrets", "create serviceaccounts/token", "patch secrets", "get secrets"]
+        [
+            "get secrets",
+            "create serviceaccounts/token",
+            "patch secrets",
+            "get secrets"
+        ]
     );
     world.assert_pulls(&image).await
 }
@@ -64,21 +92,43 @@ async fn a_refresh_keeps_every_foreign_byte() -> Result<()> {
         "type": "kubernetes.io/dockerconfigjson",
     }))?;
     secret.data = Some(
-        [(".dockerconfigjson", stale.as_bytes()), ("extra", b"\x00\xff".as_slice())]
-            .map(|(key, value)| (key.to_owned(), ByteString(value.to_vec())))
-            .into(),
+        [
+            (".dockerconfigjson", stale.as_bytes()),
+            ("extra", b"\x00\xff".as_slice()),
+        ]
+        .map(|(key, value)| (key.to_owned(), ByteString(value.to_vec())))
+        .into(),
     );
     let before = world.namespace.create(&secret).await?;
 
-    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
     let document = String::from_utf8(world.document().await?)?;
     let start = format!("{head}{entries}\"{OPENSHIFT}\":{{\"username\":\"<token>\",");
-    assert!(document.starts_with(&start), "everything before our entry is as it was");
-    assert!(document.ends_with(&format!("}},{tail}")), "everything behind our entry is as it was");
+    assert!(
+        document.starts_with(&start),
+        "everything before our entry is as it was"
+    );
+    assert!(
+        document.ends_with(&format!("}},{tail}")),
+        "everything behind our entry is as it was"
+    );
     let after = world.secret().await?;
     assert_eq!(after.metadata.uid, before.metadata.uid);
     assert_eq!(after.metadata.finalizers, before.metadata.finalizers);
-    assert_eq!(after.metadata.labels.as_ref().and_then(|labels| labels.get("team")).map(String::as_str), Some("blue"));
+    assert_eq!(
+        after
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get("team"))
+            .map(String::as_str),
+        Some("blue")
+    );
     let annotations = after.metadata.annotations.context("annotations")?;
     assert_eq!(annotations["note"], "kept");
     assert_eq!(annotations["openshift.io/display-name"], "Renamed by hand");
@@ -98,11 +148,19 @@ async fn metadata_alone_is_written_without_minting() -> Result<()> {
     let mark = world.mark().await?;
     let renamed = program.clone().env("PULL_SECRET_DISPLAY_NAME", "Models");
     renamed.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-    assert_eq!(verbs(&world.requests(mark).await?), ["get secrets", "patch secrets", "get secrets"]);
+    assert_eq!(
+        verbs(&world.requests(mark).await?),
+        ["get secrets", "patch secrets", "get secrets"]
+    );
     assert_eq!(world.document().await?, document);
     // Not set any more, the name stays as it is found.
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
-    let annotations = world.secret().await?.metadata.annotations.context("annotations")?;
+    let annotations = world
+        .secret()
+        .await?
+        .metadata
+        .annotations
+        .context("annotations")?;
     assert_eq!(annotations["openshift.io/display-name"], "Models");
     Ok(())
 }

@@ -34,12 +34,20 @@ async fn a_robot_account_is_stored_and_pulls_from_each_kind_of_registry() -> Res
         push_image(all.store, &repository)?;
         let image = format!("{}/{repository}", registry.host.name);
         let program = with_robot(&world, registry, "robot")?.env("PULL_SECRET_IMAGE", &image);
-        program.run().await?.expect("SUCCESS", "created", "ok", 0).expect_verified("pull");
+        program
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0)
+            .expect_verified("pull");
         world.assert_pulls(&image).await?;
         let mark = world.mark().await?;
         program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
         let requests = world.requests(mark).await?;
-        assert_eq!(requests.len(), 1, "a robot's password never reaches the API server: {requests:?}");
+        assert_eq!(
+            requests.len(),
+            1,
+            "a robot's password never reaches the API server: {requests:?}"
+        );
     }
     Ok(())
 }
@@ -52,13 +60,24 @@ async fn a_robot_that_may_not_pull_is_told_from_one_that_is_not_accepted() -> Re
     push_image(all.store, &repository)?;
     let image = format!("{}/{repository}", all.token.host.name);
     let nobody = with_robot(&world, &all.token, "nobody")?.env("PULL_SECRET_IMAGE", &image);
-    nobody.run().await?.expect("FAILURE", "created", "pull-forbidden", 77).expect_verified("login");
+    nobody
+        .run()
+        .await?
+        .expect("FAILURE", "created", "pull-forbidden", 77)
+        .expect_verified("login");
 
     let stored = world.document().await?;
     let wrong = with_robot(&world, &all.token, "robot")?.env("PULL_SECRET_IMAGE", &image);
     fs::write(world.runner.file("robot"), "wrong-password")?;
-    wrong.run().await?.expect("FAILURE", "none", "credential-rejected", 67);
-    assert_eq!(world.document().await?, stored, "what is not accepted replaces nothing");
+    wrong
+        .run()
+        .await?
+        .expect("FAILURE", "none", "credential-rejected", 67);
+    assert_eq!(
+        world.document().await?,
+        stored,
+        "what is not accepted replaces nothing"
+    );
     Ok(())
 }
 
@@ -67,10 +86,17 @@ async fn a_rejected_first_credential_leaves_the_empty_placeholder() -> Result<()
     let world = World::new("robot-rejected").await?;
     let program = with_robot(&world, &registries().basic, "robot")?;
     fs::write(world.runner.file("robot"), "wrong-password")?;
-    program.run().await?.expect("FAILURE", "created", "credential-rejected", 67).expect_verified("none");
+    program
+        .run()
+        .await?
+        .expect("FAILURE", "created", "credential-rejected", 67)
+        .expect_verified("none");
     assert_eq!(world.document().await?, br#"{"auths":{}}"#);
     let secret = world.secret().await?;
-    assert_eq!((secret.metadata.labels, secret.metadata.annotations), (None, None));
+    assert_eq!(
+        (secret.metadata.labels, secret.metadata.annotations),
+        (None, None)
+    );
     Ok(())
 }
 
@@ -82,13 +108,23 @@ async fn a_bearer_realm_on_another_host_gets_the_password_only_where_it_is_trust
     push_image(all.store, &repository)?;
     let image = format!("{}/{repository}", all.token_elsewhere.host.name);
     let program = with_robot(&world, &all.token_elsewhere, "robot")?.env("PULL_SECRET_IMAGE", &image);
-    let realm = all.token_elsewhere.realm.as_ref().context("a realm on another host")?;
+    let realm = all
+        .token_elsewhere
+        .realm
+        .as_ref()
+        .context("a realm on another host")?;
     // Nothing alive was stored, so that it is written, though nobody vouches for it.
     let outcome = program.run().await?;
-    outcome.expect("ERROR", "created", "registry-untrusted", 76).expect_message(&realm.name);
+    outcome
+        .expect("ERROR", "created", "registry-untrusted", 76)
+        .expect_message(&realm.name);
     outcome.expect_verified("none");
     let trusted = program.env("PULL_SECRET_TRUSTED_HOSTS", &realm.name);
-    trusted.run().await?.expect("SUCCESS", "unchanged", "ok", 0).expect_verified("pull");
+    trusted
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
     world.assert_pulls(&image).await
 }
 
@@ -101,16 +137,25 @@ async fn one_token_serves_two_names_of_a_registry_and_a_dropped_one_is_reported(
     let both = world
         .program()
         .env("PULL_SECRET_REGISTRY", format!("{OPENSHIFT},{long}"))
-        .env("PULL_SECRET_CONNECT_TO", format!("{OPENSHIFT}={address},{long}={address}"))
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{OPENSHIFT}={address},{long}={address}"),
+        )
         .env("PULL_SECRET_VERIFY", "api")
         .env("PULL_SECRET_IMAGE", &image);
-    both.run().await?.expect("SUCCESS", "created", "ok", 0).expect_verified("review");
+    both.run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("review");
     let document: Value = serde_json::from_slice(&world.document().await?)?;
     assert_eq!(document["auths"][OPENSHIFT], document["auths"][&long]);
 
     let outcome = world.program().env("PULL_SECRET_IMAGE", &image).run().await?;
     outcome.expect("SUCCESS", "unchanged", "ok", 0);
     let notes = outcome.report["notes"].to_string();
-    assert!(notes.contains(&long) && notes.contains("nobody will refresh"), "{notes}");
+    assert!(
+        notes.contains(&long) && notes.contains("nobody will refresh"),
+        "{notes}"
+    );
     Ok(())
 }

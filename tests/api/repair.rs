@@ -8,30 +8,49 @@ use test_cluster::registry::OPENSHIFT;
 use crate::world::{SECRET, World, assert_does_not_pull};
 
 #[tokio::test]
-async fn the_unwrapped_document_is_named_by_verify_repaired_by_ensure_and_keeps_its_other_entries() -> Result<()> {
+async fn the_unwrapped_document_is_named_by_verify_repaired_by_ensure_and_keeps_its_other_entries()
+-> Result<()> {
     let world = World::new("incident").await?;
     let image = world.push("app:v1")?;
     let token = world.namespace.token(crate::world::PULLER, None, 3600).await?;
     let auth = STANDARD.encode(format!("<token>:{token}"));
-    let ours = format!(r#""{OPENSHIFT}": {{"username": "<token>", "password": "{token}", "auth": "{auth}"}}"#);
+    let ours =
+        format!(r#""{OPENSHIFT}": {{"username": "<token>", "password": "{token}", "auth": "{auth}"}}"#);
     let other = r#""quay.io": {"auth": "dXNlcjpwYXNz", "x": 2.50}"#;
     let unwrapped = format!("{{{ours}, {other}}}");
-    world.namespace.create_docker_config_json(SECRET, unwrapped.as_bytes()).await?;
+    world
+        .namespace
+        .create_docker_config_json(SECRET, unwrapped.as_bytes())
+        .await?;
     assert_does_not_pull(unwrapped.as_bytes(), &image)?;
 
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let verify = program.clone().env("PULL_SECRET_MODE", "verify").run().await?;
-    verify.expect("FAILURE", "none", "auths-missing", 78).expect_message("without the auths wrapper");
+    verify
+        .expect("FAILURE", "none", "auths-missing", 78)
+        .expect_message("without the auths wrapper");
     assert_eq!(world.document().await?, unwrapped.as_bytes(), "verify only reads");
 
-    program.run().await?.expect("SUCCESS", "repaired", "ok", 0).expect_verified("pull");
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "repaired", "ok", 0)
+        .expect_verified("pull");
     let document = String::from_utf8(world.document().await?)?;
-    assert!(document.contains(other), "the other entry keeps its bytes: it is no secret: {}", document.contains("quay"));
+    assert!(
+        document.contains(other),
+        "the other entry keeps its bytes: it is no secret: {}",
+        document.contains("quay")
+    );
     let parsed: Value = serde_json::from_str(&document)?;
     assert_eq!(parsed["auths"].as_object().map(|auths| auths.len()), Some(2));
     assert_eq!(parsed.as_object().map(|top| top.len()), Some(1));
     world.assert_pulls(&image).await?;
-    program.env("PULL_SECRET_MODE", "verify").run().await?.expect("SUCCESS", "none", "ok", 0);
+    program
+        .env("PULL_SECRET_MODE", "verify")
+        .run()
+        .await?
+        .expect("SUCCESS", "none", "ok", 0);
     Ok(())
 }
 
@@ -51,13 +70,23 @@ async fn argo_cds_placeholder_is_filled() -> Result<()> {
 
 #[tokio::test]
 async fn null_and_non_object_auths_are_replaced() -> Result<()> {
-    for (name, document) in [("null", r#"{"auths":null,"a":1}"#), ("array", r#"{"a":1 , "auths":[1]}"#)] {
+    for (name, document) in [
+        ("null", r#"{"auths":null,"a":1}"#),
+        ("array", r#"{"a":1 , "auths":[1]}"#),
+    ] {
         let world = World::new(&format!("auths-{name}")).await?;
-        world.namespace.create_docker_config_json(SECRET, document.as_bytes()).await?;
+        world
+            .namespace
+            .create_docker_config_json(SECRET, document.as_bytes())
+            .await?;
         let program = world.program();
         let verify = program.clone().env("PULL_SECRET_MODE", "verify");
         verify.run().await?.expect("FAILURE", "none", "auths-missing", 78);
-        program.run().await?.expect("SUCCESS", "repaired", "ok", 0).expect_verified("login");
+        program
+            .run()
+            .await?
+            .expect("SUCCESS", "repaired", "ok", 0)
+            .expect_verified("login");
         let parsed: Value = serde_json::from_slice(&world.document().await?)?;
         assert_eq!(parsed["a"], 1);
         assert!(parsed["auths"][OPENSHIFT]["auth"].is_string());

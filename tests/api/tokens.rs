@@ -15,7 +15,12 @@ use crate::{
 async fn the_minted_token_outlives_the_pod_and_dies_with_the_secret() -> Result<()> {
     let world = World::new("bound").await?;
     let image = world.push("app:v1")?;
-    world.program().env("PULL_SECRET_IMAGE", &image).run().await?.expect("SUCCESS", "created", "ok", 0);
+    world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     let document = world.document().await?;
     world.runner.delete_pod().await?;
     until_refused(world.runner.token()).await?;
@@ -31,10 +36,19 @@ async fn a_pod_bound_token_is_named_by_verify_and_replaced_by_ensure() -> Result
     let world = World::new("pod-bound").await?;
     let image = world.push("app:v1")?;
     let puller = world.namespace.identity(PULLER).await?;
-    world.namespace.create_docker_config_json(SECRET, document_with(puller.token()).as_bytes()).await?;
-    let program = world.program().env("PULL_SECRET_IMAGE", &image).canary(puller.token());
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document_with(puller.token()).as_bytes())
+        .await?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .canary(puller.token());
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("FAILURE", "none", "pod-bound-token", 67);
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pod-bound-token", 67);
     program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
     let token = world.stored_token().await?;
     assert_eq!(claims(&token)?["kubernetes.io"]["secret"]["name"], SECRET);
@@ -46,7 +60,10 @@ async fn a_pod_bound_token_in_a_file_is_refused_and_nothing_is_written() -> Resu
     let world = World::new("pod-bound-file").await?;
     let file = world.runner.file("token");
     let program = world.program().env("PULL_SECRET_TOKEN_FILE", &file);
-    program.run().await?.expect("FAILURE", "none", "pod-bound-token", 67);
+    program
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pod-bound-token", 67);
     assert!(world.namespace.secret(SECRET).await?.is_none());
     Ok(())
 }
@@ -69,7 +86,12 @@ async fn another_accounts_token_is_replaced() -> Result<()> {
         k8s_openapi::ByteString(document_with(&foreign).into_bytes()),
     );
     world.namespace.replace(&secret).await?;
-    world.program().canary(&foreign).run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    world
+        .program()
+        .canary(&foreign)
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
     let subject = format!("system:serviceaccount:{}:{PULLER}", world.namespace.name());
     assert_eq!(claims(&world.stored_token().await?)?["sub"], subject);
     Ok(())
@@ -83,7 +105,10 @@ fn document_with(token: &str) -> String {
 
 fn world_token(document: &[u8]) -> Result<String> {
     let document: serde_json::Value = serde_json::from_slice(document)?;
-    Ok(document["auths"][OPENSHIFT]["password"].as_str().unwrap_or_default().to_owned())
+    Ok(document["auths"][OPENSHIFT]["password"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// Waits until the API server refuses the token: its cache keeps a dead one for about ten seconds.
@@ -92,8 +117,15 @@ async fn until_refused(token: &str) -> Result<()> {
     let client = ClusterAccess::shared().client_of(token).await?;
     let reviews: kube::Api<SelfSubjectReview> = kube::Api::all(client);
     let started = Instant::now();
-    while reviews.create(&kube::api::PostParams::default(), &SelfSubjectReview::default()).await.is_ok() {
-        anyhow::ensure!(started.elapsed() < Duration::from_secs(60), "the token is still accepted");
+    while reviews
+        .create(&kube::api::PostParams::default(), &SelfSubjectReview::default())
+        .await
+        .is_ok()
+    {
+        anyhow::ensure!(
+            started.elapsed() < Duration::from_secs(60),
+            "the token is still accepted"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Ok(())

@@ -11,21 +11,37 @@ use crate::world::{SECRET, World};
 async fn a_missing_secret_and_a_missing_entry() -> Result<()> {
     let world = World::new("verify-missing").await?;
     let verify = world.program().env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("FAILURE", "none", "secret-missing", 78).expect_message(SECRET);
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "secret-missing", 78)
+        .expect_message(SECRET);
     assert!(world.namespace.secret(SECRET).await?.is_none());
 
-    world.namespace.create_docker_config_json(SECRET, br#"{"auths":{"other.test":{"auth":"dTpw"}}}"#).await?;
-    verify.run().await?.expect("FAILURE", "none", "no-matching-entry", 78).expect_message(OPENSHIFT);
+    world
+        .namespace
+        .create_docker_config_json(SECRET, br#"{"auths":{"other.test":{"auth":"dTpw"}}}"#)
+        .await?;
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "no-matching-entry", 78)
+        .expect_message(OPENSHIFT);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_secret_of_another_type_is_refused_and_stays() -> Result<()> {
     let world = World::new("wrong-type").await?;
-    let before = world.namespace.create_secret(SECRET, "Opaque", [("a", b"b".as_slice())]).await?;
+    let before = world
+        .namespace
+        .create_secret(SECRET, "Opaque", [("a", b"b".as_slice())])
+        .await?;
     for mode in ["verify", "ensure"] {
         let outcome = world.program().env("PULL_SECRET_MODE", mode).run().await?;
-        outcome.expect("ERROR", "none", "wrong-type", 65).expect_message("PULL_SECRET_NAME");
+        outcome
+            .expect("ERROR", "none", "wrong-type", 65)
+            .expect_message("PULL_SECRET_NAME");
         assert!(!outcome.result("MESSAGE").to_lowercase().contains("delete"));
     }
     assert_eq!(world.secret().await?, before);
@@ -39,7 +55,11 @@ async fn an_immutable_secret_is_refused_only_where_something_would_change() -> R
     let mut secret: Secret = world.secret().await?;
     secret.immutable = Some(true);
     let before = world.namespace.replace(&secret).await?;
-    world.program().run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    world
+        .program()
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0);
     let renamed = world.program().env("PULL_SECRET_DISPLAY_NAME", "Other");
     renamed.run().await?.expect("ERROR", "none", "immutable", 65);
     assert_eq!(json!(world.secret().await?), json!(before));
@@ -53,8 +73,15 @@ async fn a_revoked_grant_is_seen_by_verify() -> Result<()> {
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
     let verify = program.env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("SUCCESS", "none", "ok", 0).expect_verified("pull");
+    verify
+        .run()
+        .await?
+        .expect("SUCCESS", "none", "ok", 0)
+        .expect_verified("pull");
     world.revoke_pull().await?;
-    verify.run().await?.expect("FAILURE", "none", "pull-forbidden", 77);
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pull-forbidden", 77);
     Ok(())
 }

@@ -80,7 +80,10 @@ impl World {
 
     /// The Secret as it is stored.
     pub async fn secret(&self) -> Result<Secret> {
-        self.namespace.secret(SECRET).await?.context("the Secret is not there")
+        self.namespace
+            .secret(SECRET)
+            .await?
+            .context("the Secret is not there")
     }
 
     /// The bytes of its document.
@@ -91,7 +94,9 @@ impl World {
     /// The token stored for OpenShift's registry.
     pub async fn stored_token(&self) -> Result<String> {
         let document: Value = serde_json::from_slice(&self.document().await?)?;
-        let token = document["auths"][OPENSHIFT]["password"].as_str().context("no token is stored")?;
+        let token = document["auths"][OPENSHIFT]["password"]
+            .as_str()
+            .context("no token is stored")?;
         Ok(token.to_owned())
     }
 
@@ -107,35 +112,59 @@ impl World {
 
     /// What the program asked of the API server since then.
     pub async fn requests(&self, since: Marker) -> Result<Vec<AuditedRequest>> {
-        ClusterAccess::shared().audit().requests("ensure-pull-secret/", self.namespace.name(), since).await
+        ClusterAccess::shared()
+            .audit()
+            .requests("ensure-pull-secret/", self.namespace.name(), since)
+            .await
     }
 }
 
 /// The registries of the suite.
 pub fn registries() -> &'static Registries {
-    ClusterAccess::shared().registries.as_ref().expect("the suite's cluster has registries")
+    ClusterAccess::shared()
+        .registries
+        .as_ref()
+        .expect("the suite's cluster has registries")
 }
 
 /// Proves by an independent client that `document` pulls the image, and that it can't be pulled without.
 pub fn assert_pulls(document: &[u8], image: &str) -> Result<()> {
     let proxy = ConnectProxy::start(registries().routes())?;
-    let crane = Crane { binary: ClusterAccess::shared().binaries.crane.clone(), network: network(&proxy) };
-    crane.pulls(Some(document), image).map_err(anyhow::Error::msg).context("crane cannot pull it")?;
-    anyhow::ensure!(crane.pulls(None, image).is_err(), "crane pulls {image} without a credential too: no proof");
+    let crane = Crane {
+        binary: ClusterAccess::shared().binaries.crane.clone(),
+        network: network(&proxy),
+    };
+    crane
+        .pulls(Some(document), image)
+        .map_err(anyhow::Error::msg)
+        .context("crane cannot pull it")?;
+    anyhow::ensure!(
+        crane.pulls(None, image).is_err(),
+        "crane pulls {image} without a credential too: no proof"
+    );
     let skopeo = Skopeo::installed(network(&proxy)).map_err(anyhow::Error::msg)?;
-    skopeo.pulls(Some(document), image).map_err(anyhow::Error::msg).context("skopeo cannot pull it")
+    skopeo
+        .pulls(Some(document), image)
+        .map_err(anyhow::Error::msg)
+        .context("skopeo cannot pull it")
 }
 
 /// Proves by skopeo that `document` does not pull the image; crane falls back too leniently to judge that.
 pub fn assert_does_not_pull(document: &[u8], image: &str) -> Result<()> {
     let proxy = ConnectProxy::start(registries().routes())?;
     let skopeo = Skopeo::installed(network(&proxy)).map_err(anyhow::Error::msg)?;
-    anyhow::ensure!(skopeo.pulls(Some(document), image).is_err(), "skopeo pulls {image}");
+    anyhow::ensure!(
+        skopeo.pulls(Some(document), image).is_err(),
+        "skopeo pulls {image}"
+    );
     Ok(())
 }
 
 fn network(proxy: &ConnectProxy) -> Network {
-    Network { proxy: proxy.address(), ca: registries().ca.clone() }
+    Network {
+        proxy: proxy.address(),
+        ca: registries().ca.clone(),
+    }
 }
 
 /// What `system:image-puller` allows.
