@@ -5,7 +5,7 @@ use tracing::{debug, info};
 
 use crate::{
     api_server::Refusal,
-    conclusion,
+    client_view, conclusion,
     config::Mode,
     context::Context,
     credential::{self, Credential},
@@ -475,20 +475,26 @@ fn finish(
     credential: &Credential,
     evidence: &[Evidence],
 ) -> Result<(), Stop> {
+    let (config, document) = (context.config, secret.document());
+    let images: Vec<_> = config.images.iter().collect();
     outcome.credential = credential.summary();
     outcome.verified = conclusion::least_verified(evidence);
     conclusion::conclude(outcome, Mode::Ensure, credential, evidence);
     outcome
         .findings
-        .extend(decision::foreign_entry_broken(context.config, secret.document()));
-    outcome.findings.extend(decision::outlives_next_run(
-        context.config,
-        credential,
-        context.api.now(),
+        .extend(decision::foreign_entry_broken(config, document));
+    outcome
+        .findings
+        .extend(client_view::kubelet_misses(&images, document, credential));
+    outcome
+        .findings
+        .extend(decision::outlives_next_run(config, credential, context.api.now()));
+    outcome.notes.extend(client_view::containers_image_prefers_others(
+        &images, document, credential,
     ));
     outcome
         .notes
-        .extend(decision::forgotten_entries(context.config, secret, credential));
+        .extend(decision::forgotten_entries(config, secret, credential));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! The flow is one way, each arrow a type: observe → decide → act → verify → report.
 
 pub mod api_server;
+pub mod client_view;
 pub mod clip;
 pub mod conclusion;
 pub mod config;

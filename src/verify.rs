@@ -3,6 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
+    client_view,
     clip::clip_name,
     conclusion,
     config::Mode,
@@ -59,6 +60,15 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
                 if proven.is_empty() {
                     outcome.credential = credential.summary();
                 }
+                let stored = secret.document();
+                outcome
+                    .findings
+                    .extend(client_view::kubelet_misses(&images, stored, &credential));
+                outcome.notes.extend(client_view::containers_image_prefers_others(
+                    &images,
+                    stored,
+                    &credential,
+                ));
                 proven.extend(prove(context, outcome, registry, images, &credential).await);
                 note_other_account(context, outcome, &credential);
                 let beyond = decision::outlives_next_run(context.config, &credential, now);
