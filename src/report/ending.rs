@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use tracing::{Level, error, event_enabled, info, warn};
 
+use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use super::{Report, Subject};
 use crate::clip::one_line;
@@ -96,8 +97,8 @@ fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     for finding in &report.findings {
         let (cause, remedy) = (&finding.cause, &finding.remedy);
         match (format, finding.exit_code) {
-            (LogFormat::Text, 0) => warn!("{}: {cause}; {remedy}", finding.reason),
-            (LogFormat::Text, _) => error!("{}: {cause}; {remedy}", finding.reason),
+            (LogFormat::Text, 0) => warn!("{}: {cause}; {}", finding.reason, in_sentence(remedy)),
+            (LogFormat::Text, _) => error!("{}: {cause}; {}", finding.reason, in_sentence(remedy)),
             (LogFormat::Json, 0) => warn!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
             (LogFormat::Json, _) => error!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
         }

@@ -26,7 +26,7 @@ pub(super) fn of_finding(finding: &Finding, count: usize, outcome: &Outcome, sub
     } else {
         String::new()
     };
-    let remedy = one_line(finding.remedy());
+    let remedy = in_sentence(&one_line(finding.remedy()));
     let text = format!("{cause}{others}; {remedy}");
     let tail = match outcome.credential.expires_at {
         Some(expires_at) if finding.warning && subject.next_run_unknown => {
@@ -47,6 +47,17 @@ pub(super) fn of_finding(finding: &Finding, count: usize, outcome: &Outcome, sub
         MAX_ESCAPED.saturating_sub(tail.len()),
     );
     format!("{text}{tail}")
+}
+
+/// A sentence as the second half of another one: its first letter small, unless it begins a name.
+pub(super) fn in_sentence(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            first.to_lowercase().chain([second]).chain(letters).collect()
+        }
+        _ => sentence.to_owned(),
+    }
 }
 
 /// The MESSAGE of a run without findings: what was proven, and until when.
@@ -164,7 +175,7 @@ mod tests {
         let warning = Finding::new(Reason::RegistryUnavailable, "the registry gave no answer").as_warning();
         let message = of_finding(&warning, 1, &expiring(), &subject);
         assert!(
-            message.starts_with("the registry gave no answer; Try again"),
+            message.starts_with("the registry gave no answer; try again"),
             "{message}"
         );
         assert!(message.ends_with(end), "{message}");
@@ -192,7 +203,7 @@ mod tests {
         let finding = Finding::new(Reason::TagMissing, "no such tag");
         let message = of_finding(&finding, 3, &Outcome::default(), &subject());
         assert!(
-            message.starts_with("no such tag (first of 3 findings); Push the tag"),
+            message.starts_with("no such tag (first of 3 findings); push the tag"),
             "{message}"
         );
     }
