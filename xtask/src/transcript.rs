@@ -133,19 +133,25 @@ impl Transcript {
     }
 }
 
-/// Breaks `text` between words so that no line has more than `WIDTH` columns, if its words allow it.
+/// Breaks `text` at its line ends, and between words so that no line has more than `WIDTH` columns, if its words allow it.
 fn wrap(text: &str, first: &str, next: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;
-    for word in text.split(' ') {
+    for word in text.split_inclusive([' ', '\n']) {
+        let (word, ends) = word
+            .strip_suffix('\n')
+            .map_or((word.trim_end(), false), |word| (word, true));
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             lines.push(std::mem::replace(&mut line, next.to_owned()));
             empty = true;
         }
         // Writing to a String can't fail.
         let _ = write!(line, "{}{word}", if empty { "" } else { " " });
-        empty = false;
+        empty = ends;
+        if ends {
+            lines.push(std::mem::replace(&mut line, next.to_owned()));
+        }
     }
     lines.push(line);
     lines
@@ -168,6 +174,11 @@ mod tests {
     fn a_word_that_is_too_long_stays_whole() {
         let word = "x".repeat(2 * WIDTH);
         assert_eq!(wrap(&format!("a {word}"), "", ""), ["a".to_owned(), word]);
+    }
+
+    #[test]
+    fn a_line_end_stays_one() {
+        assert_eq!(wrap("one |\ntwo three", "$ ", "  "), ["$ one |", "  two three"]);
     }
 
     #[test]

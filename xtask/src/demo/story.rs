@@ -122,10 +122,10 @@ async fn steady_state(setting: &Setting, transcript: &mut Transcript) -> Result<
     );
 
     transcript.heading("7  What is in it, without printing a token");
-    transcript.say(Kind::Command, "kubectl get secret $PULL_SECRET_NAME -o json |");
     transcript.say(
         Kind::Command,
-        "  jq -c '.data[\".dockerconfigjson\"] | @base64d | fromjson | .auths | keys'",
+        "kubectl get secret $PULL_SECRET_NAME -o json |\njq -c '.data[\".dockerconfigjson\"] | @base64d | fromjson | \
+         .auths | keys'",
     );
     let keys = setting.stored_keys().await?;
     transcript.say(Kind::Output, &keys);
