@@ -46,7 +46,7 @@ pub fn test(tiers: Tiers) -> Result<ExitCode> {
 
 async fn run(tiers: Tiers, binary: Option<PathBuf>) -> Result<ExitCode> {
     if tiers.unit {
-        for arguments in [&["--doc"][..], &["--lib", "--bins"]] {
+        for arguments in [&["--doc"][..], &["--lib", "--bins", "--no-fail-fast"]] {
             let mut cargo = cargo_test(arguments);
             let begun = Instant::now();
             let code = Suite::start(&mut cargo)?.finish().await?;
