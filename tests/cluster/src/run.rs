@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    path::Path,
     process::{ExitCode, ExitStatus},
     time::Duration,
 };
@@ -37,14 +38,13 @@ async fn run_with_cluster(command: &[OsString]) -> Result<ExitCode> {
     };
     let (variable, state) = cluster.environment()?;
     let (program, arguments) = command.split_first().context("no command was given")?;
-    let mut child = Command::new(program)
+    // It joins the servers' process group before it is executed: with all that it starts, it ends with this process
+    // however that ends. To be adopted once it runs would leave a moment in which it is nobody's.
+    let mut child = Command::from(cluster.supervisor().command(Path::new(program))?)
         .args(arguments)
         .env(variable, state)
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
-    if let Some(pid) = child.id() {
-        cluster.supervisor().adopt(pid)?;
-    }
     tokio::select! {
         status = child.wait() => Ok(code_of(status.context("cannot wait for the command")?)),
         _ = interrupt.recv() => end(&mut child, Signal::INT).await,

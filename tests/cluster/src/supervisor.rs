@@ -6,7 +6,7 @@
 //! run in one process group, which they join before they are executed, so none can be started and missed.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -84,15 +84,6 @@ impl Supervisor {
         Ok(command)
     }
 
-    /// Has a process of another group sent SIGTERM too, when the owner is gone.
-    ///
-    /// # Errors
-    /// Where the supervisor is gone.
-    pub fn adopt(&self, pid: u32) -> Result<()> {
-        let mut lifeline = self.lifeline.as_ref().context("the supervisor is gone")?;
-        writeln!(lifeline, "{pid}").context("cannot tell the supervisor a process id")
-    }
-
     /// The process ids of the supervisor itself: the script's and the group leader's.
     pub fn pids(&self) -> [u32; 2] {
         [self.script.id(), self.leader.id()]
@@ -128,18 +119,6 @@ mod tests {
         assert!(!server.wait()?.success(), "the server was killed");
         assert!(!is_alive(script) && !is_alive(leader));
         assert!(!directory.exists());
-        Ok(())
-    }
-
-    #[test]
-    fn an_adopted_process_of_another_group_is_asked_to_end() -> Result<()> {
-        let supervisor = Supervisor::start()?;
-        let mut suite = Command::new("sleep").arg("600").process_group(0).spawn()?;
-        supervisor.adopt(suite.id())?;
-
-        drop(supervisor);
-
-        assert!(!suite.wait()?.success());
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 # Ends what a cluster left behind. The owner starts this script and holds the other end of its standard input:
 # however the owner ends (return, panic, any signal, SIGKILL too), the kernel closes that pipe, and `read` sees it.
 #
-# $1: the servers' process group. Standard input: process ids, one a line, to be asked to end as well.
+# $1: the servers' process group. Standard input: nothing, until it is closed.
 # Standard output: one line, the cluster's new directory.
 
 # A terminal's Ctrl-C, or somebody who ends all they see, must not stop the one who cleans up.
@@ -10,14 +10,7 @@ trap '' HUP INT TERM
 directory=$(mktemp -d "${TMPDIR:-/tmp}/test-cluster.XXXXXX") || exit 1
 printf '%s\n' "$directory"
 
-adopted=
-while read -r pid; do
-    adopted="$adopted $pid"
-done
-
-for pid in $adopted; do
-    kill -s TERM "$pid" 2>/dev/null
-done
+read -r _
 kill -s KILL -- "-$1" 2>/dev/null
 
 # A server on its way out may still create a file under our hands: again, for ten seconds at most.
