@@ -228,8 +228,10 @@ impl Service<Request<Body>> for Caller {
 pub enum Refusal {
     /// 401: the token is not accepted.
     Unauthenticated,
-    /// 403: not permitted, by RBAC or an admission plugin.
+    /// 403: not permitted by RBAC.
     Forbidden,
+    /// 403 for another reason: an admission plugin, a quota.
+    Denied,
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
     Missing {
         /// The plural resource name, empty where it was not told.
@@ -263,7 +265,7 @@ impl Refusal {
     fn from_status(status: &kube::core::Status) -> Self {
         match status.code {
             401 => Self::Unauthenticated,
-            403 => Self::Forbidden,
+            403 => Self::from_denial(status),
             404 => Self::Missing {
                 kind: status
                     .details
@@ -274,6 +276,20 @@ impl Refusal {
             409 => Self::Conflict,
             422 => Self::from_causes(status),
             other => Self::Status(other),
+        }
+    }
+
+    /// RBAC says `cannot patch resource "secrets"`; the text is compared, never shown.
+    fn from_denial(status: &kube::core::Status) -> Self {
+        let mut causes = status.details.iter().flat_map(|details| details.causes.iter());
+        if causes.any(|cause| cause.reason == "NamespaceTerminating") {
+            Self::Missing {
+                kind: "namespaces".to_owned(),
+            }
+        } else if status.message.contains(" cannot ") && status.message.contains(" resource ") {
+            Self::Forbidden
+        } else {
+            Self::Denied
         }
     }
 
@@ -313,7 +329,14 @@ mod tests {
         let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
         let cases = [
             (401, json!({}), Refusal::Unauthenticated),
-            (403, json!({}), Refusal::Forbidden),
+            (403, json!({}), Refusal::Denied),
+            (
+                403,
+                json!({"causes": [{"reason": "NamespaceTerminating"}]}),
+                Refusal::Missing {
+                    kind: "namespaces".to_owned(),
+                },
+            ),
             (
                 404,
                 json!({"kind": "secrets"}),
@@ -340,6 +363,13 @@ mod tests {
         for (code, details, expected) in cases {
             assert_eq!(refusal(code, details.clone()), expected, "{code} {details}");
         }
+    }
+
+    #[test]
+    fn rbac_is_told_from_other_denials_by_its_words() {
+        let said = r#"secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the namespace"#;
+        let status: Status = serde_json::from_value(json!({"code": 403, "message": said})).expect("a Status");
+        assert_eq!(Refusal::from_status(&status), Refusal::Forbidden);
     }
 
     #[test]

@@ -40,8 +40,9 @@ pub fn containers_image_prefers_others(
     document: &[u8],
     credential: &Credential,
 ) -> Vec<String> {
-    let Ok(file) = containers_image_reads(document) else {
-        return Vec::new();
+    let file = match containers_image_reads(document) {
+        Ok(file) => file,
+        Err(refusal) => return vec![format!("skopeo and buildah cannot use the document: {refusal}.")],
     };
     let prefers_others =
         |image: &&&ImageReference| !matches!(file.lookup(image), Ok(Some(found)) if is(credential, &found));

@@ -1,9 +1,12 @@
 //! What a run works with: who calls, where the Secret is, whom to trust, and until when.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use http::uri::Authority;
-use tokio::time::Instant;
 
 use crate::{
     api_server::{ApiServer, Refusal, Trouble},
@@ -17,6 +20,7 @@ use crate::{
     grant::{self, RoleNeeds},
     https::{Dialer, Https, roots},
     image_reference::ImageReference,
+    outcome::Outcome,
     reason::Reason,
     registry::{self, Registries},
     registry_host::RegistryHost,
@@ -45,6 +49,7 @@ pub struct Context<'a> {
     /// The run's shares of time.
     pub deadline: Deadline,
     caller_token: Token,
+    done: Arc<Mutex<Outcome>>,
 }
 
 impl<'a> Context<'a> {
@@ -53,7 +58,12 @@ impl<'a> Context<'a> {
     /// # Errors
     /// `not-in-cluster`, or `invalid-configuration` where a file that was named can't be used. `notes` takes what
     /// could be left aside.
-    pub fn new(config: &'a Config, deadline: Deadline, notes: &mut Vec<String>) -> Result<Self, Finding> {
+    pub fn new(
+        config: &'a Config,
+        deadline: Deadline,
+        done: Arc<Mutex<Outcome>>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, Finding> {
         let directory = &config.service_account_dir;
         let authority = api_server_authority(config)?;
         let ca = mounted(directory, "ca.crt")?;
@@ -89,6 +99,7 @@ impl<'a> Context<'a> {
             client,
             deadline,
             caller_token,
+            done,
         })
     }
 
@@ -149,7 +160,11 @@ impl<'a> Context<'a> {
         ))))
     }
 
-    fn service_account(&self) -> Result<(String, String), Finding> {
+    /// Whose token is to be stored, `(namespace, name)`.
+    ///
+    /// # Errors
+    /// `invalid-configuration` where none is named and the caller's own can't be it.
+    pub fn service_account(&self) -> Result<(String, String), Finding> {
         if let Some(name) = &self.config.service_account {
             return Ok((self.namespace.clone(), name.to_string()));
         }
@@ -195,7 +210,9 @@ impl<'a> Context<'a> {
         for image in &self.config.images {
             let covering = rows.iter_mut().filter(|(registry, _)| registry.covers(image));
             // The kubelet tries the most specific key first.
-            if let Some((_, images)) = covering.max_by_key(|(registry, _)| registry.key().len()) {
+            if let Some((_, images)) =
+                covering.max_by_key(|(registry, _)| registry.path().map_or(0, str::len))
+            {
                 images.push(image);
             }
         }
@@ -211,6 +228,11 @@ impl<'a> Context<'a> {
         );
         match refusal {
             Refusal::Forbidden => self.forbidden(&object, &namespace),
+            Refusal::Denied => Finding::new(
+                Reason::ApiForbidden,
+                format!("cannot {object}: an admission policy or a quota refuses it"),
+            )
+            .with_remedy("Ask who keeps the cluster's admission policies and quotas; no Role would help."),
             Refusal::Unauthenticated => Finding::new(
                 Reason::ApiForbidden,
                 format!("cannot {object}: the API server does not accept this pod's token"),
@@ -288,6 +310,11 @@ impl<'a> Context<'a> {
         Finding::new(Reason::Deadline, by)
     }
 
+    /// Keeps what was done where a panic's last words find it.
+    pub fn checkpoint(&self, outcome: &Outcome) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = outcome.clone();
+    }
+
     /// Calls made from now on may use the time that was kept for the write.
     pub fn begin_writing(&self) {
         self.api.set_until(self.deadline.end);
@@ -296,11 +323,6 @@ impl<'a> Context<'a> {
     /// Calls made from now on leave the time for the write alone.
     pub fn begin_reading(&self) {
         self.api.set_until(self.deadline.writing);
-    }
-
-    /// Whether there is time left to start over.
-    pub fn may_start_over(&self) -> bool {
-        Instant::now() < self.deadline.writing
     }
 }
 

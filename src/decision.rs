@@ -45,8 +45,8 @@ pub enum Examined {
     Due {
         /// Why.
         because: Due,
-        /// What is stored, where it can be told: the first entry of the run's registries that clients can use.
-        stored: Option<Credential>,
+        /// What is stored for registries of the run, as far as clients find a credential in it.
+        stored: Vec<(RegistryHost, Credential)>,
     },
 }
 
@@ -105,40 +105,44 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
         Ok(document) => document,
         Err(finding) => return Examined::Unusable(finding),
     };
-    let entries: Vec<Option<Entry>> = config
+    let entries: Vec<(&RegistryHost, Option<Entry>)> = config
         .registries
         .iter()
-        .map(|registry| document.entry(&registry.key()))
+        .map(|registry| (registry, document.entry(&registry.key())))
         .collect();
-    let usable = |entry: &&Entry| entry.is_well_formed();
-    let Some(credential) = entries.iter().flatten().find(usable).map(Credential::stored_in) else {
-        let because = if document.auths() == Auths::Present {
-            Due::EntryMissing
-        } else {
-            Due::NoAuths
-        };
-        return Examined::Due {
-            because,
-            stored: None,
-        };
-    };
-    let because = if !entries
+    let stored: Vec<(RegistryHost, Credential)> = entries
         .iter()
-        .all(|entry| entry.as_ref().is_some_and(|entry| entry.is_well_formed()))
-    {
-        Some(Due::EntryMissing)
-    } else if !entries.iter().flatten().all(|entry| credential.is_in(entry)) {
-        Some(Due::EntriesDiffer)
-    } else {
-        due(config, source, secret, &credential, now)
+        .filter_map(|(registry, entry)| Some((*registry, entry.as_ref()?)))
+        .filter(|(_, entry)| entry.decodes())
+        .map(|(registry, entry)| (registry.clone(), stored_credential(secret, entry)))
+        .collect();
+    let mut found = entries.iter().map(|(_, entry)| entry.as_ref());
+    let because = match stored.first() {
+        _ if document.auths() != Auths::Present => Some(Due::NoAuths),
+        _ if !found.all(|entry| entry.is_some_and(Entry::is_well_formed)) => Some(Due::EntryMissing),
+        None => Some(Due::EntryMissing),
+        Some((_, first)) => match stored.iter().all(|(_, credential)| credential == first) {
+            false => Some(Due::EntriesDiffer),
+            true => due(config, source, secret, first, now),
+        },
     };
-    match because {
-        None => Examined::Current(credential),
-        Some(because) => Examined::Due {
-            because,
-            stored: Some(credential),
+    match (because, stored.first()) {
+        (None, Some((_, credential))) => Examined::Current(credential.clone()),
+        (because, _) => Examined::Due {
+            because: because.unwrap_or(Due::EntryMissing),
+            stored,
         },
     }
+}
+
+/// What an entry of this Secret holds, with the expiry that was told when it was minted.
+pub fn stored_credential(secret: &StoredSecret, entry: &Entry) -> Credential {
+    let mut credential = Credential::stored_in(entry);
+    let id = credential.token.claims().and_then(|claims| claims.id.as_deref());
+    if let (Some(told), Some(own)) = (metadata::told_expiry(secret, id), credential.expires_at) {
+        credential.expires_at = Some(told.min(own));
+    }
+    credential
 }
 
 /// Whether every registry of the run has this very credential, as every client reads it.
@@ -170,16 +174,27 @@ pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a
         document.check_keys(keys.iter().map(String::as_str))?;
         Ok(document)
     });
-    document.map_err(|error| match error {
-        DocumentError::Unreadable { .. } => Finding::new(
+    document.map_err(|error| document_finding(config, &error))
+}
+
+/// `document-unreadable` or `document-ambiguous`; the document was left as it is.
+pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
+    let name = clip_name(config.name.as_str(), 60);
+    match error {
+        DocumentError::Unreadable(unreadable) => Finding::new(
             Reason::DocumentUnreadable,
-            format!("the document of Secret {name} cannot be read ({error}); it was left as it is"),
+            format!("the document of Secret {name} {unreadable}; it was left as it is"),
         ),
-        DocumentError::Ambiguous { .. } => Finding::new(
+        DocumentError::Ambiguous(ambiguity) => Finding::new(
             Reason::DocumentAmbiguous,
-            format!("clients read the document of Secret {name} differently ({error}); it was left as it is"),
-        ),
-    })
+            format!(
+                "clients read the document of Secret {name} differently: the member {} collides with {}",
+                clip_name(ambiguity.name.as_str(), 60),
+                clip_name(ambiguity.collides_with.as_str(), 60)
+            ),
+        )
+        .about(ambiguity.name.as_str()),
+    }
 }
 
 fn due(

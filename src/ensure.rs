@@ -10,15 +10,16 @@ use crate::{
     context::Context,
     credential::{self, Credential},
     deadline::Backoff,
-    decision::{self, Decision, Examined, Permit, Source},
+    decision::{self, Decision, Examined, Source},
     docker_config::{Document, EditedDocument, Entry},
     finding::Finding,
     metadata,
     outcome::{Action, Outcome},
     reason::Reason,
     registry_host::RegistryHost,
+    replacement,
     secret::{AppliedFields, StoredSecret, Version},
-    verification::{Evidence, Proof, Vouch},
+    verification::{Evidence, Proof},
 };
 
 /// A credential that was made in this run, with what was proven of it.
@@ -27,8 +28,15 @@ struct Fresh {
     uid: String,
     credential: Credential,
     evidence: Vec<Evidence>,
-    /// It was sent to the API server: found stored, it is ours, whatever answer got lost.
-    sent: Option<Action>,
+}
+
+/// A write that was sent: found stored, it is ours, whatever answer got lost.
+struct Sent {
+    uid: String,
+    credential: Credential,
+    evidence: Vec<Evidence>,
+    fields: AppliedFields,
+    action: Action,
 }
 
 /// What this run did so far, kept while it starts over.
@@ -36,6 +44,9 @@ struct Fresh {
 struct Progress {
     created: bool,
     fresh: Option<Fresh>,
+    sent: Option<Sent>,
+    /// How often something else was found than was written.
+    undone: u32,
 }
 
 /// What was observed, before anything is decided.
@@ -75,17 +86,29 @@ pub async fn ensure(context: &Context<'_>, source: &Source, outcome: &mut Outcom
                 context.begin_reading();
                 debug!("somebody else wrote the Secret in between: starting over");
                 if !backoff.wait(None, context.deadline.writing).await {
-                    outcome.findings.push(context.refused(
-                        "patch",
-                        "secrets",
-                        context.config.name.as_str(),
-                        &Refusal::Conflict,
-                    ));
+                    give_up(context, &progress, outcome).await;
                     return;
                 }
             }
         }
     }
+}
+
+/// No time to start over. A write whose answer was lost may have been done all the same: one look.
+async fn give_up(context: &Context<'_>, progress: &Progress, outcome: &mut Outcome) {
+    context.begin_writing();
+    if let Some(sent) = &progress.sent
+        && let Ok(Some(secret)) = read(context).await
+        && found_sent(context, sent, &secret)
+    {
+        outcome.action = sent.action;
+        finish(context, outcome, &secret, &sent.credential, &sent.evidence);
+        return;
+    }
+    let name = context.config.name.as_str();
+    outcome
+        .findings
+        .push(context.refused("patch", "secrets", name, &Refusal::Conflict));
 }
 
 async fn round(
@@ -96,63 +119,70 @@ async fn round(
 ) -> Result<(), Stop> {
     let secret = read(context).await?;
     let now = context.api.now();
-    if let Source::File(file) = source
-        && file.is_expired(now)
-    {
-        return Err(Stop::Found(expired(context)));
-    }
-    if let (Some(secret), Some(fresh)) = (&secret, &progress.fresh)
-        && let Some(action) = fresh.sent
-        && decision::holds(context.config, secret, &fresh.credential)
+    if let (Some(secret), Some(sent)) = (&secret, &progress.sent)
+        && found_sent(context, sent, secret)
     {
         // The write went through and only its answer was lost.
-        outcome.action = action;
-        return finish(context, outcome, secret, &fresh.credential, &fresh.evidence);
+        outcome.action = sent.action;
+        finish(context, outcome, secret, &sent.credential, &sent.evidence);
+        return Ok(());
     }
     let observed = observe(context, source, secret, now).await;
+    outcome.credential = stored_credentials(context, &observed)
+        .first()
+        .map(|(_, credential)| credential.summary())
+        .unwrap_or_default();
     let proofs: Vec<&Proof> = observed.evidence.iter().flat_map(Evidence::proofs).collect();
-    match decision::decide(
+    let decision = decision::decide(
         context.config,
         observed.secret.as_ref(),
         &observed.examined,
         &proofs,
         now,
-    ) {
-        Decision::Refuse(finding) => Err(Stop::Found(finding)),
-        Decision::Unchanged => {
+    );
+    if let (Source::File(file), false) = (source, matches!(decision, Decision::Refuse(_)))
+        && file.is_expired(now)
+    {
+        return Err(Stop::Found(Finding::new(
+            Reason::CredentialExpired,
+            "the token in PULL_SECRET_TOKEN_FILE is past its expiry",
+        )));
+    }
+    match (decision, &observed.secret, &observed.examined) {
+        (Decision::Refuse(finding), _, _) => Err(Stop::Found(finding)),
+        (Decision::Unchanged, Some(secret), Examined::Current(credential)) => {
             info!("nothing to change");
             outcome.action = if progress.created {
                 Action::Created
             } else {
                 Action::Unchanged
             };
-            keep(context, &observed, outcome)
+            finish(context, outcome, secret, credential, &observed.evidence);
+            Ok(())
         }
-        Decision::Metadata(fields) => {
+        (Decision::Metadata(fields), Some(secret), Examined::Current(credential)) => {
             info!("labels, annotations or keys differ: writing them, the credential stays");
-            let (Some(secret), Examined::Current(credential)) = (&observed.secret, &observed.examined) else {
-                return Err(Stop::StartOver);
+            let sent = Sent {
+                uid: secret.version.uid.clone(),
+                credential: credential.clone(),
+                evidence: observed.evidence.clone(),
+                fields,
+                action: if progress.created {
+                    Action::Created
+                } else {
+                    Action::Refreshed
+                },
             };
-            write(
-                context,
-                &secret.version,
-                fields.clone(),
-                Action::Refreshed,
-                outcome,
-            )
-            .await?;
-            match read_again(context, &secret.version, credential, fields).await? {
-                Ok(secret) => finish(context, outcome, &secret, credential, &observed.evidence),
-                Err(secret) => accept_another_run(context, source, &secret, outcome).await,
-            }
+            write(context, source, &secret.version, sent, progress, outcome).await
         }
-        Decision::Renew(because) => {
+        (Decision::Renew(because), _, _) => {
             match because {
                 Some(because) => info!("a new credential is due: {}", because.as_str()),
                 None => info!("there is no such Secret yet: creating it"),
             }
             renew(context, source, observed, progress, outcome).await
         }
+        (Decision::Unchanged | Decision::Metadata(_), _, _) => Err(Stop::StartOver),
     }
 }
 
@@ -190,16 +220,6 @@ async fn prove(context: &Context<'_>, credential: &Credential) -> Vec<Evidence> 
         .await
 }
 
-/// The stored credential stays: the verdict on it is final.
-fn keep(context: &Context<'_>, observed: &Observed, outcome: &mut Outcome) -> Result<(), Stop> {
-    match (&observed.secret, &observed.examined) {
-        (Some(secret), Examined::Current(credential)) => {
-            finish(context, outcome, secret, credential, &observed.evidence)
-        }
-        _ => Err(Stop::StartOver),
-    }
-}
-
 /// The new credential is made, proven, written and read again.
 async fn renew(
     context: &Context<'_>,
@@ -212,15 +232,16 @@ async fn renew(
         Some(secret) => secret.version.clone(),
         None => create_placeholder(context, progress, outcome).await?,
     };
-    let mut fresh = match progress.fresh.take().filter(|fresh| fresh.uid == version.uid) {
+    // A token that was minted for this Secret in an earlier round is used again.
+    let fresh = match progress.fresh.take().filter(|fresh| fresh.uid == version.uid) {
         Some(fresh) => fresh,
         None => make(context, source, &version).await?,
     };
-    let stored = stored_alive(&observed, context.api.now());
-    if !may_write(context, &fresh.evidence, stored.as_ref()).await {
+    let fresh = progress.fresh.insert(fresh);
+    let alive = alive(context, &observed);
+    if !replacement::may_write(context, &fresh.evidence, &alive).await {
         info!("the new credential is not written");
         conclusion::conclude(outcome, Mode::Ensure, &fresh.credential, &fresh.evidence);
-        outcome.credential = stored.map(|stored| stored.summary()).unwrap_or_default();
         return Ok(());
     }
     let document = observed
@@ -228,52 +249,87 @@ async fn renew(
         .as_ref()
         .map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
     let edited = splice(context, document, &fresh.credential)?;
-    let action = match (progress.created, edited.shape_repaired) {
-        (true, _) => Action::Created,
-        (false, true) => Action::Repaired,
-        (false, false) => Action::Refreshed,
+    let (secret, now) = (observed.secret.as_ref(), context.api.now());
+    let sent = Sent {
+        uid: version.uid.clone(),
+        credential: fresh.credential.clone(),
+        evidence: fresh.evidence.clone(),
+        fields: metadata::fields(
+            context.config,
+            secret,
+            &fresh.credential.summary(),
+            now,
+            edited.bytes,
+        ),
+        action: match (progress.created, edited.shape_repaired) {
+            (true, _) => Action::Created,
+            (false, true) => Action::Repaired,
+            (false, false) => Action::Refreshed,
+        },
     };
-    let summary = fresh.credential.summary();
-    let fields = metadata::fields(
-        context.config,
-        observed.secret.as_ref(),
-        &summary,
-        context.api.now(),
-        edited.bytes,
-    );
-    fresh.sent = Some(action);
-    let fresh = progress.fresh.insert(fresh);
-    write(context, &version, fields.clone(), action, outcome).await?;
-    match read_again(context, &version, &fresh.credential, fields).await? {
-        Ok(secret) => finish(context, outcome, &secret, &fresh.credential, &fresh.evidence),
-        Err(secret) => accept_another_run(context, source, &secret, outcome).await,
-    }
+    write(context, source, &version, sent, progress, outcome).await
 }
 
-/// Reads what is stored after a write of `fields`; the error is a Secret that holds another credential by now.
-async fn read_again(
+/// Applies, reads again, and says what is stored.
+async fn write(
     context: &Context<'_>,
+    source: &Source,
     version: &Version,
-    credential: &Credential,
-    fields: AppliedFields,
-) -> Result<Result<StoredSecret, StoredSecret>, Stop> {
+    sent: Sent,
+    progress: &mut Progress,
+    outcome: &mut Outcome,
+) -> Result<(), Stop> {
+    context.begin_writing();
+    let sent = progress.sent.insert(sent);
+    match context.secret.apply(version, sent.fields.clone()).await {
+        Ok(_) => {
+            (outcome.action, outcome.credential) = (sent.action, sent.credential.summary());
+            context.checkpoint(outcome);
+        }
+        Err(Refusal::Conflict) => return Err(Stop::StartOver),
+        Err(refusal) => {
+            let name = context.config.name.as_str();
+            return Err(Stop::Found(context.refused("patch", "secrets", name, &refusal)));
+        }
+    }
     let secret = read(context)
         .await?
         .filter(|secret| secret.version.uid == version.uid)
         .ok_or(Stop::StartOver)?;
-    if !decision::holds(context.config, &secret, credential) {
-        return Ok(Err(secret));
+    if found_sent(context, sent, &secret) {
+        finish(context, outcome, &secret, &sent.credential, &sent.evidence);
+        return Ok(());
     }
-    // The document holds our entries; what others wrote into it meanwhile is theirs.
+    let another = decision::examine(context.config, source, Some(&secret), context.api.now());
+    match another {
+        // Another run's good credential is as good as ours.
+        Examined::Current(credential) if credential != sent.credential => {
+            let registries = context.registries.with_until(context.deadline.end);
+            let evidence = context
+                .verifier(&registries, &credential)
+                .prove(&context.registries_with_images())
+                .await;
+            finish(context, outcome, &secret, &credential, &evidence);
+            Ok(())
+        }
+        // Once may be another run; twice is somebody who undoes it.
+        _ if progress.undone == 0 => {
+            progress.undone = 1;
+            Err(Stop::StartOver)
+        }
+        _ => Err(Stop::Found(reverted(context))),
+    }
+}
+
+/// Whether what was sent is what is stored; what others wrote beside it meanwhile is theirs.
+fn found_sent(context: &Context<'_>, sent: &Sent, secret: &StoredSecret) -> bool {
     let beside = AppliedFields {
-        data: metadata::beside_document(fields.data),
-        ..fields
+        data: metadata::beside_document(sent.fields.data.clone()),
+        ..sent.fields.clone()
     };
-    if metadata::differs(&beside, &secret) {
-        Err(Stop::Found(reverted(context)))
-    } else {
-        Ok(Ok(secret))
-    }
+    sent.uid == secret.version.uid
+        && decision::holds(context.config, secret, &sent.credential)
+        && !metadata::differs(&beside, secret)
 }
 
 async fn create_placeholder(
@@ -288,6 +344,7 @@ async fn create_placeholder(
             if context.api.created() {
                 progress.created = true;
                 outcome.action = Action::Created;
+                context.checkpoint(outcome);
             }
             Ok(version)
         }
@@ -336,77 +393,32 @@ async fn make(context: &Context<'_>, source: &Source, version: &Version) -> Resu
         uid: version.uid.clone(),
         credential,
         evidence,
-        sent: None,
     })
 }
 
-/// What is stored, where it may still do its work: it decodes, is not past its expiry and was not rejected.
-fn stored_alive(observed: &Observed, now: Timestamp) -> Option<Credential> {
-    let stored = match &observed.examined {
-        Examined::Due { stored, .. } => stored.as_ref()?,
-        Examined::Current(credential) => credential,
-        Examined::Absent | Examined::Unusable(_) => return None,
-    };
-    let rejected = observed
-        .evidence
-        .iter()
-        .flat_map(Evidence::proofs)
-        .any(decision::is_rejected);
-    (!rejected && !stored.is_expired(now)).then(|| stored.clone())
-}
-
-/// Make before break: nothing alive is replaced by something that does less. The stored credential is asked about an
-/// image only where the new one was refused it.
-async fn may_write(context: &Context<'_>, evidence: &[Evidence], stored: Option<&Credential>) -> bool {
-    let strictest = evidence
-        .iter()
-        .flat_map(Evidence::proofs)
-        .map(decision::permit)
-        .max();
-    match (strictest.unwrap_or(Permit::Yes), stored) {
-        (Permit::No, _) => false,
-        (Permit::UnlessAlive, stored) => stored.is_none(),
-        (Permit::UnlessStoredPulls, Some(stored)) => !pulls_what_was_refused(context, evidence, stored).await,
-        (Permit::UnlessStoredPulls, None) | (Permit::Yes, _) => true,
-    }
-}
-
-async fn pulls_what_was_refused(context: &Context<'_>, evidence: &[Evidence], stored: &Credential) -> bool {
-    if stored.token.kind().is_kubernetes()
-        && !context
+/// What is stored for each registry of the run, as far as a credential can be found in it.
+fn stored_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
+    match &observed.examined {
+        Examined::Due { stored, .. } => stored.clone(),
+        Examined::Current(credential) => context
             .config
             .registries
             .iter()
-            .all(|registry| context.config.may_receive_kubernetes_token(registry))
-    {
-        return false;
+            .map(|registry| (registry.clone(), credential.clone()))
+            .collect(),
+        Examined::Absent | Examined::Unusable(_) => Vec::new(),
     }
-    let refused: Vec<_> = evidence
-        .iter()
-        .map(|at| {
-            let images = at
-                .images
-                .iter()
-                .filter(|(_, proof)| decision::permit(proof) == Permit::UnlessStoredPulls);
-            (&at.registry, images.map(|(image, _)| image).collect::<Vec<_>>())
-        })
-        .filter(|(_, images)| !images.is_empty())
-        .collect();
-    let proven = context
-        .verifier(&context.registries, stored)
-        .prove(&refused)
-        .await;
-    proven.iter().flat_map(Evidence::proofs).any(|proof| match proof {
-        Proof::Pulls => true,
-        // Where the registry can't be asked, the API server's word that it may pull counts.
-        Proof::Silent(_, vouch) => *vouch == Vouch::Accepts,
-        Proof::Accepted
-        | Proof::RepositoryMissing
-        | Proof::TagMissing
-        | Proof::PullForbidden
-        | Proof::PushForbidden
-        | Proof::Rejected => false,
-    })
+}
+
+/// Of what is stored, what may still do its work: it decodes, is not past its expiry and was not rejected in this run.
+fn alive(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
+    let rejected = |registry: &RegistryHost| {
+        let at = observed.evidence.iter().filter(|at| at.registry == *registry);
+        at.flat_map(Evidence::proofs).any(decision::is_rejected)
+    };
+    let mut stored = stored_credentials(context, observed);
+    stored.retain(|(registry, credential)| !credential.is_expired(context.api.now()) && !rejected(registry));
+    stored
 }
 
 fn splice(
@@ -420,51 +432,7 @@ fn splice(
     let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), &entry)).collect();
     Document::parse(document)
         .and_then(|document| document.with_entries(&entries))
-        .map_err(|error| Finding::new(Reason::DocumentUnreadable, error.to_string()))
-}
-
-async fn write(
-    context: &Context<'_>,
-    version: &Version,
-    fields: AppliedFields,
-    action: Action,
-    outcome: &mut Outcome,
-) -> Result<(), Stop> {
-    context.begin_writing();
-    match context.secret.apply(version, fields).await {
-        Ok(_) => {
-            outcome.action = action;
-            Ok(())
-        }
-        Err(Refusal::Conflict) => Err(Stop::StartOver),
-        Err(refusal) => Err(Stop::Found(context.refused(
-            "patch",
-            "secrets",
-            context.config.name.as_str(),
-            &refusal,
-        ))),
-    }
-}
-
-/// Another value is stored than was written. Another run's good credential is as good as ours; anything else means
-/// that somebody undoes the write.
-async fn accept_another_run(
-    context: &Context<'_>,
-    source: &Source,
-    secret: &StoredSecret,
-    outcome: &mut Outcome,
-) -> Result<(), Stop> {
-    match decision::examine(context.config, source, Some(secret), context.api.now()) {
-        Examined::Current(credential) => {
-            let registries = context.registries.with_until(context.deadline.end);
-            let verifier = context.verifier(&registries, &credential);
-            let evidence = verifier.prove(&context.registries_with_images()).await;
-            finish(context, outcome, secret, &credential, &evidence)
-        }
-        Examined::Absent | Examined::Unusable(_) | Examined::Due { .. } => {
-            Err(Stop::Found(reverted(context)))
-        }
-    }
+        .map_err(|error| decision::document_finding(context.config, &error))
 }
 
 /// Says what is stored, and what was proven of it.
@@ -474,7 +442,7 @@ fn finish(
     secret: &StoredSecret,
     credential: &Credential,
     evidence: &[Evidence],
-) -> Result<(), Stop> {
+) {
     let (config, document) = (context.config, secret.document());
     let images: Vec<_> = config.images.iter().collect();
     outcome.credential = credential.summary();
@@ -495,16 +463,6 @@ fn finish(
     outcome
         .notes
         .extend(decision::forgotten_entries(config, secret, credential));
-    Ok(())
-}
-
-fn expired(context: &Context<'_>) -> Finding {
-    let cause = if context.config.token_file.is_some() {
-        "the token in PULL_SECRET_TOKEN_FILE is past its expiry"
-    } else {
-        "the credential is past its expiry"
-    };
-    Finding::new(Reason::CredentialExpired, cause)
 }
 
 fn reverted(context: &Context<'_>) -> Finding {

@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod reason;
 pub mod registry;
 pub mod registry_host;
+pub mod replacement;
 pub mod report;
 pub mod review;
 pub mod run;

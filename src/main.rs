@@ -1,6 +1,10 @@
 //! Wires arguments, environment, runtime and exit code together; everything else is in the library.
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use ensure_pull_secret::{
     config::{Config, ConfigError, Output},
@@ -36,11 +40,14 @@ fn main() -> ExitCode {
 }
 
 fn start(config: &Config) -> ExitCode {
-    report::on_panic(config.subject(), config.output.clone(), Outcome::default);
+    let done = Arc::<Mutex<Outcome>>::default();
+    let last = Arc::clone(&done);
+    let last = move || last.try_lock().map(|outcome| outcome.clone()).unwrap_or_default();
+    report::on_panic(config.subject(), config.output.clone(), last);
     log::init(&config.output);
     log::warnings(&config.warnings);
     log::effective(config);
-    let (outcome, now) = run::start(config);
+    let (outcome, now) = run::start(config, done);
     let mut subject = config.subject();
     subject.namespace = subject.namespace.or_else(|| outcome.namespace.clone());
     report::finish(&outcome, &subject, &[], &config.output, now)

@@ -104,6 +104,13 @@ pub fn beside_document(mut data: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, 
     data
 }
 
+/// When the API server said that the credential of this id expires, a second before or after its own `exp` as it may be;
+/// the earlier of both counts.
+pub fn told_expiry(stored: &StoredSecret, credential_id: Option<&str>) -> Option<Timestamp> {
+    let told_of = stored.annotations.get(CREDENTIAL_ID)?;
+    (Some(told_of.as_str()) == credential_id).then(|| stored.annotations.get(EXPIRES_AT)?.parse().ok())?
+}
+
 /// When the stored credential was written: its annotation, where that is a time at all.
 pub fn refreshed_at(stored: &StoredSecret) -> Option<Timestamp> {
     stored.annotations.get(REFRESHED_AT)?.parse().ok()

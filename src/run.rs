@@ -1,5 +1,7 @@
 //! One run, from configuration to what was done and found: within its deadline, and ended by SIGTERM at any moment.
 
+use std::sync::{Arc, Mutex};
+
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::{
     runtime::Builder,
@@ -21,8 +23,9 @@ use crate::{
 /// How far apart the clocks may be before it is said.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Does what `config` asks for, on a runtime of its own; with it the time to report: the API server's.
-pub fn start(config: &Config) -> (Outcome, Timestamp) {
+/// Does what `config` asks for, on a runtime of its own; with it the time to report: the API server's. What was done is
+/// kept in `done` too, for a panic's last words.
+pub fn start(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(_) => {
@@ -36,17 +39,17 @@ pub fn start(config: &Config) -> (Outcome, Timestamp) {
             );
         }
     };
-    let ended = runtime.block_on(run(config));
+    let ended = runtime.block_on(run(config, done));
     // A dropped runtime would wait for a name look-up that hangs.
     runtime.shutdown_background();
     ended
 }
 
 /// Does what `config` asks for. Ends in time, whatever does not answer.
-async fn run(config: &Config) -> (Outcome, Timestamp) {
+async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
     let deadline = Deadline::new(Instant::now(), config.timeout);
     let mut outcome = Outcome::default();
-    let context = match Context::new(config, deadline, &mut outcome.notes) {
+    let context = match Context::new(config, deadline, done, &mut outcome.notes) {
         Ok(context) => context,
         Err(finding) => {
             outcome.findings.push(finding);

@@ -48,8 +48,11 @@ pub enum TokenError {
         "the token is not UTF-8 text; write the token alone, as the registry or `oc create token` gave it"
     )]
     NotUtf8,
-    /// A control character, such as a second newline. OpenShift's registry answers 400 to it.
-    #[error("the token has a control character in it, such as a second newline; write the token alone")]
+    /// A control character, such as a second newline: OpenShift's registry answers 400 to it. A blank at an end or a
+    /// byte order mark: a Kubernetes token would not be known for one.
+    #[error(
+        "the token has a control character in it, a blank at an end or a byte order mark; write the token alone"
+    )]
     ControlCharacter,
 }
 
@@ -77,7 +80,7 @@ impl Token {
         if text.is_empty() {
             return Err(TokenError::Empty);
         }
-        if text.contains(char::is_control) {
+        if text.contains(char::is_control) || text.trim() != text || text.contains('\u{feff}') {
             return Err(TokenError::ControlCharacter);
         }
         Ok(Self::new(SecretString::from(text)))

@@ -148,13 +148,25 @@ impl<'a> Verifier<'a> {
                 Err(silence) => self.silent((*silence).clone(), None).await,
             });
         }
-        for image in images {
+        // At the same time: one that the registry can't answer for does not use up the others' time.
+        let proofs = images.iter().map(async |image| {
             let streamed = is_openshift.then_some(*image);
             let proof = match &session {
                 Ok(session) => self.image(session, image, streamed, asks.as_ref()).await,
                 Err(silence) => self.silent((*silence).clone(), streamed).await,
             };
-            evidence.images.push(((*image).clone(), proof));
+            ((*image).clone(), proof)
+        });
+        evidence.images = join_all(proofs).await;
+        let is_open = asks == Ok(Asks::Nobody);
+        if is_open
+            && !evidence
+                .images
+                .iter()
+                .any(|(_, proof)| matches!(proof, Proof::Silent(..)))
+        {
+            // What such a registry lacks, it lacks for everybody: that says nothing of the credential.
+            evidence.login = Some(self.silent(Silence::Open, None).await);
         }
         evidence
     }
@@ -195,13 +207,9 @@ impl<'a> Verifier<'a> {
         loop {
             match session.pull(image).await {
                 Said::Yes if asks == Ok(&Asks::Nobody) => return self.silent(Silence::Open, None).await,
-                Said::Yes if asks == Ok(&Asks::Basic) => return self.pulls(session, image, streamed).await,
-                Said::Yes => return self.may_push(session, image, streamed).await,
-                Said::RepositoryMissing => return Proof::RepositoryMissing,
-                Said::TagMissing => return Proof::TagMissing,
-                Said::Forbidden => return Proof::PullForbidden,
                 Said::Nothing(silence) => return self.silent(silence, streamed).await,
                 Said::Refused => {}
+                said => return self.accepted(session, image, streamed, asks, said).await,
             }
             if asks == Ok(&Asks::Nobody) {
                 // It let us in without credentials and now wants some: what it says is not about this credential.
@@ -234,16 +242,28 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// A registry that asks for Basic may serve an image to anybody, whatever the password: the proof needs the login.
-    async fn pulls(
+    /// What an answer about an image says of the credential. A registry that asks for Basic may answer anybody, whatever
+    /// the password: there the proof needs the login too.
+    async fn accepted(
         &self,
         session: &Session<'_>,
         image: &ImageReference,
         streamed: Option<&ImageReference>,
+        asks: Result<&Asks, &Silence>,
+        said: Said,
     ) -> Proof {
-        match self.login(session, streamed.is_some(), Ok(&Asks::Basic)).await {
-            Proof::Accepted => self.may_push(session, image, streamed).await,
-            other => other,
+        if asks == Ok(&Asks::Basic) {
+            match self.login(session, streamed.is_some(), asks).await {
+                Proof::Accepted => {}
+                other => return other,
+            }
+        }
+        match said {
+            Said::RepositoryMissing => Proof::RepositoryMissing,
+            Said::TagMissing => Proof::TagMissing,
+            Said::Forbidden | Said::Refused => Proof::PullForbidden,
+            Said::Nothing(silence) => self.silent(silence, streamed).await,
+            Said::Yes => self.may_push(session, image, streamed).await,
         }
     }
 
@@ -281,10 +301,15 @@ impl<'a> Verifier<'a> {
             Some(Review::Unavailable) => Proof::Silent(silence, Vouch::Unavailable),
             Some(Review::Accepts) => match streamed {
                 None => Proof::Silent(silence, Vouch::Accepts),
-                Some(image) => match self.permitted("get", image).await {
-                    Review::Accepts => Proof::Silent(silence, Vouch::Accepts),
-                    Review::Refuses => Proof::PullForbidden,
-                    Review::Unavailable => Proof::Silent(silence, Vouch::Unavailable),
+                Some(image) => match (self.permitted("get", image).await, self.access) {
+                    (Review::Refuses, _) => Proof::PullForbidden,
+                    (Review::Unavailable, _) => Proof::Silent(silence, Vouch::Unavailable),
+                    (Review::Accepts, Access::Pull) => Proof::Silent(silence, Vouch::Accepts),
+                    (Review::Accepts, Access::PushPull) => match self.permitted("update", image).await {
+                        Review::Accepts => Proof::Silent(silence, Vouch::Accepts),
+                        Review::Refuses => Proof::PushForbidden,
+                        Review::Unavailable => Proof::Silent(silence, Vouch::Unavailable),
+                    },
                 },
             },
         }

@@ -1,5 +1,6 @@
 //! `verify`: the same checks, of what is stored. Reads only.
 
+use futures_util::future::join_all;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
@@ -12,8 +13,7 @@ use crate::{
     decision,
     docker_config::{Auths, Document},
     finding::Finding,
-    image_reference::ImageReference,
-    outcome::Outcome,
+    outcome::{CredentialSummary, Outcome},
     reason::Reason,
     registry_host::RegistryHost,
     secret::StoredSecret,
@@ -52,64 +52,67 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
     outcome
         .findings
         .extend(decision::foreign_entry_broken(context.config, secret.document()));
-    let mut proven: Vec<Evidence> = Vec::new();
-    let mut all_usable = true;
+    let mut usable_rows = Vec::new();
     for (registry, images) in context.registries_with_images() {
-        match usable(context, &secret, &document, registry, now) {
-            Ok(credential) => {
-                if proven.is_empty() {
-                    outcome.credential = credential.summary();
-                }
-                let stored = secret.document();
-                outcome
-                    .findings
-                    .extend(client_view::kubelet_misses(&images, stored, &credential));
-                outcome.notes.extend(client_view::containers_image_prefers_others(
-                    &images,
-                    stored,
-                    &credential,
-                ));
-                proven.extend(prove(context, outcome, registry, images, &credential).await);
-                note_other_account(context, outcome, &credential);
-                let beyond = decision::outlives_next_run(context.config, &credential, now);
-                if !outcome
-                    .findings
-                    .iter()
-                    .any(|found| Some(found) == beyond.as_ref())
-                {
-                    outcome.findings.extend(beyond);
-                }
-            }
-            Err(finding) => {
-                all_usable = false;
-                outcome.findings.push(finding);
-            }
+        if let Some(entry) = document.entry(&registry.key()) {
+            soonest(outcome, &decision::stored_credential(&secret, &entry));
+        }
+        match usable(context, outcome, &secret, &document, registry, now) {
+            Ok(credential) => usable_rows.push((registry, images, credential)),
+            Err(finding) => outcome.findings.push(finding),
         }
     }
-    if all_usable {
+    // At the same time: one that does not answer does not use up the others' time.
+    let proofs = usable_rows.iter().map(async |(registry, images, credential)| {
+        context
+            .verifier(&context.registries, credential)
+            .prove(&[(*registry, images.clone())])
+            .await
+    });
+    let proven = join_all(proofs).await;
+    for ((_, images, credential), evidence) in usable_rows.iter().zip(&proven) {
+        let stored = secret.document();
+        outcome
+            .findings
+            .extend(client_view::kubelet_misses(images, stored, credential));
+        outcome.notes.extend(client_view::containers_image_prefers_others(
+            images, stored, credential,
+        ));
+        conclusion::conclude(outcome, Mode::Verify, credential, evidence);
+        note_other_account(context, outcome, credential);
+        let beyond = decision::outlives_next_run(context.config, credential, now);
+        if !outcome
+            .findings
+            .iter()
+            .any(|found| Some(found) == beyond.as_ref())
+        {
+            outcome.findings.extend(beyond);
+        }
+    }
+    if usable_rows.len() == context.config.registries.len() {
+        let proven: Vec<Evidence> = proven.into_iter().flatten().collect();
         outcome.verified = conclusion::least_verified(&proven);
     }
     Ok(())
 }
 
-async fn prove(
-    context: &Context<'_>,
-    outcome: &mut Outcome,
-    registry: &RegistryHost,
-    images: Vec<&ImageReference>,
-    credential: &Credential,
-) -> Vec<Evidence> {
-    let evidence = context
-        .verifier(&context.registries, credential)
-        .prove(&[(registry, images)])
-        .await;
-    conclusion::conclude(outcome, Mode::Verify, credential, &evidence);
-    evidence
+/// Of several stored credentials the report tells of the one that expires first.
+fn soonest(outcome: &mut Outcome, credential: &Credential) {
+    let told = outcome.credential.expires_at;
+    let sooner = match (told, credential.expires_at) {
+        (Some(told), Some(expires_at)) => expires_at < told,
+        (None, expires_at) => expires_at.is_some() || outcome.credential == CredentialSummary::default(),
+        (Some(_), None) => false,
+    };
+    if sooner {
+        outcome.credential = credential.summary();
+    }
 }
 
 /// The credential stored for `registry`, where structure and expiry let it do its work.
 fn usable(
     context: &Context<'_>,
+    outcome: &mut Outcome,
     secret: &StoredSecret,
     document: &Document<'_>,
     registry: &RegistryHost,
@@ -122,11 +125,16 @@ fn usable(
         let cause = format!("Secret {name} has no entry for {shown}");
         return Err(Finding::new(Reason::NoMatchingEntry, cause).about(registry.to_string()));
     };
-    if !entry.is_well_formed() {
+    if !entry.is_read_alike() {
         let cause = format!("the entry for {shown} in Secret {name} is not one that every client reads");
         return Err(Finding::new(Reason::NoMatchingEntry, cause).about(registry.to_string()));
     }
-    let credential = Credential::stored_in(&entry);
+    if !entry.is_well_formed() {
+        outcome.notes.push(format!(
+            "The entry for {shown} has other members than ensure would write."
+        ));
+    }
+    let credential = decision::stored_credential(secret, &entry);
     if credential.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }
@@ -173,19 +181,19 @@ fn auths_missing(context: &Context<'_>, document: &Document<'_>) -> Finding {
 }
 
 fn note_other_account(context: &Context<'_>, outcome: &mut Outcome, credential: &Credential) {
-    let Some(wanted) = &context.config.service_account else {
-        return;
-    };
+    // A robot account's credential belongs to none.
     let owner = credential
         .token
         .claims()
         .and_then(|claims| claims.service_account());
-    let expected = (context.namespace.as_str(), wanted.as_str());
-    if let Some((namespace, name)) = owner.filter(|owner| *owner != expected) {
+    let (Some((namespace, name)), Ok(wanted)) = (owner, context.service_account()) else {
+        return;
+    };
+    if (namespace, name) != (wanted.0.as_str(), wanted.1.as_str()) {
         let note = format!(
             "The stored token belongs to service account {}, not to {}; ensure would replace it.",
             clip_name(&format!("{namespace}/{name}"), 120),
-            clip_name(wanted.as_str(), 120)
+            clip_name(&wanted.1, 120)
         );
         if !outcome.notes.contains(&note) {
             outcome.notes.push(note);

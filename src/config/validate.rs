@@ -102,6 +102,8 @@ fn read(
         check_trust(environment, &registries, &trusted_hosts, problems);
     }
     check_coverage(environment, &registries, &images, problems);
+    check_case(environment, &registries, problems);
+    check_proxies(&environment.platform, problems);
 
     subject.mode = mode;
     subject.namespace = namespace.as_ref().map(ToString::to_string);
@@ -158,6 +160,40 @@ fn check_trust(
             clip_name(host, HOST_MAX)
         );
         problems.push(Problem::of(trusted.variable, None, problem).with_example(&right));
+    }
+}
+
+/// Keys that differ only in case are one to some clients and two to others.
+fn check_case(environment: &Environment, registries: &[RegistryHost], problems: &mut Vec<Problem>) {
+    let mut keys: Vec<String> = registries
+        .iter()
+        .map(|registry| registry.key().to_ascii_lowercase())
+        .collect();
+    keys.sort_unstable();
+    if keys.windows(2).any(|pair| pair.first() == pair.last()) {
+        let registry = &environment.values.registry;
+        let problem = "names one registry twice, in different case";
+        problems.push(Problem::of(registry.variable, registry.value.as_deref(), problem));
+    }
+}
+
+/// CONNECT goes to a proxy in the clear, its password with it: an https or SOCKS proxy is not one of those.
+fn check_proxies(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) {
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let scheme = platform
+            .get(name)
+            .and_then(|value| value.split_once("://"))
+            .map(|(scheme, _)| scheme);
+        if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case("http")) {
+            let problem =
+                "names a proxy of another kind than http; registries are reached through it by CONNECT";
+            problems.push(Problem::other(
+                name,
+                None,
+                problem,
+                Some("http://proxy.example.com:3128"),
+            ));
+        }
     }
 }
 

@@ -29,6 +29,7 @@ pub struct Entry {
     username: String,
     password: SecretString,
     well_formed: bool,
+    read_alike: bool,
 }
 
 impl Entry {
@@ -50,6 +51,7 @@ impl Entry {
             username: username.to_owned(),
             password,
             well_formed: true,
+            read_alike: true,
         })
     }
 
@@ -58,10 +60,12 @@ impl Entry {
     pub(super) fn read(value: &str) -> Self {
         let (username, password) = kubelet::read_entry(value).unwrap_or_default();
         let well_formed = is_well_formed(value, &username, &password);
+        let read_alike = is_read_alike(value, &username, &password);
         Self {
             username,
             password: SecretString::from(password),
             well_formed,
+            read_alike,
         }
     }
 
@@ -79,6 +83,16 @@ impl Entry {
     /// order, and the last agreeing with the others, so that every client reads the same from it.
     pub fn is_well_formed(&self) -> bool {
         self.well_formed
+    }
+
+    /// Whether a client finds a credential in it at all, by the kubelet's rule.
+    pub fn decodes(&self) -> bool {
+        !self.username.is_empty() && !self.password.expose_secret().is_empty()
+    }
+
+    /// Whether the kubelet and containers/image find the same credential in it, whatever else it holds.
+    pub fn is_read_alike(&self) -> bool {
+        self.read_alike
     }
 
     /// The entry as it is written: compact, with no more escapes than JSON requires.
@@ -104,6 +118,19 @@ impl fmt::Debug for Entry {
             .field("well_formed", &self.well_formed)
             .finish_non_exhaustive()
     }
+}
+
+/// containers/image reads `auth` alone.
+fn is_read_alike(value: &str, username: &str, password: &str) -> bool {
+    let members = go_json::members(value, 0).unwrap_or_default();
+    let auth = members.iter().find(|member| member.name == "auth");
+    let field = auth
+        .and_then(|member| go_json::string(member.value))
+        .unwrap_or_default();
+    let read = auth_field::decode_as_containers_image(&field);
+    !username.is_empty()
+        && !password.is_empty()
+        && matches!(read, Ok(Some((found, secret))) if found == username && secret == password)
 }
 
 fn is_well_formed(value: &str, username: &str, password: &str) -> bool {

@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::Uri;
@@ -30,6 +31,9 @@ use crate::{
 /// The host and port of a URL, and what is dialled instead.
 pub type ConnectTo = (HostPort, HostPort);
 
+/// The longest that the addresses of a name may take to accept a connection; less than one attempt.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// Makes TCP connections.
 #[derive(Clone)]
 pub struct Dialer {
@@ -44,6 +48,8 @@ impl Dialer {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // Divided among the addresses of a name: one that is dead does not use up the whole attempt.
+        tcp.set_connect_timeout(Some(CONNECT));
         Self {
             tcp,
             connect_to: Arc::from([]),

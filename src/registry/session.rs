@@ -6,7 +6,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{Asks, Distrust, Obstacle, Registries, Said, Silence, url};
-use crate::{https::Answer, image_reference::ImageReference, registry_host::RegistryHost};
+use crate::{
+    https::{Answer, Failure},
+    image_reference::ImageReference,
+    registry_host::RegistryHost,
+};
 
 /// One credential at one registry.
 pub struct Session<'a> {
@@ -101,7 +105,10 @@ impl<'a> Session<'a> {
         let repository = image.repository();
         if *self.asks == Asks::OpenShift && repository.split('/').count() != 2 {
             // Its repositories are image streams, project/name; to anything else it answers a bare 400.
-            return Ok(Said::RepositoryMissing);
+            return Ok(match self.try_login().await? {
+                Said::Yes => Said::RepositoryMissing,
+                other => other,
+            });
         }
         let Login::Header(authorization) = self.authorize(Some((image, "pull"))).await? else {
             return Ok(Said::Refused);
@@ -152,12 +159,12 @@ impl<'a> Session<'a> {
             _ => {}
         }
         let tags = url(self.registry, &format!("/v2/{repository}/tags/list?n=1"));
-        let tags = self.registries.send(&Method::GET, &tags, authorization).await?;
-        Ok(if tags.status == StatusCode::NOT_FOUND {
-            Said::RepositoryMissing
-        } else {
-            Said::TagMissing
-        })
+        match self.registries.send(&Method::GET, &tags, authorization).await {
+            Ok(tags) if tags.status == StatusCode::NOT_FOUND => Ok(Said::RepositoryMissing),
+            // A list of tags that is longer than we read is one.
+            Ok(_) | Err(Silence::Protocol(Obstacle::Failed(Failure::TooLong))) => Ok(Said::TagMissing),
+            Err(silence) => Err(silence),
+        }
     }
 
     async fn try_push(&self, image: &ImageReference) -> Result<Said, Silence> {
