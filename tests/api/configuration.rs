@@ -93,3 +93,31 @@ async fn outside_of_a_pod_it_says_so() -> Result<()> {
     outcome.expect("ERROR", "none", "not-in-cluster", 64);
     Ok(())
 }
+
+#[tokio::test]
+async fn registries_that_differ_in_case_and_proxies_of_another_kind_are_mistakes() -> Result<()> {
+    let program = Program::outside()
+        .env("PULL_SECRET_NAME", "x")
+        .env("PULL_SECRET_TOKEN_FILE", "/robot/token");
+    let twice = program.clone().env("PULL_SECRET_REGISTRY", "quay.io,Quay.io");
+    twice
+        .run()
+        .await?
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .expect_message("PULL_SECRET_REGISTRY");
+    for proxy in [
+        "https://user:canary-password@proxy.test:3128",
+        "socks5://proxy.test:1080",
+    ] {
+        let outcome = program
+            .clone()
+            .env("HTTPS_PROXY", proxy)
+            .canary("canary-password")
+            .run()
+            .await?;
+        outcome
+            .expect("ERROR", "none", "invalid-configuration", 64)
+            .expect_message("HTTPS_PROXY");
+    }
+    Ok(())
+}

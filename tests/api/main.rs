@@ -8,6 +8,7 @@ mod races;
 mod refresh;
 mod registries;
 mod repair;
+mod replacement;
 mod tokens;
 mod trust;
 mod verify;

@@ -1,0 +1,155 @@
+//! Make before break: nothing alive is replaced by something that does less, whoever wrote it.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::StatusCode;
+use test_cluster::{
+    certificates::Authority,
+    listener::{Reply, ScriptedServer},
+    program::Program,
+    registry::{Account, push_image},
+};
+
+use crate::world::{SECRET, World, assert_pulls, registries};
+
+/// An entry as other tools write it: with an email, or with `auth` alone.
+fn foreign_entry(host: &str, account: &Account, email: bool) -> String {
+    let auth = STANDARD.encode(format!("{}:{}", account.name, account.password));
+    let email = if email { r#","email":"""# } else { "" };
+    format!(r#""{host}":{{"auth":"{auth}"{email}}}"#)
+}
+
+fn program(world: &World, hosts: &str, account: &Account) -> Result<Program> {
+    fs::write(world.runner.file("robot"), &account.password)?;
+    Ok(world
+        .program()
+        .without("PULL_SECRET_SERVICE_ACCOUNT")
+        .env("PULL_SECRET_REGISTRY", hosts)
+        .env("PULL_SECRET_USERNAME", &account.name)
+        .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
+        .canary(&account.password))
+}
+
+#[tokio::test]
+async fn an_entry_as_other_tools_write_it_is_alive_and_stays_where_the_new_one_may_not_pull() -> Result<()> {
+    let token = &registries().token;
+    let robot = token.account("robot").context("robot")?;
+    let nobody = token.account("nobody").context("nobody")?;
+    for (name, email) in [("email", true), ("auth-alone", false)] {
+        let world = World::new(&format!("alive-{name}")).await?;
+        let repository = format!("{}/app:v1", world.namespace.name());
+        push_image(registries().store, &repository)?;
+        let image = format!("{}/{repository}", token.host.name);
+        let document = format!(
+            r#"{{"auths":{{{}}}}}"#,
+            foreign_entry(&token.host.name, robot, email)
+        );
+        world
+            .namespace
+            .create_docker_config_json(SECRET, document.as_bytes())
+            .await?;
+        let ensure = program(&world, &token.host.name, nobody)?.env("PULL_SECRET_IMAGE", &image);
+        ensure
+            .run()
+            .await?
+            .expect("FAILURE", "none", "pull-forbidden", 77);
+        assert_eq!(world.document().await?, document.as_bytes());
+        assert_pulls(&world.document().await?, &image)?;
+
+        // And verify takes it for what it is: good.
+        let verify = ensure.env("PULL_SECRET_MODE", "verify");
+        let outcome = verify.run().await?;
+        outcome.expect("SUCCESS", "none", "ok", 0).expect_verified("pull");
+        assert!(
+            outcome.report["notes"].to_string().contains("other members"),
+            "{outcome}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_stored_for_one_registry_is_never_sent_to_another() -> Result<()> {
+    let token = &registries().token;
+    let robot = token.account("robot").context("robot")?;
+    let nobody = token.account("nobody").context("nobody")?;
+    let world = World::new("not-shared").await?;
+    let authority = Authority::new("registries")?;
+    let other = ScriptedServer::start(Some(&authority.issue(&["other.test"])?), |request| {
+        if request.headers.contains_key("authorization") {
+            Reply::status(StatusCode::FORBIDDEN)
+        } else {
+            Reply::challenge("Basic realm=\"other\"")
+        }
+    })?;
+    fs::write(world.runner.file("more-ca.crt"), authority.pem())?;
+    let document = format!(
+        r#"{{"auths":{{{}}}}}"#,
+        foreign_entry(&token.host.name, robot, false)
+    );
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document.as_bytes())
+        .await?;
+    let ensure = program(&world, &format!("{},other.test", token.host.name), nobody)?
+        .env("PULL_SECRET_IMAGE", "other.test/team/app:v1")
+        .env("PULL_SECRET_REGISTRY_CA_FILE", world.runner.file("more-ca.crt"))
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{},other.test:443={}", token.connect_to(), other.address()),
+        );
+    ensure.run().await?;
+    let stored = STANDARD.encode(format!("{}:{}", robot.name, robot.password));
+    assert!(
+        other.record().contains("authorization"),
+        "it was asked with the new credential"
+    );
+    assert!(
+        !other.record().contains(&stored),
+        "and not with the one that is stored for another registry"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_takes_no_time_from_the_others() -> Result<()> {
+    let basic = &registries().basic;
+    let robot = basic.account("robot").context("robot")?;
+    let world = World::new("starved").await?;
+    let authority = Authority::new("registries")?;
+    let silent = ScriptedServer::start(Some(&authority.issue(&["silent.test"])?), |_| Reply::Hang)?;
+    fs::write(world.runner.file("more-ca.crt"), authority.pem())?;
+    let both = program(&world, &format!("silent.test,{}", basic.host.name), robot)?
+        .env("PULL_SECRET_REGISTRY_CA_FILE", world.runner.file("more-ca.crt"))
+        .env("PULL_SECRET_TIMEOUT", "4s")
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{},silent.test:443={}", basic.connect_to(), silent.address()),
+        );
+    both.run()
+        .await?
+        .expect("ERROR", "created", "registry-unavailable", 75);
+    let outcome = both.env("PULL_SECRET_MODE", "verify").run().await?;
+    outcome.expect("ERROR", "none", "registry-unavailable", 75);
+    let reached = outcome.report["registries"].to_string();
+    assert!(reached.contains(r#""verified":"login""#), "{reached}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn push_is_reviewed_where_the_registry_is_not_asked() -> Result<()> {
+    let world = World::new("push-review").await?;
+    let image = world.push("app:v1")?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_ACCESS", "Push,Pull")
+        .env("PULL_SECRET_VERIFY", "api");
+    let outcome = program.run().await?;
+    outcome
+        .expect("FAILURE", "created", "pull-forbidden", 77)
+        .expect_message("push");
+    Ok(())
+}
