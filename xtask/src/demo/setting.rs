@@ -62,7 +62,6 @@ impl Setting {
             .within(&pipeline)
             .env("PULL_SECRET_NAME", names::SECRET)
             .env("PULL_SECRET_IMAGE", image())
-            .env("PULL_SECRET_NEXT_RUN_WITHIN", "9h")
             // The registry's name means nothing outside of a cluster.
             .env("PULL_SECRET_CONNECT_TO", registries.connect_to());
         Ok(Self {
