@@ -1,6 +1,7 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
 mod bad_input;
+mod canary;
 mod configuration;
 mod first_run;
 mod images;
