@@ -5,6 +5,8 @@ mod canary;
 mod configuration;
 mod first_run;
 mod images;
+mod log;
+mod long_names;
 mod races;
 mod refresh;
 mod registries;
