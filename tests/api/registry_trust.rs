@@ -136,3 +136,23 @@ async fn less_than_the_registry_never_contacts_it() -> Result<()> {
     assert_eq!(registry.record().connections, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn connect_to_never_leads_to_another_api_server() -> Result<()> {
+    let world = World::new("connect-to-api").await?;
+    let astray = ScriptedServer::start(None, |_| Reply::Close)?;
+    let to = format!(
+        "{},{}={}",
+        registries().connect_to(),
+        world.runner.api_server(),
+        astray.address()
+    );
+    world
+        .program()
+        .env("PULL_SECRET_CONNECT_TO", to)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    assert_eq!(astray.record().connections, 0);
+    Ok(())
+}
