@@ -117,12 +117,18 @@ fn finding(
             format!("the API server cannot be asked about the credential, of which {registry} said nothing"),
         ),
         Proof::Silent(silence, vouch @ (Vouch::Accepts | Vouch::Nobody)) => {
-            silent(mode, &registry, silence, *vouch).map(|finding| finding.about(whole))
+            silent(mode, credential, &registry, silence, *vouch).map(|finding| finding.about(whole))
         }
     }
 }
 
-fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option<Finding> {
+fn silent(
+    mode: Mode,
+    credential: &Credential,
+    registry: &str,
+    silence: &Silence,
+    vouch: Vouch,
+) -> Option<Finding> {
     match silence {
         Silence::NotAsked => None,
         Silence::Open => Some(
@@ -150,6 +156,14 @@ fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option
                 format!("the certificate of {registry} is not trusted"),
             )
             .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
+        ),
+        // A registry that knows the credential may name its realm by it.
+        Silence::Untrusted(Distrust::Realm(host)) if credential.token.shows_in(host) => Some(
+            Finding::new(
+                Reason::RegistryUntrusted,
+                format!("{registry} wants the credential sent to a host that is named by it"),
+            )
+            .with_remedy("Find out what answers in this registry's place."),
         ),
         Silence::Untrusted(Distrust::Realm(host)) => {
             let clipped = clip_name(host, NAME);
@@ -318,6 +332,36 @@ mod tests {
         for (proof, expected) in cases {
             assert_eq!(concluded(Mode::Ensure, proof.clone()), expected, "{proof:?}");
         }
+    }
+
+    #[test]
+    fn a_realm_that_is_named_by_the_credential_is_not_named() {
+        let realm = |host: &str| {
+            let mut outcome = Outcome::default();
+            let credential =
+                Credential::of("<token>", Token::new(SecretString::from("A-Password-Of-A-Robot")));
+            let proof = Proof::Silent(
+                Silence::Untrusted(Distrust::Realm(host.to_owned())),
+                Vouch::Nobody,
+            );
+            conclude(
+                &mut outcome,
+                Mode::Ensure,
+                &credential,
+                &[evidence(None, &[proof])],
+            );
+            outcome
+                .findings
+                .first()
+                .map(|finding| format!("{finding:?}"))
+                .unwrap_or_default()
+        };
+        assert!(realm("auth.evil.test").contains("auth.evil.test"));
+        let hidden = realm("password-of-a-robot.evil.test");
+        assert!(
+            hidden.contains("RegistryUntrusted") && !hidden.contains("password"),
+            "{hidden}"
+        );
     }
 
     #[test]

@@ -206,6 +206,64 @@ mod tests {
     }
 
     #[test]
+    fn every_exit_code_is_the_contracts_and_none_has_another_meaning_to_a_shell_or_a_runtime() {
+        let contract: &[(u8, &[&str])] = &[
+            (0, &["ok", "registry-open"]),
+            (
+                64,
+                &[
+                    "invalid-configuration",
+                    "not-in-cluster",
+                    "namespace-missing",
+                    "service-account-missing",
+                ],
+            ),
+            (
+                65,
+                &[
+                    "wrong-type",
+                    "immutable",
+                    "document-unreadable",
+                    "document-ambiguous",
+                    "foreign-entry-broken",
+                ],
+            ),
+            (66, &["repository-missing", "tag-missing"]),
+            (
+                67,
+                &["credential-rejected", "credential-expired", "pod-bound-token"],
+            ),
+            (70, &["internal"]),
+            (73, &["reverted"]),
+            (
+                75,
+                &["api-unavailable", "registry-unavailable", "conflict", "deadline"],
+            ),
+            (76, &["registry-protocol", "registry-untrusted"]),
+            (77, &["api-forbidden", "pull-forbidden"]),
+            (
+                78,
+                &[
+                    "secret-missing",
+                    "no-matching-entry",
+                    "auths-missing",
+                    "expires-before-next-run",
+                ],
+            ),
+        ];
+        for reason in Reason::ALL {
+            let code = reason.entry().exit_code;
+            let row = contract
+                .iter()
+                .find(|(_, words)| words.contains(&reason.as_str()));
+            assert_eq!(row.map(|(code, _)| *code), Some(code), "{reason}");
+            assert!(!matches!(code, 1 | 2 | 9 | 101 | 125..), "{reason}");
+        }
+        let words: usize = contract.iter().map(|(_, words)| words.len()).sum();
+        assert_eq!(words, Reason::ALL.len());
+    }
+
+    #[test]
     fn the_gravest_comes_first_as_the_contract_lists_them() {
         let order = [
             Reason::Internal,

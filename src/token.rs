@@ -15,6 +15,9 @@ pub use lifetime::{Lifetime, LifetimeError, Percentage, PercentageError, Validit
 /// What every login token of OpenShift starts with (openshift/api `oauth/v1`, `OAuthAccessToken`).
 const OPENSHIFT_LOGIN_PREFIX: &str = "sha256~";
 
+/// So many characters of a token tell it from others.
+const SHOWN_MAX: usize = 8;
+
 /// Whose token it is, as far as its form tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
@@ -68,6 +71,21 @@ impl Token {
     pub fn new(secret: SecretString) -> Self {
         let claims = Claims::read_unverified(secret.expose_secret());
         Self { secret, claims }
+    }
+
+    /// Whether `text` has eight characters in a row, or all it has, in common with the token, whatever their case: then
+    /// it must not be shown. A name that says something shares no eight characters with a random token.
+    pub fn shows_in(&self, text: &str) -> bool {
+        let (token, text) = (
+            self.secret.expose_secret().to_ascii_lowercase(),
+            text.to_ascii_lowercase(),
+        );
+        let shortest = SHOWN_MAX.min(token.len());
+        shortest > 0
+            && token
+                .as_bytes()
+                .windows(shortest)
+                .any(|piece| text.as_bytes().windows(shortest).any(|shown| shown == piece))
     }
 
     /// Reads the content of `PULL_SECRET_TOKEN_FILE`; one trailing newline is dropped.
@@ -131,6 +149,21 @@ pub fn looks_like_credential(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_shows_a_token_where_they_have_a_piece_in_common() {
+        let token = Token::new(SecretString::from("abc.DEFGHIJKLMN.opq"));
+        for (text, shows) in [
+            ("x.defghijk.test", true),
+            ("abc.DEFGHIJKLMN.opq", true),
+            ("defghij.test", false),
+            ("", false),
+        ] {
+            assert_eq!(token.shows_in(text), shows, "{text}");
+        }
+        assert!(Token::new(SecretString::from("short")).shows_in("a.short.test"));
+        assert!(!Token::new(SecretString::from("")).shows_in("any"));
+    }
 
     #[test]
     fn a_token_file_holds_one_token_and_maybe_a_newline() {

@@ -1,8 +1,11 @@
 //! What the environment may not hold, each by name.
 
 use anyhow::Result;
+use ensure_pull_secret::config::VARIABLES;
 use serde_json::Value;
 use test_cluster::program::Program;
+
+use crate::world::World;
 
 /// Reserved for a fleet, linking and two modes that this version does not have.
 const RESERVED: &[(&str, &str)] = &[
@@ -38,33 +41,123 @@ async fn what_this_version_does_not_have_is_refused_by_name() -> Result<()> {
     Ok(())
 }
 
+/// What is wrong for each variable, by the table's order.
+const WRONG: &[(&str, &str)] = &[
+    ("PULL_SECRET_NAME", "Not_A_Name"),
+    ("PULL_SECRET_NAMESPACE", "no.dots"),
+    ("PULL_SECRET_REGISTRY", "https://quay.io/"),
+    ("PULL_SECRET_TRUSTED_HOSTS", "*.example.com"),
+    ("PULL_SECRET_IMAGE", "quay.io/team/app@"),
+    ("PULL_SECRET_MODE", "apply"),
+    ("PULL_SECRET_SERVICE_ACCOUNT", "namespace/name"),
+    ("PULL_SECRET_TOKEN_LIFETIME", "5m"),
+    ("PULL_SECRET_REFRESH_BELOW", "140%"),
+    ("PULL_SECRET_NEXT_RUN_WITHIN", "never"),
+    ("PULL_SECRET_TOKEN_FILE", "relative/token"),
+    ("PULL_SECRET_USERNAME", "a:b"),
+    ("PULL_SECRET_ACCESS", "Push"),
+    ("PULL_SECRET_CONNECTION", "yes"),
+    ("PULL_SECRET_DISPLAY_NAME", "two\nlines"),
+    ("PULL_SECRET_DESCRIPTION", "\u{1b}[31mred"),
+    ("PULL_SECRET_VERIFY", "hard"),
+    ("PULL_SECRET_REGISTRY_CA_FILE", "ca.crt"),
+    ("PULL_SECRET_CONNECT_TO", "quay.io"),
+    ("PULL_SECRET_STRICT", "maybe"),
+    ("PULL_SECRET_TIMEOUT", "soon"),
+    ("PULL_SECRET_LOG", "trace"),
+    ("PULL_SECRET_LOG_FORMAT", "xml"),
+    ("PULL_SECRET_TERMINATION_MESSAGE_FILE", "log"),
+    ("PULL_SECRET_SERVICE_ACCOUNT_DIR", "secrets"),
+];
+
 #[tokio::test]
-async fn every_mistake_is_reported_at_once_with_an_example() -> Result<()> {
-    let wrong = [
-        ("PULL_SECRET_NAME", "Not_A_Name"),
-        ("PULL_SECRET_NAMESPACE", "no.dots"),
-        ("PULL_SECRET_REGISTRY", "https://quay.io/"),
-        ("PULL_SECRET_TOKEN_LIFETIME", "5m"),
-        ("PULL_SECRET_REFRESH_BELOW", "140%"),
-        ("PULL_SECRET_ACCESS", "Push"),
-        ("PULL_SECRET_VERIFY", "hard"),
-        ("PULL_SECRET_STRICT", "maybe"),
-        ("PULL_SECRET_TIMEOUT", "soon"),
-        ("PULL_SECRET_USERNAME", "a:b"),
+async fn every_wrong_environment_is_reported_at_once_and_before_anything_is_asked() -> Result<()> {
+    let names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+    assert_eq!(
+        WRONG.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        names,
+        "no variable is left out"
+    );
+    let world = World::new("all-wrong").await?;
+    let platform = [
+        ("KUBERNETES_SERVICE_HOST", "no host"),
+        ("KUBERNETES_SERVICE_PORT", "0"),
     ];
-    let program = wrong.iter().fold(Program::outside(), |program, (name, value)| {
-        program.env(name, value)
-    });
+    let reserved = RESERVED.iter().filter(|(name, _)| *name != "PULL_SECRET_MODE");
+    let all = WRONG.iter().chain(&platform).chain(reserved);
+    let program = all
+        .clone()
+        .fold(world.program(), |program, (name, value)| program.env(name, value));
+    let mark = world.mark().await?;
     let outcome = program.run().await?;
     outcome.expect("ERROR", "none", "invalid-configuration", 64);
     let problems = outcome.report["problems"].as_array().cloned().unwrap_or_default();
-    for (name, _) in wrong {
-        let problem = problems.iter().find(|problem| problem["variable"] == name);
+    for (name, _) in all {
+        let problem = problems
+            .iter()
+            .find(|problem| problem["variable"] == *name)
+            .unwrap_or(&Value::Null);
+        let is_reserved =
+            RESERVED.iter().any(|(reserved, _)| reserved == name) && *name != "PULL_SECRET_MODE";
+        assert_eq!(problem["example"].is_string(), !is_reserved, "{name}: {problem}");
         assert!(
-            problem.is_some_and(|problem| problem["example"] != Value::Null),
-            "{name} in {problems:?}"
+            problem["problem"].is_string() && outcome.output.stderr.contains(name),
+            "{name}: {outcome}"
         );
-        assert!(outcome.output.stderr.contains(name), "{name} on standard error");
+    }
+    assert_eq!(
+        world.requests(mark).await?.len(),
+        0,
+        "mistakes outrank whatever else would be found"
+    );
+    Ok(())
+}
+
+/// The form of a token; nobody has made it.
+const TOKEN: &str =
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJzdWIiOiJjYW5hcnktY2FuYXJ5In0.Y2FuYXJ5LWNhbmFyeS1jYW5hcnk";
+
+#[tokio::test]
+async fn a_credential_by_mistake_in_any_variable_or_argument_is_refused_and_not_shown() -> Result<()> {
+    let program = Program::outside()
+        .env("PULL_SECRET_NAME", "x")
+        .env("PULL_SECRET_LOG", "debug")
+        .canary(TOKEN);
+    for credential in [TOKEN, "sha256~canary-canary-canary-canary-canary"] {
+        for variable in VARIABLES {
+            let outcome = program
+                .clone()
+                .canary(credential)
+                .env(variable.name, credential)
+                .run()
+                .await?;
+            outcome
+                .expect("ERROR", "none", "invalid-configuration", 64)
+                .expect_message(variable.name);
+        }
+        for variable in [
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "SSL_CERT_FILE",
+            "KUBERNETES_SERVICE_HOST",
+            "PULL_SECRET_TOKEN",
+        ] {
+            let value = format!("https://user:{credential}@proxy.test");
+            let outcome = program
+                .clone()
+                .canary(credential)
+                .env(variable, value)
+                .run()
+                .await?;
+            assert_eq!(outcome.output.exit, 64, "{variable}: {outcome}");
+        }
+        let outcome = program
+            .clone()
+            .canary(credential)
+            .argument(credential)
+            .run()
+            .await?;
+        outcome.expect("ERROR", "none", "invalid-configuration", 64);
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! `verify` reads only, and names what is wrong.
 
 use anyhow::Result;
+use ensure_pull_secret::grant::{self, RoleNeeds};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use test_cluster::registry::OPENSHIFT;
 
-use crate::world::{SECRET, World};
+use crate::world::{PULLER, RUNNER, SECRET, World};
 
 #[tokio::test]
 async fn a_missing_secret_and_a_missing_entry() -> Result<()> {
@@ -83,5 +84,41 @@ async fn a_revoked_grant_is_seen_by_verify() -> Result<()> {
         .run()
         .await?
         .expect("FAILURE", "none", "pull-forbidden", 77);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_accounts_token_is_named_by_verify() -> Result<()> {
+    let world = World::new("verify-other-account").await?;
+    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    let verify = world
+        .program()
+        .env("PULL_SECRET_MODE", "verify")
+        .env("PULL_SECRET_SERVICE_ACCOUNT", RUNNER);
+    let outcome = verify.run().await?;
+    outcome.expect("SUCCESS", "none", "ok", 0);
+    let notes = outcome.report["notes"].to_string();
+    assert!(notes.contains(PULLER) && notes.contains(RUNNER), "{outcome}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_callers_own_account_is_the_default_and_another_namespace_needs_one_named() -> Result<()> {
+    let world = World::without_grant("own-account").await?;
+    let needs = RoleNeeds {
+        namespace: world.namespace.name(),
+        secret: SECRET,
+        minted_for: Some(RUNNER),
+        runner: Some((world.namespace.name(), RUNNER)),
+    };
+    world.namespace.apply(&grant::role(&needs)).await?;
+    let program = world.program().without("PULL_SECRET_SERVICE_ACCOUNT");
+    let outcome = program.run().await?;
+    outcome.expect("SUCCESS", "created", "ok", 0);
+    let account = format!("{}/{RUNNER}", world.namespace.name());
+    assert_eq!(outcome.report["credential"]["service_account"], account);
+    let elsewhere = program.env("PULL_SECRET_NAMESPACE", "elsewhere").run().await?;
+    elsewhere.expect("ERROR", "none", "invalid-configuration", 64);
+    elsewhere.expect_message("PULL_SECRET_SERVICE_ACCOUNT");
     Ok(())
 }

@@ -1,0 +1,305 @@
+//! One way into each reason, in which everything from outside holds the credential.
+
+use anyhow::Result;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use ensure_pull_secret::{config::VARIABLES, reason::Reason};
+use http::{Method, StatusCode};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use serde_json::json;
+use test_cluster::registry::OPENSHIFT;
+
+use super::hostile::{ApiServer, BAIT, Knowledge, Registry};
+use crate::world::World;
+
+/// How a run is brought to its reason.
+pub struct Case {
+    /// What is stored before; none for no Secret.
+    pub stored: Option<Stored>,
+    /// Which token is the canary.
+    pub token: Token,
+    /// The registry.
+    pub registry: Registry,
+    /// The API server.
+    pub api_server: ApiServer,
+    /// Whether the account may pull.
+    pub granted: bool,
+    /// Variables beside the usual ones.
+    pub environment: fn(&World, &Knowledge) -> Vec<(&'static str, String)>,
+    /// What is done to the pod's files.
+    pub files: fn(&World, &Knowledge) -> Result<()>,
+    /// How the program is started.
+    pub start: Start,
+}
+
+/// A Secret that is stored before the run.
+pub struct Stored {
+    /// Its type.
+    pub secret_type: &'static str,
+    /// What it holds; it holds an empty document while the token that is bound to it is minted.
+    pub edit: fn(&mut Secret, &Knowledge),
+}
+
+/// Which token is the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// One that the API server accepts, bound to the Secret where there is one.
+    Good,
+    /// The one that is mounted, which is bound to a pod.
+    Mounted,
+    /// One that has expired, with names in it that nobody has.
+    Expired,
+}
+
+/// How the program is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// As always.
+    Normally,
+    /// And told to stop while the API server lets it wait.
+    Interrupted,
+    /// With so few files allowed that its runtime can't start: the one defect that can be had without one.
+    WithoutFiles,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            stored: Some(Stored {
+                secret_type: "kubernetes.io/dockerconfigjson",
+                edit: |_, _| {},
+            }),
+            token: Token::Good,
+            registry: Registry::Serves,
+            api_server: ApiServer::Mints,
+            granted: true,
+            environment: |_, _| Vec::new(),
+            files: |_, _| Ok(()),
+            start: Start::Normally,
+        }
+    }
+}
+
+impl Case {
+    /// The way into `reason`. A reason without one doesn't build.
+    pub fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::Ok => Self::default(),
+            Reason::RegistryOpen => Self::at(Registry::AsksNobody),
+            Reason::InvalidConfiguration => Self {
+                environment: |_, knowledge| by_mistake(knowledge),
+                ..Self::default()
+            },
+            Reason::NotInCluster => Self {
+                files: |world, knowledge| {
+                    Ok(std::fs::write(world.runner.file("ca.crt"), knowledge.poison())?)
+                },
+                ..Self::default()
+            },
+            Reason::NamespaceMissing => {
+                Self::from(ApiServer::RefusesAll(StatusCode::NOT_FOUND, "namespaces"))
+            }
+            Reason::ServiceAccountMissing => Self::from(ApiServer::Refuses(
+                Method::POST,
+                "/token",
+                StatusCode::NOT_FOUND,
+                "serviceaccounts",
+            )),
+            Reason::WrongType => Self {
+                stored: Some(Stored {
+                    secret_type: "hostile.test/\u{1b}[31m$(pwned)",
+                    edit: |secret, knowledge| hold(secret, knowledge.poison()),
+                }),
+                ..Self::default()
+            },
+            Reason::Immutable => Self::storing(|secret, _| secret.immutable = Some(true)),
+            Reason::DocumentUnreadable => Self::storing(|secret, knowledge| {
+                let mut document =
+                    format!("{{\"auths\":{{\"{0}\":{{\"auth\":\"{0}", knowledge.token).into_bytes();
+                document.extend_from_slice(b"\xff\"}}}");
+                hold(secret, document);
+            }),
+            Reason::DocumentAmbiguous => Self::storing(|secret, knowledge| {
+                let entry = json!({"auth": knowledge.poison()});
+                let host = json!(format!("a.test{BAIT}"));
+                hold(secret, format!("{{\"auths\":{{{host}:{entry},{host}:{entry}}}}}"));
+            }),
+            Reason::ForeignEntryBroken => Self::storing(|secret, knowledge| {
+                let entry = json!({"auth": format!("!{}", knowledge.token), "password": knowledge.poison()});
+                hold(
+                    secret,
+                    json!({"auths": {format!("a.test{BAIT}"): entry}}).to_string(),
+                );
+            }),
+            Reason::RepositoryMissing => Self::at(Registry::Lacks("NAME_UNKNOWN")),
+            Reason::TagMissing => Self::at(Registry::Lacks("MANIFEST_UNKNOWN")),
+            Reason::CredentialRejected => Self {
+                registry: Registry::Refuses,
+                ..Self::from(ApiServer::Refuses(
+                    Method::POST,
+                    "/selfsubjectreviews",
+                    StatusCode::UNAUTHORIZED,
+                    "selfsubjectreviews",
+                ))
+            },
+            Reason::CredentialExpired => Self {
+                token: Token::Expired,
+                ..Self::from_file()
+            },
+            Reason::PodBoundToken => Self {
+                token: Token::Mounted,
+                ..Self::from_file()
+            },
+            Reason::Internal => Self {
+                start: Start::WithoutFiles,
+                ..Self::default()
+            },
+            Reason::Reverted => Self::from(ApiServer::ForgetsWrites),
+            Reason::ApiUnavailable => Self::from(ApiServer::WebSite),
+            Reason::RegistryUnavailable => Self {
+                registry: Registry::Down,
+                ..Self::verifying(with_entry)
+            },
+            Reason::Conflict => Self {
+                environment: |_, _| vec![("PULL_SECRET_TIMEOUT", "1s".to_owned())],
+                ..Self::from(ApiServer::Refuses(
+                    Method::PATCH,
+                    "",
+                    StatusCode::CONFLICT,
+                    "secrets",
+                ))
+            },
+            Reason::Deadline => Self {
+                start: Start::Interrupted,
+                ..Self::from(ApiServer::Holds)
+            },
+            Reason::RegistryProtocol => Self::at(Registry::WebSite),
+            Reason::RegistryUntrusted => Self::at(Registry::Elsewhere),
+            Reason::ApiForbidden => Self::from(ApiServer::RefusesAll(StatusCode::FORBIDDEN, "secrets")),
+            Reason::PullForbidden => Self {
+                granted: false,
+                ..Self::at(Registry::Refuses)
+            },
+            Reason::SecretMissing => Self {
+                stored: None,
+                ..Self::verifying(|_, _| {})
+            },
+            Reason::NoMatchingEntry => Self::verifying(|secret, knowledge| {
+                let entry = json!({"username": "<token>", "password": knowledge.token});
+                hold(secret, json!({"auths": {"other.test": entry}}).to_string());
+            }),
+            Reason::AuthsMissing => Self::verifying(|secret, knowledge| {
+                let entry =
+                    json!({"username": "<token>", "password": knowledge.token, "auth": knowledge.poison()});
+                hold(secret, json!({format!("a.test{BAIT}"): entry}).to_string());
+            }),
+            Reason::ExpiresBeforeNextRun => Self {
+                environment: |_, _| vec![("PULL_SECRET_NEXT_RUN_WITHIN", "30d".to_owned())],
+                ..Self::default()
+            },
+        }
+    }
+
+    fn at(registry: Registry) -> Self {
+        Self {
+            registry,
+            ..Self::default()
+        }
+    }
+
+    fn storing(edit: fn(&mut Secret, &Knowledge)) -> Self {
+        let Some(stored) = Self::default().stored else {
+            return Self::default();
+        };
+        Self {
+            stored: Some(Stored { edit, ..stored }),
+            ..Self::default()
+        }
+    }
+
+    fn verifying(edit: fn(&mut Secret, &Knowledge)) -> Self {
+        Self {
+            environment: |_, _| {
+                vec![
+                    ("PULL_SECRET_MODE", "verify".to_owned()),
+                    ("PULL_SECRET_TIMEOUT", "2s".to_owned()),
+                ]
+            },
+            ..Self::storing(edit)
+        }
+    }
+
+    /// The canary stands in a file.
+    fn from_file() -> Self {
+        Self {
+            environment: |world, _| {
+                vec![(
+                    "PULL_SECRET_TOKEN_FILE",
+                    world.runner.file("robot").display().to_string(),
+                )]
+            },
+            files: |world, knowledge| Ok(std::fs::write(world.runner.file("robot"), &knowledge.token)?),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<ApiServer> for Case {
+    fn from(api_server: ApiServer) -> Self {
+        Self {
+            api_server,
+            ..Self::default()
+        }
+    }
+}
+
+/// The canary in every variable that is not about the log, and in some that nobody reads.
+fn by_mistake(knowledge: &Knowledge) -> Vec<(&'static str, String)> {
+    let ours = VARIABLES
+        .iter()
+        .map(|variable| variable.name)
+        .filter(|name| !name.starts_with("PULL_SECRET_LOG"));
+    let unread = [
+        "PULL_SECRET_TOKEN",
+        "PULL_SECRET_PASSWORD",
+        "PULL_SECRET_NAMESPACES",
+        "KUBERNETES_SERVICE_HOST",
+    ];
+    let proxy = (
+        "HTTPS_PROXY",
+        format!("http://user:{}@proxy.test:1", knowledge.token),
+    );
+    ours.chain(unread)
+        .map(|name| (name, knowledge.token.clone()))
+        .chain([proxy])
+        .collect()
+}
+
+/// An entry as this program writes it, but with the canary.
+fn with_entry(secret: &mut Secret, knowledge: &Knowledge) {
+    let token = &knowledge.token;
+    let entry = json!({"username": "<token>", "password": token, "auth": STANDARD.encode(format!("<token>:{token}"))});
+    hold(secret, json!({"auths": {OPENSHIFT: entry}}).to_string());
+}
+
+fn hold(secret: &mut Secret, document: impl Into<Vec<u8>>) {
+    let data = secret.data.get_or_insert_default();
+    data.insert(".dockerconfigjson".to_owned(), ByteString(document.into()));
+}
+
+/// A token whose time is over; its names are bait.
+pub fn expired_token() -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(json!({"alg": "RS256", "kid": "canary-canary-canary"}));
+    let claims = part(json!({
+        "exp": 1_700_000_000, "iat": 1_600_000_000, "jti": BAIT, "iss": BAIT,
+        "sub": format!("system:serviceaccount:{BAIT}:{BAIT}"),
+        "kubernetes.io": {"namespace": BAIT, "serviceaccount": {"name": BAIT, "uid": BAIT}},
+    }));
+    format!(
+        "{header}.{claims}.{}",
+        URL_SAFE_NO_PAD.encode("a signature that nobody has made, canary")
+    )
+}

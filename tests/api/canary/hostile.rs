@@ -1,0 +1,230 @@
+//! A registry and an API server that know the credential and hand it back wherever they can.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use test_cluster::{
+    listener::{Action, ReceivedRequest, Reply, RequestParts},
+    registry::OPENSHIFT,
+};
+
+/// What a terminal, a shell or a log's reader would fall for; nothing of it may come out again.
+pub const BAIT: &str = "\u{1b}[31m$(touch pwned)`pwned`\r\nSUCCESS ok (exit 0): pwned\n";
+
+/// The gate at which a held request waits.
+pub const GATE: &str = "held";
+
+/// What the hostile sides know.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    /// The credential.
+    pub token: String,
+    /// When it expires, as the API server says it (RFC 3339).
+    pub expires_at: String,
+}
+
+impl Knowledge {
+    /// The credential in all spellings, among what terminals and shells act on.
+    pub fn poison(&self) -> String {
+        let token = &self.token;
+        let pair = STANDARD.encode(format!("<token>:{token}"));
+        let (plain, url_safe) = (STANDARD.encode(token), URL_SAFE_NO_PAD.encode(token));
+        format!(
+            "{BAIT}{token} {pair} {plain} {url_safe} {}",
+            token.replace('.', " ")
+        )
+    }
+
+    /// The credential where a host name is expected.
+    fn as_host(&self) -> String {
+        let tail: String = self
+            .token
+            .chars()
+            .rev()
+            .take(40)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        format!("{tail}.evil.test")
+    }
+}
+
+/// How a registry answers, beside giving the credential away.
+#[derive(Clone, Copy, Debug)]
+pub enum Registry {
+    /// It serves the image.
+    Serves,
+    /// It asks nobody for credentials.
+    AsksNobody,
+    /// It accepts the credential and says 404 with this code.
+    Lacks(&'static str),
+    /// It accepts no credential.
+    Refuses,
+    /// It is down.
+    Down,
+    /// It is a web site.
+    WebSite,
+    /// It wants the credential sent to a host whose name holds it.
+    Elsewhere,
+}
+
+impl Registry {
+    /// The answer to one request.
+    pub fn reply(self, request: &ReceivedRequest, knowledge: &Knowledge) -> Reply {
+        let with_credential = request.headers.contains_key(header::AUTHORIZATION);
+        let of_image = request.target.contains("/manifests/") || request.target.contains("/tags/");
+        let reply = match self {
+            Self::Down => errors(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", knowledge),
+            Self::WebSite => Reply::html(StatusCode::NOT_FOUND, format!("<h1>{}</h1>", knowledge.poison())),
+            Self::AsksNobody => errors(StatusCode::OK, "OK", knowledge),
+            Self::Elsewhere => challenge(
+                &format!("https://{}/{}", knowledge.as_host(), knowledge.token),
+                knowledge,
+            ),
+            _ if !with_credential => challenge(&format!("https://{OPENSHIFT}/openshift/token"), knowledge),
+            Self::Refuses => errors(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", knowledge).with_header(
+                header::WWW_AUTHENTICATE,
+                &format!("Basic realm=\"{}\"", knowledge.token),
+            ),
+            Self::Lacks(code) if of_image => errors(StatusCode::NOT_FOUND, code, knowledge),
+            Self::Serves | Self::Lacks(_) => errors(StatusCode::OK, "OK", knowledge),
+        };
+        echo(reply, request, knowledge)
+    }
+}
+
+/// The credential comes back in headers: what was sent, and what was known.
+fn echo(reply: Reply, request: &ReceivedRequest, knowledge: &Knowledge) -> Reply {
+    let sent = request
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|sent| sent.to_str().ok())
+        .unwrap_or_default();
+    reply
+        .with_header(HeaderName::from_static("x-echo"), sent)
+        .with_header(header::SERVER, &knowledge.token)
+        .with_header(header::WARNING, &format!("299 - \"{}\"", knowledge.token))
+}
+
+fn challenge(realm: &str, knowledge: &Knowledge) -> Reply {
+    let token = &knowledge.token;
+    errors(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", knowledge).with_header(
+        header::WWW_AUTHENTICATE,
+        &format!("Bearer realm=\"{realm}\",service=\"{token}\",scope=\"{token}\",error=\"{token}\""),
+    )
+}
+
+fn errors(status: StatusCode, code: &str, knowledge: &Knowledge) -> Reply {
+    let poison = knowledge.poison();
+    let error = json!({"code": code, "message": poison, "detail": {poison.clone(): poison}});
+    Reply::json(status, json!({"errors": [error], "message": poison}).to_string())
+}
+
+/// How the API server answers, beside the truth.
+#[derive(Clone, Debug)]
+pub enum ApiServer {
+    /// As it is; but the token that it mints is the canary.
+    Mints,
+    /// Every call is refused with this status, about an object of this kind.
+    RefusesAll(StatusCode, &'static str),
+    /// Calls with this method to paths that end so are refused with this status, about an object of this kind.
+    Refuses(Method, &'static str, StatusCode, &'static str),
+    /// What answers is no API server.
+    WebSite,
+    /// A write is confirmed and not done.
+    ForgetsWrites,
+    /// Nothing is answered until the gate opens.
+    Holds,
+}
+
+impl ApiServer {
+    /// What becomes of one request.
+    pub fn action(&self, request: &RequestParts, knowledge: &Knowledge) -> Action {
+        match self {
+            Self::RefusesAll(status, kind) => return refusal(*status, kind, knowledge),
+            Self::Refuses(method, end, status, kind)
+                if request.method == method && request.path.ends_with(end) =>
+            {
+                return refusal(*status, kind, knowledge);
+            }
+            Self::WebSite => {
+                return answer(
+                    StatusCode::OK,
+                    "text/html",
+                    format!("<h1>{}</h1>", knowledge.poison()),
+                );
+            }
+            Self::ForgetsWrites if request.method == Method::PATCH => return confirmed(request, knowledge),
+            Self::Holds => return Action::Hold(GATE.to_owned()),
+            Self::Mints | Self::Refuses(..) | Self::ForgetsWrites => {}
+        }
+        if request.method == Method::POST && request.path.ends_with("/token") {
+            minted(knowledge)
+        } else {
+            Action::Forward
+        }
+    }
+}
+
+fn minted(knowledge: &Knowledge) -> Action {
+    json_answer(
+        StatusCode::CREATED,
+        &json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "metadata": {"name": "canary"},
+            "spec": {"audiences": [knowledge.poison()], "expirationSeconds": 86400},
+            "status": {"token": knowledge.token, "expirationTimestamp": knowledge.expires_at},
+        }),
+    )
+}
+
+fn confirmed(request: &RequestParts, knowledge: &Knowledge) -> Action {
+    let sent: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    json_answer(
+        StatusCode::OK,
+        &json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {
+                "name": sent["metadata"]["name"], "uid": sent["metadata"]["uid"], "resourceVersion": "1",
+                "annotations": {"echo": knowledge.poison()},
+            },
+        }),
+    )
+}
+
+fn refusal(status: StatusCode, kind: &str, knowledge: &Knowledge) -> Action {
+    let reason = match status {
+        StatusCode::NOT_FOUND => "NotFound",
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        StatusCode::CONFLICT => "Conflict",
+        _ => "InternalError",
+    };
+    let poison = knowledge.poison();
+    json_answer(
+        status,
+        &json!({
+            "apiVersion": "v1", "kind": "Status", "status": "Failure", "metadata": {},
+            "message": poison, "reason": reason, "code": status.as_u16(),
+            "details": {"name": poison, "kind": kind, "causes": [{"message": poison, "field": poison}]},
+        }),
+    )
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Action {
+    answer(status, "application/json", body.to_string())
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Action {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Action::Answer(response)
+}

@@ -1,0 +1,196 @@
+//! `docs/contract.md` lists every promise with the tests that hold it: each row has one, each one exists and is run, and
+//! no reason, variable or result is without a row.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ensure_pull_secret::{config::VARIABLES, reason::Reason, report::ResultName};
+
+/// Where the tests of each tier are: what its names begin with, and the directory of its sources.
+const TIERS: &[(&str, &str)] = &[
+    ("api::", "tests/api"),
+    ("unit ", "src"),
+    ("cluster ", "tests/cluster"),
+    ("xtask ", "xtask/src"),
+];
+
+/// One row of a table: a promise and the tests that hold it.
+#[derive(Debug)]
+struct Row {
+    line: usize,
+    promise: String,
+    tests: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The rows of all tables whose head is `promise | tests`.
+fn rows(document: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut in_table = false;
+    for (index, line) in document.lines().enumerate() {
+        let Some(cells) = line.trim().strip_prefix('|') else {
+            in_table = false;
+            continue;
+        };
+        let cells: Vec<_> = cells
+            .strip_suffix('|')
+            .unwrap_or(cells)
+            .split('|')
+            .map(str::trim)
+            .collect();
+        let head = cells == ["promise", "tests"];
+        if in_table && !cells.iter().all(|cell| cell.starts_with("---")) {
+            let line = index + 1;
+            let [promise, tests] = cells[..] else {
+                panic!("line {line} of the tables has not two cells")
+            };
+            // Names stand between backticks; whatever else a cell holds is read as none.
+            let tests = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            rows.push(Row {
+                line,
+                promise: promise.to_owned(),
+                tests,
+            });
+        }
+        in_table |= head;
+    }
+    rows
+}
+
+/// Every test that is run, by tier and module; `tests` modules and files are left out of the path.
+fn tests() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (tier, directory) in TIERS {
+        let directory = root().join(directory);
+        for file in sources(&directory) {
+            let module = module(file.strip_prefix(&directory).expect("it is inside"));
+            let source = fs::read_to_string(&file).expect("a source file is text");
+            found.extend(
+                functions(&source)
+                    .into_iter()
+                    .map(|function| format!("{tier}{module}{function}")),
+            );
+        }
+    }
+    found
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let paths = entries.map(|entry| entry.expect("a directory can be listed").path());
+    paths
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// `a/b/mod.rs`, `a/b.rs` and `a/b/tests.rs` are all `a::b::`.
+fn module(file: &Path) -> String {
+    let path = file.with_extension("");
+    let parts = path.iter().filter_map(|part| part.to_str());
+    parts
+        .filter(|part| !matches!(*part, "mod" | "tests" | "src" | "main"))
+        .map(|part| format!("{part}::"))
+        .collect()
+}
+
+/// The functions behind `#[test]` or `#[tokio::test…]`, other attributes and comments between; an ignored one is none.
+fn functions(source: &str) -> Vec<String> {
+    let (mut is_test, mut is_ignored) = (false, false);
+    let mut found = Vec::new();
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if line.starts_with("#[ignore") {
+            is_ignored = true;
+        } else if !line.starts_with("#[") && !line.starts_with("//") && is_test {
+            let name = line
+                .split_once("fn ")
+                .and_then(|(_, rest)| rest.split(['(', '<']).next());
+            found.extend(name.filter(|_| !is_ignored).map(str::to_owned));
+            (is_test, is_ignored) = (false, false);
+        }
+    }
+    found
+}
+
+fn document() -> String {
+    fs::read_to_string(root().join("docs/contract.md")).expect("docs/contract.md can be read")
+}
+
+#[test]
+fn every_promise_has_a_test_and_every_test_named_exists() {
+    let (rows, tests) = (rows(&document()), tests());
+    assert!(rows.len() > 100, "{} rows: the tables are not read", rows.len());
+    let mut wrong = Vec::new();
+    for Row {
+        line,
+        promise,
+        tests: named,
+    } in &rows
+    {
+        if named.is_empty() {
+            wrong.push(format!("line {line}: no test holds: {promise}"));
+        }
+        let missing = named.iter().filter(|name| !tests.contains(*name));
+        wrong.extend(missing.map(|name| format!("line {line}: there is no test {name}")));
+    }
+    assert!(wrong.is_empty(), "docs/contract.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_reason_variable_and_result_has_a_promise() {
+    let rows = rows(&document());
+    let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+    let variables = VARIABLES.iter().map(|variable| variable.name);
+    let results = ResultName::ALL.iter().map(|result| result.as_str());
+    let unmentioned: Vec<_> = reasons
+        .chain(variables)
+        .chain(results)
+        .filter(|word| !rows.iter().any(|row| row.promise.contains(&format!("`{word}`"))))
+        .collect();
+    assert!(
+        unmentioned.is_empty(),
+        "docs/contract.md says nothing of {unmentioned:?}"
+    );
+}
+
+#[test]
+fn every_file_of_the_api_tier_is_part_of_it() {
+    let main = fs::read_to_string(root().join("tests/api/main.rs")).expect("tests/api/main.rs can be read");
+    for entry in fs::read_dir(root().join("tests/api")).expect("tests/api can be listed") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
+        assert!(
+            name == "main" || main.contains(&format!("mod {name};")),
+            "{name} is in no `mod` of main.rs"
+        );
+    }
+}
+
+#[test]
+fn a_row_without_a_test_and_an_ignored_test_are_seen_as_such() {
+    let rows = rows(
+        "| promise | tests |\n| --- | --- |\n| a `b` | `unit c::d`, `api::e::f` |\n| g | |\n| h | none |\n\n| x | y |",
+    );
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.promise.as_str(), row.tests.len()))
+        .collect();
+    assert_eq!(seen, [("a `b`", 2), ("g", 0), ("h", 0)]);
+    let source = "#[test]\n#[ignore = \"x\"]\nfn a() {}\n#[tokio::test(flavor = \"x\")]\n// why\nasync fn b() {}\nfn c() {}";
+    assert_eq!(functions(source), ["b"]);
+    assert_eq!(
+        module(Path::new("config/tests/mistakes.rs")),
+        "config::mistakes::"
+    );
+}
