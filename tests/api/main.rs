@@ -2,12 +2,21 @@
 
 mod bad_input;
 mod configuration;
+mod ending;
 mod first_run;
 mod images;
+mod interception;
+mod keys;
+mod proxy;
+mod push;
 mod races;
 mod refresh;
+mod refusals;
 mod registries;
+mod registry_faults;
 mod repair;
+mod reverting;
+mod robots;
 mod tokens;
 mod trust;
 mod verify;
