@@ -109,14 +109,17 @@ pub fn is_secret_get(request: &RequestParts) -> bool {
 
 /// Whether this makes the placeholder of a first run.
 pub fn is_placeholder(request: &RequestParts) -> bool {
-    request
-        .query
-        .contains("fieldManager=ensure-pull-secret-placeholder")
+    is_apply_by(request, "ensure-pull-secret-placeholder")
 }
 
 /// Whether this writes the credential.
 pub fn is_write(request: &RequestParts) -> bool {
-    request.method == "PATCH" && request.query.contains("fieldManager=ensure-pull-secret&")
+    is_apply_by(request, "ensure-pull-secret")
+}
+
+fn is_apply_by(request: &RequestParts, manager: &str) -> bool {
+    let parameter = format!("fieldManager={manager}");
+    request.method == "PATCH" && request.query.split('&').any(|part| part == parameter)
 }
 
 fn host_of(name: &str) -> &str {

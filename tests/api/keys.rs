@@ -130,7 +130,11 @@ async fn a_key_with_a_path_serves_the_images_below_it_and_no_others() -> Result<
     let world = World::new("path").await?;
     let basic = &registries().basic;
     let (host, team) = (&basic.host.name, world.namespace.name().to_owned());
-    for repository in [format!("{team}/app:v1"), format!("{team}-other/app:v1")] {
+    for repository in [
+        format!("{team}/app:v1"),
+        format!("{team}-too/app:v1"),
+        format!("other-{team}/app:v1"),
+    ] {
         push_image(registries().store, &repository)?;
     }
     let image = format!("{host}/{team}/app:v1");
@@ -157,13 +161,23 @@ async fn a_key_with_a_path_serves_the_images_below_it_and_no_others() -> Result<
     };
     let skopeo = Skopeo::installed(network).map_err(Error::msg)?;
     skopeo.pulls(Some(&document), &image).map_err(Error::msg)?;
-    let beside = format!("{host}/{team}-other/app:v1");
+    let beside = format!("{host}/{team}-too/app:v1");
     assert!(
         skopeo.pulls(Some(&document), &beside).is_err(),
         "the entry is narrowed"
     );
-    let outcome = program.env("PULL_SECRET_IMAGE", &beside).run().await?;
-    outcome
+    // The kubelet compares paths by their beginning alone, so that it would use the entry here: both are said.
+    let outcome = program.clone().env("PULL_SECRET_IMAGE", &beside).run().await?;
+    outcome.expect("SUCCESS", "unchanged", "ok", 0);
+    assert!(
+        outcome.report["notes"].to_string().contains("skopeo"),
+        "{outcome}"
+    );
+    let other = program
+        .env("PULL_SECRET_IMAGE", format!("{host}/other-{team}/app:v1"))
+        .run()
+        .await?;
+    other
         .expect("ERROR", "none", "invalid-configuration", 64)
         .expect_message("PULL_SECRET_IMAGE");
     Ok(())

@@ -25,7 +25,7 @@ async fn openshift_is_not_even_asked_the_access_review_tells() -> Result<()> {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    assert!(grant.contains("system:image-builder"), "{grant}");
+    assert!(grant.contains("system:image-pusher"), "{grant}");
 
     let pushes = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["update"]}]);
     world.namespace.grant(PULLER, "push", pushes).await?;
@@ -71,13 +71,14 @@ async fn another_registry_is_asked_for_an_upload_that_is_cancelled_before_anythi
             .expect("SUCCESS", "created", "ok", 0)
             .expect_verified("pull");
         let log = request_log::read(&registry.request_log)?;
-        let writes: Vec<(&str, u16)> = log
+        let writes: Vec<&str> = log
             .iter()
             .filter(|request| is_ours(request) && request.path.contains(&repository))
-            .map(|request| (request.method.as_str(), request.status))
-            .filter(|(method, _)| !["GET", "HEAD"].contains(method))
+            .map(|request| request.method.as_str())
+            .filter(|method| !["GET", "HEAD"].contains(method))
             .collect();
-        assert_eq!(writes, [("POST", 202), ("DELETE", 204)], "begun and cancelled");
+        // Whoever may push need not be permitted to delete: then the registry drops the upload in time.
+        assert_eq!(writes, ["POST", "DELETE"], "begun and cancelled");
     }
 
     let world = World::new("push-forbidden").await?;

@@ -143,6 +143,17 @@ async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
     outcome
         .expect("SUCCESS", "created", "ok", 0)
         .expect_verified("pull");
+    let answers: Vec<_> = proxy
+        .passages()
+        .into_iter()
+        .filter(|passage| is_write(&passage.request))
+        .map(|passage| passage.status.map(|status| status.as_u16()))
+        .collect();
+    assert_eq!(
+        answers,
+        [Some(200), Some(409)],
+        "written, the answer lost, and tried again"
+    );
     let minted = proxy
         .passages()
         .iter()

@@ -139,14 +139,24 @@ async fn an_untrusted_certificate_is_76_gets_no_credential_and_never_lets_one_di
 #[tokio::test]
 async fn plain_http_is_76_and_is_never_spoken() -> Result<()> {
     let world = World::new("plain-http").await?;
-    let server = ScriptedServer::start(None, |_| Reply::json(StatusCode::OK, "{}"))?;
+    // A real one, which answers to TLS that it doesn't speak it.
     let program = world
         .program()
-        .env("PULL_SECRET_CONNECT_TO", to_openshift(server.address()));
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(registries().store));
     let outcome = program.run().await?;
     outcome
         .expect("ERROR", "created", "registry-protocol", 76)
         .expect_verified("review");
+    // One that remembers every byte, and closes.
+    let server = ScriptedServer::start(None, |_| Reply::json(StatusCode::OK, "{}"))?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(server.address()))
+        .env("PULL_SECRET_TIMEOUT", "2s");
+    program
+        .run()
+        .await?
+        .expect("WARNING", "unchanged", "registry-unavailable", 0);
     let record = server.record();
     assert!(record.connections > 0);
     assert!(record.requests.is_empty() && !record.contains("authorization") && !record.contains("GET /"));
