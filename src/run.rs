@@ -46,14 +46,7 @@ pub fn start(config: &Config) -> (Outcome, Timestamp) {
 async fn run(config: &Config) -> (Outcome, Timestamp) {
     let deadline = Deadline::new(Instant::now(), config.timeout);
     let mut outcome = Outcome::default();
-    let context = match Context::new(config, deadline, &mut outcome.notes) {
-        Ok(context) => context,
-        Err(finding) => {
-            outcome.findings.push(finding);
-            return (outcome, Timestamp::now());
-        }
-    };
-    outcome.namespace = Some(context.namespace.clone());
+    // First of all: until then SIGTERM would end the process without results, and process 1 would not hear it.
     let (mut terminate, mut interrupt) =
         match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
             (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
@@ -64,6 +57,14 @@ async fn run(config: &Config) -> (Outcome, Timestamp) {
                 return (outcome, Timestamp::now());
             }
         };
+    let context = match Context::new(config, deadline, &mut outcome.notes) {
+        Ok(context) => context,
+        Err(finding) => {
+            outcome.findings.push(finding);
+            return (outcome, Timestamp::now());
+        }
+    };
+    outcome.namespace = Some(context.namespace.clone());
     // What was done so far stays readable in `outcome` when the work is dropped.
     let ended_by = tokio::select! {
         () = work(&context, &mut outcome) => None,
