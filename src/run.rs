@@ -66,7 +66,9 @@ async fn run(config: &Config) -> (Outcome, Timestamp) {
     };
     outcome.namespace = Some(context.namespace.clone());
     // What was done so far stays readable in `outcome` when the work is dropped.
+    // In this order: a call that is given up at the deadline says what did not answer, the deadline alone doesn't.
     let ended_by = tokio::select! {
+        biased;
         () = work(&context, &mut outcome) => None,
         () = tokio::time::sleep_until(deadline.end) => Some("the time given by PULL_SECRET_TIMEOUT is over"),
         _ = terminate.recv() => Some("told to stop (SIGTERM)"),

@@ -176,7 +176,9 @@ async fn an_api_server_that_stops_answering_before_the_write_holds_no_run_beyond
         "{:?}",
         started.elapsed()
     );
-    outcome.expect("ERROR", "created", "api-unavailable", 75);
+    outcome
+        .expect("ERROR", "created", "api-unavailable", 75)
+        .expect_message("patch secrets");
     assert_eq!(world.document().await?, br#"{"auths":{}}"#);
     Ok(())
 }
