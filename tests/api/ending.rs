@@ -225,7 +225,8 @@ async fn a_name_look_up_that_hangs_does_not_hold_the_exit() -> Result<()> {
         .within(&world.runner)
         .env("PULL_SECRET_NAME", crate::world::SECRET)
         .env("PULL_SECRET_SERVICE_ACCOUNT", crate::world::PULLER)
-        .env("PULL_SECRET_TIMEOUT", "4s");
+        .env("PULL_SECRET_TIMEOUT", "4s")
+        .timeout(Duration::from_secs(30));
     let started = Instant::now();
     let outcome = program.run().await?;
     outcome
