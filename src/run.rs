@@ -49,14 +49,7 @@ pub fn start(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
 async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
     let deadline = Deadline::new(Instant::now(), config.timeout);
     let mut outcome = Outcome::default();
-    let context = match Context::new(config, deadline, done, &mut outcome.notes) {
-        Ok(context) => context,
-        Err(finding) => {
-            outcome.findings.push(finding);
-            return (outcome, Timestamp::now());
-        }
-    };
-    outcome.namespace = Some(context.namespace.clone());
+    // First of all: until then SIGTERM would end the process without results, and process 1 would not hear it.
     let (mut terminate, mut interrupt) =
         match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
             (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
@@ -67,8 +60,18 @@ async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
                 return (outcome, Timestamp::now());
             }
         };
+    let context = match Context::new(config, deadline, done, &mut outcome.notes) {
+        Ok(context) => context,
+        Err(finding) => {
+            outcome.findings.push(finding);
+            return (outcome, Timestamp::now());
+        }
+    };
+    outcome.namespace = Some(context.namespace.clone());
     // What was done so far stays readable in `outcome` when the work is dropped.
+    // In this order: a call that is given up at the deadline says what did not answer, the deadline alone doesn't.
     let ended_by = tokio::select! {
+        biased;
         () = work(&context, &mut outcome) => None,
         () = tokio::time::sleep_until(deadline.end) => Some("the time given by PULL_SECRET_TIMEOUT is over"),
         _ = terminate.recv() => Some("told to stop (SIGTERM)"),

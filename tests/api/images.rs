@@ -1,7 +1,7 @@
 //! What the registry says of an image, and what follows from it.
 
 use anyhow::Result;
-use test_cluster::registry::OPENSHIFT;
+use test_cluster::registry::{OPENSHIFT, push_image};
 
 use crate::world::{World, pull_rules, registries};
 
@@ -93,10 +93,16 @@ async fn of_several_images_the_gravest_finding_decides_and_the_report_has_all() 
 async fn an_image_is_taken_as_builds_and_people_write_it() -> Result<()> {
     let world = World::new("written").await?;
     let image = world.push("app:v1")?;
+    let digest = push_image(registries().store, &format!("{}/app:v1", world.namespace.name()))?;
     for written in [
         format!("oci://{image}"),
-        format!("{image}\n"),
+        format!("oci+native://{image}"),
+        format!("oci+fetch://{image}"),
         format!(" docker://{image} "),
+        format!("{image}\n"),
+        // `echo` in the step that wrote the result left its line end before the digest.
+        format!("{image}\n@{digest}\n"),
+        format!("{image},\n  {image}\r\n"),
     ] {
         let outcome = world.program().env("PULL_SECRET_IMAGE", &written).run().await?;
         assert_eq!(outcome.result("VERIFIED"), "pull", "{written:?}");
@@ -116,7 +122,7 @@ async fn an_image_is_taken_as_builds_and_people_write_it() -> Result<()> {
 async fn a_digest_is_asked_for_where_tag_and_digest_are_given() -> Result<()> {
     let world = World::new("digest").await?;
     let repository = format!("{}/app", world.namespace.name());
-    let digest = test_cluster::registry::push_image(registries().store, &format!("{repository}:v1"))?;
+    let digest = push_image(registries().store, &format!("{repository}:v1"))?;
     let image = format!("{OPENSHIFT}/{repository}:gone@{digest}");
     world
         .program()

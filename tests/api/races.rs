@@ -1,53 +1,21 @@
-//! Two first runs at once: one Secret, both end well, nothing is emptied.
-
-use std::{sync::Arc, time::Duration};
+//! Runs at once: one Secret, all end well, nothing is emptied.
 
 use anyhow::{Context as _, Result};
 use test_cluster::{
-    access::ClusterAccess,
-    certificates::Authority,
-    listener::{Action, InterceptingProxy, RequestParts, upstream::Upstream},
-    program::Program,
+    listener::Action,
+    program::{Outcome, Program},
 };
 
-use crate::world::{SECRET, World};
-
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A proxy in front of the API server that the program takes for the API server.
-fn in_front(
-    world: &World,
-    hook: impl Fn(&RequestParts) -> Action + Send + Sync + 'static,
-) -> Result<Arc<InterceptingProxy>> {
-    let access = ClusterAccess::shared();
-    let authority = Authority::new("kubernetes")?;
-    let certificate = authority.issue(&["127.0.0.1"])?;
-    std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
-    let url = format!("https://{}", access.api_server);
-    Ok(Arc::new(InterceptingProxy::start(
-        Upstream::new(&url, Some(&access.certificate_authority), true)?,
-        &certificate,
-        hook,
-    )?))
-}
-
-fn through(world: &World, proxy: &InterceptingProxy) -> Program {
-    let address = proxy.address();
-    world
-        .program()
-        .env("KUBERNETES_SERVICE_HOST", address.ip().to_string())
-        .env("KUBERNETES_SERVICE_PORT", address.port().to_string())
-}
-
-fn is_secret_get(request: &RequestParts) -> bool {
-    request.method == "GET" && request.path.ends_with(&format!("/secrets/{SECRET}"))
-}
+use crate::{
+    interception::{before_api_server, held, is_placeholder, is_secret_get, is_write, through},
+    world::{SECRET, World},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Result<()> {
     let world = World::new("two-runs").await?;
     let image = world.push("app:v1")?;
-    let proxy = in_front(&world, |request| {
+    let proxy = before_api_server(&world, |request| {
         if is_secret_get(request) {
             Action::Hold("first reads".to_owned())
         } else {
@@ -56,10 +24,7 @@ async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Re
     })?;
     let program = through(&world, &proxy).env("PULL_SECRET_IMAGE", &image);
     let runs = [program.spawn()?, program.spawn()?];
-    let held = Arc::clone(&proxy);
-    tokio::task::spawn_blocking(move || held.wait_until_held("first reads", 2, LIMIT))
-        .await?
-        .map_err(anyhow::Error::msg)?;
+    held(&proxy, "first reads", 2).await?;
     proxy.release("first reads");
     for run in runs {
         let outcome = run.wait().await?;
@@ -76,21 +41,15 @@ async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Re
 async fn a_placeholder_that_comes_after_the_others_final_write_empties_nothing() -> Result<()> {
     let world = World::new("late-placeholder").await?;
     let image = world.push("app:v1")?;
-    let proxy = in_front(&world, |request| {
-        let late = request
-            .query
-            .contains("fieldManager=ensure-pull-secret-placeholder");
-        if late {
+    let proxy = before_api_server(&world, |request| {
+        if is_placeholder(request) {
             Action::Hold("placeholder".to_owned())
         } else {
             Action::Forward
         }
     })?;
     let late = through(&world, &proxy).env("PULL_SECRET_IMAGE", &image).spawn()?;
-    let held = Arc::clone(&proxy);
-    tokio::task::spawn_blocking(move || held.wait_until_held("placeholder", 1, LIMIT))
-        .await?
-        .map_err(anyhow::Error::msg)?;
+    held(&proxy, "placeholder", 1).await?;
     // The other run goes past the proxy, from nothing to the end.
     let other = World {
         runner: world.namespace.identity(crate::world::RUNNER).await?,
@@ -113,14 +72,65 @@ async fn a_placeholder_that_comes_after_the_others_final_write_empties_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_and_ten_first_runs_at_once_leave_one_secret_that_one_of_them_created() -> Result<()> {
+    for count in [2, 10] {
+        let world = World::new(&format!("at-once-{count}")).await?;
+        let image = world.push("app:v1")?;
+        let outcomes = all_at_once(&world.program().env("PULL_SECRET_IMAGE", &image), count).await?;
+        let created = outcomes
+            .iter()
+            .filter(|outcome| outcome.result("ACTION") == "created")
+            .count();
+        assert_eq!(created, 1, "of {count} runs");
+        world.assert_pulls(&image).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_refreshes_at_once_never_take_each_other_for_a_manager_that_undoes_the_write() -> Result<()> {
+    let world = World::new("refresh-at-once").await?;
+    let image = world.push("app:v1")?;
+    let foreign = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
+    world.namespace.create_docker_config_json(SECRET, foreign).await?;
+    let outcomes = all_at_once(&world.program().env("PULL_SECRET_IMAGE", &image), 10).await?;
+    assert!(
+        outcomes
+            .iter()
+            .any(|outcome| outcome.result("ACTION") == "refreshed")
+    );
+    let document = String::from_utf8(world.document().await?)?;
+    assert!(
+        document.contains(r#""foreign.test":{"auth":"dTpw", "n":2.50}"#),
+        "others' bytes stay"
+    );
+    world.assert_pulls(&image).await
+}
+
+/// Starts `count` runs before it waits for the first; each proves that what is stored pulls.
+async fn all_at_once(program: &Program, count: usize) -> Result<Vec<Outcome>> {
+    let runs = (0..count).map(|_| program.spawn()).collect::<Result<Vec<_>>>()?;
+    let mut outcomes = Vec::new();
+    for run in runs {
+        let outcome = run.wait().await?;
+        let ended = (
+            outcome.result("STATUS"),
+            outcome.result("REASON"),
+            outcome.result("VERIFIED"),
+        );
+        assert_eq!(ended, ("SUCCESS", "ok", "pull"), "{outcome}");
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
     let world = World::new("lost-answer").await?;
     let image = world.push("app:v1")?;
     let lost = std::sync::atomic::AtomicBool::new(false);
-    let proxy = in_front(&world, move |request| {
-        let is_write =
-            request.method == "PATCH" && request.query.contains("fieldManager=ensure-pull-secret&");
-        if is_write && !lost.swap(true, std::sync::atomic::Ordering::SeqCst) {
+    let proxy = before_api_server(&world, move |request| {
+        if is_write(request) && !lost.swap(true, std::sync::atomic::Ordering::SeqCst) {
             Action::LoseAnswer
         } else {
             Action::Forward
@@ -133,6 +143,17 @@ async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
     outcome
         .expect("SUCCESS", "created", "ok", 0)
         .expect_verified("pull");
+    let answers: Vec<_> = proxy
+        .passages()
+        .into_iter()
+        .filter(|passage| is_write(&passage.request))
+        .map(|passage| passage.status.map(|status| status.as_u16()))
+        .collect();
+    assert_eq!(
+        answers,
+        [Some(200), Some(409)],
+        "written, the answer lost, and tried again"
+    );
     let minted = proxy
         .passages()
         .iter()

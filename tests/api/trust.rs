@@ -7,7 +7,10 @@ use test_cluster::{
     listener::{Reply, ScriptedServer},
 };
 
-use crate::world::{SECRET, World};
+use crate::{
+    interception::Scripted,
+    world::{SECRET, World},
+};
 
 #[tokio::test]
 async fn a_kubernetes_token_for_a_registry_that_is_not_trusted_is_64_and_sends_nothing() -> Result<()> {
@@ -122,5 +125,112 @@ async fn an_api_server_with_a_certificate_of_the_registries_authority_gets_no_re
         .await?
         .expect("ERROR", "none", "api-unavailable", 75);
     assert_eq!(listener.record().requests.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_robots_password_goes_to_no_realm_and_no_redirect_that_was_not_named() -> Result<()> {
+    const REGISTRY: &str = "registry.test:5000";
+    let world = World::new("robot-evil").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let evil = trusted.server("evil.test:443", |_| {
+        Reply::json(StatusCode::OK, r#"{"token":"stolen"}"#)
+    })?;
+    let plain = ScriptedServer::start(None, |_| Reply::json(StatusCode::OK, r#"{"token":"stolen"}"#))?;
+    let password = "a-robots-password";
+    std::fs::write(world.runner.file("robot"), password)?;
+    let bearer = |realm: &str| Reply::challenge(&format!("Bearer realm=\"{realm}\",service=\"s\""));
+    let cases = [
+        (
+            "another host",
+            bearer("https://evil.test/token"),
+            "registry-untrusted",
+        ),
+        (
+            "another port",
+            bearer("https://registry.test:5001/token"),
+            "registry-untrusted",
+        ),
+        (
+            "without TLS",
+            bearer("http://registry.test:5000/token"),
+            "registry-untrusted",
+        ),
+        (
+            "a user in it",
+            bearer("https://registry.test:5000@evil.test/token"),
+            "registry-untrusted",
+        ),
+        (
+            "a redirect",
+            Reply::redirect("https://evil.test/v2/"),
+            "registry-protocol",
+        ),
+    ];
+    for (name, reply, reason) in cases {
+        let challenge = reply.clone();
+        let server = trusted.server(REGISTRY, move |_| challenge.clone())?;
+        let to = format!(
+            "{REGISTRY}={},evil.test:443={evil},registry.test:5001={evil},registry.test:80={}",
+            server.address(),
+            plain.address(),
+            evil = evil.address(),
+        );
+        let outcome = world
+            .program()
+            .without("PULL_SECRET_SERVICE_ACCOUNT")
+            .env("PULL_SECRET_REGISTRY", REGISTRY)
+            .env("PULL_SECRET_USERNAME", "robot")
+            .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
+            .env("PULL_SECRET_CONNECT_TO", to)
+            .canary(password)
+            .run()
+            .await?;
+        assert_eq!(
+            (outcome.result("REASON"), outcome.output.exit),
+            (reason, 76),
+            "{name}: {outcome}"
+        );
+        assert!(!server.record().contains("authorization"), "{name}");
+    }
+    assert_eq!((evil.record().connections, plain.record().connections), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_image_itself_is_not_followed_with_the_credential() -> Result<()> {
+    const REGISTRY: &str = "registry.test:5000";
+    let world = World::new("redirected-image").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let evil = trusted.server("evil.test:443", |_| Reply::status(StatusCode::OK))?;
+    let server = trusted.server(REGISTRY, |request| {
+        match (
+            request.headers.contains_key("authorization"),
+            request.target.contains("/manifests/"),
+        ) {
+            (false, _) => Reply::challenge("Basic realm=\"registry\""),
+            (true, true) => Reply::redirect("https://evil.test/v2/team/app/manifests/v1"),
+            (true, false) => Reply::json(StatusCode::OK, "{}"),
+        }
+    })?;
+    std::fs::write(world.runner.file("robot"), "a-robots-password")?;
+    let outcome = world
+        .program()
+        .without("PULL_SECRET_SERVICE_ACCOUNT")
+        .env("PULL_SECRET_REGISTRY", REGISTRY)
+        .env("PULL_SECRET_USERNAME", "robot")
+        .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
+        .env("PULL_SECRET_IMAGE", format!("{REGISTRY}/team/app:v1"))
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{REGISTRY}={},evil.test:443={}", server.address(), evil.address()),
+        )
+        .canary("a-robots-password")
+        .run()
+        .await?;
+    outcome
+        .expect("ERROR", "created", "registry-protocol", 76)
+        .expect_verified("none");
+    assert_eq!(evil.record().connections, 0);
     Ok(())
 }

@@ -39,7 +39,12 @@ impl World {
 
     /// As `new`, but the puller may not pull.
     pub async fn without_grant(name: &str) -> Result<Self> {
-        let namespace = TestNamespace::new(name).await?;
+        Self::within(ClusterAccess::shared(), name).await
+    }
+
+    /// As `without_grant`, in a cluster of the test's own.
+    pub async fn within(access: &ClusterAccess, name: &str) -> Result<Self> {
+        let namespace = TestNamespace::within(access, name).await?;
         namespace.service_account(RUNNER).await?;
         namespace.service_account(PULLER).await?;
         let needs = RoleNeeds {

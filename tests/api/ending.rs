@@ -1,0 +1,263 @@
+//! A run ends in time, whatever does not answer, and says so when it is told to stop.
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use test_cluster::{
+    control_plane::{Cluster, Options},
+    listener::{Action, InterceptingProxy, RequestParts},
+    program::{BINARY, Program, RunningProgram},
+    registry::OPENSHIFT,
+    server_process::Signal,
+};
+
+use crate::{
+    interception::{
+        before_api_server, before_openshift, held, is_placeholder, is_secret_get, is_write, through,
+        to_openshift,
+    },
+    world::World,
+};
+
+/// What a run may take beyond its timeout.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_while_the_api_server_is_asked_it_ends_at_once_with_results() -> Result<()> {
+    type Stage = (&'static str, fn(&RequestParts) -> bool, &'static str);
+    let stages: [Stage; 4] = [
+        ("read", is_secret_get, "none"),
+        ("placeholder", is_placeholder, "none"),
+        ("mint", |request| request.path.ends_with("/token"), "created"),
+        ("write", is_write, "created"),
+    ];
+    for (name, is_stage, action) in stages {
+        let world = World::new(&format!("stop-{name}")).await?;
+        let proxy = before_api_server(&world, move |request| hold_if(is_stage(request)))?;
+        let run = through(&world, &proxy).spawn()?;
+        stopped_at_once(run, &proxy, Signal::TERM)
+            .await?
+            .expect("ERROR", action, "deadline", 75);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_while_the_registry_is_asked_it_ends_at_once_with_results() -> Result<()> {
+    for (name, signal) in [("term", Signal::TERM), ("int", Signal::INT)] {
+        let world = World::new(&format!("stop-registry-{name}")).await?;
+        let proxy = before_openshift(&world, |_| hold_if(true))?;
+        let program = world
+            .program()
+            .env("PULL_SECRET_CONNECT_TO", to_openshift(proxy.address()));
+        let outcome = stopped_at_once(program.spawn()?, &proxy, signal).await?;
+        outcome
+            .expect("ERROR", "created", "deadline", 75)
+            .expect_message(&format!("SIG{}", name.to_uppercase()));
+        assert_eq!(world.document().await?, br#"{"auths":{}}"#, "abandoned cleanly");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_after_the_write_it_says_that_it_was_written() -> Result<()> {
+    let world = World::new("stop-reread").await?;
+    let image = world.push("app:v1")?;
+    let proxy = before_api_server(&world, |request| {
+        hold_if(is_secret_get(request) && request.number > 1)
+    })?;
+    let run = through(&world, &proxy).env("PULL_SECRET_IMAGE", &image).spawn()?;
+    stopped_at_once(run, &proxy, Signal::TERM)
+        .await?
+        .expect("ERROR", "created", "deadline", 75);
+    world.assert_pulls(&image).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_before_anything_was_asked_it_writes_its_results_too() -> Result<()> {
+    let world = World::new("stop-early").await?;
+    // A file whose reader waits for a writer: the program is held while it reads its own identity.
+    let token = fs::read(world.runner.file("token"))?;
+    let pipe = world.runner.file("token");
+    fs::remove_file(&pipe)?;
+    anyhow::ensure!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()?
+            .success(),
+        "cannot make a pipe"
+    );
+    let run = world.program().spawn()?;
+    let mut writer =
+        tokio::task::spawn_blocking(move || fs::File::options().write(true).open(pipe)).await??;
+    run.signal(Signal::TERM)?;
+    std::io::Write::write_all(&mut writer, &token)?;
+    drop(writer);
+    run.wait().await?.expect("ERROR", "none", "deadline", 75);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frozen_servers_hold_no_run_beyond_its_timeout() -> Result<()> {
+    let mut cluster = Cluster::start(Options::new().registries()).await?;
+    let world = World::within(cluster.access(), "frozen").await?;
+    world.grant_pull().await?;
+    let registries = cluster.access().registries()?.clone();
+    let repository = format!("{}/app:v1", world.namespace.name());
+    test_cluster::registry::push_image(registries.store, &repository)?;
+    let timeout = Duration::from_secs(4);
+    let program = world
+        .program()
+        .env("PULL_SECRET_CONNECT_TO", registries.connect_to())
+        .env("PULL_SECRET_IMAGE", format!("{OPENSHIFT}/{repository}"))
+        .env("PULL_SECRET_TIMEOUT", "4s");
+
+    let mut store = |signal| {
+        cluster
+            .registries()
+            .context("registries")?
+            .store()
+            .process()
+            .signal(signal)
+    };
+    store(Signal::STOP)?;
+    let started = Instant::now();
+    let outcome = program.run().await?;
+    outcome
+        .expect("WARNING", "created", "registry-unavailable", 0)
+        .expect_verified("review");
+    assert!(started.elapsed() < timeout + GRACE, "{:?}", started.elapsed());
+    let started = Instant::now();
+    let outcome = program.clone().env("PULL_SECRET_MODE", "verify").run().await?;
+    outcome.expect("ERROR", "none", "registry-unavailable", 75);
+    assert!(started.elapsed() < timeout + GRACE, "{:?}", started.elapsed());
+    store(Signal::CONT)?;
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
+
+    cluster.freeze()?;
+    for mode in ["ensure", "verify"] {
+        let started = Instant::now();
+        let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
+        outcome.expect("ERROR", "none", "api-unavailable", 75);
+        assert!(
+            started.elapsed() < timeout + GRACE,
+            "{mode}: {:?}",
+            started.elapsed()
+        );
+    }
+    cluster.thaw()?;
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_stops_answering_before_the_write_holds_no_run_beyond_its_timeout() -> Result<()> {
+    let world = World::new("frozen-write").await?;
+    let proxy = before_api_server(&world, |request| hold_if(is_write(request)))?;
+    let started = Instant::now();
+    let outcome = through(&world, &proxy)
+        .env("PULL_SECRET_TIMEOUT", "3s")
+        .run()
+        .await?;
+    assert!(
+        started.elapsed() < Duration::from_secs(3) + GRACE,
+        "{:?}",
+        started.elapsed()
+    );
+    outcome
+        .expect("ERROR", "created", "api-unavailable", 75)
+        .expect_message("patch secrets");
+    assert_eq!(world.document().await?, br#"{"auths":{}}"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_look_up_that_hangs_does_not_hold_the_exit() -> Result<()> {
+    let world = World::new("hanging-name").await?;
+    // In a mount namespace of its own the program finds /etc/hosts to be a pipe that nobody writes to: whoever looks a
+    // name up waits there for ever, in a thread that nothing can cancel.
+    let script = "mkfifo \"$1\" && mount --bind \"$1\" /etc/hosts && exec \"$2\"";
+    let pipe = world.runner.file("hosts");
+    let unshare = ["unshare", "--user", "--map-root-user", "--mount"];
+    let possible = std::process::Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "mount",
+            "--bind",
+            "/etc/passwd",
+            "/etc/hosts",
+        ])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !possible {
+        anyhow::ensure!(
+            std::env::var_os("CI").is_none(),
+            "this machine permits no mount namespace"
+        );
+        eprintln!("not tested: this machine permits no mount namespace (unshare --user --mount)");
+        return Ok(());
+    }
+    let program = Program::at("/usr/bin/env").argument("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+    let program = unshare
+        .iter()
+        .fold(program, |program, word| program.argument(word));
+    let program = program
+        .argument("sh")
+        .argument("-c")
+        .argument(script)
+        .argument("sh")
+        .argument(&pipe)
+        .argument(std::env::var_os(BINARY).context("the binary under test")?)
+        .within(&world.runner)
+        .env("PULL_SECRET_NAME", crate::world::SECRET)
+        .env("PULL_SECRET_SERVICE_ACCOUNT", crate::world::PULLER)
+        .env("PULL_SECRET_TIMEOUT", "4s")
+        .timeout(Duration::from_secs(30));
+    let started = Instant::now();
+    let outcome = program.run().await?;
+    outcome
+        .expect("WARNING", "created", "registry-unavailable", 0)
+        .expect_message("no answer in time");
+    assert!(
+        started.elapsed() < Duration::from_secs(4) + GRACE,
+        "{:?}",
+        started.elapsed()
+    );
+    Ok(())
+}
+
+fn hold_if(hold: bool) -> Action {
+    if hold {
+        Action::Hold("stage".to_owned())
+    } else {
+        Action::Forward
+    }
+}
+
+/// Sends the signal once a request is held, and waits for the end, which has to come at once.
+async fn stopped_at_once(
+    run: RunningProgram,
+    proxy: &Arc<InterceptingProxy>,
+    signal: Signal,
+) -> Result<test_cluster::program::Outcome> {
+    held(proxy, "stage", 1).await?;
+    let told = Instant::now();
+    run.signal(signal)?;
+    let outcome = run.wait().await?;
+    assert!(told.elapsed() < GRACE, "{:?}", told.elapsed());
+    Ok(outcome)
+}

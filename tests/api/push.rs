@@ -1,0 +1,104 @@
+//! `PULL_SECRET_ACCESS=Push,Pull`: pushing is verified, and nothing is pushed.
+
+use anyhow::Result;
+use serde_json::json;
+use test_cluster::registry::{push_image, request_log};
+
+use crate::{
+    registries::with_robot,
+    world::{PULLER, World, registries},
+};
+
+#[tokio::test]
+async fn openshift_is_not_even_asked_the_access_review_tells() -> Result<()> {
+    let world = World::new("push").await?;
+    let image = world.push("app:v1")?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_ACCESS", "Push,Pull");
+    let may_pull_alone = program.run().await?;
+    may_pull_alone
+        .expect("FAILURE", "created", "pull-forbidden", 77)
+        .expect_message("push");
+    let grant = may_pull_alone.report["remedy"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(grant.contains("system:image-pusher"), "{grant}");
+
+    let pushes = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["update"]}]);
+    world.namespace.grant(PULLER, "push", pushes).await?;
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
+    let secret = world.secret().await?;
+    let data = secret.data.unwrap_or_default();
+    assert_eq!(data["ACCESS_TYPE"].0, br#"["Push","Pull"]"#);
+
+    let log = request_log::read(&registries().openshift.request_log)?;
+    let ours = log
+        .iter()
+        .filter(|request| request.path.contains(world.namespace.name()) && is_ours(request));
+    let methods: Vec<&str> = ours.map(|request| request.method.as_str()).collect();
+    assert!(
+        !methods.is_empty() && methods.iter().all(|method| ["GET", "HEAD"].contains(method)),
+        "{methods:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_registry_is_asked_for_an_upload_that_is_cancelled_before_anything_is_sent() -> Result<()> {
+    let all = registries();
+    for (name, registry, may_push) in [("basic", &all.basic, "robot"), ("token", &all.token, "pusher")] {
+        let world = World::new(&format!("push-{name}")).await?;
+        let repository = format!("{}/app", world.namespace.name());
+        push_image(all.store, &format!("{repository}:v1"))?;
+        let image = format!("{}/{repository}:v1", registry.host.name);
+        let asked = || {
+            with_robot(&world, registry, may_push).map(|program| {
+                program
+                    .env("PULL_SECRET_IMAGE", &image)
+                    .env("PULL_SECRET_ACCESS", "Push,Pull")
+            })
+        };
+        asked()?
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0)
+            .expect_verified("pull");
+        let log = request_log::read(&registry.request_log)?;
+        let writes: Vec<&str> = log
+            .iter()
+            .filter(|request| is_ours(request) && request.path.contains(&repository))
+            .map(|request| request.method.as_str())
+            .filter(|method| !["GET", "HEAD"].contains(method))
+            .collect();
+        // Whoever may push need not be permitted to delete: then the registry drops the upload in time.
+        assert_eq!(writes, ["POST", "DELETE"], "begun and cancelled");
+    }
+
+    let world = World::new("push-forbidden").await?;
+    let repository = format!("{}/app:v1", world.namespace.name());
+    push_image(all.store, &repository)?;
+    let image = format!("{}/{repository}", all.token.host.name);
+    let pulls_alone = with_robot(&world, &all.token, "robot")?
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_ACCESS", "Push,Pull");
+    let outcome = pulls_alone.run().await?;
+    outcome
+        .expect("FAILURE", "created", "pull-forbidden", 77)
+        .expect_message("push")
+        .expect_verified("pull");
+    Ok(())
+}
+
+fn is_ours(request: &request_log::LoggedRequest) -> bool {
+    request
+        .user_agent
+        .as_deref()
+        .is_some_and(|agent| agent.starts_with("ensure-pull-secret/"))
+}

@@ -1,0 +1,127 @@
+//! A registry's 401 stands only where the API server confirms it: a good token is refused for a moment while the
+//! registry's API server starts.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::body::Bytes;
+use test_cluster::{
+    listener::{Action, RequestParts},
+    program::Outcome,
+};
+
+use crate::{
+    interception::{before_api_server, before_openshift, through, to_openshift},
+    world::World,
+};
+
+#[tokio::test]
+async fn a_good_token_refused_for_a_moment_by_the_registry_is_asked_about_again_and_proven() -> Result<()> {
+    let world = World::new("moment").await?;
+    let image = world.push("app:v1")?;
+    let registry = before_openshift(&world, refusing(2))?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()));
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("pull");
+
+    // The stored one, too: it is not taken for dead and replaced.
+    let stored = world.document().await?;
+    let registry = before_openshift(&world, refusing(2))?;
+    let program = program.env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()));
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
+    assert_eq!(world.document().await?, stored);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_good_token_refused_for_a_moment_by_registry_and_api_server_is_not_called_rejected() -> Result<()> {
+    let world = World::new("moment-both").await?;
+    let image = world.push("app:v1")?;
+    let registry = before_openshift(&world, refusing(1))?;
+    let refused = AtomicUsize::new(0);
+    let api_server = before_api_server(&world, move |request| {
+        if request.path.ends_with("/selfsubjectreviews") && refused.fetch_add(1, Ordering::SeqCst) == 0 {
+            Action::Answer(unauthenticated())
+        } else {
+            Action::Forward
+        }
+    })?;
+    let outcome = through(&world, &api_server)
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()))
+        .run()
+        .await?;
+    outcome
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("pull");
+    let reviews = api_server
+        .passages()
+        .into_iter()
+        .filter(|passage| passage.request.path.ends_with("/selfsubjectreviews"));
+    assert_eq!(reviews.count(), 2, "a refusal is asked about twice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_registry_that_refuses_a_good_token_to_the_end_counts_as_unreachable() -> Result<()> {
+    let world = World::new("refuses-on").await?;
+    let image = world.push("app:v1")?;
+    let registry = before_openshift(&world, refusing(usize::MAX))?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()))
+        .env("PULL_SECRET_TIMEOUT", "3s");
+    let outcome: Outcome = program.run().await?;
+    outcome
+        .expect("WARNING", "created", "registry-unavailable", 0)
+        .expect_verified("review");
+    let asked = registry
+        .passages()
+        .iter()
+        .filter(|passage| has_credential(&passage.request))
+        .count();
+    assert!(asked > 1, "asked once");
+    world.assert_pulls(&image).await
+}
+
+/// Refuses the first `times` requests that bring a credential, as OpenShift's registry does.
+fn refusing(times: usize) -> impl Fn(&RequestParts) -> Action + Send + Sync + 'static {
+    let refused = AtomicUsize::new(0);
+    move |request| {
+        if has_credential(request) && refused.fetch_add(1, Ordering::SeqCst) < times {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            let challenge = HeaderValue::from_static("Basic realm=openshift,error=\"access denied\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            Action::Answer(response)
+        } else {
+            Action::Forward
+        }
+    }
+}
+
+fn has_credential(request: &RequestParts) -> bool {
+    request.headers.contains_key(header::AUTHORIZATION)
+}
+
+fn unauthenticated() -> Response<Bytes> {
+    let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
+    let mut response = Response::new(Bytes::from_static(status.as_bytes()));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
