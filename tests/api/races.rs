@@ -15,7 +15,7 @@ use crate::world::{SECRET, World};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A proxy in front of the API server that the program takes for the API server.
-fn in_front(
+pub fn in_front(
     world: &World,
     hook: impl Fn(&RequestParts) -> Action + Send + Sync + 'static,
 ) -> Result<Arc<InterceptingProxy>> {
@@ -31,7 +31,7 @@ fn in_front(
     )?))
 }
 
-fn through(world: &World, proxy: &InterceptingProxy) -> Program {
+pub fn through(world: &World, proxy: &InterceptingProxy) -> Program {
     let address = proxy.address();
     world
         .program()

@@ -12,7 +12,7 @@ use test_cluster::{
 use crate::world::{World, registries};
 
 /// The program with a robot account's password in a file beside the pod's token.
-fn with_robot(world: &World, registry: &Registry, account: &str) -> Result<Program> {
+pub fn with_robot(world: &World, registry: &Registry, account: &str) -> Result<Program> {
     let account = registry.account(account).context("an account")?;
     let file = world.runner.file("robot");
     fs::write(&file, format!("{}\n", account.password))?;

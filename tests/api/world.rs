@@ -39,7 +39,12 @@ impl World {
 
     /// As `new`, but the puller may not pull.
     pub async fn without_grant(name: &str) -> Result<Self> {
-        let namespace = TestNamespace::new(name).await?;
+        Self::within(ClusterAccess::shared(), name).await
+    }
+
+    /// As `without_grant`, in a cluster of the test's own.
+    pub async fn within(access: &ClusterAccess, name: &str) -> Result<Self> {
+        let namespace = TestNamespace::within(access, name).await?;
         namespace.service_account(RUNNER).await?;
         namespace.service_account(PULLER).await?;
         let needs = RoleNeeds {
@@ -165,6 +170,16 @@ fn network(proxy: &ConnectProxy) -> Network {
         proxy: proxy.address(),
         ca: registries().ca.clone(),
     }
+}
+
+/// Mints for ten minutes: too short for `renewing`.
+pub fn short_lived(program: &Program) -> Program {
+    program.clone().env("PULL_SECRET_TOKEN_LIFETIME", "10m")
+}
+
+/// Finds a credential of `short_lived` too short for the time until the next run, and mints for a day.
+pub fn renewing(program: &Program) -> Program {
+    program.clone().env("PULL_SECRET_NEXT_RUN_WITHIN", "1h")
 }
 
 /// What `system:image-puller` allows.
