@@ -229,7 +229,10 @@ pub enum Refusal {
     /// 401: the token is not accepted.
     Unauthenticated,
     /// 403: not permitted, by RBAC or an admission plugin.
-    Forbidden,
+    Forbidden {
+        /// The verb that RBAC refused, where the API server names it: a server-side apply that creates needs two.
+        verb: Option<&'static str>,
+    },
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
     Missing {
         /// The plural resource name, empty where it was not told.
@@ -263,7 +266,9 @@ impl Refusal {
     fn from_status(status: &kube::core::Status) -> Self {
         match status.code {
             401 => Self::Unauthenticated,
-            403 => Self::Forbidden,
+            403 => Self::Forbidden {
+                verb: refused_verb(&status.message),
+            },
             404 => Self::Missing {
                 kind: status
                     .details
@@ -295,6 +300,14 @@ impl Refusal {
     }
 }
 
+/// The verb in `… cannot patch resource "secrets" …` (apiserver
+/// `pkg/endpoints/handlers/responsewriters/errors.go`, `forbiddenMessage`); the reader's own words, never the server's.
+fn refused_verb(message: &str) -> Option<&'static str> {
+    ["get", "create", "patch"]
+        .into_iter()
+        .find(|verb| message.contains(&format!(" cannot {verb} resource ")))
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;
@@ -313,7 +326,7 @@ mod tests {
         let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
         let cases = [
             (401, json!({}), Refusal::Unauthenticated),
-            (403, json!({}), Refusal::Forbidden),
+            (403, json!({}), Refusal::Forbidden { verb: None }),
             (
                 404,
                 json!({"kind": "secrets"}),
@@ -339,6 +352,25 @@ mod tests {
         ];
         for (code, details, expected) in cases {
             assert_eq!(refusal(code, details.clone()), expected, "{code} {details}");
+        }
+    }
+
+    #[test]
+    fn the_verb_that_was_refused_is_read_from_the_message() {
+        let said = |verb: &str| {
+            format!(
+                "secrets \"a\" is forbidden: User \"system:serviceaccount:n:r\" cannot {verb} resource \"secrets\" in API group \"\" in the namespace \"n\""
+            )
+        };
+        for verb in ["get", "create", "patch"] {
+            assert_eq!(refused_verb(&said(verb)), Some(verb));
+        }
+        for message in [
+            said("list"),
+            said("\u{1b}[31mget"),
+            "exceeded quota: secrets".to_owned(),
+        ] {
+            assert_eq!(refused_verb(&message), None, "{message:?}");
         }
     }
 

@@ -205,12 +205,16 @@ impl<'a> Context<'a> {
     /// What a refusal of the API server means for `verb` on `resource`.
     pub fn refused(&self, verb: &str, resource: &str, name: &str, refusal: &Refusal) -> Finding {
         let namespace = clip_name(&self.namespace, 63);
+        let verb = match refusal {
+            Refusal::Forbidden { verb: Some(refused) } => refused,
+            _ => verb,
+        };
         let object = format!(
             "{verb} {resource} {} in namespace {namespace}",
             clip_name(name, 60)
         );
         match refusal {
-            Refusal::Forbidden => self.forbidden(&object, &namespace),
+            Refusal::Forbidden { .. } => self.forbidden(&object, &namespace),
             Refusal::Unauthenticated => Finding::new(
                 Reason::ApiForbidden,
                 format!("cannot {object}: the API server does not accept this pod's token"),
