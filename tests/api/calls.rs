@@ -12,13 +12,21 @@ use crate::{
 
 /// The reviews among the requests: of the credential itself, and of its access to one image.
 fn reviews(requests: &[AuditedRequest]) -> (usize, usize) {
-    let count = |resource: &str| requests.iter().filter(|request| request.resource == resource).count();
+    let count = |resource: &str| {
+        requests
+            .iter()
+            .filter(|request| request.resource == resource)
+            .count()
+    };
     (count("selfsubjectreviews"), count("selfsubjectaccessreviews"))
 }
 
 /// What else was asked.
 fn calls(requests: &[AuditedRequest]) -> Vec<String> {
-    verbs(requests).into_iter().filter(|call| !call.contains("selfsubject")).collect()
+    verbs(requests)
+        .into_iter()
+        .filter(|call| !call.contains("selfsubject"))
+        .collect()
 }
 
 async fn asked(world: &World, program: &Program) -> Result<(Vec<String>, (usize, usize))> {
@@ -29,8 +37,8 @@ async fn asked(world: &World, program: &Program) -> Result<(Vec<String>, (usize,
 }
 
 #[tokio::test]
-async fn the_api_server_reviews_the_credential_once_and_each_image_once_where_the_registry_says_nothing() -> Result<()>
-{
+async fn the_api_server_reviews_the_credential_once_and_each_image_once_where_the_registry_says_nothing()
+-> Result<()> {
     let world = World::new("reviews").await?;
     let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
     let ensure = world.program().env("PULL_SECRET_IMAGE", &images);
@@ -61,7 +69,11 @@ async fn nothing_is_reviewed_where_the_registry_answered() -> Result<()> {
     let login = world.program();
     let (_, seen) = asked(&world, &login).await?;
     assert_eq!(seen, (0, 0), "accepted");
-    for image in [image.clone(), image.replace(":v1", ":gone"), image.replace("/app:", "/gone:")] {
+    for image in [
+        image.clone(),
+        image.replace(":v1", ":gone"),
+        image.replace("/app:", "/gone:"),
+    ] {
         let (calls, seen) = asked(&world, &login.clone().env("PULL_SECRET_IMAGE", &image)).await?;
         assert_eq!((calls, seen), (vec!["get secrets".to_owned()], (0, 0)), "{image}");
     }
@@ -69,17 +81,34 @@ async fn nothing_is_reviewed_where_the_registry_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_is_reviewed_once_for_each_credential_and_image_and_the_refresh_stays_at_four_calls() -> Result<()> {
+async fn a_refusal_is_reviewed_once_for_each_credential_and_image_and_the_refresh_stays_at_four_calls()
+-> Result<()> {
     let world = World::new("refusal").await?;
     let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
     let program = world.program().env("PULL_SECRET_IMAGE", &images);
-    short_lived(&program).run().await?.expect("SUCCESS", "created", "ok", 0);
+    short_lived(&program)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     world.revoke_pull().await?;
-    assert_eq!(asked(&world, &program).await?, (vec!["get secrets".to_owned()], (1, 2)), "the stored one");
-    let refresh = ["get secrets", "create serviceaccounts/token", "patch secrets", "get secrets"];
+    assert_eq!(
+        asked(&world, &program).await?,
+        (vec!["get secrets".to_owned()], (1, 2)),
+        "the stored one"
+    );
+    let refresh = [
+        "get secrets",
+        "create serviceaccounts/token",
+        "patch secrets",
+        "get secrets",
+    ];
     let (calls, seen) = asked(&world, &renewing(&program)).await?;
     assert_eq!(calls, refresh);
-    assert_eq!(seen, (2, 4), "the new one, and the stored one where the new one was refused");
+    assert_eq!(
+        seen,
+        (2, 4),
+        "the new one, and the stored one where the new one was refused"
+    );
     Ok(())
 }
 
@@ -88,13 +117,22 @@ async fn a_robots_password_is_never_reviewed_even_where_the_registry_is_silent()
     let world = World::new("robot-reviews").await?;
     let basic = &registries().basic;
     let robot = with_robot(&world, basic, "robot")?;
-    for silence in [Silence::Unreachable, Silence::Untrusted, Silence::AsksNobody, Silence::OtherProtocol] {
+    for silence in [
+        Silence::Unreachable,
+        Silence::Untrusted,
+        Silence::AsksNobody,
+        Silence::OtherProtocol,
+    ] {
         let silent = Silent::start(&world, &basic.host.name, silence)?;
         let mark = world.mark().await?;
         silent.instead_of(&basic.host.name, &robot).run().await?;
         let requests = world.requests(mark).await?;
         assert_eq!(reviews(&requests), (0, 0), "{silence:?}");
-        assert!(!requests.is_empty() && requests.len() <= 4, "a first run mints nothing: {:?}", verbs(&requests));
+        assert!(
+            !requests.is_empty() && requests.len() <= 4,
+            "a first run mints nothing: {:?}",
+            verbs(&requests)
+        );
     }
     Ok(())
 }

@@ -25,11 +25,16 @@ async fn where_the_api_server_shortens_the_lifetime_the_schedule_goes_by_what_wa
     // A day is asked for.
     let program = world.program().env("PULL_SECRET_VERIFY", "api");
     let outcome = program.run().await?;
-    outcome.expect("SUCCESS", "created", "ok", 0).expect_verified("review");
+    outcome
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("review");
     let granted = claims(&world.stored_token().await?)?;
     let seconds = |name: &str| granted[name].as_i64().context("a time");
     assert_eq!(seconds("exp")? - seconds("iat")?, 3600);
-    assert_eq!(outcome.result("EXPIRES_AT").parse::<Timestamp>()?.as_second(), seconds("exp")?);
+    assert_eq!(
+        outcome.result("EXPIRES_AT").parse::<Timestamp>()?.as_second(),
+        seconds("exp")?
+    );
 
     // 40% of a day would be more than all of it.
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
@@ -38,16 +43,26 @@ async fn where_the_api_server_shortens_the_lifetime_the_schedule_goes_by_what_wa
     let rarely = program.env("PULL_SECRET_NEXT_RUN_WITHIN", "2h");
     let outcome = rarely.run().await?;
     outcome.expect("FAILURE", "refreshed", "expires-before-next-run", 78);
-    assert_ne!(claims(&world.stored_token().await?)?["jti"], granted["jti"], "it is written all the same");
+    assert_ne!(
+        claims(&world.stored_token().await?)?["jti"],
+        granted["jti"],
+        "it is written all the same"
+    );
     let verify = rarely.env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("FAILURE", "none", "expires-before-next-run", 78);
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "expires-before-next-run", 78);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_share_of_the_lifetime_is_left_or_it_is_refreshed() -> Result<()> {
     let world = World::new("share").await?;
-    short_lived(&world.program()).run().await?.expect("SUCCESS", "created", "ok", 0);
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     let token = world.stored_token().await?;
     // A hundredth of ten minutes.
     let share = Duration::from_secs(6);
@@ -83,8 +98,16 @@ async fn the_api_servers_clock_counts_and_more_than_a_minute_of_difference_is_sa
         (SignedDuration::from_secs(20), ("SUCCESS", "ok", 0), None),
         (hours(2), ("SUCCESS", "ok", 0), Some("behind the API server's")),
         (hours(-2), ("SUCCESS", "ok", 0), Some("ahead of the API server's")),
-        (hours(23), ("FAILURE", "expires-before-next-run", 78), Some("behind the API server's")),
-        (hours(25), ("FAILURE", "credential-expired", 67), Some("behind the API server's")),
+        (
+            hours(23),
+            ("FAILURE", "expires-before-next-run", 78),
+            Some("behind the API server's"),
+        ),
+        (
+            hours(25),
+            ("FAILURE", "credential-expired", 67),
+            Some("behind the API server's"),
+        ),
     ] {
         let authority = Authority::new("kubernetes")?;
         std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
@@ -113,10 +136,18 @@ async fn the_api_servers_clock_counts_and_more_than_a_minute_of_difference_is_sa
 /// The Secret, from an API server whose clock is `ahead`.
 fn dated(body: &str, ahead: SignedDuration) -> Response<hyper::body::Bytes> {
     let mut response = Response::new(body.to_owned().into());
-    let time = Timestamp::try_from(SystemTime::now()).ok().and_then(|now| now.checked_add(ahead).ok());
+    let time = Timestamp::try_from(SystemTime::now())
+        .ok()
+        .and_then(|now| now.checked_add(ahead).ok());
     let date = time.map(|time| rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time));
-    let date = date.and_then(|date| date.ok()).and_then(|date| HeaderValue::try_from(date).ok());
-    response.headers_mut().extend(date.map(|date| (header::DATE, date)));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let date = date
+        .and_then(|date| date.ok())
+        .and_then(|date| HeaderValue::try_from(date).ok());
+    response
+        .headers_mut()
+        .extend(date.map(|date| (header::DATE, date)));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -22,7 +22,12 @@ struct Permission {
 /// Every verb of every rule, read from the shipped Role itself, so that none is forgotten.
 async fn permissions(world: &World) -> Result<Vec<Permission>> {
     let mut permissions = Vec::new();
-    for (rule, content) in role(world).await?["rules"].as_array().into_iter().flatten().enumerate() {
+    for (rule, content) in role(world).await?["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let [resource] = content["resources"].as_array().context("resources")?.as_slice() else {
             anyhow::bail!("a rule of several resources: {content}");
         };
@@ -59,12 +64,27 @@ async fn take_away(world: &World, permission: &Permission) -> Result<()> {
 #[tokio::test]
 async fn each_verb_taken_away_is_named_and_the_role_of_the_report_heals_a_first_run() -> Result<()> {
     let all = permissions(&World::new("verbs").await?).await?;
-    let named: Vec<_> = all.iter().map(|one| format!("{} {}", one.verb, one.resource)).collect();
-    assert_eq!(named, ["get secrets", "create secrets", "patch secrets", "create serviceaccounts/token"]);
+    let named: Vec<_> = all
+        .iter()
+        .map(|one| format!("{} {}", one.verb, one.resource))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "get secrets",
+            "create secrets",
+            "patch secrets",
+            "create serviceaccounts/token"
+        ]
+    );
     for permission in all {
         let world = World::new("verb").await?;
         take_away(&world, &permission).await?;
-        let action = if permission.resource == "secrets" { "none" } else { "created" };
+        let action = if permission.resource == "secrets" {
+            "none"
+        } else {
+            "created"
+        };
         heals(&world, &world.program(), &permission, action).await?;
     }
     Ok(())
@@ -74,7 +94,10 @@ async fn each_verb_taken_away_is_named_and_the_role_of_the_report_heals_a_first_
 async fn each_verb_that_a_refresh_needs_is_named_and_create_on_secrets_is_none() -> Result<()> {
     for permission in permissions(&World::new("refresh-verbs").await?).await? {
         let world = World::new("refresh-verb").await?;
-        short_lived(&world.program()).run().await?.expect("SUCCESS", "created", "ok", 0);
+        short_lived(&world.program())
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0);
         let before = world.secret().await?;
         take_away(&world, &permission).await?;
         let renew = renewing(&world.program());
@@ -93,11 +116,18 @@ async fn heals(world: &World, run: &Program, permission: &Permission, action: &s
     let outcome = run.run().await?;
     outcome.expect("ERROR", action, "api-forbidden", 77);
     let call = format!("{} {} ", permission.verb, permission.resource);
-    outcome.expect_message(&call).expect_message(world.namespace.name()).expect_message(RUNNER);
+    outcome
+        .expect_message(&call)
+        .expect_message(world.namespace.name())
+        .expect_message(RUNNER);
     let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
     world.namespace.apply(remedy).await?;
     let healed = run.run().await?;
-    assert_eq!((healed.result("STATUS"), healed.result("REASON")), ("SUCCESS", "ok"), "{permission:?}: {healed}");
+    assert_eq!(
+        (healed.result("STATUS"), healed.result("REASON")),
+        ("SUCCESS", "ok"),
+        "{permission:?}: {healed}"
+    );
     assert_ne!(healed.result("ACTION"), "none");
     Ok(())
 }
@@ -111,7 +141,9 @@ async fn verify_needs_get_alone() -> Result<()> {
         take_away(&world, permission).await?;
         let outcome = verify.run().await?;
         if permission.verb == "get" {
-            outcome.expect("ERROR", "none", "api-forbidden", 77).expect_message("get secrets ");
+            outcome
+                .expect("ERROR", "none", "api-forbidden", 77)
+                .expect_message("get secrets ");
         } else {
             outcome.expect("SUCCESS", "none", "ok", 0);
         }
@@ -128,7 +160,9 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
     let identity = fresh.identity(RUNNER).await?;
     let program = world.program().within(&identity);
     let outcome = program.run().await?;
-    outcome.expect("ERROR", "none", "api-forbidden", 77).expect_message("get secrets ");
+    outcome
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message("get secrets ");
     let needs = RoleNeeds {
         namespace: fresh.name(),
         secret: SECRET,
@@ -136,7 +170,9 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
         runner: Some((fresh.name(), RUNNER)),
     };
     assert_eq!(outcome.report["remedy"], grant::role(&needs), "the shipped one");
-    fresh.apply(outcome.report["remedy"].as_str().context("a remedy")?).await?;
+    fresh
+        .apply(outcome.report["remedy"].as_str().context("a remedy")?)
+        .await?;
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
     Ok(())
 }
@@ -147,7 +183,11 @@ async fn another_namespace_with_the_role_alone_is_forbidden_and_a_missing_one_is
     let world = World::new("namespaces").await?;
     let missing = format!("{}-missing", world.namespace.name());
     let elsewhere = world.program().env("PULL_SECRET_NAMESPACE", &missing);
-    elsewhere.run().await?.expect("ERROR", "none", "api-forbidden", 77).expect_message(&missing);
+    elsewhere
+        .run()
+        .await?
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message(&missing);
 
     let cluster_role = format!("everywhere-{}", world.namespace.name());
     let rbac = "rbac.authorization.k8s.io";
@@ -162,14 +202,23 @@ async fn another_namespace_with_the_role_alone_is_forbidden_and_a_missing_one_is
             "subjects": [{"kind": "ServiceAccount", "name": RUNNER, "namespace": world.namespace.name()}],
         }),
     ];
-    world.namespace.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await?;
-    elsewhere.run().await?.expect("ERROR", "none", "namespace-missing", 64).expect_message(&missing);
+    world
+        .namespace
+        .apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n"))
+        .await?;
+    elsewhere
+        .run()
+        .await?
+        .expect("ERROR", "none", "namespace-missing", 64)
+        .expect_message(&missing);
 
     // The namespace is there, the account whose token is to be minted is not.
     let there = TestNamespace::new("namespaces-there").await?;
     let no_account = world.program().env("PULL_SECRET_NAMESPACE", there.name());
     let outcome = no_account.run().await?;
-    outcome.expect("ERROR", "created", "service-account-missing", 64).expect_message(PULLER);
+    outcome
+        .expect("ERROR", "created", "service-account-missing", 64)
+        .expect_message(PULLER);
     there.service_account(PULLER).await?;
     no_account.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
     Ok(())
@@ -183,6 +232,8 @@ async fn a_pods_token_that_died_is_said_to_be_that_and_not_a_missing_role() -> R
     let dead = test_cluster::control_plane::SigningKey::generate()?.sign(&claims)?;
     std::fs::write(world.runner.file("token"), dead)?;
     let outcome = world.program().run().await?;
-    outcome.expect("ERROR", "none", "api-forbidden", 77).expect_message("does not accept this pod's token");
+    outcome
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message("does not accept this pod's token");
     Ok(())
 }

@@ -48,7 +48,10 @@ impl Silent {
     /// The program that finds it under the name `registry`, and gives up soon.
     pub fn instead_of(&self, registry: &str, program: &Program) -> Program {
         // Nobody listens on port 1 of this machine.
-        let address = self.server.as_ref().map_or_else(|| "127.0.0.1:1".to_owned(), |server| server.address().to_string());
+        let address = self
+            .server
+            .as_ref()
+            .map_or_else(|| "127.0.0.1:1".to_owned(), |server| server.address().to_string());
         program
             .clone()
             .env("PULL_SECRET_CONNECT_TO", format!("{registry}={address}"))

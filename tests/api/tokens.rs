@@ -98,24 +98,40 @@ async fn another_accounts_token_is_replaced() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_service_account_that_was_deleted_and_made_again_is_noticed_and_its_token_refreshed() -> Result<()> {
+async fn a_service_account_that_was_deleted_and_made_again_is_noticed_and_its_token_refreshed() -> Result<()>
+{
     let world = World::new("account-again").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
     let before = world.secret().await?;
     let token = world.stored_token().await?;
-    let accounts = world.namespace.api::<k8s_openapi::api::core::v1::ServiceAccount>();
-    accounts.delete(PULLER, &kube::api::DeleteParams::default()).await?;
+    let accounts = world
+        .namespace
+        .api::<k8s_openapi::api::core::v1::ServiceAccount>();
+    accounts
+        .delete(PULLER, &kube::api::DeleteParams::default())
+        .await?;
     until_refused(&token).await?;
     // While it is gone nothing can be minted, and what is stored stays, dead as it is.
-    program.run().await?.expect("ERROR", "none", "service-account-missing", 64).expect_message(PULLER);
+    program
+        .run()
+        .await?
+        .expect("ERROR", "none", "service-account-missing", 64)
+        .expect_message(PULLER);
     assert_eq!(world.secret().await?, before);
 
     world.namespace.service_account(PULLER).await?;
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("FAILURE", "none", "credential-rejected", 67);
-    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0).expect_verified("pull");
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "credential-rejected", 67);
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
     assert_eq!(world.secret().await?.metadata.uid, before.metadata.uid);
     world.assert_pulls(&image).await
 }

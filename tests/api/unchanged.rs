@@ -76,9 +76,18 @@ async fn each_label_annotation_and_key_broken_alone_is_put_right_without_minting
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
 
     let mut cases: Vec<(Part, Option<&str>)> = Vec::new();
-    let valued = OWN.into_iter().chain(["opendatahub.io/connection-type-ref", "opendatahub.io/connection-type-protocol"]);
-    cases.extend(valued.map(Part::Annotation).flat_map(|part| [(part, None), (part, Some("other"))]));
-    cases.extend(["openshift.io/display-name", "openshift.io/description"].map(|name| (Part::Annotation(name), None)));
+    let valued = OWN.into_iter().chain([
+        "opendatahub.io/connection-type-ref",
+        "opendatahub.io/connection-type-protocol",
+    ]);
+    cases.extend(
+        valued
+            .map(Part::Annotation)
+            .flat_map(|part| [(part, None), (part, Some("other"))]),
+    );
+    cases.extend(
+        ["openshift.io/display-name", "openshift.io/description"].map(|name| (Part::Annotation(name), None)),
+    );
     cases.extend([None, Some("false")].map(|value| (Part::Label("opendatahub.io/dashboard"), value)));
     let newline = format!("{OPENSHIFT}\n");
     cases.extend([None, Some(newline.as_str())].map(|value| (Part::Key("OCI_HOST"), value)));
@@ -90,12 +99,19 @@ async fn each_label_annotation_and_key_broken_alone_is_put_right_without_minting
         part.set(&mut broken, value);
         world.namespace.replace(&broken).await?;
         let outcome = program.run().await?;
-        let ended = (outcome.result("ACTION"), outcome.result("REASON"), outcome.output.exit);
+        let ended = (
+            outcome.result("ACTION"),
+            outcome.result("REASON"),
+            outcome.output.exit,
+        );
         assert_eq!(ended, ("refreshed", "ok", 0), "{part:?} {value:?}: {outcome}");
         assert_eq!(comparable(&world.secret().await?), good, "{part:?} {value:?}");
     }
     let requests = world.requests(mark).await?;
-    assert!(requests.iter().all(|request| request.subresource != "token"), "no token is minted");
+    assert!(
+        requests.iter().all(|request| request.subresource != "token"),
+        "no token is minted"
+    );
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     Ok(())
 }
@@ -103,23 +119,38 @@ async fn each_label_annotation_and_key_broken_alone_is_put_right_without_minting
 #[tokio::test]
 async fn a_name_and_description_that_somebody_chose_stay() -> Result<()> {
     let world = World::new("renamed").await?;
-    short_lived(&world.program()).run().await?.expect("SUCCESS", "created", "ok", 0);
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     let mut secret = world.secret().await?;
     for name in ["openshift.io/display-name", "openshift.io/description"] {
         Part::Annotation(name).set(&mut secret, Some("Chosen by hand"));
     }
     let renamed = world.namespace.replace(&secret).await?;
-    world.program().run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    world
+        .program()
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0);
     assert_eq!(world.secret().await?, renamed);
-    renewing(&world.program()).run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    renewing(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
     for name in ["openshift.io/display-name", "openshift.io/description"] {
-        assert_eq!(json!(world.secret().await?.metadata.annotations)[name], "Chosen by hand", "a refresh keeps it");
+        assert_eq!(
+            json!(world.secret().await?.metadata.annotations)[name],
+            "Chosen by hand",
+            "a refresh keeps it"
+        );
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn each_flaw_of_the_stored_credential_alone_gets_a_new_one_and_everything_of_others_stays() -> Result<()> {
+async fn each_flaw_of_the_stored_credential_alone_gets_a_new_one_and_everything_of_others_stays() -> Result<()>
+{
     let world = World::new("credential").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -132,31 +163,69 @@ async fn each_flaw_of_the_stored_credential_alone_gets_a_new_one_and_everything_
     let flaws: Vec<(&str, String)> = vec![
         ("no entry", r#"{"auths":{}}"#.to_owned()),
         ("no auth", entry(json!({"username": "<token>", "password": good}))),
-        ("auth that is no base64", entry(json!({"username": "<token>", "password": good, "auth": "!!"}))),
-        ("another user", entry(json!({"username": "u", "password": good, "auth": auth("u", &good)}))),
-        ("another password beside", entry(json!({"username": "<token>", "password": "x", "auth": auth("<token>", &good)}))),
-        ("no password beside", entry(json!({"auth": auth("<token>", &good)}))),
+        (
+            "auth that is no base64",
+            entry(json!({"username": "<token>", "password": good, "auth": "!!"})),
+        ),
+        (
+            "another user",
+            entry(json!({"username": "u", "password": good, "auth": auth("u", &good)})),
+        ),
+        (
+            "another password beside",
+            entry(json!({"username": "<token>", "password": "x", "auth": auth("<token>", &good)})),
+        ),
+        (
+            "no password beside",
+            entry(json!({"auth": auth("<token>", &good)})),
+        ),
         ("no Kubernetes token", document_with("a-robots-password")),
         ("bound to nothing", document_with(&unbound)),
         ("bound to a pod", document_with(pod_bound.token())),
-        ("bound to another Secret", document_with(&bound_to(&world, "another", PULLER, None).await?)),
-        ("another account", document_with(&bound_to(&world, SECRET, RUNNER, None).await?)),
-        ("another audience", document_with(&bound_to(&world, SECRET, PULLER, Some("https://other.test")).await?)),
+        (
+            "bound to another Secret",
+            document_with(&bound_to(&world, "another", PULLER, None).await?),
+        ),
+        (
+            "another account",
+            document_with(&bound_to(&world, SECRET, RUNNER, None).await?),
+        ),
+        (
+            "another audience",
+            document_with(&bound_to(&world, SECRET, PULLER, Some("https://other.test")).await?),
+        ),
     ];
     for (name, document) in flaws {
         let foreign = r#""other.test":{"auth":"dTpw","n":2.50}"#;
-        let document = document.replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{foreign},"#), 1).replace(",}", "}");
+        let document = document
+            .replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{foreign},"#), 1)
+            .replace(",}", "}");
         let mut broken = world.secret().await?;
         Part::Key(".dockerconfigjson").set(&mut broken, Some(&document));
         Part::Key("extra").set(&mut broken, Some("kept"));
         let broken = world.namespace.replace(&broken).await?;
         let outcome = program.run().await?;
-        let ended = (outcome.result("ACTION"), outcome.result("REASON"), outcome.result("VERIFIED"));
+        let ended = (
+            outcome.result("ACTION"),
+            outcome.result("REASON"),
+            outcome.result("VERIFIED"),
+        );
         assert_eq!(ended, ("refreshed", "ok", "pull"), "{name}: {outcome}");
         let claims = claims(&world.stored_token().await?)?;
-        assert_eq!(claims["kubernetes.io"]["secret"]["uid"], json!(broken.metadata.uid), "{name}");
-        assert!(String::from_utf8(world.document().await?)?.contains(foreign), "{name}");
-        assert_eq!(but_the_credential(&world.secret().await?), but_the_credential(&broken), "{name}");
+        assert_eq!(
+            claims["kubernetes.io"]["secret"]["uid"],
+            json!(broken.metadata.uid),
+            "{name}"
+        );
+        assert!(
+            String::from_utf8(world.document().await?)?.contains(foreign),
+            "{name}"
+        );
+        assert_eq!(
+            but_the_credential(&world.secret().await?),
+            but_the_credential(&broken),
+            "{name}"
+        );
     }
     world.assert_pulls(&image).await
 }
@@ -196,7 +265,9 @@ async fn bound_to(world: &World, secret: &str, account: &str, audience: Option<&
         ..TokenRequest::default()
     };
     let accounts = world.namespace.api::<ServiceAccount>();
-    let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
+    let answer = accounts
+        .create_token_request(account, &PostParams::default(), &request)
+        .await?;
     Ok(answer.status.context("a minted token is in the status")?.token)
 }
 
@@ -215,15 +286,25 @@ async fn an_entry_that_is_missing_or_differs_at_one_of_two_registries_is_mended_
     let flaws = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
     for flaw in flaws {
         let good: Value = serde_json::from_slice(&world.document().await?)?;
-        let token = good["auths"][OPENSHIFT]["password"].as_str().context("a token")?.to_owned();
+        let token = good["auths"][OPENSHIFT]["password"]
+            .as_str()
+            .context("a token")?
+            .to_owned();
         let mut broken = good.clone();
         let auths = broken["auths"].as_object_mut().context("auths")?;
         match flaw {
             None => drop(auths.remove(&long)),
             Some((user, password)) => {
-                let password = if password.is_empty() { token.as_str() } else { password };
+                let password = if password.is_empty() {
+                    token.as_str()
+                } else {
+                    password
+                };
                 let auth = base64_of(&format!("{user}:{password}"));
-                auths.insert(long.clone(), json!({"username": user, "password": password, "auth": auth}));
+                auths.insert(
+                    long.clone(),
+                    json!({"username": user, "password": password, "auth": auth}),
+                );
             }
         }
         let mut secret = world.secret().await?;
@@ -232,7 +313,10 @@ async fn an_entry_that_is_missing_or_differs_at_one_of_two_registries_is_mended_
         program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
         let mended: Value = serde_json::from_slice(&world.document().await?)?;
         assert_eq!(mended["auths"][OPENSHIFT], mended["auths"][&long]);
-        assert_ne!(mended["auths"][OPENSHIFT], good["auths"][OPENSHIFT], "one new credential for both");
+        assert_ne!(
+            mended["auths"][OPENSHIFT], good["auths"][OPENSHIFT],
+            "one new credential for both"
+        );
     }
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     Ok(())
@@ -241,22 +325,43 @@ async fn an_entry_that_is_missing_or_differs_at_one_of_two_registries_is_mended_
 #[tokio::test]
 async fn without_a_connection_its_label_annotations_and_keys_are_left_out_of_the_next_write() -> Result<()> {
     let world = World::new("connection").await?;
-    short_lived(&world.program()).run().await?.expect("SUCCESS", "created", "ok", 0);
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
     let connected = world.secret().await?;
     let without = world.program().env("PULL_SECRET_CONNECTION", "false");
     // They alone are no reason to write.
     without.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     assert_eq!(world.secret().await?, connected);
-    renewing(&without).run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    renewing(&without)
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
     let secret = world.secret().await?;
     assert_eq!(secret.metadata.labels, None);
-    let annotations: Vec<_> = secret.metadata.annotations.unwrap_or_default().into_keys().collect();
+    let annotations: Vec<_> = secret
+        .metadata
+        .annotations
+        .unwrap_or_default()
+        .into_keys()
+        .collect();
     let mut own = OWN.to_vec();
     own.sort_unstable();
     assert_eq!(annotations, own);
-    assert_eq!(secret.data.unwrap_or_default().into_keys().collect::<Vec<_>>(), [".dockerconfigjson"]);
-    world.program().run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    assert_eq!(
+        secret.data.unwrap_or_default().into_keys().collect::<Vec<_>>(),
+        [".dockerconfigjson"]
+    );
+    world
+        .program()
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
     let metadata = world.secret().await?.metadata;
-    assert_eq!(metadata.labels, connected.metadata.labels, "asked for again, it is there again");
+    assert_eq!(
+        metadata.labels, connected.metadata.labels,
+        "asked for again, it is there again"
+    );
     Ok(())
 }

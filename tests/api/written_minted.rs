@@ -32,37 +32,60 @@ impl Living {
         let world = World::new(name).await?;
         let image = world.push("app:v1")?;
         let program = world.program().env("PULL_SECRET_IMAGE", &image);
-        short_lived(&program).run().await?.expect("SUCCESS", "created", "ok", 0);
+        short_lived(&program)
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0);
         let before = world.secret().await?;
-        Ok(Self { world, image, renew: renewing(&program), before })
+        Ok(Self {
+            world,
+            image,
+            renew: renewing(&program),
+            before,
+        })
     }
 
     async fn assert_written(&self, outcome: &Outcome) -> Result<()> {
         assert_ne!(self.world.document().await?, document(&self.before), "{outcome}");
         let uid = json!(self.before.metadata.uid);
-        assert_eq!(claims(&self.world.stored_token().await?)?["kubernetes.io"]["secret"]["uid"], uid);
+        assert_eq!(
+            claims(&self.world.stored_token().await?)?["kubernetes.io"]["secret"]["uid"],
+            uid
+        );
         self.world.assert_pulls(&self.image).await
     }
 
     async fn assert_kept(&self) -> Result<()> {
-        assert_eq!(self.world.secret().await?, self.before, "the living credential is kept byte for byte");
+        assert_eq!(
+            self.world.secret().await?,
+            self.before,
+            "the living credential is kept byte for byte"
+        );
         self.world.assert_pulls(&self.image).await
     }
 }
 
 fn document(secret: &Secret) -> &[u8] {
-    secret.data.as_ref().and_then(|data| data.get(".dockerconfigjson")).map_or(&[], |bytes| &bytes.0)
+    secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get(".dockerconfigjson"))
+        .map_or(&[], |bytes| &bytes.0)
 }
 
 #[tokio::test]
 async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_written() -> Result<()> {
     let living = Living::new("minted-good").await?;
     let outcome = living.renew.run().await?;
-    outcome.expect("SUCCESS", "refreshed", "ok", 0).expect_verified("pull");
+    outcome
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
     living.assert_written(&outcome).await?;
     let living = Living::new("minted-login").await?;
     let outcome = living.renew.clone().without("PULL_SECRET_IMAGE").run().await?;
-    outcome.expect("SUCCESS", "refreshed", "ok", 0).expect_verified("login");
+    outcome
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("login");
     living.assert_written(&outcome).await
 }
 
@@ -72,7 +95,9 @@ async fn an_image_that_is_gone_never_holds_back_a_refresh() -> Result<()> {
         let living = Living::new("minted-gone").await?;
         let image = living.image.replace(":v1", gone);
         let outcome = living.renew.clone().env("PULL_SECRET_IMAGE", image).run().await?;
-        outcome.expect("FAILURE", "refreshed", reason, 66).expect_verified("login");
+        outcome
+            .expect("FAILURE", "refreshed", reason, 66)
+            .expect_verified("login");
         living.assert_written(&outcome).await?;
     }
     Ok(())
@@ -86,16 +111,28 @@ async fn a_change_to_an_account_that_may_not_pull_keeps_the_living_credential_by
         "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["no-puller"], "verbs": ["create"],
     }]);
     living.world.namespace.grant(RUNNER, "mint-other", mint).await?;
-    let other = living.renew.clone().env("PULL_SECRET_SERVICE_ACCOUNT", "no-puller");
+    let other = living
+        .renew
+        .clone()
+        .env("PULL_SECRET_SERVICE_ACCOUNT", "no-puller");
     let outcome = other.run().await?;
-    outcome.expect("FAILURE", "none", "pull-forbidden", 77).expect_message("no-puller");
+    outcome
+        .expect("FAILURE", "none", "pull-forbidden", 77)
+        .expect_message("no-puller");
     let annotations = living.before.metadata.annotations.as_ref();
     let expires_at = annotations.and_then(|annotations| annotations.get("ensure-pull-secret/expires-at"));
-    assert_eq!(Some(outcome.result("EXPIRES_AT")), expires_at.map(String::as_str), "of what is stored");
+    assert_eq!(
+        Some(outcome.result("EXPIRES_AT")),
+        expires_at.map(String::as_str),
+        "of what is stored"
+    );
     living.assert_kept().await?;
     // Where the registry can't be asked, the API server's word that the stored one pulls counts as much.
     let by_review = other.env("PULL_SECRET_VERIFY", "api");
-    by_review.run().await?.expect("FAILURE", "none", "pull-forbidden", 77);
+    by_review
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pull-forbidden", 77);
     living.assert_kept().await
 }
 
@@ -104,7 +141,9 @@ async fn the_same_account_without_its_grant_is_renewed_and_reported() -> Result<
     let living = Living::new("minted-revoked").await?;
     living.world.revoke_pull().await?;
     let outcome = living.renew.run().await?;
-    outcome.expect("FAILURE", "refreshed", "pull-forbidden", 77).expect_verified("login");
+    outcome
+        .expect("FAILURE", "refreshed", "pull-forbidden", 77)
+        .expect_verified("login");
     living.world.grant_pull().await?;
     living.assert_written(&outcome).await
 }
@@ -116,12 +155,16 @@ async fn one_that_neither_registry_nor_api_server_accepts_is_not_written() -> Re
     let forged = key.sign(&claims(&living.world.stored_token().await?)?)?;
     let proxy = in_front(&living.world, minting(forged.clone()))?;
     let run = to(&living.renew, &proxy).canary(&forged);
-    run.run().await?.expect("FAILURE", "none", "credential-rejected", 67);
+    run.run()
+        .await?
+        .expect("FAILURE", "none", "credential-rejected", 67);
     living.assert_kept().await?;
     // The same where the registry can't be asked: the API server alone refuses it.
     let silent = Silent::start(&living.world, OPENSHIFT, Silence::Unreachable)?;
     let outcome = silent.instead_of(OPENSHIFT, &run).run().await?;
-    outcome.expect("FAILURE", "none", "credential-rejected", 67).expect_message("API server");
+    outcome
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .expect_message("API server");
     living.assert_kept().await
 }
 
@@ -132,16 +175,23 @@ async fn a_first_one_that_is_not_accepted_leaves_the_empty_placeholder() -> Resu
     let forged = SigningKey::generate()?.sign(&claims)?;
     let proxy = in_front(&world, minting(forged.clone()))?;
     let outcome = through(&world, &proxy).canary(&forged).run().await?;
-    outcome.expect("FAILURE", "created", "credential-rejected", 67).expect_verified("none");
+    outcome
+        .expect("FAILURE", "created", "credential-rejected", 67)
+        .expect_verified("none");
     assert_eq!(outcome.result("EXPIRES_AT"), "", "nothing is stored");
     assert_eq!(world.document().await?, br#"{"auths":{}}"#);
     let metadata = world.secret().await?.metadata;
-    assert_eq!((metadata.labels, metadata.annotations), (None, None), "no dashboard offers it");
+    assert_eq!(
+        (metadata.labels, metadata.annotations),
+        (None, None),
+        "no dashboard offers it"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_asked_is_not_written() -> Result<()> {
+async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_asked_is_not_written()
+-> Result<()> {
     let living = Living::new("minted-no-review").await?;
     let proxy = in_front(&living.world, |request| {
         if request.path.contains("selfsubjectreviews") {
@@ -151,7 +201,10 @@ async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_aske
         }
     })?;
     let silent = Silent::start(&living.world, OPENSHIFT, Silence::Unreachable)?;
-    let outcome = silent.instead_of(OPENSHIFT, &to(&living.renew, &proxy)).run().await?;
+    let outcome = silent
+        .instead_of(OPENSHIFT, &to(&living.renew, &proxy))
+        .run()
+        .await?;
     outcome.expect("ERROR", "none", "api-unavailable", 75);
     living.assert_kept().await
 }
@@ -163,7 +216,12 @@ async fn the_wrong_ca_never_lets_a_credential_die() -> Result<()> {
 
 #[tokio::test]
 async fn one_that_the_api_server_accepts_is_written_while_the_registry_is_unreachable() -> Result<()> {
-    written_though_the_registry_is("down", Silence::Unreachable, ("WARNING", "registry-unavailable", 0)).await
+    written_though_the_registry_is(
+        "down",
+        Silence::Unreachable,
+        ("WARNING", "registry-unavailable", 0),
+    )
+    .await
 }
 
 #[tokio::test]
@@ -173,7 +231,12 @@ async fn one_that_the_api_server_accepts_is_written_though_the_registry_asks_nob
 
 #[tokio::test]
 async fn one_that_the_api_server_accepts_is_written_though_the_registry_speaks_otherwise() -> Result<()> {
-    written_though_the_registry_is("protocol", Silence::OtherProtocol, ("ERROR", "registry-protocol", 76)).await
+    written_though_the_registry_is(
+        "protocol",
+        Silence::OtherProtocol,
+        ("ERROR", "registry-protocol", 76),
+    )
+    .await
 }
 
 async fn written_though_the_registry_is(
@@ -184,7 +247,9 @@ async fn written_though_the_registry_is(
     let living = Living::new(&format!("minted-{name}")).await?;
     let silent = Silent::start(&living.world, OPENSHIFT, silence)?;
     let outcome = silent.instead_of(OPENSHIFT, &living.renew).run().await?;
-    outcome.expect(status, "refreshed", reason, exit).expect_verified("review");
+    outcome
+        .expect(status, "refreshed", reason, exit)
+        .expect_verified("review");
     living.assert_written(&outcome).await
 }
 

@@ -34,9 +34,18 @@ impl Living {
         push_image(registries().store, &repository)?;
         let image = format!("{}/{repository}", registry.host.name);
         let robot = with_robot(&world, registry, "robot")?.env("PULL_SECRET_IMAGE", &image);
-        robot.run().await?.expect("SUCCESS", "created", "ok", 0).expect_verified("pull");
+        robot
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0)
+            .expect_verified("pull");
         let before = world.secret().await?;
-        Ok(Self { world, image, robot, before })
+        Ok(Self {
+            world,
+            image,
+            robot,
+            before,
+        })
     }
 
     /// The same run with another account's password.
@@ -51,7 +60,11 @@ impl Living {
     }
 
     async fn assert_kept(&self) -> Result<()> {
-        assert_eq!(self.world.secret().await?, self.before, "the living credential is kept byte for byte");
+        assert_eq!(
+            self.world.secret().await?,
+            self.before,
+            "the living credential is kept byte for byte"
+        );
         self.world.assert_pulls(&self.image).await
     }
 
@@ -67,11 +80,19 @@ async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_writte
     let token = &registries().token;
     let living = Living::new("robot-good", token).await?;
     let pusher = living.as_account(token, "pusher")?;
-    pusher.run().await?.expect("SUCCESS", "refreshed", "ok", 0).expect_verified("pull");
+    pusher
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
     assert_eq!(living.stored_user(token).await?, "pusher");
     living.world.assert_pulls(&living.image).await?;
     let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
-    nobody.run().await?.expect("SUCCESS", "refreshed", "ok", 0).expect_verified("login");
+    nobody
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("login");
     Ok(())
 }
 
@@ -79,10 +100,16 @@ async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_writte
 async fn an_image_that_is_gone_never_holds_back_a_new_password() -> Result<()> {
     let token = &registries().token;
     let living = Living::new("robot-gone", token).await?;
-    for (account, gone, reason) in [("pusher", ":gone", "tag-missing"), ("robot", "-gone:v1", "repository-missing")] {
+    for (account, gone, reason) in [
+        ("pusher", ":gone", "tag-missing"),
+        ("robot", "-gone:v1", "repository-missing"),
+    ] {
         let image = living.image.replace(":v1", gone);
         let run = living.as_account(token, account)?.env("PULL_SECRET_IMAGE", image);
-        run.run().await?.expect("FAILURE", "refreshed", reason, 66).expect_verified("login");
+        run.run()
+            .await?
+            .expect("FAILURE", "refreshed", reason, 66)
+            .expect_verified("login");
         assert_eq!(living.stored_user(token).await?, account);
         living.world.assert_pulls(&living.image).await?;
     }
@@ -93,7 +120,11 @@ async fn an_image_that_is_gone_never_holds_back_a_new_password() -> Result<()> {
 async fn one_that_may_not_pull_never_replaces_one_that_pulls() -> Result<()> {
     let token = &registries().token;
     let living = Living::new("robot-forbidden", token).await?;
-    living.as_account(token, "nobody")?.run().await?.expect("FAILURE", "none", "pull-forbidden", 77);
+    living
+        .as_account(token, "nobody")?
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pull-forbidden", 77);
     living.assert_kept().await
 }
 
@@ -104,7 +135,11 @@ async fn one_that_may_not_pull_replaces_one_that_may_not_either() -> Result<()> 
     let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
     nobody.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
     let other = living.as_account(token, "team-a-robot")?;
-    other.run().await?.expect("FAILURE", "refreshed", "pull-forbidden", 77).expect_verified("login");
+    other
+        .run()
+        .await?
+        .expect("FAILURE", "refreshed", "pull-forbidden", 77)
+        .expect_verified("login");
     assert_eq!(living.stored_user(token).await?, "team-a-robot");
     Ok(())
 }
@@ -114,7 +149,10 @@ async fn one_that_is_not_accepted_replaces_nothing() -> Result<()> {
     for (name, registry) in [("basic", &registries().basic), ("token", &registries().token)] {
         let living = Living::new(&format!("robot-refused-{name}"), registry).await?;
         let wrong = living.with_password("not-the-password")?;
-        wrong.run().await?.expect("FAILURE", "none", "credential-rejected", 67);
+        wrong
+            .run()
+            .await?
+            .expect("FAILURE", "none", "credential-rejected", 67);
         living.assert_kept().await?;
     }
     Ok(())
@@ -152,7 +190,11 @@ async fn one_for_a_registry_that_asks_nobody_is_written_over_a_living_one() -> R
     let silent = Silent::start(&living.world, &basic.host.name, Silence::AsksNobody)?;
     let rotated = silent.instead_of(&basic.host.name, &living.with_password("the-next-password")?);
     let (status, reason, exit) = OPEN;
-    rotated.run().await?.expect(status, "refreshed", reason, exit).expect_verified("none");
+    rotated
+        .run()
+        .await?
+        .expect(status, "refreshed", reason, exit)
+        .expect_verified("none");
     let document = String::from_utf8(living.world.document().await?)?;
     assert!(document.contains(r#""password":"the-next-password""#));
     Ok(())
@@ -171,10 +213,16 @@ async fn one_that_nobody_vouches_for_is_written_where_nothing_is_stored() -> Res
         let robot = with_robot(&world, basic, "robot")?;
         let silent = Silent::start(&world, &basic.host.name, silence)?;
         let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
-        outcome.expect(status, "created", reason, exit).expect_verified("none");
+        outcome
+            .expect(status, "created", reason, exit)
+            .expect_verified("none");
         // The true registry knows it.
         fs::write(world.runner.file("service-ca.crt"), &registries().ca)?;
-        robot.run().await?.expect("SUCCESS", "unchanged", "ok", 0).expect_verified("login");
+        robot
+            .run()
+            .await?
+            .expect("SUCCESS", "unchanged", "ok", 0)
+            .expect_verified("login");
     }
     Ok(())
 }
@@ -184,11 +232,18 @@ async fn one_that_nobody_vouches_for_is_written_over_a_dead_one() -> Result<()> 
     let basic = &registries().basic;
     let expired = SigningKey::generate()?.sign(&json!({"iss": "https://ci.test", "iat": 1, "exp": 2}))?;
     let whole = |password: &str| json!({"username": "robot", "password": password, "auth": STANDARD.encode(format!("robot:{password}"))});
-    let dead = [("expired", whole(&expired)), ("undecodable", json!({"auth": "!!!"})), ("empty", json!({}))];
+    let dead = [
+        ("expired", whole(&expired)),
+        ("undecodable", json!({"auth": "!!!"})),
+        ("empty", json!({})),
+    ];
     for (name, entry) in dead {
         let world = World::new(&format!("robot-dead-{name}")).await?;
         let document = json!({"auths": {(basic.host.name.as_str()): entry}}).to_string();
-        world.namespace.create_docker_config_json(SECRET, document.as_bytes()).await?;
+        world
+            .namespace
+            .create_docker_config_json(SECRET, document.as_bytes())
+            .await?;
         let robot = with_robot(&world, basic, "robot")?;
         let silent = Silent::start(&world, &basic.host.name, Silence::Untrusted)?;
         let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
