@@ -262,13 +262,17 @@ impl<'a> Context<'a> {
         let needs = RoleNeeds {
             namespace: &self.namespace,
             secret: self.config.name.as_str(),
-            // `verify` mints nothing and needs no right to.
-            minted_for: minted_for.filter(|_| self.config.mode == Mode::Ensure),
+            minted_for,
             runner,
+        };
+        let role = match self.config.mode {
+            Mode::Ensure => grant::role(&needs),
+            // It reads and mints nothing.
+            Mode::Verify => grant::reader(&needs),
         };
         Finding::new(Reason::ApiForbidden, format!("{who} may not {object}"))
             .about(namespace)
-            .with_paste(grant::role(&needs))
+            .with_paste(role)
     }
 
     /// The reason of the last error that was tried again; `deadline` where there was none.

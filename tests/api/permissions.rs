@@ -6,10 +6,13 @@ use k8s_openapi::api::rbac::v1::Role;
 use serde_json::{Value, json};
 use test_cluster::{namespace::TestNamespace, program::Program};
 
-use crate::world::{PULLER, RUNNER, SECRET, World, renewing, short_lived};
+use crate::{
+    registries::with_robot,
+    world::{PULLER, RUNNER, SECRET, World, registries, renewing, short_lived},
+};
 
 /// The name of the shipped Role.
-const ROLE: &str = "ensure-pull-secret";
+const ROLE: &str = "ensure-pull-secret-internal-registry-private-ai";
 
 /// One verb of one rule of the shipped Role.
 #[derive(Clone, Debug)]
@@ -144,6 +147,9 @@ async fn verify_needs_get_alone() -> Result<()> {
             outcome
                 .expect("ERROR", "none", "api-forbidden", 77)
                 .expect_message("get secrets ");
+            let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
+            world.namespace.apply(remedy).await?;
+            verify.run().await?.expect("SUCCESS", "none", "ok", 0);
         } else {
             outcome.expect("SUCCESS", "none", "ok", 0);
         }
@@ -174,6 +180,40 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
         .apply(outcome.report["remedy"].as_str().context("a remedy")?)
         .await?;
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_role_of_a_report_takes_nothing_away_from_other_runs_in_the_namespace() -> Result<()> {
+    let world = World::new("two-secrets").await?;
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    // A robot's Secret beside it, whose Role has no rule for tokens.
+    let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NAME", "robot");
+    let verify = robot.clone().env("PULL_SECRET_MODE", "verify");
+    for (run, status, reason) in [
+        (&verify, "FAILURE", "secret-missing"),
+        (&robot, "SUCCESS", "ok"),
+        (&verify, "SUCCESS", "ok"),
+    ] {
+        let outcome = run.run().await?;
+        if outcome.result("REASON") == "api-forbidden" {
+            let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
+            world.namespace.apply(remedy).await?;
+        }
+        let outcome = run.run().await?;
+        assert_eq!(
+            (outcome.result("STATUS"), outcome.result("REASON")),
+            (status, reason),
+            "{outcome}"
+        );
+    }
+    renewing(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
     Ok(())
 }
 
