@@ -229,7 +229,10 @@ pub enum Refusal {
     /// 401: the token is not accepted.
     Unauthenticated,
     /// 403: not permitted by RBAC.
-    Forbidden,
+    Forbidden {
+        /// The verb that RBAC refused, where the API server names it: a server-side apply that creates needs two.
+        verb: Option<&'static str>,
+    },
     /// 403 for another reason: an admission plugin, a quota.
     Denied,
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
@@ -287,7 +290,9 @@ impl Refusal {
                 kind: "namespaces".to_owned(),
             }
         } else if status.message.contains(" cannot ") && status.message.contains(" resource ") {
-            Self::Forbidden
+            Self::Forbidden {
+                verb: refused_verb(&status.message),
+            }
         } else {
             Self::Denied
         }
@@ -309,6 +314,14 @@ impl Refusal {
         }
         refusal
     }
+}
+
+/// The verb in `… cannot patch resource "secrets" …` (apiserver
+/// `pkg/endpoints/handlers/responsewriters/errors.go`, `forbiddenMessage`); the reader's own words, never the server's.
+fn refused_verb(message: &str) -> Option<&'static str> {
+    ["get", "create", "patch"]
+        .into_iter()
+        .find(|verb| message.contains(&format!(" cannot {verb} resource ")))
 }
 
 #[cfg(test)]
@@ -369,7 +382,29 @@ mod tests {
     fn rbac_is_told_from_other_denials_by_its_words() {
         let said = r#"secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the namespace"#;
         let status: Status = serde_json::from_value(json!({"code": 403, "message": said})).expect("a Status");
-        assert_eq!(Refusal::from_status(&status), Refusal::Forbidden);
+        assert_eq!(
+            Refusal::from_status(&status),
+            Refusal::Forbidden { verb: Some("get") }
+        );
+    }
+
+    #[test]
+    fn the_verb_that_was_refused_is_read_from_the_message() {
+        let said = |verb: &str| {
+            format!(
+                "secrets \"a\" is forbidden: User \"system:serviceaccount:n:r\" cannot {verb} resource \"secrets\" in API group \"\" in the namespace \"n\""
+            )
+        };
+        for verb in ["get", "create", "patch"] {
+            assert_eq!(refused_verb(&said(verb)), Some(verb));
+        }
+        for message in [
+            said("list"),
+            said("\u{1b}[31mget"),
+            "exceeded quota: secrets".to_owned(),
+        ] {
+            assert_eq!(refused_verb(&message), None, "{message:?}");
+        }
     }
 
     #[test]

@@ -222,12 +222,16 @@ impl<'a> Context<'a> {
     /// What a refusal of the API server means for `verb` on `resource`.
     pub fn refused(&self, verb: &str, resource: &str, name: &str, refusal: &Refusal) -> Finding {
         let namespace = clip_name(&self.namespace, 63);
+        let verb = match refusal {
+            Refusal::Forbidden { verb: Some(refused) } => refused,
+            _ => verb,
+        };
         let object = format!(
             "{verb} {resource} {} in namespace {namespace}",
             clip_name(name, 60)
         );
         match refusal {
-            Refusal::Forbidden => self.forbidden(&object, &namespace),
+            Refusal::Forbidden { .. } => self.forbidden(&object, &namespace),
             Refusal::Denied => Finding::new(
                 Reason::ApiForbidden,
                 format!("cannot {object}: an admission policy or a quota refuses it"),
@@ -280,13 +284,17 @@ impl<'a> Context<'a> {
         let needs = RoleNeeds {
             namespace: &self.namespace,
             secret: self.config.name.as_str(),
-            // `verify` mints nothing and needs no right to.
-            minted_for: minted_for.filter(|_| self.config.mode == Mode::Ensure),
+            minted_for,
             runner,
+        };
+        let role = match self.config.mode {
+            Mode::Ensure => grant::role(&needs),
+            // It reads and mints nothing.
+            Mode::Verify => grant::reader(&needs),
         };
         Finding::new(Reason::ApiForbidden, format!("{who} may not {object}"))
             .about(namespace)
-            .with_paste(grant::role(&needs))
+            .with_paste(role)
     }
 
     /// The reason of the last error that was tried again; `deadline` where there was none.

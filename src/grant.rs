@@ -14,38 +14,45 @@ pub struct RoleNeeds<'a> {
     pub runner: Option<(&'a str, &'a str)>,
 }
 
-/// The whole Role of CONTRACT section 5, with its binding: applying it twice, or where a part is there, does no harm.
+/// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
+/// another Secret of the namespace it takes nothing away.
 pub fn role(needs: &RoleNeeds<'_>) -> String {
-    let RoleNeeds {
-        namespace,
-        secret,
-        minted_for,
-        runner,
-    } = needs;
-    let mut yaml = format!(
+    let mut rules = rule("secrets", needs.secret, r#""get", "create", "patch""#);
+    if let Some(account) = needs.minted_for {
+        rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
+    }
+    bound(needs, &format!("ensure-pull-secret-{}", needs.secret), &rules)
+}
+
+/// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
+pub fn reader(needs: &RoleNeeds<'_>) -> String {
+    let rules = rule("secrets", needs.secret, r#""get""#);
+    bound(needs, &format!("verify-pull-secret-{}", needs.secret), &rules)
+}
+
+fn rule(resource: &str, name: &str, verbs: &str) -> String {
+    format!(
+        "- apiGroups: [\"\"]\n  resources: [\"{resource}\"]\n  resourceNames: [\"{name}\"]\n  verbs: [{verbs}]\n"
+    )
+}
+
+fn bound(needs: &RoleNeeds<'_>, role: &str, rules: &str) -> String {
+    let namespace = needs.namespace;
+    let (runner_namespace, runner) = needs
+        .runner
+        .unwrap_or((namespace, "REPLACE-with-the-account-that-runs-this"));
+    format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: Role\n\
-         metadata:\n  name: ensure-pull-secret\n  namespace: {namespace}\n\
-         rules:\n\
-         - apiGroups: [\"\"]\n  resources: [\"secrets\"]\n  resourceNames: [\"{secret}\"]\n  \
-         verbs: [\"get\", \"create\", \"patch\"]\n"
-    );
-    if let Some(account) = minted_for {
-        yaml.push_str(&format!(
-            "- apiGroups: [\"\"]\n  resources: [\"serviceaccounts/token\"]\n  resourceNames: [\"{account}\"]\n  \
-             verbs: [\"create\"]\n"
-        ));
-    }
-    let (runner_namespace, runner) = runner.unwrap_or((namespace, "REPLACE-with-the-account-that-runs-this"));
-    yaml.push_str(&format!(
-        "---\n\
+         metadata:\n  name: {role}\n  namespace: {namespace}\n\
+         rules:\n{rules}\
+         ---\n\
          apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: RoleBinding\n\
-         metadata:\n  name: ensure-pull-secret\n  namespace: {namespace}\n\
-         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: ensure-pull-secret\n\
+         metadata:\n  name: {role}\n  namespace: {namespace}\n\
+         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: {role}\n\
          subjects:\n- kind: ServiceAccount\n  name: {runner}\n  namespace: {runner_namespace}\n"
-    ));
-    yaml
+    )
 }
 
 /// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.

@@ -1,6 +1,7 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
 mod bad_input;
+mod calls;
 mod canary;
 mod configuration;
 mod ending;
@@ -8,8 +9,10 @@ mod first_run;
 mod images;
 mod interception;
 mod keys;
+mod lifetimes;
 mod log;
 mod long_names;
+mod permissions;
 mod precedence;
 mod proxy;
 mod push;
@@ -23,7 +26,12 @@ mod repair;
 mod replacement;
 mod reverting;
 mod robots;
+mod signing_keys;
+mod silent_registries;
 mod tokens;
 mod trust;
+mod unchanged;
 mod verify;
 mod world;
+mod written_minted;
+mod written_robot;

@@ -165,7 +165,8 @@ async fn metadata_alone_is_written_without_minting() -> Result<()> {
     Ok(())
 }
 
-fn verbs(requests: &[test_cluster::audit::AuditedRequest]) -> Vec<String> {
+/// `verb resource` of each request, in order.
+pub fn verbs(requests: &[test_cluster::audit::AuditedRequest]) -> Vec<String> {
     requests
         .iter()
         .map(|request| match request.subresource.as_str() {

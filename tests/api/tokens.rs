@@ -97,7 +97,47 @@ async fn another_accounts_token_is_replaced() -> Result<()> {
     Ok(())
 }
 
-fn document_with(token: &str) -> String {
+#[tokio::test]
+async fn a_service_account_that_was_deleted_and_made_again_is_noticed_and_its_token_refreshed() -> Result<()>
+{
+    let world = World::new("account-again").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let before = world.secret().await?;
+    let token = world.stored_token().await?;
+    let accounts = world
+        .namespace
+        .api::<k8s_openapi::api::core::v1::ServiceAccount>();
+    accounts
+        .delete(PULLER, &kube::api::DeleteParams::default())
+        .await?;
+    until_refused(&token).await?;
+    // While it is gone nothing can be minted, and what is stored stays, dead as it is.
+    program
+        .run()
+        .await?
+        .expect("ERROR", "none", "service-account-missing", 64)
+        .expect_message(PULLER);
+    assert_eq!(world.secret().await?, before);
+
+    world.namespace.service_account(PULLER).await?;
+    let verify = program.clone().env("PULL_SECRET_MODE", "verify");
+    verify
+        .run()
+        .await?
+        .expect("FAILURE", "none", "credential-rejected", 67);
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
+    assert_eq!(world.secret().await?.metadata.uid, before.metadata.uid);
+    world.assert_pulls(&image).await
+}
+
+/// A document that holds `token` for OpenShift's registry, as this program writes it.
+pub fn document_with(token: &str) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let auth = STANDARD.encode(format!("<token>:{token}"));
     format!(r#"{{"auths":{{"{OPENSHIFT}":{{"username":"<token>","password":"{token}","auth":"{auth}"}}}}}}"#)
@@ -112,7 +152,7 @@ fn world_token(document: &[u8]) -> Result<String> {
 }
 
 /// Waits until the API server refuses the token: its cache keeps a dead one for about ten seconds.
-async fn until_refused(token: &str) -> Result<()> {
+pub async fn until_refused(token: &str) -> Result<()> {
     use k8s_openapi::api::authentication::v1::SelfSubjectReview;
     let client = ClusterAccess::shared().client_of(token).await?;
     let reviews: kube::Api<SelfSubjectReview> = kube::Api::all(client);

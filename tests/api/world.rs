@@ -172,6 +172,16 @@ fn network(proxy: &ConnectProxy) -> Network {
     }
 }
 
+/// Mints for ten minutes: too short for `renewing`.
+pub fn short_lived(program: &Program) -> Program {
+    program.clone().env("PULL_SECRET_TOKEN_LIFETIME", "10m")
+}
+
+/// Finds a credential of `short_lived` too short for the time until the next run, and mints for a day.
+pub fn renewing(program: &Program) -> Program {
+    program.clone().env("PULL_SECRET_NEXT_RUN_WITHIN", "1h")
+}
+
 /// What `system:image-puller` allows.
 pub fn pull_rules() -> Value {
     json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}])

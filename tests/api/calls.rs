@@ -1,0 +1,138 @@
+//! How often the API server is asked, and for what: the reviews only where the registry's answer leaves a question.
+
+use anyhow::Result;
+use test_cluster::{audit::AuditedRequest, program::Program, registry::OPENSHIFT};
+
+use crate::{
+    refresh::verbs,
+    registries::with_robot,
+    silent_registries::{Silence, Silent},
+    world::{World, registries, renewing, short_lived},
+};
+
+/// The reviews among the requests: of the credential itself, and of its access to one image.
+fn reviews(requests: &[AuditedRequest]) -> (usize, usize) {
+    let count = |resource: &str| {
+        requests
+            .iter()
+            .filter(|request| request.resource == resource)
+            .count()
+    };
+    (count("selfsubjectreviews"), count("selfsubjectaccessreviews"))
+}
+
+/// What else was asked.
+fn calls(requests: &[AuditedRequest]) -> Vec<String> {
+    verbs(requests)
+        .into_iter()
+        .filter(|call| !call.contains("selfsubject"))
+        .collect()
+}
+
+async fn asked(world: &World, program: &Program) -> Result<(Vec<String>, (usize, usize))> {
+    let mark = world.mark().await?;
+    program.run().await?;
+    let requests = world.requests(mark).await?;
+    Ok((calls(&requests), reviews(&requests)))
+}
+
+#[tokio::test]
+async fn the_api_server_reviews_the_credential_once_and_each_image_once_where_the_registry_says_nothing()
+-> Result<()> {
+    let world = World::new("reviews").await?;
+    let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
+    let ensure = world.program().env("PULL_SECRET_IMAGE", &images);
+    ensure.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let one_get = vec!["get secrets".to_owned()];
+    for (silence, access_reviews) in [
+        (Silence::Unreachable, 2),
+        (Silence::Untrusted, 2),
+        // It is not OpenShift's, by its answer: no image stream to ask for.
+        (Silence::AsksNobody, 0),
+    ] {
+        let silent = Silent::start(&world, OPENSHIFT, silence)?;
+        // Nothing of the suite's own registries vouches for the stand-in.
+        let seen = asked(&world, &silent.instead_of(OPENSHIFT, &ensure)).await?;
+        assert_eq!(seen, (one_get.clone(), (1, access_reviews)), "{silence:?}");
+    }
+    for (depth, expected) in [("api", (1, 2)), ("structure", (0, 0))] {
+        let seen = asked(&world, &ensure.clone().env("PULL_SECRET_VERIFY", depth)).await?;
+        assert_eq!(seen, (one_get.clone(), expected), "{depth}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_reviewed_where_the_registry_answered() -> Result<()> {
+    let world = World::new("no-reviews").await?;
+    let image = world.push("app:v1")?;
+    let login = world.program();
+    let (_, seen) = asked(&world, &login).await?;
+    assert_eq!(seen, (0, 0), "accepted");
+    for image in [
+        image.clone(),
+        image.replace(":v1", ":gone"),
+        image.replace("/app:", "/gone:"),
+    ] {
+        let (calls, seen) = asked(&world, &login.clone().env("PULL_SECRET_IMAGE", &image)).await?;
+        assert_eq!((calls, seen), (vec!["get secrets".to_owned()], (0, 0)), "{image}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refusal_is_reviewed_once_for_each_credential_and_image_and_the_refresh_stays_at_four_calls()
+-> Result<()> {
+    let world = World::new("refusal").await?;
+    let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
+    let program = world.program().env("PULL_SECRET_IMAGE", &images);
+    short_lived(&program)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    world.revoke_pull().await?;
+    assert_eq!(
+        asked(&world, &program).await?,
+        (vec!["get secrets".to_owned()], (1, 2)),
+        "the stored one"
+    );
+    let refresh = [
+        "get secrets",
+        "create serviceaccounts/token",
+        "patch secrets",
+        "get secrets",
+    ];
+    let (calls, seen) = asked(&world, &renewing(&program)).await?;
+    assert_eq!(calls, refresh);
+    assert_eq!(
+        seen,
+        (2, 4),
+        "the new one, and the stored one where the new one was refused"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_robots_password_is_never_reviewed_even_where_the_registry_is_silent() -> Result<()> {
+    let world = World::new("robot-reviews").await?;
+    let basic = &registries().basic;
+    let robot = with_robot(&world, basic, "robot")?;
+    for silence in [
+        Silence::Unreachable,
+        Silence::Untrusted,
+        Silence::AsksNobody,
+        Silence::OtherProtocol,
+    ] {
+        let silent = Silent::start(&world, &basic.host.name, silence)?;
+        let mark = world.mark().await?;
+        silent.instead_of(&basic.host.name, &robot).run().await?;
+        let requests = world.requests(mark).await?;
+        assert_eq!(reviews(&requests), (0, 0), "{silence:?}");
+        assert!(
+            !requests.is_empty() && requests.len() <= 4,
+            "a first run mints nothing: {:?}",
+            verbs(&requests)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! What the program may not do, it names, and the Role that it prints is the one that helps.
+
+use anyhow::{Context as _, Result};
+use ensure_pull_secret::grant::{self, RoleNeeds};
+use k8s_openapi::api::rbac::v1::Role;
+use serde_json::{Value, json};
+use test_cluster::{namespace::TestNamespace, program::Program};
+
+use crate::{
+    registries::with_robot,
+    world::{PULLER, RUNNER, SECRET, World, registries, renewing, short_lived},
+};
+
+/// The name of the shipped Role.
+const ROLE: &str = "ensure-pull-secret-internal-registry-private-ai";
+
+/// One verb of one rule of the shipped Role.
+#[derive(Clone, Debug)]
+struct Permission {
+    rule: usize,
+    verb: String,
+    resource: String,
+}
+
+/// Every verb of every rule, read from the shipped Role itself, so that none is forgotten.
+async fn permissions(world: &World) -> Result<Vec<Permission>> {
+    let mut permissions = Vec::new();
+    for (rule, content) in role(world).await?["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let [resource] = content["resources"].as_array().context("resources")?.as_slice() else {
+            anyhow::bail!("a rule of several resources: {content}");
+        };
+        for verb in content["verbs"].as_array().context("verbs")? {
+            permissions.push(Permission {
+                rule,
+                verb: verb.as_str().context("a verb")?.to_owned(),
+                resource: resource.as_str().context("a resource")?.to_owned(),
+            });
+        }
+    }
+    Ok(permissions)
+}
+
+async fn role(world: &World) -> Result<Value> {
+    let role = world.namespace.api::<Role>().get(ROLE).await?;
+    Ok(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": ROLE}, "rules": role.rules,
+    }))
+}
+
+/// The shipped Role without one verb; the rule goes with its last one.
+async fn take_away(world: &World, permission: &Permission) -> Result<()> {
+    let mut role = role(world).await?;
+    let rules = role["rules"].as_array_mut().context("rules")?;
+    let verbs = rules[permission.rule]["verbs"].as_array_mut().context("verbs")?;
+    verbs.retain(|verb| *verb != permission.verb.as_str());
+    if verbs.is_empty() {
+        rules.remove(permission.rule);
+    }
+    world.namespace.apply(&role.to_string()).await
+}
+
+#[tokio::test]
+async fn each_verb_taken_away_is_named_and_the_role_of_the_report_heals_a_first_run() -> Result<()> {
+    let all = permissions(&World::new("verbs").await?).await?;
+    let named: Vec<_> = all
+        .iter()
+        .map(|one| format!("{} {}", one.verb, one.resource))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "get secrets",
+            "create secrets",
+            "patch secrets",
+            "create serviceaccounts/token"
+        ]
+    );
+    for permission in all {
+        let world = World::new("verb").await?;
+        take_away(&world, &permission).await?;
+        let action = if permission.resource == "secrets" {
+            "none"
+        } else {
+            "created"
+        };
+        heals(&world, &world.program(), &permission, action).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_verb_that_a_refresh_needs_is_named_and_create_on_secrets_is_none() -> Result<()> {
+    for permission in permissions(&World::new("refresh-verbs").await?).await? {
+        let world = World::new("refresh-verb").await?;
+        short_lived(&world.program())
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0);
+        let before = world.secret().await?;
+        take_away(&world, &permission).await?;
+        let renew = renewing(&world.program());
+        if (permission.verb.as_str(), permission.resource.as_str()) == ("create", "secrets") {
+            renew.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+            continue;
+        }
+        heals(&world, &renew, &permission, "none").await?;
+        assert_eq!(world.secret().await?.metadata.uid, before.metadata.uid);
+    }
+    Ok(())
+}
+
+/// The run ends with 77 and names what is missing; what it prints is applied as it is, and the next run is green.
+async fn heals(world: &World, run: &Program, permission: &Permission, action: &str) -> Result<()> {
+    let outcome = run.run().await?;
+    outcome.expect("ERROR", action, "api-forbidden", 77);
+    let call = format!("{} {} ", permission.verb, permission.resource);
+    outcome
+        .expect_message(&call)
+        .expect_message(world.namespace.name())
+        .expect_message(RUNNER);
+    let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
+    world.namespace.apply(remedy).await?;
+    let healed = run.run().await?;
+    assert_eq!(
+        (healed.result("STATUS"), healed.result("REASON")),
+        ("SUCCESS", "ok"),
+        "{permission:?}: {healed}"
+    );
+    assert_ne!(healed.result("ACTION"), "none");
+    Ok(())
+}
+
+#[tokio::test]
+async fn verify_needs_get_alone() -> Result<()> {
+    let world = World::new("verify-verbs").await?;
+    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    let verify = world.program().env("PULL_SECRET_MODE", "verify");
+    for permission in permissions(&world).await?.iter().rev() {
+        take_away(&world, permission).await?;
+        let outcome = verify.run().await?;
+        if permission.verb == "get" {
+            outcome
+                .expect("ERROR", "none", "api-forbidden", 77)
+                .expect_message("get secrets ");
+            let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
+            world.namespace.apply(remedy).await?;
+            verify.run().await?.expect("SUCCESS", "none", "ok", 0);
+        } else {
+            outcome.expect("SUCCESS", "none", "ok", 0);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run() -> Result<()> {
+    let world = World::new("no-role").await?;
+    let fresh = TestNamespace::new("no-role-else").await?;
+    fresh.service_account(RUNNER).await?;
+    fresh.service_account(PULLER).await?;
+    let identity = fresh.identity(RUNNER).await?;
+    let program = world.program().within(&identity);
+    let outcome = program.run().await?;
+    outcome
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message("get secrets ");
+    let needs = RoleNeeds {
+        namespace: fresh.name(),
+        secret: SECRET,
+        minted_for: Some(PULLER),
+        runner: Some((fresh.name(), RUNNER)),
+    };
+    assert_eq!(outcome.report["remedy"], grant::role(&needs), "the shipped one");
+    fresh
+        .apply(outcome.report["remedy"].as_str().context("a remedy")?)
+        .await?;
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_role_of_a_report_takes_nothing_away_from_other_runs_in_the_namespace() -> Result<()> {
+    let world = World::new("two-secrets").await?;
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    // A robot's Secret beside it, whose Role has no rule for tokens.
+    let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NAME", "robot");
+    let verify = robot.clone().env("PULL_SECRET_MODE", "verify");
+    for (run, status, reason) in [
+        (&verify, "FAILURE", "secret-missing"),
+        (&robot, "SUCCESS", "ok"),
+        (&verify, "SUCCESS", "ok"),
+    ] {
+        let outcome = run.run().await?;
+        if outcome.result("REASON") == "api-forbidden" {
+            let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
+            world.namespace.apply(remedy).await?;
+        }
+        let outcome = run.run().await?;
+        assert_eq!(
+            (outcome.result("STATUS"), outcome.result("REASON")),
+            (status, reason),
+            "{outcome}"
+        );
+    }
+    renewing(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_namespace_with_the_role_alone_is_forbidden_and_a_missing_one_is_told_where_the_whole_cluster_is_granted()
+-> Result<()> {
+    let world = World::new("namespaces").await?;
+    let missing = format!("{}-missing", world.namespace.name());
+    let elsewhere = world.program().env("PULL_SECRET_NAMESPACE", &missing);
+    elsewhere
+        .run()
+        .await?
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message(&missing);
+
+    let cluster_role = format!("everywhere-{}", world.namespace.name());
+    let rbac = "rbac.authorization.k8s.io";
+    let manifests = [
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": {"name": cluster_role},
+            "rules": role(&world).await?["rules"],
+        }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": cluster_role},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": cluster_role},
+            "subjects": [{"kind": "ServiceAccount", "name": RUNNER, "namespace": world.namespace.name()}],
+        }),
+    ];
+    world
+        .namespace
+        .apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n"))
+        .await?;
+    elsewhere
+        .run()
+        .await?
+        .expect("ERROR", "none", "namespace-missing", 64)
+        .expect_message(&missing);
+
+    // The namespace is there, the account whose token is to be minted is not.
+    let there = TestNamespace::new("namespaces-there").await?;
+    let no_account = world.program().env("PULL_SECRET_NAMESPACE", there.name());
+    let outcome = no_account.run().await?;
+    outcome
+        .expect("ERROR", "created", "service-account-missing", 64)
+        .expect_message(PULLER);
+    there.service_account(PULLER).await?;
+    no_account.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pods_token_that_died_is_said_to_be_that_and_not_a_missing_role() -> Result<()> {
+    let world = World::new("dead-pod").await?;
+    let mut claims = crate::first_run::claims(world.runner.token())?;
+    claims["exp"] = json!(1);
+    let dead = test_cluster::control_plane::SigningKey::generate()?.sign(&claims)?;
+    std::fs::write(world.runner.file("token"), dead)?;
+    let outcome = world.program().run().await?;
+    outcome
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message("does not accept this pod's token");
+    Ok(())
+}

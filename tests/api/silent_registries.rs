@@ -1,0 +1,60 @@
+//! Registries that say nothing of a credential, each in its own way.
+
+use anyhow::Result;
+use http::StatusCode;
+use test_cluster::{
+    certificates::Authority,
+    listener::{Reply, ScriptedServer},
+    program::Program,
+};
+
+use crate::world::World;
+
+/// Why a registry says nothing of a credential.
+#[derive(Clone, Copy, Debug)]
+pub enum Silence {
+    /// Nobody listens at its address.
+    Unreachable,
+    /// It asks nobody for credentials.
+    AsksNobody,
+    /// Its certificate is of an authority that nobody named.
+    Untrusted,
+    /// It speaks another protocol.
+    OtherProtocol,
+}
+
+/// A server in place of a registry, while this lives.
+pub struct Silent {
+    server: Option<ScriptedServer>,
+}
+
+impl Silent {
+    /// Puts a silent registry in place of `registry` (`host:port`).
+    pub fn start(world: &World, registry: &str, silence: Silence) -> Result<Self> {
+        let reply = match silence {
+            Silence::Unreachable => return Ok(Self { server: None }),
+            Silence::AsksNobody | Silence::Untrusted => Reply::json(StatusCode::OK, "{}"),
+            Silence::OtherProtocol => Reply::html(StatusCode::NOT_FOUND, "<html>"),
+        };
+        let authority = Authority::new("silent")?;
+        let host = registry.split(':').next().unwrap_or_default();
+        let server = ScriptedServer::start(Some(&authority.issue(&[host])?), move |_| reply.clone())?;
+        if !matches!(silence, Silence::Untrusted) {
+            std::fs::write(world.runner.file("service-ca.crt"), authority.pem())?;
+        }
+        Ok(Self { server: Some(server) })
+    }
+
+    /// The program that finds it under the name `registry`, and gives up soon.
+    pub fn instead_of(&self, registry: &str, program: &Program) -> Program {
+        // Nobody listens on port 1 of this machine.
+        let address = self
+            .server
+            .as_ref()
+            .map_or_else(|| "127.0.0.1:1".to_owned(), |server| server.address().to_string());
+        program
+            .clone()
+            .env("PULL_SECRET_CONNECT_TO", format!("{registry}={address}"))
+            .env("PULL_SECRET_TIMEOUT", "4s")
+    }
+}

@@ -1,0 +1,374 @@
+//! Each clause of "Unchanged" broken alone is mended, and nothing else is touched.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
+        core::v1::{Secret, ServiceAccount},
+    },
+};
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use test_cluster::registry::OPENSHIFT;
+
+use crate::{
+    first_run::claims,
+    tokens::document_with,
+    world::{PULLER, RUNNER, SECRET, World, registries, renewing, short_lived},
+};
+
+/// All of a Secret but what every write changes.
+fn comparable(secret: &Secret) -> Value {
+    let mut secret = secret.clone();
+    secret.metadata.resource_version = None;
+    secret.metadata.managed_fields = None;
+    json!(secret)
+}
+
+/// What the program keeps of a credential in annotations.
+const OWN: [&str; 4] = [
+    "ensure-pull-secret/expires-at",
+    "ensure-pull-secret/refreshed-at",
+    "ensure-pull-secret/service-account",
+    "ensure-pull-secret/credential-id",
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Label(&'static str),
+    Annotation(&'static str),
+    Key(&'static str),
+}
+
+impl Part {
+    fn set(self, secret: &mut Secret, value: Option<&str>) {
+        let (map, name) = match self {
+            Self::Key(name) => {
+                let data = secret.data.get_or_insert_default();
+                match value {
+                    Some(value) => data.insert(name.to_owned(), ByteString(value.as_bytes().to_vec())),
+                    None => data.remove(name),
+                };
+                return;
+            }
+            Self::Label(name) => (secret.metadata.labels.get_or_insert_default(), name),
+            Self::Annotation(name) => (secret.metadata.annotations.get_or_insert_default(), name),
+        };
+        match value {
+            Some(value) => map.insert(name.to_owned(), value.to_owned()),
+            None => map.remove(name),
+        };
+    }
+}
+
+#[tokio::test]
+async fn each_label_annotation_and_key_broken_alone_is_put_right_without_minting_and_nothing_else_is_touched()
+-> Result<()> {
+    let world = World::new("clauses").await?;
+    let program = world.program();
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let mut secret = world.secret().await?;
+    Part::Label("team").set(&mut secret, Some("blue"));
+    Part::Annotation("note").set(&mut secret, Some("kept"));
+    Part::Key("extra").set(&mut secret, Some("kept"));
+    let good = comparable(&world.namespace.replace(&secret).await?);
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+
+    let mut cases: Vec<(Part, Option<&str>)> = Vec::new();
+    let valued = OWN.into_iter().chain([
+        "opendatahub.io/connection-type-ref",
+        "opendatahub.io/connection-type-protocol",
+    ]);
+    cases.extend(
+        valued
+            .map(Part::Annotation)
+            .flat_map(|part| [(part, None), (part, Some("other"))]),
+    );
+    cases.extend(
+        ["openshift.io/display-name", "openshift.io/description"].map(|name| (Part::Annotation(name), None)),
+    );
+    cases.extend([None, Some("false")].map(|value| (Part::Label("opendatahub.io/dashboard"), value)));
+    let newline = format!("{OPENSHIFT}\n");
+    cases.extend([None, Some(newline.as_str())].map(|value| (Part::Key("OCI_HOST"), value)));
+    cases.extend([None, Some(r#"["Push","Pull"]"#)].map(|value| (Part::Key("ACCESS_TYPE"), value)));
+
+    let mark = world.mark().await?;
+    for (part, value) in cases {
+        let mut broken = world.secret().await?;
+        part.set(&mut broken, value);
+        world.namespace.replace(&broken).await?;
+        let outcome = program.run().await?;
+        let ended = (
+            outcome.result("ACTION"),
+            outcome.result("REASON"),
+            outcome.output.exit,
+        );
+        assert_eq!(ended, ("refreshed", "ok", 0), "{part:?} {value:?}: {outcome}");
+        assert_eq!(comparable(&world.secret().await?), good, "{part:?} {value:?}");
+    }
+    let requests = world.requests(mark).await?;
+    assert!(
+        requests.iter().all(|request| request.subresource != "token"),
+        "no token is minted"
+    );
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_and_description_that_somebody_chose_stay() -> Result<()> {
+    let world = World::new("renamed").await?;
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    let mut secret = world.secret().await?;
+    for name in ["openshift.io/display-name", "openshift.io/description"] {
+        Part::Annotation(name).set(&mut secret, Some("Chosen by hand"));
+    }
+    let renamed = world.namespace.replace(&secret).await?;
+    world
+        .program()
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0);
+    assert_eq!(world.secret().await?, renamed);
+    renewing(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    for name in ["openshift.io/display-name", "openshift.io/description"] {
+        assert_eq!(
+            json!(world.secret().await?.metadata.annotations)[name],
+            "Chosen by hand",
+            "a refresh keeps it"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_flaw_of_the_stored_credential_alone_gets_a_new_one_and_everything_of_others_stays() -> Result<()>
+{
+    let world = World::new("credential").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let good = world.stored_token().await?;
+    let entry = |entry: Value| json!({"auths": {OPENSHIFT: entry}}).to_string();
+    let auth = |user: &str, token: &str| base64_of(&format!("{user}:{token}"));
+    let pod_bound = world.namespace.identity(PULLER).await?;
+    let unbound = world.namespace.token(PULLER, None, 7200).await?;
+    let flaws: Vec<(&str, String)> = vec![
+        ("no entry", r#"{"auths":{}}"#.to_owned()),
+        ("no auth", entry(json!({"username": "<token>", "password": good}))),
+        (
+            "auth that is no base64",
+            entry(json!({"username": "<token>", "password": good, "auth": "!!"})),
+        ),
+        (
+            "another user",
+            entry(json!({"username": "u", "password": good, "auth": auth("u", &good)})),
+        ),
+        (
+            "another password beside",
+            entry(json!({"username": "<token>", "password": "x", "auth": auth("<token>", &good)})),
+        ),
+        (
+            "no password beside",
+            entry(json!({"auth": auth("<token>", &good)})),
+        ),
+        ("no Kubernetes token", document_with("a-robots-password")),
+        ("bound to nothing", document_with(&unbound)),
+        ("bound to a pod", document_with(pod_bound.token())),
+        (
+            "bound to another Secret",
+            document_with(&bound_to(&world, "another", PULLER, None).await?),
+        ),
+        (
+            "another account",
+            document_with(&bound_to(&world, SECRET, RUNNER, None).await?),
+        ),
+        (
+            "another audience",
+            document_with(&bound_to(&world, SECRET, PULLER, Some("https://other.test")).await?),
+        ),
+    ];
+    // No registry and no review helps to find it out.
+    let by_structure = program.clone().env("PULL_SECRET_VERIFY", "structure");
+    for (name, document) in flaws {
+        let foreign = r#""other.test":{"auth":"dTpw","n":2.50}"#;
+        let document = document
+            .replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{foreign},"#), 1)
+            .replace(",}", "}");
+        let mut broken = world.secret().await?;
+        Part::Key(".dockerconfigjson").set(&mut broken, Some(&document));
+        Part::Key("extra").set(&mut broken, Some("kept"));
+        let broken = world.namespace.replace(&broken).await?;
+        let outcome = by_structure.run().await?;
+        let ended = (
+            outcome.result("ACTION"),
+            outcome.result("REASON"),
+            outcome.result("VERIFIED"),
+        );
+        assert_eq!(ended, ("refreshed", "ok", "none"), "{name}: {outcome}");
+        let claims = claims(&world.stored_token().await?)?;
+        assert_eq!(
+            claims["kubernetes.io"]["secret"]["uid"],
+            json!(broken.metadata.uid),
+            "{name}"
+        );
+        assert!(
+            String::from_utf8(world.document().await?)?.contains(foreign),
+            "{name}"
+        );
+        assert_eq!(
+            but_the_credential(&world.secret().await?),
+            but_the_credential(&broken),
+            "{name}"
+        );
+    }
+    program
+        .run()
+        .await?
+        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect_verified("pull");
+    world.assert_pulls(&image).await
+}
+
+/// All of a Secret but what a new credential changes.
+fn but_the_credential(secret: &Secret) -> Value {
+    let mut secret = secret.clone();
+    Part::Key(".dockerconfigjson").set(&mut secret, None);
+    for name in OWN {
+        Part::Annotation(name).set(&mut secret, None);
+    }
+    comparable(&secret)
+}
+
+fn base64_of(text: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.encode(text)
+}
+
+/// A token of `account`, bound to the Secret of that name, which is made where it is missing.
+async fn bound_to(world: &World, secret: &str, account: &str, audience: Option<&str>) -> Result<String> {
+    let bound = match world.namespace.secret(secret).await? {
+        Some(found) => found,
+        None => world.namespace.create_secret(secret, "Opaque", []).await?,
+    };
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            audiences: audience.map(str::to_owned).into_iter().collect(),
+            bound_object_ref: Some(BoundObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Secret".to_owned()),
+                name: Some(secret.to_owned()),
+                uid: bound.metadata.uid,
+            }),
+            expiration_seconds: Some(7200),
+        },
+        ..TokenRequest::default()
+    };
+    let accounts = world.namespace.api::<ServiceAccount>();
+    let answer = accounts
+        .create_token_request(account, &PostParams::default(), &request)
+        .await?;
+    Ok(answer.status.context("a minted token is in the status")?.token)
+}
+
+#[tokio::test]
+async fn an_entry_that_is_missing_or_differs_at_one_of_two_registries_is_mended_at_both() -> Result<()> {
+    let world = World::new("two-entries").await?;
+    let long = OPENSHIFT.replace(".svc:", ".svc.cluster.local:");
+    let address = registries().openshift.host.address;
+    let program = world
+        .program()
+        .env("PULL_SECRET_REGISTRY", format!("{OPENSHIFT},{long}"))
+        .env("PULL_SECRET_CONNECT_TO", format!("{OPENSHIFT}={address}"))
+        .env("PULL_SECRET_VERIFY", "api");
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let other = bound_to(&world, SECRET, PULLER, None).await?;
+    let flaws = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
+    for flaw in flaws {
+        let good: Value = serde_json::from_slice(&world.document().await?)?;
+        let token = good["auths"][OPENSHIFT]["password"]
+            .as_str()
+            .context("a token")?
+            .to_owned();
+        let mut broken = good.clone();
+        let auths = broken["auths"].as_object_mut().context("auths")?;
+        match flaw {
+            None => drop(auths.remove(&long)),
+            Some((user, password)) => {
+                let password = if password.is_empty() {
+                    token.as_str()
+                } else {
+                    password
+                };
+                let auth = base64_of(&format!("{user}:{password}"));
+                auths.insert(
+                    long.clone(),
+                    json!({"username": user, "password": password, "auth": auth}),
+                );
+            }
+        }
+        let mut secret = world.secret().await?;
+        Part::Key(".dockerconfigjson").set(&mut secret, Some(&broken.to_string()));
+        world.namespace.replace(&secret).await?;
+        program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+        let mended: Value = serde_json::from_slice(&world.document().await?)?;
+        assert_eq!(mended["auths"][OPENSHIFT], mended["auths"][&long]);
+        assert_ne!(
+            mended["auths"][OPENSHIFT], good["auths"][OPENSHIFT],
+            "one new credential for both"
+        );
+    }
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_connection_its_label_annotations_and_keys_are_left_out_of_the_next_write() -> Result<()> {
+    let world = World::new("connection").await?;
+    short_lived(&world.program())
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    let connected = world.secret().await?;
+    let without = world.program().env("PULL_SECRET_CONNECTION", "false");
+    // They alone are no reason to write.
+    without.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    assert_eq!(world.secret().await?, connected);
+    renewing(&without)
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    let secret = world.secret().await?;
+    assert_eq!(secret.metadata.labels, None);
+    let annotations: Vec<_> = secret
+        .metadata
+        .annotations
+        .unwrap_or_default()
+        .into_keys()
+        .collect();
+    let mut own = OWN.to_vec();
+    own.sort_unstable();
+    assert_eq!(annotations, own);
+    assert_eq!(
+        secret.data.unwrap_or_default().into_keys().collect::<Vec<_>>(),
+        [".dockerconfigjson"]
+    );
+    world
+        .program()
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    let metadata = world.secret().await?.metadata;
+    assert_eq!(
+        metadata.labels, connected.metadata.labels,
+        "asked for again, it is there again"
+    );
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! The table "What `ensure` writes" of the contract for a minted token, a test for each cell: it meets a stored
+//! credential that is alive and pulls, unless the name says otherwise.
+
+use anyhow::Result;
+use http::{Response, StatusCode};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::json;
+use test_cluster::{
+    control_plane::SigningKey,
+    listener::{Action, RequestParts},
+    program::{Outcome, Program},
+    registry::OPENSHIFT,
+};
+
+use crate::{
+    first_run::claims,
+    interception::{before_api_server, through},
+    silent_registries::{Silence, Silent},
+    world::{RUNNER, World, renewing, short_lived},
+};
+
+/// A Secret with a living credential that pulls, and a run that will renew it.
+struct Living {
+    world: World,
+    image: String,
+    renew: Program,
+    before: Secret,
+}
+
+impl Living {
+    async fn new(name: &str) -> Result<Self> {
+        let world = World::new(name).await?;
+        let image = world.push("app:v1")?;
+        let program = world.program().env("PULL_SECRET_IMAGE", &image);
+        short_lived(&program)
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0);
+        let before = world.secret().await?;
+        Ok(Self {
+            world,
+            image,
+            renew: renewing(&program),
+            before,
+        })
+    }
+
+    async fn assert_written(&self, outcome: &Outcome) -> Result<()> {
+        assert_ne!(self.world.document().await?, document(&self.before), "{outcome}");
+        let uid = json!(self.before.metadata.uid);
+        assert_eq!(
+            claims(&self.world.stored_token().await?)?["kubernetes.io"]["secret"]["uid"],
+            uid
+        );
+        self.world.assert_pulls(&self.image).await
+    }
+
+    async fn assert_kept(&self) -> Result<()> {
+        assert_eq!(
+            self.world.secret().await?,
+            self.before,
+            "the living credential is kept byte for byte"
+        );
+        self.world.assert_pulls(&self.image).await
+    }
+}
+
+fn document(secret: &Secret) -> &[u8] {
+    secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get(".dockerconfigjson"))
+        .map_or(&[], |bytes| &bytes.0)
+}
+
+#[tokio::test]
+async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_written() -> Result<()> {
+    let living = Living::new("minted-good").await?;
+    let outcome = living.renew.run().await?;
+    outcome
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
+    living.assert_written(&outcome).await?;
+    let living = Living::new("minted-login").await?;
+    let outcome = living.renew.clone().without("PULL_SECRET_IMAGE").run().await?;
+    outcome
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("login");
+    living.assert_written(&outcome).await
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_never_holds_back_a_refresh() -> Result<()> {
+    for (gone, reason) in [(":gone", "tag-missing"), ("-gone:v1", "repository-missing")] {
+        let living = Living::new("minted-gone").await?;
+        let image = living.image.replace(":v1", gone);
+        let outcome = living.renew.clone().env("PULL_SECRET_IMAGE", image).run().await?;
+        outcome
+            .expect("FAILURE", "refreshed", reason, 66)
+            .expect_verified("login");
+        living.assert_written(&outcome).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_change_to_an_account_that_may_not_pull_keeps_the_living_credential_byte_for_byte() -> Result<()> {
+    let living = Living::new("minted-other").await?;
+    living.world.namespace.service_account("no-puller").await?;
+    let mint = json!([{
+        "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["no-puller"], "verbs": ["create"],
+    }]);
+    living.world.namespace.grant(RUNNER, "mint-other", mint).await?;
+    let other = living
+        .renew
+        .clone()
+        .env("PULL_SECRET_SERVICE_ACCOUNT", "no-puller");
+    let outcome = other.run().await?;
+    outcome
+        .expect("FAILURE", "none", "pull-forbidden", 77)
+        .expect_message("no-puller");
+    let annotations = living.before.metadata.annotations.as_ref();
+    let expires_at = annotations.and_then(|annotations| annotations.get("ensure-pull-secret/expires-at"));
+    assert_eq!(
+        Some(outcome.result("EXPIRES_AT")),
+        expires_at.map(String::as_str),
+        "of what is stored"
+    );
+    living.assert_kept().await?;
+    // Where the registry can't be asked, the API server's word that the stored one pulls counts as much.
+    let by_review = other.env("PULL_SECRET_VERIFY", "api");
+    by_review
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pull-forbidden", 77);
+    living.assert_kept().await
+}
+
+#[tokio::test]
+async fn the_same_account_without_its_grant_is_renewed_and_reported() -> Result<()> {
+    let living = Living::new("minted-revoked").await?;
+    living.world.revoke_pull().await?;
+    let outcome = living.renew.run().await?;
+    outcome
+        .expect("FAILURE", "refreshed", "pull-forbidden", 77)
+        .expect_verified("login");
+    living.world.grant_pull().await?;
+    living.assert_written(&outcome).await
+}
+
+#[tokio::test]
+async fn one_that_neither_registry_nor_api_server_accepts_is_not_written() -> Result<()> {
+    let living = Living::new("minted-rejected").await?;
+    let key = SigningKey::generate()?;
+    let forged = key.sign(&claims(&living.world.stored_token().await?)?)?;
+    let proxy = before_api_server(&living.world, minting(forged.clone()))?;
+    let run = to(&living.renew, &proxy).canary(&forged);
+    run.run()
+        .await?
+        .expect("FAILURE", "none", "credential-rejected", 67);
+    living.assert_kept().await?;
+    // The same where the registry can't be asked: the API server alone refuses it.
+    let silent = Silent::start(&living.world, OPENSHIFT, Silence::Unreachable)?;
+    let outcome = silent.instead_of(OPENSHIFT, &run).run().await?;
+    outcome
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .expect_message("API server");
+    living.assert_kept().await
+}
+
+#[tokio::test]
+async fn a_first_one_that_is_not_accepted_leaves_the_empty_placeholder() -> Result<()> {
+    let world = World::new("minted-placeholder").await?;
+    let claims = json!({"sub": "system:serviceaccount:x:y", "exp": 4_000_000_000_i64, "kubernetes.io": {"namespace": "x"}});
+    let forged = SigningKey::generate()?.sign(&claims)?;
+    let proxy = before_api_server(&world, minting(forged.clone()))?;
+    let outcome = through(&world, &proxy).canary(&forged).run().await?;
+    outcome
+        .expect("FAILURE", "created", "credential-rejected", 67)
+        .expect_verified("none");
+    assert_eq!(outcome.result("EXPIRES_AT"), "", "nothing is stored");
+    assert_eq!(world.document().await?, br#"{"auths":{}}"#);
+    let metadata = world.secret().await?.metadata;
+    assert_eq!(
+        (metadata.labels, metadata.annotations),
+        (None, None),
+        "no dashboard offers it"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_asked_is_not_written()
+-> Result<()> {
+    let living = Living::new("minted-no-review").await?;
+    let proxy = before_api_server(&living.world, |request| {
+        if request.path.contains("selfsubjectreviews") {
+            Action::Answer(answer(StatusCode::SERVICE_UNAVAILABLE, Vec::new()))
+        } else {
+            Action::Forward
+        }
+    })?;
+    let silent = Silent::start(&living.world, OPENSHIFT, Silence::Unreachable)?;
+    let outcome = silent
+        .instead_of(OPENSHIFT, &to(&living.renew, &proxy))
+        .run()
+        .await?;
+    outcome.expect("ERROR", "none", "api-unavailable", 75);
+    living.assert_kept().await
+}
+
+#[tokio::test]
+async fn the_wrong_ca_never_lets_a_credential_die() -> Result<()> {
+    written_though_the_registry_is("ca", Silence::Untrusted, ("ERROR", "registry-untrusted", 76)).await
+}
+
+#[tokio::test]
+async fn one_that_the_api_server_accepts_is_written_while_the_registry_is_unreachable() -> Result<()> {
+    written_though_the_registry_is(
+        "down",
+        Silence::Unreachable,
+        ("WARNING", "registry-unavailable", 0),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn one_that_the_api_server_accepts_is_written_though_the_registry_asks_nobody() -> Result<()> {
+    written_though_the_registry_is("open", Silence::AsksNobody, ("WARNING", "registry-open", 0)).await
+}
+
+#[tokio::test]
+async fn one_that_the_api_server_accepts_is_written_though_the_registry_speaks_otherwise() -> Result<()> {
+    written_though_the_registry_is(
+        "protocol",
+        Silence::OtherProtocol,
+        ("ERROR", "registry-protocol", 76),
+    )
+    .await
+}
+
+async fn written_though_the_registry_is(
+    name: &str,
+    silence: Silence,
+    (status, reason, exit): (&str, &str, i32),
+) -> Result<()> {
+    let living = Living::new(&format!("minted-{name}")).await?;
+    let silent = Silent::start(&living.world, OPENSHIFT, silence)?;
+    let outcome = silent.instead_of(OPENSHIFT, &living.renew).run().await?;
+    outcome
+        .expect(status, "refreshed", reason, exit)
+        .expect_verified("review");
+    living.assert_written(&outcome).await
+}
+
+/// `program`, which takes the proxy for the API server.
+fn to(program: &Program, proxy: &test_cluster::listener::InterceptingProxy) -> Program {
+    let address = proxy.address();
+    program
+        .clone()
+        .env("KUBERNETES_SERVICE_HOST", address.ip().to_string())
+        .env("KUBERNETES_SERVICE_PORT", address.port().to_string())
+}
+
+/// An API server that mints `token`, whatever is asked for.
+fn minting(token: String) -> impl Fn(&RequestParts) -> Action + Send + Sync + 'static {
+    let minted = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {},
+        "spec": {"audiences": []}, "status": {"token": token, "expirationTimestamp": "2096-01-01T00:00:00Z"},
+    });
+    move |request| {
+        if request.path.ends_with("/token") {
+            Action::Answer(answer(StatusCode::CREATED, minted.to_string().into_bytes()))
+        } else {
+            Action::Forward
+        }
+    }
+}
+
+fn answer(status: StatusCode, body: Vec<u8>) -> Response<hyper::body::Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}

@@ -1,0 +1,254 @@
+//! The table "What `ensure` writes" of the contract for a robot account, for which nobody but the registry can vouch:
+//! a test for each cell. What is stored is alive and pulls, unless the name says otherwise.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::json;
+use test_cluster::{
+    control_plane::SigningKey,
+    program::Program,
+    registry::{Registry, push_image},
+};
+
+use crate::{
+    registries::with_robot,
+    silent_registries::{Silence, Silent},
+    world::{SECRET, World, registries},
+};
+
+/// A Secret with a robot's living password that pulls.
+struct Living {
+    world: World,
+    image: String,
+    robot: Program,
+    before: Secret,
+}
+
+impl Living {
+    async fn new(name: &str, registry: &Registry) -> Result<Self> {
+        let world = World::new(name).await?;
+        let repository = format!("{}/app:v1", world.namespace.name());
+        push_image(registries().store, &repository)?;
+        let image = format!("{}/{repository}", registry.host.name);
+        let robot = with_robot(&world, registry, "robot")?.env("PULL_SECRET_IMAGE", &image);
+        robot
+            .run()
+            .await?
+            .expect("SUCCESS", "created", "ok", 0)
+            .expect_verified("pull");
+        let before = world.secret().await?;
+        Ok(Self {
+            world,
+            image,
+            robot,
+            before,
+        })
+    }
+
+    /// The same run with another account's password.
+    fn as_account(&self, registry: &Registry, account: &str) -> Result<Program> {
+        Ok(with_robot(&self.world, registry, account)?.env("PULL_SECRET_IMAGE", &self.image))
+    }
+
+    /// The same run with a password that no account has.
+    fn with_password(&self, password: &str) -> Result<Program> {
+        fs::write(self.world.runner.file("robot"), password)?;
+        Ok(self.robot.clone().canary(password))
+    }
+
+    async fn assert_kept(&self) -> Result<()> {
+        assert_eq!(
+            self.world.secret().await?,
+            self.before,
+            "the living credential is kept byte for byte"
+        );
+        self.world.assert_pulls(&self.image).await
+    }
+
+    async fn stored_user(&self, registry: &Registry) -> Result<String> {
+        let document: serde_json::Value = serde_json::from_slice(&self.world.document().await?)?;
+        let user = document["auths"][&registry.host.name]["username"].as_str();
+        user.map(str::to_owned).context("the registry has no entry")
+    }
+}
+
+#[tokio::test]
+async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_written() -> Result<()> {
+    let token = &registries().token;
+    let living = Living::new("robot-good", token).await?;
+    let pusher = living.as_account(token, "pusher")?;
+    pusher
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
+    assert_eq!(living.stored_user(token).await?, "pusher");
+    living.world.assert_pulls(&living.image).await?;
+    let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
+    nobody
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("login");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_never_holds_back_a_new_password() -> Result<()> {
+    let token = &registries().token;
+    let living = Living::new("robot-gone", token).await?;
+    for (account, gone, reason) in [
+        ("pusher", ":gone", "tag-missing"),
+        ("robot", "-gone:v1", "repository-missing"),
+    ] {
+        let image = living.image.replace(":v1", gone);
+        let run = living.as_account(token, account)?.env("PULL_SECRET_IMAGE", image);
+        run.run()
+            .await?
+            .expect("FAILURE", "refreshed", reason, 66)
+            .expect_verified("login");
+        assert_eq!(living.stored_user(token).await?, account);
+        living.world.assert_pulls(&living.image).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_may_not_pull_never_replaces_one_that_pulls() -> Result<()> {
+    let token = &registries().token;
+    let living = Living::new("robot-forbidden", token).await?;
+    living
+        .as_account(token, "nobody")?
+        .run()
+        .await?
+        .expect("FAILURE", "none", "pull-forbidden", 77);
+    living.assert_kept().await
+}
+
+#[tokio::test]
+async fn one_that_may_not_pull_replaces_one_that_may_not_either() -> Result<()> {
+    let token = &registries().token;
+    let living = Living::new("robot-neither", token).await?;
+    let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
+    nobody.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    let other = living.as_account(token, "team-a-robot")?;
+    other
+        .run()
+        .await?
+        .expect("FAILURE", "refreshed", "pull-forbidden", 77)
+        .expect_verified("login");
+    assert_eq!(living.stored_user(token).await?, "team-a-robot");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_is_not_accepted_replaces_nothing() -> Result<()> {
+    for (name, registry) in [("basic", &registries().basic), ("token", &registries().token)] {
+        let living = Living::new(&format!("robot-refused-{name}"), registry).await?;
+        let wrong = living.with_password("not-the-password")?;
+        wrong
+            .run()
+            .await?
+            .expect("FAILURE", "none", "credential-rejected", 67);
+        living.assert_kept().await?;
+    }
+    Ok(())
+}
+
+/// How a run ends: STATUS, REASON, exit code.
+type End = (&'static str, &'static str, i32);
+
+const UNREACHABLE: End = ("ERROR", "registry-unavailable", 75);
+const UNTRUSTED: End = ("ERROR", "registry-untrusted", 76);
+const PROTOCOL: End = ("ERROR", "registry-protocol", 76);
+const OPEN: End = ("WARNING", "registry-open", 0);
+
+#[tokio::test]
+async fn one_that_nobody_vouches_for_never_replaces_a_living_one() -> Result<()> {
+    for (name, silence, (status, reason, exit)) in [
+        ("down", Silence::Unreachable, UNREACHABLE),
+        ("ca", Silence::Untrusted, UNTRUSTED),
+        ("protocol", Silence::OtherProtocol, PROTOCOL),
+    ] {
+        let basic = &registries().basic;
+        let living = Living::new(&format!("robot-alive-{name}"), basic).await?;
+        let silent = Silent::start(&living.world, &basic.host.name, silence)?;
+        let rotated = silent.instead_of(&basic.host.name, &living.with_password("the-next-password")?);
+        rotated.run().await?.expect(status, "none", reason, exit);
+        living.assert_kept().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_for_a_registry_that_asks_nobody_is_written_over_a_living_one() -> Result<()> {
+    let basic = &registries().basic;
+    let living = Living::new("robot-alive-open", basic).await?;
+    let silent = Silent::start(&living.world, &basic.host.name, Silence::AsksNobody)?;
+    let rotated = silent.instead_of(&basic.host.name, &living.with_password("the-next-password")?);
+    let (status, reason, exit) = OPEN;
+    rotated
+        .run()
+        .await?
+        .expect(status, "refreshed", reason, exit)
+        .expect_verified("none");
+    let document = String::from_utf8(living.world.document().await?)?;
+    assert!(document.contains(r#""password":"the-next-password""#));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_nobody_vouches_for_is_written_where_nothing_is_stored() -> Result<()> {
+    for (name, silence, (status, reason, exit)) in [
+        ("down", Silence::Unreachable, UNREACHABLE),
+        ("ca", Silence::Untrusted, UNTRUSTED),
+        ("protocol", Silence::OtherProtocol, PROTOCOL),
+        ("open", Silence::AsksNobody, OPEN),
+    ] {
+        let basic = &registries().basic;
+        let world = World::new(&format!("robot-first-{name}")).await?;
+        let robot = with_robot(&world, basic, "robot")?;
+        let silent = Silent::start(&world, &basic.host.name, silence)?;
+        let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
+        outcome
+            .expect(status, "created", reason, exit)
+            .expect_verified("none");
+        // The true registry knows it.
+        fs::write(world.runner.file("service-ca.crt"), &registries().ca)?;
+        robot
+            .run()
+            .await?
+            .expect("SUCCESS", "unchanged", "ok", 0)
+            .expect_verified("login");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_nobody_vouches_for_is_written_over_a_dead_one() -> Result<()> {
+    let basic = &registries().basic;
+    let expired = SigningKey::generate()?.sign(&json!({"iss": "https://ci.test", "iat": 1, "exp": 2}))?;
+    let whole = |password: &str| json!({"username": "robot", "password": password, "auth": STANDARD.encode(format!("robot:{password}"))});
+    let dead = [
+        ("expired", whole(&expired)),
+        ("undecodable", json!({"auth": "!!!"})),
+        ("empty", json!({})),
+    ];
+    for (name, entry) in dead {
+        let world = World::new(&format!("robot-dead-{name}")).await?;
+        let document = json!({"auths": {(basic.host.name.as_str()): entry}}).to_string();
+        world
+            .namespace
+            .create_docker_config_json(SECRET, document.as_bytes())
+            .await?;
+        let robot = with_robot(&world, basic, "robot")?;
+        let silent = Silent::start(&world, &basic.host.name, Silence::Untrusted)?;
+        let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
+        outcome.expect("ERROR", "refreshed", "registry-untrusted", 76);
+        assert!(String::from_utf8(world.document().await?)?.contains(r#""username":"robot","password":""#));
+    }
+    Ok(())
+}
