@@ -16,7 +16,7 @@ use crate::{
     first_run::claims,
     interception::{before_api_server, through},
     silent_registries::{Silence, Silent},
-    world::{RUNNER, World, renewing, short_lived},
+    world::{PULLER, RUNNER, World, renewing, short_lived},
 };
 
 /// A Secret with a living credential that pulls, and a run that will renew it.
@@ -237,6 +237,26 @@ async fn one_that_the_api_server_accepts_is_written_though_the_registry_speaks_o
         ("ERROR", "registry-protocol", 76),
     )
     .await
+}
+
+#[tokio::test]
+async fn a_kubernetes_token_from_a_file_is_vouched_for_as_a_minted_one_is() -> Result<()> {
+    let living = Living::new("minted-file").await?;
+    let token = living.world.namespace.token(PULLER, None, 7200).await?;
+    std::fs::write(living.world.runner.file("file"), format!("{token}\n"))?;
+    let from_file = living
+        .renew
+        .clone()
+        .without("PULL_SECRET_SERVICE_ACCOUNT")
+        .env("PULL_SECRET_TOKEN_FILE", living.world.runner.file("file"))
+        .canary(&token);
+    let silent = Silent::start(&living.world, OPENSHIFT, Silence::Untrusted)?;
+    let outcome = silent.instead_of(OPENSHIFT, &from_file).run().await?;
+    outcome
+        .expect("ERROR", "refreshed", "registry-untrusted", 76)
+        .expect_verified("review");
+    assert_eq!(living.world.stored_token().await?, token);
+    living.world.assert_pulls(&living.image).await
 }
 
 async fn written_though_the_registry_is(
