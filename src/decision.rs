@@ -40,7 +40,7 @@ pub enum Examined {
     /// It can't be corrected in place.
     Unusable(Finding),
     /// It holds the credential that it shall hold, with enough life left.
-    Current(Credential),
+    Current(Box<Credential>),
     /// A new credential is due.
     Due {
         /// Why.
@@ -127,7 +127,7 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
         },
     };
     match (because, stored.first()) {
-        (None, Some((_, credential))) => Examined::Current(credential.clone()),
+        (None, Some((_, credential))) => Examined::Current(Box::new(credential.clone())),
         (because, _) => Examined::Due {
             because: because.unwrap_or(Due::EntryMissing),
             stored,

@@ -164,7 +164,7 @@ async fn round(
             info!("labels, annotations or keys differ: writing them, the credential stays");
             let sent = Sent {
                 uid: secret.version.uid.clone(),
-                credential: credential.clone(),
+                credential: credential.as_ref().clone(),
                 evidence: observed.evidence.clone(),
                 fields,
                 action: if progress.created {
@@ -303,7 +303,7 @@ async fn write(
     let another = decision::examine(context.config, source, Some(&secret), context.api.now());
     match another {
         // Another run's good credential is as good as ours.
-        Examined::Current(credential) if credential != sent.credential => {
+        Examined::Current(credential) if *credential != sent.credential => {
             let registries = context.registries.with_until(context.deadline.end);
             let evidence = context
                 .verifier(&registries, &credential)
@@ -404,7 +404,7 @@ fn stored_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(Regist
             .config
             .registries
             .iter()
-            .map(|registry| (registry.clone(), credential.clone()))
+            .map(|registry| (registry.clone(), credential.as_ref().clone()))
             .collect(),
         Examined::Absent | Examined::Unusable(_) => Vec::new(),
     }
