@@ -11,9 +11,9 @@ use kube::{Api, Client, api::PostParams};
 use secrecy::SecretString;
 
 use crate::{
-    api_server::Refusal,
     docker_config::Entry,
     outcome::CredentialSummary,
+    refusal::Refusal,
     token::{Lifetime, Token},
 };
 

@@ -6,15 +6,16 @@ use crate::{
     clip::clip_name,
     config::{Config, NextRun},
     credential::Credential,
-    docker_config::{Auths, Document, DocumentError, Entry, KubeletRefusal, foreign_broken_entry},
+    docker_config::{Auths, Entry},
     finding::Finding,
     metadata,
     outcome::CredentialSummary,
     reason::Reason,
     registry::Silence,
     registry_host::RegistryHost,
-    secret::{AppliedFields, SECRET_TYPE, StoredSecret},
-    token::{Token, TokenKind},
+    secret::{AppliedFields, StoredSecret},
+    stored_document,
+    token::TokenKind,
     verification::{Proof, Vouch},
 };
 
@@ -101,7 +102,7 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
     let Some(secret) = stored else {
         return Examined::Absent;
     };
-    let document = match open(config, secret) {
+    let document = match stored_document::open(config, secret) {
         Ok(document) => document,
         Err(finding) => return Examined::Unusable(finding),
     };
@@ -147,54 +148,13 @@ pub fn stored_credential(secret: &StoredSecret, entry: &Entry) -> Credential {
 
 /// Whether every registry of the run has this very credential, as every client reads it.
 pub fn holds(config: &Config, secret: &StoredSecret, credential: &Credential) -> bool {
-    open(config, secret).is_ok_and(|document| {
+    stored_document::open(config, secret).is_ok_and(|document| {
         config.registries.iter().all(|registry| {
             document
                 .entry(&registry.key())
                 .is_some_and(|entry| credential.is_in(&entry))
         })
     })
-}
-
-/// The stored document, where this program may touch it at all.
-///
-/// # Errors
-/// `wrong-type`, `document-unreadable`, `document-ambiguous`.
-pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a>, Finding> {
-    let name = clip_name(config.name.as_str(), 80);
-    if secret.secret_type != SECRET_TYPE {
-        let found = clip_name(&secret.secret_type, 60);
-        return Err(Finding::new(
-            Reason::WrongType,
-            format!("Secret {name} has the type {found}, not {SECRET_TYPE}, and a type cannot be changed"),
-        ));
-    }
-    let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
-    let document = Document::parse(secret.document()).and_then(|document| {
-        document.check_keys(keys.iter().map(String::as_str))?;
-        Ok(document)
-    });
-    document.map_err(|error| document_finding(config, &error))
-}
-
-/// `document-unreadable` or `document-ambiguous`; the document was left as it is.
-pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
-    let name = clip_name(config.name.as_str(), 60);
-    match error {
-        DocumentError::Unreadable(unreadable) => Finding::new(
-            Reason::DocumentUnreadable,
-            format!("the document of Secret {name} {unreadable}; it was left as it is"),
-        ),
-        DocumentError::Ambiguous(ambiguity) => Finding::new(
-            Reason::DocumentAmbiguous,
-            format!(
-                "clients read the document of Secret {name} differently: the member {} collides with {}",
-                clip_name(ambiguity.name.as_str(), 60),
-                clip_name(ambiguity.collides_with.as_str(), 60)
-            ),
-        )
-        .about(ambiguity.name.as_str()),
-    }
 }
 
 fn due(
@@ -273,32 +233,6 @@ pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestam
     })
 }
 
-/// Entries of this program for registries that are not named any more: they stay, and nobody refreshes them.
-pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Credential) -> Vec<String> {
-    let Ok(document) = Document::parse(secret.document()) else {
-        return Vec::new();
-    };
-    let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
-    let is_ours = |token: &Token| {
-        let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
-        *token == credential.token
-            || claims
-                .and_then(|claims| claims.secret.as_ref())
-                .is_some_and(|bound| bound.uid == secret.version.uid)
-    };
-    document
-        .keys()
-        .filter(|key| !keys.iter().any(|ours| ours == key))
-        .filter(|key| document.entry(key).is_some_and(|entry| is_ours(&Credential::stored_in(&entry).token)))
-        .map(|key| {
-            format!(
-                "The entry for {} is not in PULL_SECRET_REGISTRY any more: it stays, and nobody will refresh it.",
-                clip_name(key, 120)
-            )
-        })
-        .collect()
-}
-
 /// What to do with the Secret.
 pub enum Decision {
     /// It can't be corrected in place.
@@ -344,6 +278,17 @@ pub fn immutable(config: &Config) -> Finding {
         Reason::Immutable,
         format!(
             "Secret {} is immutable and would have to be changed",
+            clip_name(config.name.as_str(), 80)
+        ),
+    )
+}
+
+/// What was written is not what is stored, again.
+pub fn reverted(config: &Config) -> Finding {
+    Finding::new(
+        Reason::Reverted,
+        format!(
+            "another manager put back other values into Secret {} after the write",
             clip_name(config.name.as_str(), 80)
         ),
     )
@@ -408,34 +353,6 @@ pub fn permit(proof: &Proof) -> Permit {
             Vouch::Nobody,
         ) => Permit::UnlessAlive,
     }
-}
-
-/// An entry of somebody else's that makes the kubelet reject the whole document.
-pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding> {
-    let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let refusal = foreign_broken_entry(document, &keys)?;
-    let name = clip_name(config.name.as_str(), 80);
-    let spoils = "so that the kubelet rejects the whole document";
-    Some(match refusal {
-        KubeletRefusal::Entry { key, problem } => Finding::new(
-            Reason::ForeignEntryBroken,
-            format!(
-                "in Secret {name} the entry {} {problem}, {spoils}",
-                clip_name(key.as_str(), 80)
-            ),
-        )
-        .about(key.to_string()),
-        KubeletRefusal::HttpHeaders => Finding::new(
-            Reason::ForeignEntryBroken,
-            format!("in Secret {name} HttpHeaders is not an object of strings, {spoils}"),
-        )
-        .about("HttpHeaders"),
-        KubeletRefusal::Document | KubeletRefusal::Auths => Finding::new(
-            Reason::ForeignEntryBroken,
-            format!("the document of Secret {name} is not one that the kubelet reads"),
-        ),
-    })
 }
 
 #[cfg(test)]

@@ -1,24 +1,23 @@
 //! `ensure`: observe, decide, act, verify. One way; only another writer sends it back to the start.
 
-use k8s_openapi::jiff::Timestamp;
 use tracing::{debug, info};
 
 use crate::{
-    api_server::Refusal,
     client_view, conclusion,
     config::Mode,
     context::Context,
     credential::{self, Credential},
     deadline::Backoff,
     decision::{self, Decision, Examined, Source},
-    docker_config::{Document, EditedDocument, Entry},
     finding::Finding,
     metadata,
+    observation::{Observed, alive, observe, prove, stored_credentials},
     outcome::{Action, Outcome},
     reason::Reason,
-    registry_host::RegistryHost,
+    refusal::Refusal,
     replacement,
     secret::{AppliedFields, StoredSecret, Version},
+    stored_document,
     verification::{Evidence, Proof},
 };
 
@@ -47,14 +46,6 @@ struct Progress {
     sent: Option<Sent>,
     /// How often something else was found than was written.
     undone: u32,
-}
-
-/// What was observed, before anything is decided.
-struct Observed {
-    secret: Option<StoredSecret>,
-    examined: Examined,
-    /// Of the stored credential; empty where it was not asked about.
-    evidence: Vec<Evidence>,
 }
 
 /// Why a round did not come to its end.
@@ -195,31 +186,6 @@ async fn read(context: &Context<'_>) -> Result<Option<StoredSecret>, Stop> {
         .map_err(|refusal| Stop::Found(context.refused("get", "secrets", name, &refusal)))
 }
 
-async fn observe(
-    context: &Context<'_>,
-    source: &Source,
-    secret: Option<StoredSecret>,
-    now: Timestamp,
-) -> Observed {
-    let examined = decision::examine(context.config, source, secret.as_ref(), now);
-    let evidence = match &examined {
-        Examined::Current(credential) => prove(context, credential).await,
-        Examined::Absent | Examined::Unusable(_) | Examined::Due { .. } => Vec::new(),
-    };
-    Observed {
-        secret,
-        examined,
-        evidence,
-    }
-}
-
-async fn prove(context: &Context<'_>, credential: &Credential) -> Vec<Evidence> {
-    context
-        .verifier(&context.registries, credential)
-        .prove(&context.registries_with_images())
-        .await
-}
-
 /// The new credential is made, proven, written and read again.
 async fn renew(
     context: &Context<'_>,
@@ -248,7 +214,7 @@ async fn renew(
         .secret
         .as_ref()
         .map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
-    let edited = splice(context, document, &fresh.credential)?;
+    let edited = stored_document::with_credential(context.config, document, &fresh.credential)?;
     let (secret, now) = (observed.secret.as_ref(), context.api.now());
     let sent = Sent {
         uid: version.uid.clone(),
@@ -317,7 +283,7 @@ async fn write(
             progress.undone = 1;
             Err(Stop::StartOver)
         }
-        _ => Err(Stop::Found(reverted(context))),
+        _ => Err(Stop::Found(decision::reverted(context.config))),
     }
 }
 
@@ -396,45 +362,6 @@ async fn make(context: &Context<'_>, source: &Source, version: &Version) -> Resu
     })
 }
 
-/// What is stored for each registry of the run, as far as a credential can be found in it.
-fn stored_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
-    match &observed.examined {
-        Examined::Due { stored, .. } => stored.clone(),
-        Examined::Current(credential) => context
-            .config
-            .registries
-            .iter()
-            .map(|registry| (registry.clone(), credential.as_ref().clone()))
-            .collect(),
-        Examined::Absent | Examined::Unusable(_) => Vec::new(),
-    }
-}
-
-/// Of what is stored, what may still do its work: it decodes, is not past its expiry and was not rejected in this run.
-fn alive(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
-    let rejected = |registry: &RegistryHost| {
-        let at = observed.evidence.iter().filter(|at| at.registry == *registry);
-        at.flat_map(Evidence::proofs).any(decision::is_rejected)
-    };
-    let mut stored = stored_credentials(context, observed);
-    stored.retain(|(registry, credential)| !credential.is_expired(context.api.now()) && !rejected(registry));
-    stored
-}
-
-fn splice(
-    context: &Context<'_>,
-    document: &[u8],
-    credential: &Credential,
-) -> Result<EditedDocument, Finding> {
-    let entry = Entry::new(&credential.username, credential.token.secret().clone())
-        .map_err(|error| Finding::new(Reason::InvalidConfiguration, error.to_string()))?;
-    let keys: Vec<String> = context.config.registries.iter().map(RegistryHost::key).collect();
-    let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), &entry)).collect();
-    Document::parse(document)
-        .and_then(|document| document.with_entries(&entries))
-        .map_err(|error| decision::document_finding(context.config, &error))
-}
-
 /// Says what is stored, and what was proven of it.
 fn finish(
     context: &Context<'_>,
@@ -450,7 +377,7 @@ fn finish(
     conclusion::conclude(outcome, Mode::Ensure, credential, evidence);
     outcome
         .findings
-        .extend(decision::foreign_entry_broken(config, document));
+        .extend(stored_document::foreign_entry_broken(config, document));
     outcome
         .findings
         .extend(client_view::kubelet_misses(&images, document, credential));
@@ -462,13 +389,5 @@ fn finish(
     ));
     outcome
         .notes
-        .extend(decision::forgotten_entries(config, secret, credential));
-}
-
-fn reverted(context: &Context<'_>) -> Finding {
-    let name = crate::clip::clip_name(context.config.name.as_str(), 80);
-    Finding::new(
-        Reason::Reverted,
-        format!("another manager put back other values into Secret {name} after the write"),
-    )
+        .extend(stored_document::forgotten_entries(config, secret, credential));
 }

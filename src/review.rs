@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{api_server::Refusal, image_reference::ImageReference};
+use crate::{image_reference::ImageReference, refusal::Refusal};
 
 /// What the API server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

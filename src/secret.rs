@@ -11,7 +11,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 
-use crate::api_server::Refusal;
+use crate::refusal::Refusal;
 
 /// The type of a wrapped pull secret.
 pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";

@@ -17,6 +17,7 @@ use crate::{
     reason::Reason,
     registry_host::RegistryHost,
     secret::StoredSecret,
+    stored_document,
     verification::Evidence,
 };
 
@@ -45,13 +46,14 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
         )
     })?;
     let now = context.api.now();
-    let document = decision::open(context.config, &secret)?;
+    let document = stored_document::open(context.config, &secret)?;
     if document.auths() != Auths::Present {
         return Err(auths_missing(context, &document));
     }
-    outcome
-        .findings
-        .extend(decision::foreign_entry_broken(context.config, secret.document()));
+    outcome.findings.extend(stored_document::foreign_entry_broken(
+        context.config,
+        secret.document(),
+    ));
     let mut usable_rows = Vec::new();
     for (registry, images) in context.registries_with_images() {
         if let Some(entry) = document.entry(&registry.key()) {

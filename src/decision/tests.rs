@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    docker_config::Entry,
+    docker_config::Document,
     https::Failure,
     registry::{Distrust, Obstacle},
-    secret::{DOCUMENT_KEY, Version},
+    secret::{DOCUMENT_KEY, SECRET_TYPE, Version},
+    stored_document::forgotten_entries,
+    token::Token,
 };
 
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";

@@ -1,0 +1,114 @@
+//! What the pod gives: its API server, its mounted files, and whom it lets trust.
+
+use std::{fs, io, path::Path};
+
+use http::uri::Authority;
+
+use crate::{clip::clip_name, config::Config, finding::Finding, https::roots, reason::Reason};
+
+pub(crate) fn not_in_cluster(cause: impl Into<String>) -> Finding {
+    Finding::new(Reason::NotInCluster, cause)
+}
+
+pub(crate) fn api_server_authority(config: &Config) -> Result<Authority, Finding> {
+    let address = config
+        .api_server
+        .as_ref()
+        .ok_or_else(|| not_in_cluster("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"))?;
+    Authority::try_from(address.to_string())
+        .map_err(|_| not_in_cluster("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not an address"))
+}
+
+pub(crate) fn mounted(directory: &Path, name: &str) -> Result<Vec<u8>, Finding> {
+    fs::read(directory.join(name)).map_err(|error| {
+        not_in_cluster(format!(
+            "the file {name} in {} {}",
+            shown(directory),
+            io_text(&error)
+        ))
+    })
+}
+
+pub(crate) fn own_namespace(directory: &Path) -> Result<String, Finding> {
+    let text = String::from_utf8(mounted(directory, "namespace")?).unwrap_or_default();
+    let namespace = text.trim();
+    let is_label = !namespace.is_empty()
+        && namespace.len() <= 63
+        && namespace
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_label {
+        Ok(namespace.to_owned())
+    } else {
+        Err(not_in_cluster(format!(
+            "the file namespace in {} holds no namespace",
+            shown(directory)
+        )))
+    }
+}
+
+/// Everything that may vouch for a registry (CONTRACT section 2, `PULL_SECRET_REGISTRY_CA_FILE`).
+pub(crate) fn registry_trust(
+    config: &Config,
+    notes: &mut Vec<String>,
+) -> Result<rustls::ClientConfig, Finding> {
+    let mut trust = roots::Registries::public();
+    for name in ["service-ca.crt", "ca.crt"] {
+        if let Ok(bundle) = fs::read(config.service_account_dir.join(name)) {
+            let _ = trust.add(&bundle);
+        }
+    }
+    for bundle in system_bundles(config) {
+        let added = fs::read(&bundle)
+            .map(|content| trust.add(&content).is_ok())
+            .unwrap_or(false);
+        if !added && config.ssl_cert_file.as_deref() == Some(bundle.as_path()) {
+            notes.push(format!(
+                "SSL_CERT_FILE {} holds no certificate that can be used.",
+                shown(&bundle)
+            ));
+        }
+    }
+    let invalid = |cause: String| {
+        Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_REGISTRY_CA_FILE")
+    };
+    if let Some(path) = &config.registry_ca_file {
+        let bundle = fs::read(path).map_err(|error| {
+            invalid(format!(
+                "PULL_SECRET_REGISTRY_CA_FILE {} {}",
+                shown(path),
+                io_text(&error)
+            ))
+        })?;
+        trust
+            .add(&bundle)
+            .map_err(|error| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {}: {error}", shown(path))))?;
+    }
+    trust
+        .client()
+        .map_err(|error| Finding::new(Reason::Internal, error.to_string()))
+}
+
+fn system_bundles(config: &Config) -> Vec<std::path::PathBuf> {
+    let files = config.ssl_cert_file.iter().cloned();
+    let directories = config
+        .ssl_cert_dir
+        .iter()
+        .filter_map(|directory| fs::read_dir(directory).ok())
+        .flatten();
+    files
+        .chain(directories.flatten().map(|entry| entry.path()))
+        .collect()
+}
+
+pub(crate) fn shown(path: &Path) -> String {
+    clip_name(&path.to_string_lossy(), 80)
+}
+
+pub(crate) fn io_text(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist",
+        io::ErrorKind::PermissionDenied => "may not be read",
+        _ => "cannot be read",
+    }
+}
