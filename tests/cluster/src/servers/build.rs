@@ -50,6 +50,12 @@ pub const CRANE: Tool = Tool {
     package: "github.com/google/go-containerregistry/cmd/crane",
     cold: "30 s",
 };
+/// Kubernetes' own client, for the benchmarks alone.
+pub const KUBECTL: Tool = Tool {
+    name: "kubectl",
+    package: "k8s.io/kubernetes/cmd/kubectl",
+    cold: "1 min",
+};
 
 /// How many lines of a failed build are shown.
 const TAIL: usize = 40;

@@ -22,6 +22,17 @@ pub struct Binaries {
     pub crane: PathBuf,
 }
 
+/// Builds kubectl of the servers' own Kubernetes release where the cache lacks it. No test needs it, so it is not among
+/// [`Binaries`]. Blocks for minutes where the cache is cold.
+///
+/// # Errors
+/// Where Go is missing, or the build fails.
+pub fn kubectl() -> Result<PathBuf> {
+    build::ensure(&[&build::KUBECTL])?
+        .pop()
+        .context("one tool gives one path")
+}
+
 impl Binaries {
     /// Builds what isn't in the cache yet, with a progress display, and says where all of it is.
     ///
