@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's own commands. What CI does is these, so that it can be done anywhere.
 
+mod bench;
 mod demo;
 mod generate;
 mod interrupt;
@@ -61,6 +62,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measures time, calls, bytes, memory and size, and writes docs/benchmarks.md. Wants an idle machine.
+    Bench {
+        /// How often the slowest contender runs in each state.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -83,6 +90,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             });
         }
         Command::Picture { check } => return picture::picture(check),
+        Command::Bench { rounds } => return bench::bench(rounds),
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,
         Command::Generate { check } => generate::generate(check)?,

@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::project;
 
+/// The program's package, and its binary.
+const PROGRAM: &str = "ensure-pull-secret";
+
 /// The target that is built: musl, for this machine's processor.
 pub fn target() -> Result<&'static str> {
     match std::env::consts::ARCH {
@@ -20,25 +23,48 @@ pub fn target() -> Result<&'static str> {
 /// # Errors
 /// Where the build fails.
 pub fn build() -> Result<PathBuf> {
+    build_binary(PROGRAM, PROGRAM)
+}
+
+/// Builds a binary of the workspace just as the program's is built: same profile, same target.
+///
+/// # Errors
+/// Where the build fails.
+pub fn build_binary(package: &str, binary: &str) -> Result<PathBuf> {
+    cargo("build", package, binary, &[])
+}
+
+/// Builds the release binary with its symbols. It lies where the shipped one does until that is built again, which
+/// takes no time: cargo keeps both.
+///
+/// # Errors
+/// Where the build fails.
+pub fn build_with_symbols() -> Result<PathBuf> {
+    // The last one counts.
+    cargo("rustc", PROGRAM, PROGRAM, &["--", "-C", "strip=none"])
+}
+
+fn cargo(command: &str, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
     let target = target()?;
     let shell = project::shell()?;
-    let mut cargo = project::cargo(&shell).args(["build", "--release", "--locked", "--target", target]);
+    let mut cargo = project::cargo(&shell).args([command, "--release", "--locked", "--target", target]);
     // As .cargo/config.toml has it for x86_64: what stands there can't depend on the machine that builds.
     let compiler = format!("CC_{}", target.replace('-', "_"));
     if target != "x86_64-unknown-linux-musl" && std::env::var_os(&compiler).is_none() {
         cargo = cargo.env(&compiler, "cc");
     }
     let messages = cargo
-        .args(["--package", "ensure-pull-secret", "--bin", "ensure-pull-secret"])
+        .args(["--package", package, "--bin", binary])
         .args(["--message-format", "json-render-diagnostics"])
+        .args(last)
         .quiet()
         .read()
-        .context("cannot build the release binary")?;
+        .with_context(|| format!("cannot build {binary} with the release profile"))?;
     messages
         .lines()
         .filter_map(executable)
         .next_back()
-        .context("cargo did not say where the release binary is")
+        .with_context(|| format!("cargo did not say where {binary} is"))
 }
 
 /// The path in cargo's message about a finished binary (Cargo book, "External tools", `compiler-artifact`).
