@@ -12,14 +12,12 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use ring::digest;
 
-use super::{
-    pins::{KubernetesVersion, module_directory},
-    progress::Progress,
-};
+use super::{modules::Module, progress::Progress};
 use crate::supervisor::Supervisor;
 
-/// A command of the Go module.
+/// A command of one of the Go modules.
 pub struct Tool {
+    module: Module,
     name: &'static str,
     package: &'static str,
     /// How long a build from an empty Go cache takes on two cores.
@@ -28,32 +26,79 @@ pub struct Tool {
 
 /// The API server's store.
 pub const ETCD: Tool = Tool {
+    module: Module::Servers,
     name: "etcd",
     package: "go.etcd.io/etcd/server/v3",
     cold: "1 min",
 };
 /// The Kubernetes API server.
 pub const KUBE_APISERVER: Tool = Tool {
+    module: Module::Servers,
     name: "kube-apiserver",
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
     cold: "6 min",
 };
 /// CNCF distribution.
 pub const REGISTRY: Tool = Tool {
+    module: Module::Servers,
     name: "registry",
     package: "github.com/distribution/distribution/v3/cmd/registry",
     cold: "2 min",
 };
 /// go-containerregistry's client.
 pub const CRANE: Tool = Tool {
+    module: Module::Servers,
     name: "crane",
     package: "github.com/google/go-containerregistry/cmd/crane",
     cold: "30 s",
 };
-/// Kubernetes' own client, for the benchmarks alone.
+/// Kubernetes' own client, as people use it.
 pub const KUBECTL: Tool = Tool {
+    module: Module::Servers,
     name: "kubectl",
     package: "k8s.io/kubernetes/cmd/kubectl",
+    cold: "1 min",
+};
+/// Keeps a node's pods as the API server has them.
+pub const KUBELET: Tool = Tool {
+    module: Module::Servers,
+    name: "kubelet",
+    package: "k8s.io/kubernetes/cmd/kubelet",
+    cold: "2 min",
+};
+/// Runs Jobs, CronJobs, service accounts, garbage collection.
+pub const KUBE_CONTROLLER_MANAGER: Tool = Tool {
+    module: Module::Servers,
+    name: "kube-controller-manager",
+    package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+    cold: "2 min",
+};
+/// Gives pods to nodes.
+pub const KUBE_SCHEDULER: Tool = Tool {
+    module: Module::Servers,
+    name: "kube-scheduler",
+    package: "k8s.io/kubernetes/cmd/kube-scheduler",
+    cold: "1 min",
+};
+/// Makes pods of TaskRuns.
+pub const TEKTON_CONTROLLER: Tool = Tool {
+    module: Module::Tekton,
+    name: "controller",
+    package: "github.com/tektoncd/pipeline/cmd/controller",
+    cold: "4 min",
+};
+/// What Tekton runs in each step's container, around the step's own command.
+pub const TEKTON_ENTRYPOINT: Tool = Tool {
+    module: Module::Tekton,
+    name: "entrypoint",
+    package: "github.com/tektoncd/pipeline/cmd/entrypoint",
+    cold: "1 min",
+};
+/// Reads manifests with Tekton's and kustomize's own code.
+pub const MANIFESTS: Tool = Tool {
+    module: Module::Tekton,
+    name: "manifests",
+    package: "./manifests",
     cold: "1 min",
 };
 
@@ -62,38 +107,78 @@ const TAIL: usize = 40;
 
 /// The paths of `tools` in the order given, built where the cache lacks them.
 pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
-    let module = module_directory();
-    let go_mod = fs::read_to_string(module.join("go.mod")).context("cannot read the servers' go.mod")?;
-    let go_sum = fs::read_to_string(module.join("go.sum")).context("cannot read the servers' go.sum")?;
-    let flags = format!("-s -w {}", KubernetesVersion::pinned(&go_mod)?.linker_flags());
-    let key = digest_of(&[&go_mod, &go_sum, &flags, &toolchain(&module)?]);
-    let cache = cache_directory()?.join(&key[..16]);
-    let paths: Vec<PathBuf> = tools.iter().map(|tool| cache.join(tool.name)).collect();
-    if paths.iter().all(|path| path.is_file()) {
+    let modules = tools
+        .iter()
+        .map(|tool| Built::of(tool.module))
+        .collect::<Result<Vec<_>>>()?;
+    let targets: Vec<Target<'_>> = tools
+        .iter()
+        .zip(&modules)
+        .map(|(&tool, module)| Target {
+            tool,
+            module,
+            path: module.cache.join(tool.name),
+        })
+        .collect();
+    let paths = targets.iter().map(|target| target.path.clone()).collect();
+    if targets.iter().all(Target::is_built) {
         return Ok(paths);
     }
 
-    fs::create_dir_all(&cache)
-        .with_context(|| format!("cannot make the servers' cache, {}", cache.display()))?;
-    let _lock = lock(&cache.join("lock"))?;
+    for module in &modules {
+        fs::create_dir_all(&module.cache)
+            .with_context(|| format!("cannot make the servers' cache, {}", module.cache.display()))?;
+    }
+    // One lock for all modules: two builds at once would take as long as one after the other.
+    let _lock = lock(&cache_directory()?.join("lock"))?;
     // A build whose owner is gone must not go on beside the one that gets the lock next.
     let supervisor = Supervisor::start()?;
-    let missing: Vec<_> = tools
-        .iter()
-        .zip(&paths)
-        .filter(|(_, path)| !path.is_file())
-        .collect();
+    let missing: Vec<_> = targets.iter().filter(|target| !target.is_built()).collect();
     let count = missing.len();
-    for (index, (tool, path)) in missing.into_iter().enumerate() {
-        build(
-            &supervisor,
-            tool,
-            &format!("[{}/{count}]", index + 1),
-            &flags,
-            path,
-        )?;
+    for (index, target) in missing.into_iter().enumerate() {
+        build(&supervisor, target, &format!("[{}/{count}]", index + 1))?;
     }
     Ok(paths)
+}
+
+/// A Go module as it is now: where its commands are kept, and how they are linked.
+struct Built {
+    directory: PathBuf,
+    linker_flags: String,
+    cache: PathBuf,
+}
+
+impl Built {
+    fn of(module: Module) -> Result<Self> {
+        let directory = module.directory();
+        let read = |name: &str| {
+            fs::read_to_string(directory.join(name))
+                .with_context(|| format!("cannot read {} of {}", name, directory.display()))
+        };
+        let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
+        let linker_flags = format!("-s -w {}", module.linker_flags(&go_mod)?);
+        let mut parts = vec![go_mod, go_sum, linker_flags.clone(), toolchain(&directory)?];
+        parts.extend(module.own_sources()?);
+        let key = digest_of(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+        Ok(Self {
+            directory,
+            linker_flags,
+            cache: cache_directory()?.join(&key[..16]),
+        })
+    }
+}
+
+/// A tool, and where it is or will be.
+struct Target<'a> {
+    tool: &'a Tool,
+    module: &'a Built,
+    path: PathBuf,
+}
+
+impl Target<'_> {
+    fn is_built(&self) -> bool {
+        self.path.is_file()
+    }
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/ensure-pull-secret/servers`.
@@ -170,11 +255,12 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Builds one tool under another name and renames it: whoever finds `path` finds a whole binary.
-fn build(supervisor: &Supervisor, tool: &Tool, position: &str, flags: &str, path: &Path) -> Result<()> {
+fn build(supervisor: &Supervisor, target: &Target<'_>, position: &str) -> Result<()> {
+    let Target { tool, module, path } = target;
     let unfinished = path.with_extension("unfinished");
     // -v names each package as it is compiled: the only sign of life that Go gives.
-    let mut child = go(supervisor.command(Path::new("go"))?, &module_directory())
-        .args(["build", "-v", "-trimpath", "-ldflags", flags, "-o"])
+    let mut child = go(supervisor.command(Path::new("go"))?, &module.directory)
+        .args(["build", "-v", "-trimpath", "-ldflags", &module.linker_flags, "-o"])
         .arg(&unfinished)
         .arg(tool.package)
         .stdin(Stdio::null())

@@ -1,6 +1,7 @@
 //! The servers' binaries: which versions (`pins`), and how they get built (`build`).
 
 mod build;
+mod modules;
 pub mod pins;
 mod progress;
 
@@ -22,15 +23,78 @@ pub struct Binaries {
     pub crane: PathBuf,
 }
 
-/// Builds kubectl of the servers' own Kubernetes release where the cache lacks it. No test needs it, so it is not among
-/// [`Binaries`]. Blocks for minutes where the cache is cold.
+/// Builds kubectl of the servers' own Kubernetes release where the cache lacks it. The API tier doesn't need it, so it is
+/// not among [`Binaries`]. Blocks for minutes where the cache is cold.
 ///
 /// # Errors
 /// Where Go is missing, or the build fails.
 pub fn kubectl() -> Result<PathBuf> {
-    build::ensure(&[&build::KUBECTL])?
-        .pop()
-        .context("one tool gives one path")
+    one(&build::KUBECTL)
+}
+
+/// Builds the program that checks and renders manifests with Tekton's and kustomize's own code, where the cache lacks
+/// it. Blocks for minutes where the cache is cold.
+///
+/// # Errors
+/// Where Go is missing, or the build fails.
+pub fn manifests() -> Result<PathBuf> {
+    one(&build::MANIFESTS)
+}
+
+fn one(tool: &build::Tool) -> Result<PathBuf> {
+    build::ensure(&[tool])?.pop().context("one tool gives one path")
+}
+
+/// What a node needs beside the control plane.
+#[derive(Clone, Debug)]
+pub struct NodeBinaries {
+    /// Keeps the node's pods.
+    pub kubelet: PathBuf,
+    /// Kubernetes' controllers.
+    pub kube_controller_manager: PathBuf,
+    /// The scheduler.
+    pub kube_scheduler: PathBuf,
+    /// Kubernetes' client.
+    pub kubectl: PathBuf,
+    /// Tekton's controller.
+    pub tekton_controller: PathBuf,
+    /// Tekton's entrypoint, for its image.
+    pub tekton_entrypoint: PathBuf,
+}
+
+impl NodeBinaries {
+    /// Builds what the cache lacks, with a progress display. Blocks for minutes where the cache is cold.
+    ///
+    /// # Errors
+    /// Where Go is missing, or a build fails.
+    pub fn ensure() -> Result<Self> {
+        let [
+            kubelet,
+            kube_controller_manager,
+            kube_scheduler,
+            kubectl,
+            tekton_controller,
+            tekton_entrypoint,
+        ] = build::ensure(&[
+            &build::KUBELET,
+            &build::KUBE_CONTROLLER_MANAGER,
+            &build::KUBE_SCHEDULER,
+            &build::KUBECTL,
+            &build::TEKTON_CONTROLLER,
+            &build::TEKTON_ENTRYPOINT,
+        ])?
+        .try_into()
+        .ok()
+        .context("six tools give six paths")?;
+        Ok(Self {
+            kubelet,
+            kube_controller_manager,
+            kube_scheduler,
+            kubectl,
+            tekton_controller,
+            tekton_entrypoint,
+        })
+    }
 }
 
 impl Binaries {

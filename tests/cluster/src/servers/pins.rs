@@ -4,21 +4,15 @@
 //! whoever builds its commands must replace each of them (`k8s.io/api v0.36.3` for Kubernetes v1.36.3). Those
 //! replacements follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
+use super::modules::Module as GoModule;
+
 /// The module whose required version is the Kubernetes version.
 const KUBERNETES: &str = "k8s.io/kubernetes";
-
-/// The Go module that pins the servers.
-pub fn module_directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("servers")
-}
 
 /// A Kubernetes release, such as v1.36.3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,7 +160,7 @@ fn staging_replacements(go_mod_json: &[u8]) -> Result<Vec<String>> {
 fn go(arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new("go")
         .args(arguments)
-        .current_dir(module_directory())
+        .current_dir(GoModule::Servers.directory())
         .env("GOFLAGS", "-mod=mod")
         .env("GOWORK", "off")
         .output()
@@ -188,7 +182,7 @@ mod tests {
 
     #[test]
     fn every_staging_replacement_follows_the_one_required_version() -> Result<()> {
-        let go_mod = std::fs::read_to_string(module_directory().join("go.mod"))?;
+        let go_mod = std::fs::read_to_string(GoModule::Servers.directory().join("go.mod"))?;
         let staging = KubernetesVersion::pinned(&go_mod)?.staging();
         let replacements: Vec<_> = go_mod.lines().filter(|line| line.contains("=>")).collect();
         assert!(replacements.len() > 30, "{} replacements", replacements.len());

@@ -1,0 +1,66 @@
+//! The Go modules that the test cluster's programs are built from.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::pins::KubernetesVersion;
+
+/// A Go module of the test cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Module {
+    /// Kubernetes, etcd, distribution and their clients.
+    Servers,
+    /// Tekton, and what is made from its types. Apart from the servers, because it needs another release of Kubernetes'
+    /// libraries.
+    Tekton,
+}
+
+impl Module {
+    /// Where its `go.mod` is.
+    pub fn directory(self) -> PathBuf {
+        let name = match self {
+            Self::Servers => "servers",
+            Self::Tekton => "tekton",
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    }
+
+    /// What its programs are told by the linker, beside what all programs are.
+    ///
+    /// # Errors
+    /// Where `go_mod`, its text, doesn't say which release it requires.
+    pub fn linker_flags(self, go_mod: &str) -> Result<String> {
+        match self {
+            Self::Servers => Ok(KubernetesVersion::pinned(go_mod)?.linker_flags()),
+            Self::Tekton => Ok(String::new()),
+        }
+    }
+
+    /// The Go sources that are the module's own: a change of theirs is another build, as a change of `go.mod` is.
+    ///
+    /// # Errors
+    /// Where one can't be read.
+    pub fn own_sources(self) -> Result<Vec<String>> {
+        let directory = match self {
+            Self::Servers => return Ok(Vec::new()),
+            Self::Tekton => self.directory().join("manifests"),
+        };
+        let mut paths = fs::read_dir(&directory)
+            .and_then(|entries| {
+                entries
+                    .map(|entry| Ok(entry?.path()))
+                    .collect::<std::io::Result<Vec<_>>>()
+            })
+            .with_context(|| format!("cannot list {}", directory.display()))?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "go"));
+        paths.sort();
+        paths
+            .iter()
+            .map(|path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())))
+            .collect()
+    }
+}
