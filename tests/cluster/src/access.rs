@@ -17,7 +17,7 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{audit::AuditLog, registry::Registries, servers::Binaries};
+use crate::{audit::AuditLog, node::NodeAccess, registry::Registries, servers::Binaries};
 
 /// A running cluster's addresses, authorities, credentials and files.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -40,6 +40,8 @@ pub struct ClusterAccess {
     pub pids: Vec<u32>,
     /// The registries beside the control plane; none where its owner didn't ask for them.
     pub registries: Option<Registries>,
+    /// The node beside the control plane; none where its owner didn't start one.
+    pub node: Option<NodeAccess>,
 }
 
 impl ClusterAccess {
@@ -129,6 +131,16 @@ impl ClusterAccess {
         self.registries
             .as_ref()
             .context("this test cluster was started without registries")
+    }
+
+    /// The node beside the control plane.
+    ///
+    /// # Errors
+    /// Where the cluster was started without one.
+    pub fn node(&self) -> Result<&NodeAccess> {
+        self.node.as_ref().context(
+            "this test cluster was started without a node: run the suite with `cargo xtask test --node`",
+        )
     }
 
     /// The API server's audit log.

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod listener;
 mod manifest;
 pub mod namespace;
+pub mod node;
 pub mod program;
 mod random;
 mod rbac;

@@ -1,4 +1,4 @@
-//! `test-cluster`: builds and pins the servers, and runs a command with a test cluster.
+//! `test-cluster`: builds and pins the servers, and runs a command with a test cluster, or with a node of it.
 
 mod run;
 
@@ -34,6 +34,19 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// As `run`, with a node and Tekton beside the control plane, in namespaces of their own. Needs root and Linux.
+    Node {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// The half of `node` that is in the namespaces.
+    #[command(hide = true)]
+    Inside {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,6 +64,8 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Build => println!("{}", serde_json::to_string_pretty(&Binaries::ensure()?)?),
         Command::Pin { version } => pin(version)?,
         Command::Run { command } => return run::run(&command),
+        Command::Node { command } => return run::run_on_node(&command),
+        Command::Inside { command } => return run::run_inside(&command),
     }
     Ok(ExitCode::SUCCESS)
 }

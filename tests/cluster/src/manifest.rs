@@ -14,16 +14,26 @@ const FIELD_MANAGER: &str = "test-cluster";
 /// The group of roles and bindings.
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
+/// The documents of a YAML text; comments between two separators are none.
+///
+/// # Errors
+/// Where it isn't YAML.
+pub fn documents(manifests: &str) -> Result<Vec<Value>> {
+    let mut documents: Vec<Value> =
+        serde_saphyr::from_multiple(manifests).context("cannot read a manifest as YAML")?;
+    documents.retain(|document| !document.is_null());
+    Ok(documents)
+}
+
 /// Applies every document of `manifests`, and says whether a role or a binding was among them.
 pub(crate) async fn apply_manifests(client: &Client, namespace: &str, manifests: &str) -> Result<bool> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(manifests).context("cannot read a manifest as YAML")?;
+    apply_documents(client, namespace, documents(manifests)?).await
+}
+
+/// As `apply_manifests`, for documents that were read already.
+pub(crate) async fn apply_documents(client: &Client, namespace: &str, documents: Vec<Value>) -> Result<bool> {
     let mut rbac = false;
     for mut document in documents {
-        // Comments between two separators are a document too.
-        if document.is_null() {
-            continue;
-        }
         complete_subjects(&mut document, namespace);
         let object: DynamicObject = serde_json::from_value(document).context("a manifest is no object")?;
         let types = object

@@ -15,6 +15,7 @@ pub use self::{api_server::ISSUER, options::Options, signing_key::SigningKey};
 use crate::{
     access::ClusterAccess,
     certificates::Authority,
+    node::NodeAccess,
     random::random_hex,
     registry::{ApiServer, RunningRegistries, Setup},
     server_process::{ServerProcess, Signal},
@@ -48,7 +49,13 @@ impl Cluster {
     /// # Errors
     /// Where the servers can't be built or started; the end of the log of the server that failed is in the error.
     pub async fn start(options: Options) -> Result<Self> {
-        Self::start_on(Ports::free, options).await
+        let port = options.api_server_port;
+        let ports = move || {
+            let mut ports = Ports::free()?;
+            ports.api_server = port.unwrap_or(ports.api_server);
+            Ok(ports)
+        };
+        Self::start_on(ports, options).await
     }
 
     /// As `start`, on the first ports of `next_ports` that nobody else takes.
@@ -79,6 +86,7 @@ impl Cluster {
             binaries,
             pids: Vec::new(),
             registries: None,
+            node: None,
         };
 
         let mut attempt = 1;
@@ -127,6 +135,11 @@ impl Cluster {
     /// How to reach it: all that a test needs to know, in this process or another.
     pub fn access(&self) -> &ClusterAccess {
         &self.access
+    }
+
+    /// Tells of the node that was started beside it.
+    pub(crate) fn set_node(&mut self, node: NodeAccess) {
+        self.access.node = Some(node);
     }
 
     /// Writes the state file and gives the variable that lets other processes find it (`ClusterAccess::shared`).

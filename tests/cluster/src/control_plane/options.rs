@@ -11,6 +11,7 @@ pub struct Options {
     pub(super) flags: BTreeMap<&'static str, String>,
     pub(super) feature_gates: BTreeMap<String, bool>,
     pub(super) registries: bool,
+    pub(super) api_server_port: Option<u16>,
 }
 
 impl Options {
@@ -23,6 +24,13 @@ impl Options {
     #[must_use]
     pub fn registries(mut self) -> Self {
         self.registries = true;
+        self
+    }
+
+    /// With the API server at this port, instead of any that is free: for a network where nobody else takes it.
+    #[must_use]
+    pub fn api_server_port(mut self, port: u16) -> Self {
+        self.api_server_port = Some(port);
         self
     }
 

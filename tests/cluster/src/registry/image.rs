@@ -35,6 +35,55 @@ pub struct Image {
     manifest: Bytes,
 }
 
+/// A file of an image's layer.
+#[derive(Clone, Debug)]
+pub struct File {
+    path: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Data(Vec<u8>),
+    Program(Vec<u8>),
+    Link(&'static str),
+}
+
+impl File {
+    /// A file that everybody may read.
+    pub fn data(path: impl Into<String>, content: Vec<u8>) -> Self {
+        Self {
+            path: path.into(),
+            kind: Kind::Data(content),
+        }
+    }
+
+    /// A file that everybody may run.
+    pub fn executable(path: impl Into<String>, content: Vec<u8>) -> Self {
+        Self {
+            path: path.into(),
+            kind: Kind::Program(content),
+        }
+    }
+
+    /// A symbolic link.
+    pub fn link(path: impl Into<String>, target: &'static str) -> Self {
+        Self {
+            path: path.into(),
+            kind: Kind::Link(target),
+        }
+    }
+}
+
+/// What an image is made of.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The files of its only layer, without directories: runtimes make those.
+    pub files: Vec<File>,
+    /// How it is run: `config` of the OCI image configuration, such as `Entrypoint` and `User`.
+    pub config: Value,
+}
+
 /// Pushes a new OCI image to a distribution that asks for no credentials, as `project/name:tag`; its digest
 /// (`sha256:...`).
 pub fn push_image(store: SocketAddr, reference: &str) -> Result<String> {
@@ -69,11 +118,25 @@ impl Format {
 impl Image {
     /// An image whose layer holds one file with random content.
     pub fn new(format: Format) -> Result<Self> {
-        let tar = tar_of("models/weights", random_hex()?.as_bytes()).context("cannot make a layer")?;
+        Self::with(
+            format,
+            Content {
+                files: vec![File::data("models/weights", random_hex()?.into_bytes())],
+                config: json!({}),
+            },
+        )
+    }
+
+    /// An image of this content, for this machine's processor.
+    ///
+    /// # Errors
+    /// Where the layer can't be packed, as with a path that is too long.
+    pub fn with(format: Format, content: Content) -> Result<Self> {
+        let tar = tar_of(content.files).context("cannot make a layer")?;
         let config = json!({
-            "architecture": "amd64",
+            "architecture": architecture(),
             "os": "linux",
-            "config": {},
+            "config": content.config,
             "rootfs": {"type": "layers", "diff_ids": [sha256(&tar)]},
         });
         let config = Bytes::from(config.to_string());
@@ -189,14 +252,35 @@ fn sha256(content: &[u8]) -> String {
     format!("sha256:{}", hex.collect::<String>())
 }
 
-fn tar_of(path: &str, content: &[u8]) -> std::io::Result<Vec<u8>> {
+fn tar_of(files: Vec<File>) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
-    header.set_mode(0o644);
-    header.set_cksum();
-    archive.append_data(&mut header, path, content)?;
+    for File { path, kind } in files {
+        let mut header = tar::Header::new_gnu();
+        let (mode, content) = match kind {
+            Kind::Data(content) => (0o644, content),
+            Kind::Program(content) => (0o755, content),
+            Kind::Link(target) => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_size(0);
+                header.set_mode(0o777);
+                archive.append_link(&mut header, path, target)?;
+                continue;
+            }
+        };
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_cksum();
+        archive.append_data(&mut header, path, content.as_slice())?;
+    }
     archive.into_inner()
+}
+
+/// This machine's processor, as images name it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "amd64",
+    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,11 @@ pub struct ApiServer {
 }
 
 impl Registries {
+    /// The names of all hosts that a running set has, realms included, in the order of [`Self::all`].
+    pub fn host_names() -> [&'static str; 6] {
+        running::HOST_NAMES
+    }
+
     /// Each registry, by the order of the fields.
     pub fn all(&self) -> [&Registry; 5] {
         [

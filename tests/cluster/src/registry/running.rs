@@ -25,6 +25,9 @@ const TOKEN: &str = "registry.token.test:5000";
 const TOKEN_ELSEWHERE: &str = "registry.elsewhere.test:5000";
 const REALM_ELSEWHERE: &str = "auth.elsewhere.test:5001";
 
+/// All of them, in the order of `Registries::all`.
+pub(super) const HOST_NAMES: [&str; 6] = [OPENSHIFT, BASIC, TOKEN, TOKEN_ELSEWHERE, REALM_ELSEWHERE, OPEN];
+
 /// What the registries are made from.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+pub use self::modules::Module;
+
 /// Where the servers' and clients' binaries are.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Binaries {
@@ -39,6 +41,11 @@ pub fn kubectl() -> Result<PathBuf> {
 /// Where Go is missing, or the build fails.
 pub fn manifests() -> Result<PathBuf> {
     one(&build::MANIFESTS)
+}
+
+/// Where the Go module that pins Tekton is.
+pub fn tekton_module() -> PathBuf {
+    modules::Module::Tekton.directory()
 }
 
 fn one(tool: &build::Tool) -> Result<PathBuf> {

@@ -1,0 +1,159 @@
+//! Namespaces of a node's own: network, mounts and processes. What runs in them can leave nothing behind: when their first
+//! process ends, the kernel ends all others and takes mounts, interfaces and iptables rules away. Control groups alone
+//! have no such end; the supervisor removes those.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::Path,
+    process::{Child, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    container_runtime::network_plugins,
+    images::BUSYBOX,
+    network::{self, registry_addresses},
+};
+use crate::{registry::Registries, supervisor::Supervisor};
+
+const SCRIPT: &str = include_str!("namespaces.sh");
+
+/// What a node's namespaces need from the machine: programs, and the Debian packages that have them.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("unshare", "util-linux"),
+    ("mount", "mount"),
+    ("ip", "iproute2"),
+    ("iptables", "iptables"),
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
+    ("runc", "runc"),
+];
+
+/// Why no node can run on this machine, in one line; nothing where one can.
+pub fn obstacle() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return Some("a node needs Linux".to_owned());
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Some("a node needs root, for namespaces, mounts and containers".to_owned());
+    }
+    let mut missing: Vec<&str> = PROGRAMS
+        .into_iter()
+        .filter(|(program, _)| !is_installed(program))
+        .map(|(_, package)| package)
+        .collect();
+    if network_plugins().is_none() {
+        missing.push("containernetworking-plugins");
+    }
+    if !Path::new(BUSYBOX).is_file() {
+        missing.push("busybox-static");
+    }
+    missing.dedup();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "a node needs packages that are not installed: {}",
+            missing.join(" ")
+        )
+    })
+}
+
+fn is_installed(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()))
+}
+
+/// Namespaces with a command in them. Dropping this ends all of it, control groups included, before it returns.
+#[derive(Debug)]
+pub struct Namespaces {
+    child: Child,
+    supervisor: Supervisor,
+}
+
+impl Namespaces {
+    /// Makes the namespaces and starts `command` in them. It finds the name of its control group in
+    /// `TEST_CLUSTER_CONTROL_GROUP`, and has to end when its standard input does.
+    ///
+    /// # Errors
+    /// Where no node can run here, or a file can't be written.
+    pub fn start(command: &[OsString]) -> Result<Self> {
+        if let Some(obstacle) = obstacle() {
+            bail!("{obstacle}");
+        }
+        let supervisor = Supervisor::start()?;
+        let directory = supervisor.directory();
+        let group = directory
+            .file_name()
+            .context("a supervisor's directory has a name")?
+            .to_owned();
+        fs::write(directory.join("hosts"), hosts()).context("cannot write the node's hosts file")?;
+        let addresses = registry_addresses().map(|address| address.to_string()).join(" ");
+        let child = supervisor
+            .command(Path::new("unshare"))?
+            .args([
+                "--net",
+                "--mount",
+                "--propagation",
+                "private",
+                "--pid",
+                "--mount-proc",
+            ])
+            .args(["--fork", "--kill-child=KILL"])
+            .args(["sh", "-c", SCRIPT, "node-namespaces"])
+            .arg(directory)
+            .args([network::NODE_PREFIX, network::KUBERNETES, &addresses])
+            .args(command)
+            .env(CONTROL_GROUP, group)
+            // What is made in there goes with the supervisor's directory, even where its maker had no time to.
+            .env("TMPDIR", directory)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot start `unshare`")?;
+        Ok(Self { child, supervisor })
+    }
+
+    /// The exit code of the command, where it has ended.
+    ///
+    /// # Errors
+    /// Where its state can't be read.
+    pub fn ended(&mut self) -> Result<Option<i32>> {
+        let status = self.child.try_wait().context("cannot ask for the node's state")?;
+        // unshare passes the code on, and ends with 128 and the signal where there is none.
+        Ok(status.map(|status| status.code().unwrap_or(1)))
+    }
+
+    /// Asks the command to end: its standard input is closed.
+    pub fn ask_to_end(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// The base name of the directory and of the control groups, for those who check that nothing is left.
+    pub fn name(&self) -> Option<&str> {
+        self.supervisor.directory().file_name()?.to_str()
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        // Both fail only where it has ended. The kernel kills the first process of the namespaces with `unshare`, and
+        // everything in them with that.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The variable that names the control group.
+pub const CONTROL_GROUP: &str = "TEST_CLUSTER_CONTROL_GROUP";
+
+/// `/etc/hosts` of the node: containerd finds the registries by it.
+fn hosts() -> String {
+    let names = Registries::host_names();
+    let registries = names
+        .iter()
+        .zip(registry_addresses())
+        .map(|(name, address)| format!("{address} {}\n", name.split(':').next().unwrap_or(name)));
+    std::iter::once("127.0.0.1 localhost\n".to_owned())
+        .chain(registries)
+        .collect()
+}
