@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use test_cluster::{access::ClusterAccess, servers::pins::module_directory};
+use test_cluster::{access::ClusterAccess, servers::Module};
 use xshell::cmd;
 
 use crate::{project, release};
@@ -54,7 +54,7 @@ impl Machine {
                 format!("{}, built by {}", kubernetes.git_version, kubernetes.go_version),
             ),
         ];
-        let go_mod = fs::read_to_string(module_directory().join("go.mod"))
+        let go_mod = fs::read_to_string(Module::Servers.directory().join("go.mod"))
             .context("cannot read the servers' go.mod")?;
         for (name, module) in MODULES {
             let version =
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_named_has_a_version() -> Result<()> {
-        let go_mod = fs::read_to_string(module_directory().join("go.mod"))?;
+        let go_mod = fs::read_to_string(Module::Servers.directory().join("go.mod"))?;
         let lock = fs::read_to_string(project::file("Cargo.lock"))?;
         for (name, module) in MODULES {
             assert!(go_version(&go_mod, module).is_some(), "{name}");
