@@ -1,6 +1,11 @@
-//! What is generated from the program's own definitions: README's tables and the Role of docs/role.yaml.
+//! What is generated from the program's own definitions: the tables of both READMEs, docs/role.yaml, and the parts of
+//! tekton/ that name variables, results, exit codes or the version.
 
-use std::fs;
+mod markers;
+mod tekton;
+mod version;
+
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, bail};
 use ensure_pull_secret::{
@@ -9,6 +14,8 @@ use ensure_pull_secret::{
 };
 
 use crate::project;
+
+use markers::{Comment, between};
 
 /// The names of the demo, and of the incident that the program was written for.
 pub mod names {
@@ -23,6 +30,10 @@ pub mod names {
 /// The Role that the program needs, as YAML to adapt and apply.
 pub const ROLE: &str = "docs/role.yaml";
 const README: &str = "README.md";
+const TEKTON_README: &str = "tekton/README.md";
+const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
+const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
+const CRON_JOB: &str = "tekton/cronjob/cronjob.yaml";
 
 /// Writes what is generated, or, to check, only says what differs.
 ///
@@ -30,16 +41,16 @@ const README: &str = "README.md";
 /// Where a file can't be read or written, lacks its markers, or, when checking, differs.
 pub fn generate(check: bool) -> Result<()> {
     let mut differing = Vec::new();
-    for (name, content) in [(README, readme()?), (ROLE, role())] {
-        let path = project::file(name);
+    for (name, content) in contents()? {
+        let path = project::file(&name);
         if fs::read_to_string(&path).is_ok_and(|present| present == content) {
             continue;
         }
-        differing.push(name);
         if !check {
             fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
             println!("wrote {name}");
         }
+        differing.push(name);
     }
     if check && !differing.is_empty() {
         bail!(
@@ -50,30 +61,52 @@ pub fn generate(check: bool) -> Result<()> {
     Ok(())
 }
 
-fn readme() -> Result<String> {
-    let path = project::file(README);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    [
-        ("variables", variables_markdown()),
-        ("results", results_markdown()),
-        ("reasons", reasons_markdown()),
-    ]
-    .into_iter()
-    .try_fold(text, |text, (name, table)| between_markers(&text, name, &table))
-    .with_context(|| format!("cannot put the tables into {README}"))
+/// Every file that is generated, or has a generated part, as it should be.
+fn contents() -> Result<BTreeMap<String, String>> {
+    let mut files = version::files()?;
+    let task = with(&read(TASK, &files)?, TASK, tekton::task)?;
+    files.insert(STEP_ACTION.to_owned(), with(&task, TASK, tekton::step_action)?);
+    files.insert(TASK.to_owned(), task);
+    let cron_job = with(&read(CRON_JOB, &files)?, CRON_JOB, tekton::cron_job)?;
+    files.insert(CRON_JOB.to_owned(), cron_job);
+    for (name, tables) in [
+        (
+            README,
+            vec![
+                ("variables", variables_markdown()),
+                ("results", results_markdown()),
+                ("reasons", reasons_markdown()),
+            ],
+        ),
+        (
+            TEKTON_README,
+            vec![
+                ("params", tekton::params_markdown()),
+                ("results", results_markdown()),
+            ],
+        ),
+    ] {
+        let text = with(&read(name, &files)?, name, |text| {
+            tables.iter().try_fold(text.to_owned(), |text, (name, table)| {
+                between(Comment::Markdown, &text, name, table)
+            })
+        })?;
+        files.insert(name.to_owned(), text);
+    }
+    files.insert(ROLE.to_owned(), role());
+    Ok(files)
 }
 
-/// `text` with `content` in place of what is between the markers of `name`.
-fn between_markers(text: &str, name: &str, content: &str) -> Result<String> {
-    let begin = format!("<!-- {name}: written by `cargo xtask generate` -->\n");
-    let end = format!("<!-- end of {name} -->\n");
-    let (before, rest) = text
-        .split_once(&begin)
-        .with_context(|| format!("there is no line {begin:?}"))?;
-    let (_, after) = rest
-        .split_once(&end)
-        .with_context(|| format!("there is no line {end:?} after it"))?;
-    Ok(format!("{before}{begin}\n{content}\n{end}{after}"))
+/// A file as an earlier step leaves it, else as it is.
+fn read(name: &str, files: &BTreeMap<String, String>) -> Result<String> {
+    match files.get(name) {
+        Some(text) => Ok(text.clone()),
+        None => fs::read_to_string(project::file(name)).with_context(|| format!("cannot read {name}")),
+    }
+}
+
+fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Result<String> {
+    write(text).with_context(|| format!("cannot write the generated part of {name}"))
 }
 
 fn role() -> String {
@@ -91,32 +124,4 @@ fn role() -> String {
         names::SECRET,
         names::SERVICE_ACCOUNT
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str =
-        "before\n<!-- a: written by `cargo xtask generate` -->\nold\n<!-- end of a -->\nafter\n";
-
-    #[test]
-    fn only_what_is_between_the_markers_is_replaced() -> Result<()> {
-        let new = between_markers(TEXT, "a", "new\n")?;
-        assert_eq!(new, TEXT.replace("\nold\n", "\n\nnew\n\n"));
-        assert_eq!(
-            between_markers(&new, "a", "new\n")?,
-            new,
-            "a second time changes nothing"
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn a_missing_marker_is_named() {
-        for (text, name) in [(TEXT, "b"), (&TEXT[..60], "a")] {
-            let error = between_markers(text, name, "new").expect_err("a marker is missing");
-            assert!(error.to_string().contains("there is no line"), "{error}");
-        }
-    }
 }

@@ -1,0 +1,281 @@
+//! Params, results and environment of Task and StepAction, and the CronJob's exit codes: from the definitions behind
+//! `--help`.
+
+use anyhow::{Context as _, Result};
+use ensure_pull_secret::{
+    config::{PREFIX, Preset, VARIABLES, Variable},
+    reason::Reason,
+    report::ResultName,
+};
+
+use super::markers::{Comment, between, moved};
+
+/// The widest line of what is written here, in characters, its margin left out.
+const WIDTH: usize = 110;
+
+/// The Task, with its generated parts put in.
+///
+/// # Errors
+/// Where a marker is missing.
+pub fn task(text: &str) -> Result<String> {
+    [("params", params()), ("results", results()), ("env", env())]
+        .into_iter()
+        .try_fold(text.to_owned(), |text, (name, content)| {
+            between(Comment::Yaml, &text, name, &content)
+        })
+}
+
+/// The CronJob, with the exit codes that end its Job at once.
+///
+/// # Errors
+/// Where the marker is missing.
+pub fn cron_job(text: &str) -> Result<String> {
+    let codes: Vec<_> = permanent_exit_codes().iter().map(u8::to_string).collect();
+    let values = format!("values: [{}]\n", codes.join(", "));
+    between(Comment::Yaml, text, "exit codes", &values)
+}
+
+/// The StepAction: the Task's own step, without what stands on the step that refers to it (volumes, resources, timeout).
+///
+/// # Errors
+/// Where the Task has not the form that is expected.
+pub fn step_action(task: &str) -> Result<String> {
+    let step = |key| Ok::<_, anyhow::Error>(nearer(&member(task, 4, key)?));
+    let (metadata, image, command, environment, security) = (
+        member(task, 0, "metadata")?,
+        step("image")?,
+        step("command")?,
+        step("env")?.replace("$(results.", "$(step.results."),
+        step("securityContext")?,
+    );
+    let (params, results) = (moved(&params(), "  "), moved(&results(), "  "));
+    Ok(format!(
+        "# Written by `cargo xtask generate` from the Task's step: for a Task of your own that has several steps.\n\
+         apiVersion: tekton.dev/v1beta1\n\
+         kind: StepAction\n\
+         {metadata}\
+         spec:\n\
+         {DESCRIPTION}\
+         {image}{command}  \
+         params:\n{params}  \
+         results:\n{results}\
+         {environment}{security}"
+    ))
+}
+
+const DESCRIPTION: &str = "  description: |
+    Makes an image pull secret right from a service account's token, and proves that it pulls what was just built. The
+    credential dies at EXPIRES_AT unless something runs again before: install the CronJob beside it, which keeps it
+    fresh. A pod that names the secret no longer gets the platform's own credential instead.
+
+    The step that refers to it sets computeResources and a timeout longer than TIMEOUT; the Task republishes the results
+    that it wants. A registry of another authority: mount its certificates at /trusted-ca by the Task's stepTemplate.
+";
+
+/// The params as a Markdown table.
+pub fn params_markdown() -> String {
+    let rows = task_variables().map(|variable| {
+        let default = match default(variable) {
+            "" => "–".to_owned(),
+            default => format!("`{default}`"),
+        };
+        format!(
+            "| `{}` | {default} | {} |\n",
+            param(variable),
+            description(variable).replace('|', "\\|").replace('<', "&lt;")
+        )
+    });
+    format!(
+        "| param | default of the Task | meaning |\n| --- | --- | --- |\n{}",
+        rows.collect::<String>()
+    )
+}
+
+/// What ends the Job at once. Left out: done; what the table calls worth another try (75); and a defect (70), which is
+/// tried again as any crash is.
+fn permanent_exit_codes() -> Vec<u8> {
+    let exit_code = |reason: Reason| reason.entry().exit_code;
+    let others = [Reason::Ok, Reason::ApiUnavailable, Reason::Internal].map(exit_code);
+    let mut codes: Vec<_> = Reason::ALL
+        .iter()
+        .map(|&reason| exit_code(reason))
+        .filter(|code| !others.contains(code))
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+/// Params are all variables that a pipeline's author may set; the others decide trust: contract, section 7.
+fn task_variables() -> impl Iterator<Item = &'static Variable> {
+    VARIABLES.iter().filter(|variable| !variable.installer_only)
+}
+
+fn param(variable: &Variable) -> &'static str {
+    variable.name.trim_start_matches(PREFIX)
+}
+
+/// Empty leaves the program its own default. Only the account differs: what is shipped names one that may pull and
+/// nothing else (contract, section 2).
+fn default(variable: &Variable) -> &'static str {
+    match param(variable) {
+        "SERVICE_ACCOUNT" => "model-puller",
+        _ => "",
+    }
+}
+
+fn description(variable: &Variable) -> String {
+    let unset = match variable.preset {
+        Preset::Required => "Required; an install fills in the one that its Role permits.".to_owned(),
+        Preset::Nothing => "Empty: none.".to_owned(),
+        Preset::Described(words) => format!("Empty: {words}."),
+        Preset::Value(value) => format!("Empty: {value}."),
+    };
+    format!("{} {unset}", variable.meaning)
+}
+
+fn params() -> String {
+    task_variables()
+        .map(|variable| {
+            format!(
+                "- name: {}\n  type: string\n{}  default: \"{}\"\n",
+                param(variable),
+                folded(&description(variable)),
+                default(variable)
+            )
+        })
+        .collect()
+}
+
+fn results() -> String {
+    ResultName::ALL
+        .iter()
+        .map(|result| {
+            format!(
+                "- name: {}\n  type: string\n{}",
+                result.as_str(),
+                folded(result.meaning())
+            )
+        })
+        .collect()
+}
+
+fn env() -> String {
+    let params = task_variables().map(|variable| {
+        format!(
+            "- name: {}\n  value: $(params.{})\n",
+            variable.name,
+            param(variable)
+        )
+    });
+    let results = ResultName::ALL.iter().map(|result| {
+        format!(
+            "- name: {}\n  value: $(results.{}.path)\n",
+            result.variable(),
+            result.as_str()
+        )
+    });
+    params.chain(results).collect()
+}
+
+/// A description as a folded block, which needs no quoting whatever is in it.
+fn folded(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let full = lines
+            .last()
+            .is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
+        if full {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    format!("  description: >-\n    {}\n", lines.join("\n    "))
+}
+
+/// A key of a mapping whose keys are `indent` from the margin, with its comment before it left out and all that belongs
+/// to it.
+fn member(text: &str, indent: usize, key: &str) -> Result<String> {
+    let margin = " ".repeat(indent);
+    let begin = format!("{margin}{key}:");
+    let mut lines = text.lines().skip_while(|line| !line.starts_with(&begin));
+    let first = lines
+        .next()
+        .with_context(|| format!("there is no line that begins with {begin:?}"))?;
+    let mut member = format!("{first}\n");
+    // A comment belongs to what comes after it.
+    let mut comments = String::new();
+    for line in lines {
+        let Some(line_within) = line.strip_prefix(&margin) else {
+            break;
+        };
+        if line_within.starts_with('#') {
+            comments.push_str(&format!("{line}\n"));
+        } else if line_within.starts_with([' ', '-']) {
+            member.push_str(&comments);
+            comments.clear();
+            member.push_str(&format!("{line}\n"));
+        } else {
+            break;
+        }
+    }
+    Ok(member)
+}
+
+/// Two columns to the left, without the generator's own markers.
+fn nearer(lines: &str) -> String {
+    lines
+        .lines()
+        .filter(|line| !line.contains("`cargo xtask generate`"))
+        .map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_param_decides_trust() {
+        let params: Vec<_> = task_variables().map(param).collect();
+        for name in [
+            "TRUSTED_HOSTS",
+            "CONNECT_TO",
+            "REGISTRY_CA_FILE",
+            "TOKEN_FILE",
+            "SERVICE_ACCOUNT_DIR",
+        ] {
+            assert!(!params.contains(&name), "{name}");
+        }
+        assert!(params.contains(&"IMAGE"));
+    }
+
+    #[test]
+    fn a_job_is_tried_again_after_75_and_after_a_crash() {
+        assert_eq!(permanent_exit_codes(), [64, 65, 66, 67, 73, 76, 77, 78]);
+    }
+
+    #[test]
+    fn a_member_ends_where_the_next_begins() -> Result<()> {
+        let text = "a:\n  b:\n  # of the item\n  - x\n    y\n  # of c\n  c: 1\nd: 2\n";
+        assert_eq!(member(text, 2, "b")?, "  b:\n  # of the item\n  - x\n    y\n");
+        assert_eq!(member(text, 2, "c")?, "  c: 1\n");
+        assert!(member(text, 0, "e").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_folded_line_is_no_wider_than_its_width() {
+        let folded = folded(&"word ".repeat(100));
+        assert!(
+            folded.lines().all(|line| line.trim().chars().count() <= WIDTH),
+            "{folded}"
+        );
+        assert_eq!(folded.matches("word").count(), 100);
+    }
+}

@@ -1,0 +1,77 @@
+//! The version in the manifests: the image's tag and the label, in step with Cargo.toml.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::project;
+
+/// The version of the whole workspace.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What stands before a version: the image, which has one spelling everywhere, and the catalog's label.
+const BEFORE: [&str; 2] = [
+    "registry.invalid/ensure-pull-secret:",
+    "app.kubernetes.io/version: \"",
+];
+
+/// Every file of tekton/ that names the version, as it should be.
+///
+/// # Errors
+/// Where the directory or one of its files can't be read.
+pub fn files() -> Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    add(Path::new("tekton"), &mut files)?;
+    Ok(files)
+}
+
+fn add(directory: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+    let full = project::root().join(directory);
+    let entries = fs::read_dir(&full).with_context(|| format!("cannot list {}", directory.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
+        let path = directory.join(entry.file_name());
+        if entry.path().is_dir() {
+            add(&path, files)?;
+            continue;
+        }
+        let text =
+            fs::read_to_string(entry.path()).with_context(|| format!("cannot read {}", path.display()))?;
+        if BEFORE.iter().any(|before| text.contains(before)) {
+            let text = BEFORE
+                .iter()
+                .fold(text, |text, before| with_version(&text, before));
+            files.insert(path.to_string_lossy().into_owned(), text);
+        }
+    }
+    Ok(())
+}
+
+/// `text` with [`VERSION`] in place of every version that stands behind `before`.
+fn with_version(text: &str, before: &str) -> String {
+    let mut parts = text.split(before);
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || ".-+".contains(c));
+        written.push_str(before);
+        written.push_str(VERSION);
+        written.push_str(rest);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_behind_image_and_label_is_replaced_and_nothing_else() {
+        let [image, label] = BEFORE;
+        let text =
+            |version: &str| format!("a: {image}{version}\nb: 0.0.1\n{label}{version}\"\n{image}{version}");
+        let written = BEFORE
+            .iter()
+            .fold(text("0.0.1-rc.1"), |text, before| with_version(&text, before));
+        assert_eq!(written, text(VERSION));
+    }
+}
