@@ -192,7 +192,7 @@ pub struct Config {
     pub proxy: Proxy,
     /// A PEM file that is trusted for registries.
     pub ssl_cert_file: Option<PathBuf>,
-    /// A directory of PEM files that are trusted for registries.
+    /// Directories, separated by colons, of PEM files that are trusted for registries.
     pub ssl_cert_dir: Option<PathBuf>,
     /// Where and how the run is reported.
     pub output: Output,

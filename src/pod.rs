@@ -91,9 +91,11 @@ pub(crate) fn registry_trust(
 
 fn system_bundles(config: &Config) -> Vec<std::path::PathBuf> {
     let files = config.ssl_cert_file.iter().cloned();
+    // A list, as OpenSSL and Go read it: OpenShift Pipelines sets `/tekton-custom-certs:/etc/ssl/certs:…`.
     let directories = config
         .ssl_cert_dir
         .iter()
+        .flat_map(std::env::split_paths)
         .filter_map(|directory| fs::read_dir(directory).ok())
         .flatten();
     files

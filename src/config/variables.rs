@@ -228,7 +228,8 @@ pub const PLATFORM_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",
         "–",
-        "PEM files trusted for registries in addition; never for the API server.",
+        "PEM files, and directories of them separated by colons, trusted for registries in addition; never for the \
+         API server.",
     ),
     (
         "RESULTS_<RESULT>_PATH",

@@ -41,6 +41,14 @@ async fn each_source_of_trust_alone_vouches_for_a_registry_and_without_any_it_is
             "{variable}: {outcome}"
         );
     }
+    // As OpenShift Pipelines' operator sets it: the second exists, the first and the last don't.
+    let directories = std::env::join_paths([file("none"), file("certificates"), file("nor-this")])?;
+    let outcome = world.program().env("SSL_CERT_DIR", directories).run().await?;
+    assert_eq!(
+        (outcome.result("REASON"), outcome.result("VERIFIED")),
+        ("ok", "login"),
+        "{outcome}"
+    );
     let api_server = &ClusterAccess::shared().certificate_authority;
     for (name, bundle) in [
         ("service-ca.crt", ca.clone()),
