@@ -39,12 +39,15 @@ enum Command {
     },
     /// Runs all tests, with one cluster for all of them.
     Test {
-        /// Only those that need the cluster.
-        #[arg(long, conflicts_with = "unit")]
+        /// Only those that need the control plane and the registries.
+        #[arg(long, conflicts_with_all = ["unit", "node"])]
         api: bool,
         /// Only those that need no cluster.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "node")]
         unit: bool,
+        /// Only those that need a node with Tekton: root, Linux and containerd.
+        #[arg(long)]
+        node: bool,
     },
     /// Checks format, lints, dependencies and generated files.
     Lint,
@@ -83,10 +86,11 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo { keep } => return demo::demo(keep),
-        Command::Test { api, unit } => {
+        Command::Test { api, unit, node } => {
             return test::test(test::Tiers {
-                unit: !api,
-                api: !unit,
+                unit: !api && !node,
+                api: !unit && !node,
+                node: !api && !unit,
             });
         }
         Command::Picture { check } => return picture::picture(check),

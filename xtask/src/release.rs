@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use xshell::Cmd;
+
 use crate::project;
 
 /// The program's package, and its binary.
@@ -53,13 +55,32 @@ fn cargo(command: &str, package: &str, binary: &str, last: &[&str]) -> Result<Pa
     if target != "x86_64-unknown-linux-musl" && std::env::var_os(&compiler).is_none() {
         cargo = cargo.env(&compiler, "cc");
     }
+    built(cargo, package, binary, last)
+}
+
+/// Builds one of the tests' own programs, with the profile that tests are built with.
+///
+/// # Errors
+/// Where the build fails.
+pub fn build_tool(package: &str) -> Result<PathBuf> {
+    let shell = project::shell()?;
+    built(
+        project::cargo(&shell).args(["build", "--locked"]),
+        package,
+        package,
+        &[],
+    )
+}
+
+/// Runs cargo for one binary, and gives the path that it says.
+fn built(cargo: Cmd<'_>, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
     let messages = cargo
         .args(["--package", package, "--bin", binary])
         .args(["--message-format", "json-render-diagnostics"])
         .args(last)
         .quiet()
         .read()
-        .with_context(|| format!("cannot build {binary} with the release profile"))?;
+        .with_context(|| format!("cannot build {binary}"))?;
     messages
         .lines()
         .filter_map(executable)

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every tier, with one cluster for all that needs one.
 
+mod node;
+
 use std::{
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
@@ -23,6 +25,8 @@ pub struct Tiers {
     pub unit: bool,
     /// Those that need the cluster and the binary as it is shipped.
     pub api: bool,
+    /// Those that need a node with Tekton, and the image as it is shipped.
+    pub node: bool,
 }
 
 /// Runs the tiers one after the other and ends with the first one's exit code that isn't 0.
@@ -30,51 +34,73 @@ pub struct Tiers {
 /// The last tier is the last to speak: what the test runner says in the end stays the end.
 ///
 /// # Errors
-/// Where the binary can't be built, the cluster can't be started, or the demo's picture is out of date.
+/// Where the binary or the image can't be built, the cluster can't be started, the demo's picture is out of date, or, in
+/// CI, a tier can't be run.
 pub fn test(tiers: Tiers) -> Result<ExitCode> {
+    let node = tiers.node && node::can_run()?;
     let binary = if tiers.api {
         Some(timed("release binary", release::build)?)
     } else {
         None
     };
-    interrupt::run(run(tiers, binary))
-}
-
-async fn run(tiers: Tiers, binary: Option<PathBuf>) -> Result<ExitCode> {
-    if tiers.unit {
-        let supervisor = Supervisor::start()?;
-        for arguments in [&["--doc"][..], &["--lib", "--bins", "--no-fail-fast"]] {
-            let begun = Instant::now();
-            let code = finish(&mut cargo_test(&supervisor, arguments)?).await?;
-            took(&format!("cargo test --workspace {}", arguments.join(" ")), begun);
+    interrupt::run(async {
+        if tiers.unit {
+            let code = unit().await?;
             if code != 0 {
                 return Ok(ExitCode::from(code));
             }
         }
+        if let Some(binary) = binary {
+            let code = timed_tier("API tier", api(&binary)).await?;
+            if code != 0 {
+                return Ok(ExitCode::from(code));
+            }
+        }
+        if node {
+            let code = timed_tier("node tier", node::run()).await?;
+            return Ok(ExitCode::from(code));
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn unit() -> Result<u8> {
+    let supervisor = Supervisor::start()?;
+    for arguments in [&["--doc"][..], &["--lib", "--bins", "--no-fail-fast"]] {
+        let mut cargo = cargo_test(&supervisor, &["--workspace"])?;
+        let name = format!("cargo test --workspace {}", arguments.join(" "));
+        let code = timed_tier(&name, finish(cargo.args(arguments))).await?;
+        if code != 0 {
+            return Ok(code);
+        }
     }
-    let Some(binary) = binary else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    Ok(0)
+}
+
+async fn api(binary: &PathBuf) -> Result<u8> {
     let begun = Instant::now();
     let cluster = Cluster::start(Options::new().registries()).await?;
     took("control plane and registries", begun);
     let begun = Instant::now();
-    picture::compare(&picture::perform(&cluster, &binary).await?)?;
+    picture::compare(&picture::perform(&cluster, binary).await?)?;
     took("the demo, against its picture", begun);
 
     let (variable, state) = cluster.environment()?;
-    let mut cargo = cargo_test(cluster.supervisor(), &["--test", "*", "--no-fail-fast"])?;
-    cargo.env(variable, state).env(BINARY, &binary);
-    Ok(ExitCode::from(finish(&mut cargo).await?))
+    let mut cargo = cargo_test(cluster.supervisor(), &["--workspace", "--exclude", node::PACKAGE])?;
+    cargo
+        .args(["--test", "*", "--no-fail-fast"])
+        .env(variable, state)
+        .env(BINARY, binary);
+    finish(&mut cargo).await
 }
 
 /// A run of cargo and of the tests that it starts; however this process ends, the supervisor ends them.
-fn cargo_test(supervisor: &Supervisor, arguments: &[&str]) -> Result<Command> {
+fn cargo_test(supervisor: &Supervisor, packages: &[&str]) -> Result<Command> {
     let mut command = Command::from(supervisor.command(Path::new("cargo"))?);
     command
         .current_dir(project::root())
-        .args(["test", "--workspace", "--locked"])
-        .args(arguments)
+        .args(["test", "--locked"])
+        .args(packages)
         .stdin(Stdio::null());
     for variable in project::own_variables() {
         command.env_remove(variable);
@@ -84,7 +110,10 @@ fn cargo_test(supervisor: &Supervisor, arguments: &[&str]) -> Result<Command> {
 
 /// Runs it to its end, and gives its exit code.
 async fn finish(command: &mut Command) -> Result<u8> {
-    let status = command.status().await.context("cannot run cargo")?;
+    let status = command
+        .status()
+        .await
+        .with_context(|| format!("cannot run {}", command.as_std().get_program().display()))?;
     Ok(status
         .code()
         .and_then(|code| u8::try_from(code).ok())
@@ -97,6 +126,14 @@ fn timed<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = work()?;
     took(what, begun);
     Ok(done)
+}
+
+/// As `timed`, for a tier, which has an exit code. Where it is the last, the test runner's own lines stay the last.
+async fn timed_tier(what: &str, work: impl Future<Output = Result<u8>>) -> Result<u8> {
+    let begun = Instant::now();
+    let code = work.await?;
+    took(what, begun);
+    Ok(code)
 }
 
 fn took(what: &str, begun: Instant) {

@@ -1,0 +1,205 @@
+//! A TaskRun, and what somebody sees who reads only its status.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::{World, eventually, world::RUNNER};
+
+/// Tekton's limit for everything that one container says (pkg/termination/write.go), in bytes.
+const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+/// What the contract promises for all results together, JSON escapes counted, in bytes.
+const RESULTS_LIMIT: usize = 1024;
+
+/// A TaskRun that is not created yet.
+pub struct TaskRun<'a> {
+    world: &'a World,
+    params: Vec<(&'a str, String)>,
+    pod_template: Value,
+    service_account: &'a str,
+}
+
+impl<'a> TaskRun<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        Self {
+            world,
+            params: Vec::new(),
+            pod_template: json!({ "hostAliases": world.host_aliases() }),
+            service_account: RUNNER,
+        }
+    }
+
+    /// With a parameter.
+    #[must_use]
+    pub fn param(mut self, name: &'a str, value: impl Into<String>) -> Self {
+        self.params.push((name, value.into()));
+        self
+    }
+
+    /// With a variable that is no parameter, as README shows it.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        let env = json!({ "name": name, "value": value });
+        match self.pod_template["env"].as_array_mut() {
+            Some(list) => list.push(env),
+            None => self.pod_template["env"] = json!([env]),
+        }
+        self
+    }
+
+    /// As another user than the image's own, as OpenShift does.
+    #[must_use]
+    pub fn run_as(mut self, user: i64) -> Self {
+        self.pod_template["securityContext"] = json!({ "runAsUser": user });
+        self
+    }
+
+    /// As another account than the runner.
+    #[must_use]
+    pub fn service_account(mut self, name: &'a str) -> Self {
+        self.service_account = name;
+        self
+    }
+
+    /// Creates it, and gives its name.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn create(self) -> Result<String> {
+        let params: Vec<Value> = self
+            .params
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        let manifest = json!({
+            "apiVersion": "tekton.dev/v1",
+            "kind": "TaskRun",
+            "metadata": { "generateName": "ensure-pull-secret-" },
+            "spec": {
+                "serviceAccountName": self.service_account,
+                "taskRef": { "name": "ensure-pull-secret" },
+                "params": params,
+                "podTemplate": self.pod_template,
+            },
+        });
+        self.world.kubectl.create(&manifest.to_string()).await
+    }
+
+    /// Creates it, and waits for its end.
+    ///
+    /// # Errors
+    /// Where it isn't accepted or doesn't end.
+    pub async fn run(self) -> Result<TaskRunStatus> {
+        let world = self.world;
+        let name = self.create().await?;
+        TaskRunStatus::await_end(world, &name).await
+    }
+}
+
+/// The status of a TaskRun that has ended: all that most people look at.
+#[derive(Clone, Debug)]
+pub struct TaskRunStatus {
+    /// `taskrun.tekton.dev/name`.
+    pub name: String,
+    /// `status`.
+    pub status: Value,
+}
+
+impl TaskRunStatus {
+    /// Waits for a TaskRun's end.
+    ///
+    /// # Errors
+    /// Where it doesn't end.
+    pub async fn await_end(world: &World, name: &str) -> Result<Self> {
+        let status = eventually(&format!("{name} ends"), || async {
+            let run = world.kubectl.get(name).await?;
+            let succeeded = &run["status"]["conditions"][0]["status"];
+            Ok(if *succeeded == "True" || *succeeded == "False" {
+                Ok(run["status"].clone())
+            } else {
+                Err(run["status"].to_string())
+            })
+        })
+        .await?;
+        Ok(Self {
+            name: name.to_owned(),
+            status,
+        })
+    }
+
+    /// Whether the TaskRun succeeded.
+    pub fn succeeded(&self) -> bool {
+        self.status["conditions"][0]["status"] == "True"
+    }
+
+    /// The step's exit code.
+    pub fn exit_code(&self) -> Option<i64> {
+        self.status["steps"][0]["terminated"]["exitCode"].as_i64()
+    }
+
+    /// A result; empty where it is missing.
+    pub fn result(&self, name: &str) -> String {
+        self.results().remove(name).unwrap_or_default()
+    }
+
+    /// All results.
+    pub fn results(&self) -> BTreeMap<String, String> {
+        let results = self.status["results"].as_array().into_iter().flatten();
+        results
+            .filter_map(|result| {
+                Some((
+                    result["name"].as_str()?.to_owned(),
+                    result["value"].as_str()?.to_owned(),
+                ))
+            })
+            .collect()
+    }
+
+    /// The pod's name.
+    pub fn pod(&self) -> String {
+        self.status["podName"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Fails where results are missing, or are not within the limits of the contract and of Tekton.
+    ///
+    /// # Errors
+    /// Which one.
+    pub fn assert_results(&self, status: &str, reason: &str) -> Result<&Self> {
+        let results = self.results();
+        for name in [
+            "STATUS",
+            "ACTION",
+            "REASON",
+            "MESSAGE",
+            "EXPIRES_AT",
+            "VERIFIED",
+            "TEST_OUTPUT",
+        ] {
+            anyhow::ensure!(results.contains_key(name), "{name} is missing: {}", self.status);
+        }
+        let said = (self.result("STATUS"), self.result("REASON"));
+        anyhow::ensure!(
+            (said.0.as_str(), said.1.as_str()) == (status, reason),
+            "{said:?} instead of {status} {reason}: {}",
+            self.result("MESSAGE")
+        );
+        let test_output: Value =
+            serde_json::from_str(&results["TEST_OUTPUT"]).context("TEST_OUTPUT is not JSON")?;
+        anyhow::ensure!(test_output["result"] == status, "TEST_OUTPUT: {test_output}");
+        let size: usize = results
+            .values()
+            .map(|value| Value::from(value.as_str()).to_string().len())
+            .sum();
+        anyhow::ensure!(size < RESULTS_LIMIT, "{size} bytes of results");
+        let message = self.status["steps"][0]["terminated"]["message"]
+            .as_str()
+            .unwrap_or_default();
+        anyhow::ensure!(
+            message.len() < TERMINATION_MESSAGE_LIMIT,
+            "{} bytes in all",
+            message.len()
+        );
+        Ok(self)
+    }
+}

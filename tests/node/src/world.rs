@@ -1,0 +1,212 @@
+//! A namespace with the user's own kustomization applied into it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess};
+
+use crate::{Kubectl, Model, TaskRun, model::pull, program_image::program_image};
+
+/// The pull secret's name, as the manifests have it.
+pub const SECRET: &str = "internal-registry";
+/// The account that runs the program.
+pub const RUNNER: &str = "ensure-pull-secret";
+/// The account whose token is stored.
+pub const PULLER: &str = "model-puller";
+
+/// What every account of a namespace may do on OpenShift: pull the namespace's own images.
+fn image_puller() -> Value {
+    json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }])
+}
+
+/// A namespace of one test's own that enforces `restricted`, where the platform is as OpenShift has it.
+pub struct World {
+    /// The namespace.
+    pub namespace: TestNamespace,
+    /// kubectl in it.
+    pub kubectl: Kubectl,
+    node: NodeAccess,
+    directory: TempDir,
+}
+
+impl World {
+    /// The namespace alone, with the registries' authority as `trusted-ca`.
+    ///
+    /// # Errors
+    /// Where the API server refuses any of it.
+    pub async fn empty(prefix: &str) -> Result<Self> {
+        let access = ClusterAccess::shared();
+        let node = access.node()?.clone();
+        let namespace = TestNamespace::within(access, prefix).await?;
+        let restricted =
+            json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
+        Api::<Namespace>::all(namespace.client())
+            .patch(
+                namespace.name(),
+                &PatchParams::default(),
+                &Patch::Merge(restricted),
+            )
+            .await
+            .context("cannot enforce restricted pods")?;
+        let authority = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "trusted-ca" },
+            "data": { "ca-bundle.crt": access.registries()?.ca },
+        });
+        namespace.apply(&authority.to_string()).await?;
+        Ok(Self {
+            kubectl: Kubectl::new(&node, namespace.name()),
+            namespace,
+            node,
+            directory: tempfile::tempdir().context("cannot make a directory for a kustomization")?,
+        })
+    }
+
+    /// As `empty`, with everything of `tekton/` installed, and the right to pull that the puller has on OpenShift.
+    ///
+    /// # Errors
+    /// Where the install fails.
+    pub async fn new(prefix: &str) -> Result<Self> {
+        let world = Self::empty(prefix).await?;
+        world.install(&json!({ "resources": ["tekton"] })).await?;
+        world.grant_pull().await?;
+        Ok(world)
+    }
+
+    /// Applies the user's kustomization: what `own` says, with namespace, image and the registries' addresses.
+    ///
+    /// # Errors
+    /// Where kustomize or the API server refuses it.
+    pub async fn install(&self, own: &Value) -> Result<()> {
+        let directory = self.kustomization(own).await?;
+        self.kubectl.apply_kustomization(&directory).await.map(drop)
+    }
+
+    /// Writes the user's kustomization beside a copy of `tekton/`, and gives its directory.
+    ///
+    /// # Errors
+    /// Where a file can't be written, or the image can't be pushed.
+    pub async fn kustomization(&self, own: &Value) -> Result<PathBuf> {
+        let (name, digest) = program_image().await?;
+        let aliases = json!([{ "op": "add", "path": "/spec/jobTemplate/spec/template/spec/hostAliases", "value": self.host_aliases() }]);
+        let mut kustomization = json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "namespace": self.namespace.name(),
+            "images": [{ "name": "registry.invalid/ensure-pull-secret", "newName": name, "digest": digest }],
+            // The one thing that no user needs: a cluster has a DNS.
+            "patches": [{ "target": { "kind": "CronJob" }, "patch": aliases.to_string() }],
+        });
+        for (field, value) in own.as_object().into_iter().flatten() {
+            if let (Some(Value::Array(ours)), Value::Array(more)) = (kustomization.get_mut(field), value) {
+                ours.extend(more.clone());
+            } else {
+                kustomization[field] = value.clone();
+            }
+        }
+        let directory = self.directory.path().to_owned();
+        copy(&manifests(), &directory.join("tekton"))?;
+        let path = directory.join("kustomization.yaml");
+        fs::write(&path, kustomization.to_string())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(directory)
+    }
+
+    /// Lets the puller pull this namespace's images, as OpenShift does by itself.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn grant_pull(&self) -> Result<()> {
+        self.namespace.grant(PULLER, "image-puller", image_puller()).await
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// Where it wasn't granted.
+    pub async fn revoke_pull(&self) -> Result<()> {
+        self.namespace.revoke(PULLER, "image-puller").await
+    }
+
+    /// A new image of this namespace.
+    ///
+    /// # Errors
+    /// Where it can't be pushed.
+    pub fn model(&self, name: &str) -> Result<Model> {
+        Model::push(self.namespace.name(), name)
+    }
+
+    /// A TaskRun of the installed Task, as the runner.
+    pub fn task_run(&self) -> TaskRun<'_> {
+        TaskRun::new(self)
+    }
+
+    /// The registries' addresses, as a pod has them.
+    pub fn host_aliases(&self) -> Value {
+        self.node
+            .hosts
+            .iter()
+            .map(|(name, address)| json!({ "ip": address, "hostnames": [name] }))
+            .collect()
+    }
+
+    /// An image with a shell, which the node can pull without a credential.
+    pub fn shell_image(&self) -> &str {
+        &self.node.images.busybox
+    }
+
+    /// The control group below which the pods' are.
+    pub fn control_group(&self) -> &str {
+        &self.node.control_group
+    }
+
+    /// The stored document.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn document(&self) -> Result<Vec<u8>> {
+        self.namespace.docker_config_json(SECRET).await
+    }
+
+    /// Whether the stored document pulls an image, by an independent client's word.
+    ///
+    /// # Errors
+    /// Where there is no document.
+    pub async fn stored_pulls(&self, image: &str) -> Result<std::result::Result<(), String>> {
+        Ok(pull(Some(&self.document().await?), image))
+    }
+
+    /// The user name of one of the namespace's accounts.
+    pub fn user(&self, account: &str) -> String {
+        format!("system:serviceaccount:{}:{account}", self.namespace.name())
+    }
+}
+
+/// `tekton/` of this clone.
+pub fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tekton")
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).with_context(|| format!("cannot write {}", target.display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! The three ways in, on a real kubelet with containerd and Tekton's own controller.
+
+mod incident;

@@ -1,0 +1,81 @@
+//! The node tier: the image as it is shipped, on a kubelet with Tekton.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use test_cluster::{node::namespaces, supervisor::Supervisor};
+use tokio::process::Command;
+
+use super::{cargo_test, finish};
+use crate::{project, release};
+
+/// The package of the tier's tests.
+pub const PACKAGE: &str = "node-tests";
+
+/// Whether the tier can be run here; says why where it can't.
+///
+/// # Errors
+/// In CI, where it can't.
+pub fn can_run() -> Result<bool> {
+    let Some(obstacle) = namespaces::obstacle() else {
+        return Ok(true);
+    };
+    if project::in_ci() {
+        bail!("the node tier can't be run: {obstacle}");
+    }
+    eprintln!("xtask: the node tier is not run: {obstacle}");
+    Ok(false)
+}
+
+/// Builds what the tier needs, then runs it: first what looks at a node from outside, then what is inside of one.
+pub async fn run() -> Result<u8> {
+    let (test_cluster, layout) =
+        tokio::task::spawn_blocking(|| anyhow::Ok((release::build_tool("test-cluster")?, image()?)))
+            .await
+            .context("the build was cut off")??;
+    let supervisor = Supervisor::start()?;
+
+    // All of the building is done before: in a node's namespaces there is no network.
+    let code = finish(cargo_test(&supervisor, &["--package", PACKAGE])?.arg("--no-run")).await?;
+    if code != 0 {
+        return Ok(code);
+    }
+    let mut outside = cargo_test(&supervisor, &["--package", PACKAGE])?;
+    let code = finish(
+        outside
+            .args(["--test", "leftovers"])
+            .env("TEST_CLUSTER_PROGRAM", &test_cluster),
+    )
+    .await?;
+    if code != 0 {
+        return Ok(code);
+    }
+    let inside = cargo_test(
+        &supervisor,
+        &[
+            "--package",
+            PACKAGE,
+            "--test",
+            "node",
+            "--offline",
+            "--no-fail-fast",
+        ],
+    )?;
+    let mut node = Command::from(supervisor.command(&test_cluster)?);
+    node.args(["node", "--"])
+        .arg(inside.as_std().get_program())
+        .args(inside.as_std().get_args())
+        .current_dir(project::root())
+        .env("ENSURE_PULL_SECRET_IMAGE", layout);
+    for variable in project::own_variables() {
+        node.env_remove(variable);
+    }
+    finish(&mut node).await
+}
+
+fn image() -> Result<PathBuf> {
+    // TODO with the image's command
+    std::env::var_os("ENSURE_PULL_SECRET_IMAGE")
+        .map(PathBuf::from)
+        .context("no image")
+}
