@@ -163,7 +163,8 @@ impl ClusterAccess {
         Ok(config)
     }
 
-    fn kubeconfig_of(&self, token: &str) -> serde_json::Value {
+    /// As `kubeconfig`, with another token than the admin's.
+    pub fn kubeconfig_of(&self, token: &str) -> serde_json::Value {
         json!({
             "apiVersion": "v1",
             "kind": "Config",

@@ -17,3 +17,4 @@ pub mod registry;
 pub mod server_process;
 pub mod servers;
 pub mod supervisor;
+pub mod webhook;

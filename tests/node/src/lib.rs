@@ -9,8 +9,8 @@ mod world;
 
 pub use self::{
     kubectl::Kubectl,
-    model::{Model, unwrapped},
+    model::{Model, pull, unwrapped},
     task_run::{TaskRun, TaskRunStatus},
     waiting::{PATIENCE, eventually},
-    world::{PULLER, RUNNER, SECRET, World},
+    world::{PULLER, RUNNER, SECRET, World, free_address},
 };

@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU8, Ordering},
 };
 
 use anyhow::{Context as _, Result};
@@ -13,7 +15,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess};
+use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT};
 
 use crate::{Kubectl, Model, TaskRun, model::pull, program_image::program_image};
 
@@ -186,6 +188,44 @@ impl World {
         Ok(pull(Some(&self.document().await?), image))
     }
 
+    /// A Job as the installed CronJob would start it, with other values of variables; under Pod Security and image as
+    /// they were installed.
+    ///
+    /// # Errors
+    /// Where there is no CronJob.
+    pub async fn job_from_cron_job(&self, name: &str, environment: &[(&str, &str)]) -> Result<Value> {
+        let from = "--from=cronjob/ensure-pull-secret";
+        let job = self
+            .kubectl
+            .run(["create", "job", name, from, "--dry-run=client", "--output=json"])
+            .await?;
+        let mut job: Value = serde_json::from_str(&job).context("kubectl's Job is no JSON")?;
+        let container = &mut job["spec"]["template"]["spec"]["containers"][0]["env"];
+        let variables = container.as_array_mut().context("the CronJob sets variables")?;
+        for (name, value) in environment {
+            variables.retain(|variable| variable["name"] != *name);
+            variables.push(json!({ "name": name, "value": value }));
+        }
+        Ok(job)
+    }
+
+    /// Writes a kubeconfig that authenticates with `token`, and gives its path.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn kubeconfig_of(&self, token: &str) -> Result<String> {
+        let path = self.directory.path().join("kubeconfig");
+        let kubeconfig = ClusterAccess::shared().kubeconfig_of(token);
+        fs::write(&path, kubeconfig.to_string())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path.display().to_string())
+    }
+
+    /// The repository that this namespace's images are in.
+    pub fn model_repository(&self) -> String {
+        format!("{OPENSHIFT}/{}", self.namespace.name())
+    }
+
     /// The user name of one of the namespace's accounts.
     pub fn user(&self, account: &str) -> String {
         format!("system:serviceaccount:{}:{account}", self.namespace.name())
@@ -209,4 +249,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An address that pods reach and nobody listens at, another one each time (`node/namespaces.sh` routes the prefix).
+///
+/// # Errors
+/// Where all have been given away.
+pub fn free_address() -> Result<Ipv4Addr> {
+    static NEXT: AtomicU8 = AtomicU8::new(100);
+    let last = NEXT.fetch_add(1, Ordering::Relaxed);
+    anyhow::ensure!(last >= 100, "no address is left");
+    Ok(Ipv4Addr::new(10, 99, 0, last))
 }

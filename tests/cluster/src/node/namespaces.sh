@@ -19,6 +19,8 @@ ip link set cni0 up
 # A route to anywhere: programs that look for one before they name their own address would give up.
 ip route add default dev cni0
 for registry in $registries; do ip address add "$registry/32" dev lo; done
+# And the rest of their prefix, for tests that stand in for one.
+ip route add local 10.99.0.0/24 dev lo
 echo 1 >/proc/sys/net/ipv4/ip_forward
 # The service `kubernetes` without kube-proxy: the only one that a pod asks for.
 for chain in PREROUTING OUTPUT; do

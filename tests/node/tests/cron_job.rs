@@ -1,0 +1,246 @@
+//! The CronJob as it is installed: a permanent failure ends its Job at once, a transient one is tried again, an eviction
+//! is nobody's failure.
+
+use std::net::TcpListener;
+
+use anyhow::{Context as _, Result, ensure};
+use node_tests::{SECRET, World, eventually};
+use serde_json::{Value, json};
+use test_cluster::{access::ClusterAccess, listener::background::Background, registry::OPENSHIFT};
+use tokio::{io::copy_bidirectional, net::TcpStream};
+
+/// The conditions of a Job that ended, by type; what it is instead while it hasn't.
+async fn await_end(world: &World, job: &str) -> Result<Value> {
+    let name = format!("job/{job}");
+    eventually(&format!("{name} ends"), || async {
+        let job = world.kubectl.get(&name).await?;
+        let ended = job["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|condition| {
+                (condition["type"] == "Complete" || condition["type"] == "Failed")
+                    && condition["status"] == "True"
+            })
+            .cloned();
+        Ok(ended.ok_or_else(|| job["status"].to_string()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_first_run_needs_no_tekton() -> Result<()> {
+    let world = World::empty("job").await?;
+    world.install(&json!({ "resources": ["tekton/cronjob"] })).await?;
+    world.grant_pull().await?;
+    world
+        .kubectl
+        .run(["create", "job", "first", "--from=cronjob/ensure-pull-secret"])
+        .await?;
+    let end = await_end(&world, "first").await?;
+    ensure!(end["type"] == "Complete", "{end}");
+    let model = world.model("model")?;
+    ensure!(
+        world.stored_pulls(&model.reference()).await? == Ok(()),
+        "what it stored doesn't pull"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_permanent_failure_ends_the_job_with_its_first_pod() -> Result<()> {
+    let world = World::new("permanent").await?;
+    world
+        .kubectl
+        .run(["delete", "rolebinding", "ensure-pull-secret"])
+        .await?;
+    world
+        .kubectl
+        .run(["create", "job", "permanent", "--from=cronjob/ensure-pull-secret"])
+        .await?;
+    let end = await_end(&world, "permanent").await?;
+    ensure!(
+        (&end["type"], &end["reason"]) == (&json!("Failed"), &json!("PodFailurePolicy")),
+        "{end}"
+    );
+    let pods = world.kubectl.list("pods", "job-name=permanent").await?;
+    ensure!(pods.len() == 1, "{} pods", pods.len());
+    let terminated = &pods[0]["status"]["containerStatuses"][0]["state"]["terminated"];
+    ensure!(terminated["exitCode"] == 77, "{terminated}");
+    ensure!(
+        terminated["message"]
+            .as_str()
+            .is_some_and(|said| said.contains("api-forbidden")),
+        "{terminated}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_tried_again_and_heals() -> Result<()> {
+    let world = World::new("transient").await?;
+    let first = world.task_run().run().await?;
+    first.assert_results("SUCCESS", "ok")?;
+    let silent = Silent::bind()?;
+    let environment = [("PULL_SECRET_MODE", "verify"), ("PULL_SECRET_TIMEOUT", "6s")];
+    let mut job = world.job_from_cron_job("transient", &environment).await?;
+    silent.stand_for_the_registry(&mut job);
+    world.kubectl.create(&job.to_string()).await?;
+    eventually("the first pod fails with 75", || async {
+        let pods = world.kubectl.list("pods", "job-name=transient").await?;
+        let codes: Vec<Value> = pods.iter().map(exit_code).collect();
+        Ok(if codes.contains(&json!(75)) {
+            Ok(())
+        } else {
+            Err(format!("{codes:?}"))
+        })
+    })
+    .await?;
+    let _registry = silent.answer()?;
+    let end = await_end(&world, "transient").await?;
+    ensure!(end["type"] == "Complete", "{end}");
+    let job = world.kubectl.get("job/transient").await?;
+    ensure!(
+        job["status"]["succeeded"] == 1 && job["status"]["failed"].as_i64() >= Some(1),
+        "{}",
+        job["status"]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
+    let world = World::new("eviction").await?;
+    let silent = Silent::bind()?;
+    let mut job = world.job_from_cron_job("eviction", &[]).await?;
+    silent.stand_for_the_registry(&mut job);
+    // With no second try at all, an eviction that was counted would fail the Job.
+    job["spec"]["backoffLimit"] = json!(0);
+    world.kubectl.create(&job.to_string()).await?;
+    let pod = eventually("its pod asks the registry", || async {
+        let pods = world.kubectl.list("pods", "job-name=eviction").await?;
+        let running = pods.iter().find(|pod| pod["status"]["phase"] == "Running");
+        Ok(match running.and_then(|pod| pod["metadata"]["name"].as_str()) {
+            Some(name) if silent.was_asked() => Ok(name.to_owned()),
+            _ => Err(format!("{} pods", pods.len())),
+        })
+    })
+    .await?;
+    let eviction = json!({
+        "apiVersion": "policy/v1", "kind": "Eviction",
+        "metadata": { "name": pod, "namespace": world.namespace.name() },
+    });
+    let path = format!(
+        "/api/v1/namespaces/{}/pods/{pod}/eviction",
+        world.namespace.name()
+    );
+    world
+        .kubectl
+        .run_with_input(
+            ["create", "--raw", &path, "--filename", "-"],
+            &eviction.to_string(),
+        )
+        .await?;
+    let _registry = silent.answer()?;
+    let end = await_end(&world, "eviction").await?;
+    ensure!(end["type"] == "Complete", "{end}");
+    let status = world.kubectl.get("job/eviction").await?["status"].clone();
+    ensure!(status["failed"].as_i64().unwrap_or(0) == 0, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_schedule_itself_starts_a_run() -> Result<()> {
+    let world = World::empty("schedule").await?;
+    let every_minute = json!([{ "op": "replace", "path": "/spec/schedule", "value": "* * * * *" }]);
+    world
+        .install(&json!({
+            "resources": ["tekton/cronjob"],
+            "patches": [{ "target": { "kind": "CronJob" }, "patch": every_minute.to_string() }],
+        }))
+        .await?;
+    world.grant_pull().await?;
+    eventually("a Job of the CronJob is complete", || async {
+        let jobs = world.kubectl.list("jobs", "").await?;
+        let states: Vec<&Value> = jobs.iter().map(|job| &job["status"]).collect();
+        let complete = states.iter().any(|status| status["succeeded"] == 1);
+        Ok(if complete {
+            Ok(())
+        } else {
+            Err(format!("{states:?}"))
+        })
+    })
+    .await?;
+    let model = world.model("model")?;
+    ensure!(
+        world.stored_pulls(&model.reference()).await? == Ok(()),
+        "what it stored doesn't pull"
+    );
+    ensure!(
+        world.namespace.secret(SECRET).await?.is_some(),
+        "there is no Secret"
+    );
+    Ok(())
+}
+
+fn exit_code(pod: &Value) -> Value {
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"].clone()
+}
+
+/// An address of the node where the registry seems to be, but nobody answers: connections wait.
+struct Silent {
+    listener: TcpListener,
+    address: std::net::Ipv4Addr,
+    port: u16,
+}
+
+impl Silent {
+    /// An address of its own on the node's loopback device: any of 127/8 is there, but pods reach only what is routed, so
+    /// it is taken from the registries' prefix.
+    fn bind() -> Result<Self> {
+        let address = node_tests::free_address()?;
+        let port = OPENSHIFT
+            .rsplit_once(':')
+            .context("the registry has a port")?
+            .1
+            .parse()?;
+        let listener =
+            TcpListener::bind((address, port)).with_context(|| format!("cannot listen at {address}"))?;
+        Ok(Self {
+            listener,
+            address,
+            port,
+        })
+    }
+
+    fn stand_for_the_registry(&self, job: &mut Value) {
+        let host = OPENSHIFT.split(':').next();
+        job["spec"]["template"]["spec"]["hostAliases"] = json!([{ "ip": self.address, "hostnames": [host] }]);
+    }
+
+    /// Whether somebody waits for an answer: the kernel has accepted a connection.
+    fn was_asked(&self) -> bool {
+        // What is in the queue is seen by taking it; nobody is answered before `answer`.
+        self.listener.set_nonblocking(true).is_ok() && self.listener.accept().is_ok()
+    }
+
+    /// From now on it is the registry.
+    fn answer(self) -> Result<Background> {
+        let target = ClusterAccess::shared().registries()?.openshift.host.address;
+        self.listener.set_nonblocking(true)?;
+        let listener = self.listener;
+        let name = format!("{}:{}", self.address, self.port);
+        Ok(Background::start(&name, move || async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+                return;
+            };
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    if let Ok(mut server) = TcpStream::connect(target).await {
+                        let _ = copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        })?)
+    }
+}
