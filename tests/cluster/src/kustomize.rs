@@ -1,0 +1,178 @@
+//! What a kustomization gives, by kustomize's own library: the one in the module that pins Tekton.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::servers;
+
+/// The project's own manifests.
+pub fn tekton() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tekton")
+}
+
+/// The objects that the kustomization of `directory` gives, in the order of `kustomize build`. Builds the renderer where
+/// the cache lacks it: blocks.
+///
+/// # Errors
+/// Where the renderer can't be built, or kustomize refuses the kustomization; then in its words.
+pub fn render(directory: &Path) -> Result<Vec<Value>> {
+    let mut renderings = render_all(&[directory])?;
+    renderings.pop().context("one directory gives one rendering")?
+}
+
+/// As [`render`], for several directories in one run: each one's objects, or why kustomize refuses it.
+///
+/// # Errors
+/// Where the renderer can't be built or run.
+pub fn render_all(directories: &[&Path]) -> Result<Vec<Result<Vec<Value>>>> {
+    /// As the renderer writes it.
+    #[derive(Deserialize)]
+    struct Rendering {
+        directory: String,
+        #[serde(default)]
+        objects: Vec<Value>,
+        #[serde(default)]
+        error: String,
+    }
+
+    let mut arguments = vec![OsStr::new("render")];
+    arguments.extend(directories.iter().map(|directory| directory.as_os_str()));
+    let renderings: Vec<Rendering> = serde_json::from_slice(&manifests(&arguments, b"")?)
+        .context("the renderer's answer is not what was agreed")?;
+    ensure!(renderings.len() == directories.len(), "a rendering is missing");
+    let result = |rendering: Rendering| {
+        if !rendering.error.is_empty() {
+            bail!("kustomize refuses {}: {}", rendering.directory, rendering.error);
+        }
+        Ok(rendering.objects)
+    };
+    Ok(renderings.into_iter().map(result).collect())
+}
+
+/// A kustomization as a user writes it, beside a copy of the project's manifests, which it calls `../tekton`. Both are
+/// gone with this value.
+pub struct UserKustomization {
+    directory: TempDir,
+}
+
+impl UserKustomization {
+    /// Writes `text` as `kustomization.yaml`.
+    ///
+    /// # Errors
+    /// Where files can't be copied or written.
+    pub fn new(text: &str) -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("kustomization-")
+            .tempdir()
+            .context("cannot make a directory for a kustomization")?;
+        copy(&tekton(), &directory.path().join("tekton"))?;
+        let own = Self { directory };
+        fs::create_dir(own.path())
+            .and_then(|()| fs::write(own.path().join("kustomization.yaml"), text))
+            .context("cannot write a kustomization")?;
+        Ok(own)
+    }
+
+    /// The directory to render or to apply.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("install")
+    }
+
+    /// Its objects.
+    ///
+    /// # Errors
+    /// As [`render`].
+    pub fn render(&self) -> Result<Vec<Value>> {
+        render(&self.path())
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = || {
+        fs::create_dir(to)?;
+        fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>()
+    };
+    let entries = copied().with_context(|| format!("cannot copy {}", from.display()))?;
+    for entry in entries {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// One run of the Go program that has kustomize's and Tekton's code; gives its standard output.
+pub(crate) fn manifests(arguments: &[&OsStr], input: &[u8]) -> Result<Vec<u8>> {
+    let mut child = Command::new(servers::manifests()?)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run the program that reads manifests")?;
+    // It reads all of its input before it writes.
+    child
+        .stdin
+        .take()
+        .context("its standard input is piped")?
+        .write_all(input)
+        .context("cannot hand it the manifests")?;
+    let output = child.wait_with_output().context("cannot wait for it")?;
+    ensure!(
+        output.status.success(),
+        "cannot read the manifests: {}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG_MAP: &str = "configMapGenerator:\n- name: a\n  literals: [b=c]\n";
+
+    #[test]
+    fn a_kustomization_of_a_users_own_sees_the_projects_manifests() -> Result<()> {
+        let user = UserKustomization::new(&format!("namespace: mine\n{CONFIG_MAP}resources: [../tekton]\n"))?;
+        let objects = user.render()?;
+        let kinds: Vec<_> = objects
+            .iter()
+            .filter_map(|object| object["kind"].as_str())
+            .collect();
+        assert!(
+            kinds.contains(&"ConfigMap") && kinds.contains(&"CronJob"),
+            "{kinds:?}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_kustomize_refuses_is_told_and_keeps_nothing_from_being_rendered() -> Result<()> {
+        let (right, wrong) = (
+            UserKustomization::new(CONFIG_MAP)?,
+            UserKustomization::new("resources: [missing.yaml]\n")?,
+        );
+        let renderings = render_all(&[&wrong.path(), &right.path()])?;
+        let [wrong, right] = &renderings[..] else {
+            panic!("{renderings:?}")
+        };
+        let error = wrong.as_ref().expect_err("a file is missing").to_string();
+        assert!(error.contains("missing.yaml"), "{error}");
+        assert_eq!(right.as_ref().map(Vec::len).ok(), Some(1));
+        Ok(())
+    }
+}
