@@ -131,7 +131,11 @@ fn description(variable: &Variable) -> String {
         Preset::Described(words) => format!("Empty: {words}."),
         Preset::Value(value) => format!("Empty: {value}."),
     };
-    format!("{} {unset}", variable.meaning)
+    let beside = match param(variable) {
+        "TIMEOUT" => " Tekton ends the step after three minutes in any case, and then there are no results.",
+        _ => "",
+    };
+    format!("{}{beside} {unset}", variable.meaning)
 }
 
 fn params() -> String {
