@@ -206,6 +206,9 @@ async fn renew(
     let fresh = progress.fresh.insert(fresh);
     let alive = alive(context, &observed);
     if !replacement::may_write(context, &fresh.evidence, &alive).await {
+        if was_made_anew(context, source, &version).await {
+            return Err(Stop::StartOver);
+        }
         info!("the new credential is not written");
         conclusion::conclude(outcome, Mode::Ensure, &fresh.credential, &fresh.evidence);
         return Ok(());
@@ -234,6 +237,17 @@ async fn renew(
         },
     };
     write(context, source, &version, sent, progress, outcome).await
+}
+
+/// Whether the Secret that a token was minted for is gone: the token died with it, so that it was refused is no verdict.
+async fn was_made_anew(context: &Context<'_>, source: &Source, version: &Version) -> bool {
+    match source {
+        Source::File(_) => false,
+        Source::Mint { .. } => match read(context).await {
+            Ok(secret) => secret.is_none_or(|secret| secret.version.uid != version.uid),
+            Err(_) => false,
+        },
+    }
 }
 
 /// Applies, reads again, and says what is stored.

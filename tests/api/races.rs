@@ -1,14 +1,16 @@
 //! Runs at once: one Secret, all end well, nothing is emptied.
 
+use std::net::TcpListener;
+
 use anyhow::{Context as _, Result};
 use test_cluster::{
-    listener::Action,
+    listener::{Action, Forwarder},
     program::{Outcome, Program},
 };
 
 use crate::{
     interception::{before_api_server, held, is_placeholder, is_secret_get, is_write, through},
-    world::{SECRET, World},
+    world::{SECRET, World, registries},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,4 +164,43 @@ async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
     assert_eq!(minted, 1, "a token that was minted is not minted again");
     world.secret().await?.metadata.uid.context("a Secret")?;
     world.assert_pulls(&image).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_made_anew_while_the_registry_is_asked_gets_a_token_of_its_own() -> Result<()> {
+    let world = World::new("made-anew").await?;
+    let image = world.push("app:v1")?;
+    // The registry keeps its answer back, after the placeholder and before the write.
+    let registry = &registries().openshift.host;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let there = format!("{}={}", registry.name, listener.local_addr()?);
+    let run = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_CONNECT_TO", there)
+        .spawn()?;
+    // It is asked only with a token, and that is bound to the placeholder.
+    let (listener, waiting) = tokio::task::spawn_blocking(move || {
+        let (waiting, _) = listener.accept()?;
+        std::io::Result::Ok((listener, waiting))
+    })
+    .await??;
+    world.namespace.delete_secret(SECRET).await?;
+    let other = br#"{"auths":{"quay.io":{"auth":"dGVhbTpub3QtYS1zZWNyZXQ="}}}"#;
+    world.namespace.create_docker_config_json(SECRET, other).await?;
+    drop(waiting);
+    let _forwarder = Forwarder::start(listener, registry.address)?;
+    let outcome = run.wait().await?;
+    assert_eq!(
+        (outcome.result("STATUS"), outcome.result("VERIFIED")),
+        ("SUCCESS", "pull"),
+        "{outcome}"
+    );
+    world.assert_pulls(&image).await?;
+    let stored = String::from_utf8(world.document().await?)?;
+    assert!(
+        stored.contains("dGVhbTpub3QtYS1zZWNyZXQ="),
+        "somebody else's entry is lost"
+    );
+    Ok(())
 }

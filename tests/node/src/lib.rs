@@ -3,14 +3,18 @@
 mod kubectl;
 mod model;
 mod program_image;
+mod sample;
 mod task_run;
 mod waiting;
 mod world;
 
+pub use test_cluster::registry::OPENSHIFT;
+
 pub use self::{
     kubectl::Kubectl,
     model::{Model, pull, unwrapped},
+    sample::set_param,
     task_run::{TaskRun, TaskRunStatus},
     waiting::{PATIENCE, eventually},
-    world::{PULLER, RUNNER, SECRET, World, free_address},
+    world::{PULLER, RUNNER, SECRET, World, free_address, manifests},
 };

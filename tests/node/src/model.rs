@@ -29,11 +29,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Pushes a new image, past every credential, as `namespace/name:latest`.
+    /// Pushes a new image, past every credential, as `namespace/name`, with `:latest` where the name has no tag.
     ///
     /// # Errors
     /// Where the store refuses it.
     pub fn push(namespace: &str, name: &str) -> Result<Self> {
+        let (name, tag) = name.split_once(':').unwrap_or((name, "latest"));
         let path = format!("{namespace}/{name}");
         let Content { mut files, config } = busybox(&["sleep", "2147483647"])?;
         files.push(File::data("models/weights", path.clone().into_bytes()));
@@ -41,7 +42,7 @@ impl Model {
         let image = Image::with(Format::Oci, Content { files, config })?;
         image.push(
             ClusterAccess::shared().registries()?.store,
-            &format!("{path}:latest"),
+            &format!("{path}:{tag}"),
         )?;
         Ok(Self {
             repository: format!("{OPENSHIFT}/{path}"),

@@ -41,10 +41,17 @@ impl<'a> TaskRun<'a> {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         let env = json!({ "name": name, "value": value });
-        match self.pod_template["env"].as_array_mut() {
+        match self.pod_template.get_mut("env").and_then(Value::as_array_mut) {
             Some(list) => list.push(env),
             None => self.pod_template["env"] = json!([env]),
         }
+        self
+    }
+
+    /// With other addresses of registries, as `hostAliases`.
+    #[must_use]
+    pub fn hosts(mut self, aliases: Value) -> Self {
+        self.pod_template["hostAliases"] = aliases;
         self
     }
 

@@ -16,6 +16,7 @@ use kube::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT};
+use tokio::process::Command;
 
 use crate::{Kubectl, Model, TaskRun, model::pull, program_image::program_image};
 
@@ -207,6 +208,22 @@ impl World {
             variables.push(json!({ "name": name, "value": value }));
         }
         Ok(job)
+    }
+
+    /// A program of this machine that finds kubectl, and the cluster, as the user has them.
+    ///
+    /// # Errors
+    /// Where kubectl's place is unknown.
+    pub fn command_with_kubectl(&self, program: &str) -> Result<Command> {
+        let kubectl = self.node.kubectl.parent().context("kubectl is in a directory")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(kubectl.to_owned()).chain(std::env::split_paths(&path));
+        let mut command = Command::new(program);
+        command
+            .env("PATH", std::env::join_paths(paths)?)
+            .env("KUBECONFIG", &self.node.kubeconfig)
+            .kill_on_drop(true);
+        Ok(command)
     }
 
     /// Writes a kubeconfig that authenticates with `token`, and gives its path.

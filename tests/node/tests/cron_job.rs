@@ -6,8 +6,7 @@ use std::net::TcpListener;
 use anyhow::{Context as _, Result, ensure};
 use node_tests::{SECRET, World, eventually};
 use serde_json::{Value, json};
-use test_cluster::{access::ClusterAccess, listener::background::Background, registry::OPENSHIFT};
-use tokio::{io::copy_bidirectional, net::TcpStream};
+use test_cluster::{access::ClusterAccess, listener::Forwarder, registry::OPENSHIFT};
 
 /// The conditions of a Job that ended, by type; what it is instead while it hasn't.
 async fn await_end(world: &World, job: &str) -> Result<Value> {
@@ -191,7 +190,6 @@ fn exit_code(pod: &Value) -> Value {
 struct Silent {
     listener: TcpListener,
     address: std::net::Ipv4Addr,
-    port: u16,
 }
 
 impl Silent {
@@ -206,11 +204,7 @@ impl Silent {
             .parse()?;
         let listener =
             TcpListener::bind((address, port)).with_context(|| format!("cannot listen at {address}"))?;
-        Ok(Self {
-            listener,
-            address,
-            port,
-        })
+        Ok(Self { listener, address })
     }
 
     fn stand_for_the_registry(&self, job: &mut Value) {
@@ -225,22 +219,10 @@ impl Silent {
     }
 
     /// From now on it is the registry.
-    fn answer(self) -> Result<Background> {
-        let target = ClusterAccess::shared().registries()?.openshift.host.address;
-        self.listener.set_nonblocking(true)?;
-        let listener = self.listener;
-        let name = format!("{}:{}", self.address, self.port);
-        Ok(Background::start(&name, move || async move {
-            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-                return;
-            };
-            while let Ok((mut client, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    if let Ok(mut server) = TcpStream::connect(target).await {
-                        let _ = copy_bidirectional(&mut client, &mut server).await;
-                    }
-                });
-            }
-        })?)
+    fn answer(self) -> Result<Forwarder> {
+        Forwarder::start(
+            self.listener,
+            ClusterAccess::shared().registries()?.openshift.host.address,
+        )
     }
 }

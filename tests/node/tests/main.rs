@@ -2,7 +2,11 @@
 
 mod credential;
 mod cron_job;
+mod escalation;
 mod incident;
 mod limits;
 mod messages;
+mod pipeline;
+mod recreated;
 mod restricted;
+mod samples;

@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod connect_proxy;
+pub mod forwarder;
 pub mod gate;
 pub mod http_server;
 pub mod intercepting_proxy;
@@ -14,6 +15,7 @@ pub mod tls;
 pub mod upstream;
 
 pub use connect_proxy::ConnectProxy;
+pub use forwarder::Forwarder;
 pub use intercepting_proxy::{Action, InterceptingProxy, RequestParts};
 pub use reply::Reply;
 pub use scripted::{ReceivedRequest, ScriptedServer};

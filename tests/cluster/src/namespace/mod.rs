@@ -182,7 +182,17 @@ impl TestNamespace {
             "metadata": { "generateName": format!("{service_account}-") },
             "spec": {
                 "serviceAccountName": service_account,
-                "containers": [{ "name": "step", "image": "image.invalid/step" }],
+                // No node takes it, where there is one.
+                "schedulingGates": [{ "name": "example.com/only-for-its-token" }],
+                "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
+                "containers": [{
+                    "name": "step",
+                    "image": "image.invalid/step",
+                    "securityContext": {
+                        "allowPrivilegeEscalation": false,
+                        "capabilities": { "drop": ["ALL"] },
+                    },
+                }],
             },
         }))?;
         let pod = self

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     container_runtime::network_plugins,
     images::BUSYBOX,
+    kubernetes,
     network::{self, registry_addresses},
 };
 use crate::{registry::Registries, supervisor::Supervisor};
@@ -153,7 +154,7 @@ fn hosts() -> String {
         .iter()
         .zip(registry_addresses())
         .map(|(name, address)| format!("{address} {}\n", name.split(':').next().unwrap_or(name)));
-    std::iter::once("127.0.0.1 localhost\n".to_owned())
-        .chain(registries)
-        .collect()
+    // The API server asks the kubelet for logs by the node's name.
+    let own = format!("127.0.0.1 localhost\n{} {}\n", network::NODE, kubernetes::NAME);
+    std::iter::once(own).chain(registries).collect()
 }

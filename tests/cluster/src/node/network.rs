@@ -1,17 +1,12 @@
 //! Addresses of a node's own network namespace, and the way to the registries by their names.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::Arc,
-};
-
-use anyhow::{Context as _, Result};
-use tokio::{io::copy_bidirectional, net::TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::{
-    listener::background::Background,
+    listener::Forwarder,
     registry::{Host, Registries},
 };
+use anyhow::{Context as _, Result};
 
 /// The node itself, on the pods' bridge.
 pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
@@ -65,7 +60,7 @@ fn split(name: &str) -> Result<(&str, u16)> {
 /// What listens at the registries' addresses and passes connections on to where they really are; ends when dropped.
 #[derive(Debug)]
 pub struct Forwarders {
-    _running: Vec<Background>,
+    _running: Vec<Forwarder>,
 }
 
 impl Forwarders {
@@ -80,31 +75,10 @@ impl Forwarders {
             .map(|(host, address)| {
                 let listen = SocketAddr::from((address, split(&host.name)?.1));
                 let listener = TcpListener::bind(listen)
-                    .and_then(|listener| {
-                        listener.set_nonblocking(true)?;
-                        Ok(listener)
-                    })
                     .with_context(|| format!("cannot listen at {listen} for {}", host.name))?;
-                let target = Arc::new(host.address);
-                Background::start(&host.name, move || forward(listener, target))
-                    .with_context(|| format!("cannot forward to {}", host.name))
+                Forwarder::start(listener, host.address)
             })
             .collect::<Result<_>>()?;
         Ok(Self { _running: running })
-    }
-}
-
-async fn forward(listener: TcpListener, target: Arc<SocketAddr>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return;
-    };
-    while let Ok((mut client, _)) = listener.accept().await {
-        let target = Arc::clone(&target);
-        tokio::spawn(async move {
-            // Either end may break off; the other one sees it itself.
-            if let Ok(mut server) = TcpStream::connect(*target).await {
-                let _ = copy_bidirectional(&mut client, &mut server).await;
-            }
-        });
     }
 }

@@ -1,0 +1,177 @@
+//! The samples run as they are, but for the names of images.
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use node_tests::{Model, SECRET, TaskRunStatus, World, eventually, manifests, pull, set_param};
+use serde_json::json;
+use test_cluster::access::ClusterAccess;
+
+#[tokio::test]
+async fn the_task_run_by_hand() -> Result<()> {
+    let world = World::new("sample-taskrun").await?;
+    Model::push(world.namespace.name(), "granite:1.0")?;
+    let run = world.run_of_sample("taskrun.yaml").await?;
+    let name = world.kubectl.create(&run.to_string()).await?;
+    TaskRunStatus::await_end(&world, &name)
+        .await?
+        .assert_results("SUCCESS", "ok")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_incident_in_two_files() -> Result<()> {
+    let world = World::new("sample-incident").await?;
+    Model::push(world.namespace.name(), "granite:1.0")?;
+    world.create_sample("incident/secret-and-pod.yaml").await?;
+    let uid = Model::await_back_off(&world.kubectl, "model").await?;
+    let run = world.run_of_sample("incident/taskrun.yaml").await?;
+    let name = world.kubectl.create(&run.to_string()).await?;
+    let run = TaskRunStatus::await_end(&world, &name).await?;
+    run.assert_results("SUCCESS", "ok")?;
+    ensure!(run.result("ACTION") == "repaired", "{}", run.status);
+    Model::await_running(&world.kubectl, "model", Some(&uid)).await
+}
+
+#[tokio::test]
+async fn a_step_action_in_a_task_of_ones_own() -> Result<()> {
+    let world = World::new("sample-stepaction").await?;
+    let model = Model::push(world.namespace.name(), "granite:1.0")?;
+    // A StepAction can't mount the authority of this cluster's registry; OpenShift's own is beside the account's token.
+    for mut task in world.sample("stepaction.yaml").await? {
+        let params = task["spec"]["steps"][1]["params"]
+            .as_array_mut()
+            .context("it has params")?;
+        params.push(json!({ "name": "VERIFY", "value": "api" }));
+        world.kubectl.create(&task.to_string()).await?;
+    }
+    let run = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+        "metadata": { "generateName": "push-and-ensure-" },
+        "spec": {
+            "serviceAccountName": "ensure-pull-secret",
+            "taskRef": { "name": "push-and-ensure" },
+            "params": [{ "name": "IMAGE", "value": model.reference() }],
+            "podTemplate": { "hostAliases": world.host_aliases() },
+        },
+    });
+    let name = world.kubectl.create(&run.to_string()).await?;
+    let run = TaskRunStatus::await_end(&world, &name).await?;
+    ensure!(
+        run.succeeded() && run.result("STATUS") == "SUCCESS",
+        "{}",
+        run.status
+    );
+    ensure!(
+        world.stored_pulls(&model.reference()).await? == Ok(()),
+        "what is stored doesn't pull"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_robot_account_from_a_workspace() -> Result<()> {
+    let world = World::new("sample-robot").await?;
+    let registry = &ClusterAccess::shared().registries()?.basic;
+    let account = registry.account("robot").context("the registry has a robot")?;
+    world
+        .namespace
+        .create_secret(
+            "robot-account",
+            "Opaque",
+            [("token", account.password.as_bytes())],
+        )
+        .await?;
+    world.create_sample("robot-account/role.yaml").await?;
+    let model = Model::push(world.namespace.name(), "granite:1.0")?;
+    // Every registry here is a door to one store.
+    let image = model
+        .reference()
+        .replace(node_tests::OPENSHIFT, &registry.host.name);
+    let mut run = world.run_of_sample("robot-account/taskrun.yaml").await?;
+    set_param(&mut run, "REGISTRY", &registry.host.name);
+    set_param(&mut run, "USERNAME", &account.name);
+    set_param(&mut run, "IMAGE", &image);
+    let name = world.kubectl.create(&run.to_string()).await?;
+    let run = TaskRunStatus::await_end(&world, &name).await?;
+    run.assert_results("SUCCESS", "ok")?;
+    let document = world.namespace.docker_config_json("quay").await?;
+    ensure!(
+        pull(Some(&document), &image) == Ok(()),
+        "what is stored doesn't pull"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_script_says_how_it_ended_and_whether_to_go_on() -> Result<()> {
+    let world = World::new("sample-script").await?;
+    let model = Model::push(world.namespace.name(), "granite:1.0")?;
+    let deploy = |image: String| {
+        let world = &world;
+        async move {
+            let mut command = world.command_with_kubectl("bash")?;
+            let output = command
+                .arg(manifests().join("samples/deploy.sh"))
+                .args([world.namespace.name(), &image])
+                .stdin(Stdio::null())
+                .output()
+                .await
+                .context("cannot run the script")?;
+            anyhow::Ok((
+                output.status.code(),
+                String::from_utf8_lossy(&output.stdout).into_owned(),
+            ))
+        }
+    };
+    let (code, said) = deploy(model.reference()).await?;
+    // No DNS: the registry can't be found, which is a warning, and the script goes on.
+    ensure!(
+        code == Some(0) && said.starts_with("WARNING registry-unavailable: "),
+        "{code:?} {said}"
+    );
+    let (code, said) = deploy("not an image".to_owned()).await?;
+    ensure!(
+        code == Some(1) && said.starts_with("ERROR invalid-configuration: "),
+        "{code:?} {said}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn gitops_makes_the_first_secret_by_a_hook_and_a_second_sync_changes_nothing() -> Result<()> {
+    let world = World::empty("sample-gitops").await?;
+    world.grant_pull().await?;
+    let aliases =
+        json!([{ "op": "add", "path": "/spec/template/spec/hostAliases", "value": world.host_aliases() }]);
+    let own = json!({
+        "resources": ["tekton/overlays/gitops"],
+        "patches": [{ "target": { "kind": "Job" }, "patch": aliases.to_string() }],
+    });
+    world.install(&own).await?;
+    eventually("the hook is complete", || async {
+        let job = world.kubectl.get("job/ensure-pull-secret-first").await?;
+        Ok(if job["status"]["succeeded"] == 1 {
+            Ok(())
+        } else {
+            Err(job["status"].to_string())
+        })
+    })
+    .await?;
+    let before = world.document().await?;
+    ensure!(
+        world.namespace.secret(SECRET).await?.is_some(),
+        "there is no Secret"
+    );
+    // Argo CD deletes the hook before it makes it anew.
+    world
+        .kubectl
+        .run(["delete", "job", "ensure-pull-secret-first"])
+        .await?;
+    world.install(&own).await?;
+    ensure!(
+        world.document().await? == before,
+        "the second sync changed the Secret"
+    );
+    Ok(())
+}
