@@ -96,8 +96,14 @@ async fn with_the_policy_it_is_denied_and_a_run_is_not() -> Result<()> {
     let first = world.task_run().param("IMAGE", model.reference()).run().await?;
     first.assert_results("SUCCESS", "ok")?;
     ensure!(first.result("ACTION") == "created", "{}", first.status);
-    let refreshed = world.task_run().param("NEXT_RUN_WITHIN", "23h59m").run().await?;
+    let blank = json!({ "stringData": { ".dockerconfigjson": "{\"auths\":{}}" } });
+    world
+        .kubectl
+        .run(["patch", "secret", SECRET, "--patch", &blank.to_string()])
+        .await?;
+    let refreshed = world.task_run().param("IMAGE", model.reference()).run().await?;
     refreshed.assert_results("SUCCESS", "ok")?;
+    ensure!(refreshed.result("ACTION") == "refreshed", "{}", refreshed.status);
 
     // More than the policy permits: the sentence says so to somebody who reads only the status.
     let longer = world

@@ -83,7 +83,7 @@ impl<'a> Ended<'a> {
             .with_context(|| format!("{task} was skipped"))?;
         self.world
             .kubectl
-            .run(["logs", &run.pod(), "--all-containers"])
+            .run(["logs", &run.pod(), "--container", &format!("step-{task}")])
             .await
     }
 }
