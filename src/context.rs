@@ -20,7 +20,7 @@ use crate::{
     outcome::Outcome,
     pod::{api_server_authority, io_text, mounted, not_in_cluster, own_namespace, registry_trust, shown},
     reason::Reason,
-    refusal::Refusal,
+    refusal::{Denier, Refusal},
     registry::{self, Registries},
     registry_host::RegistryHost,
     review::Reviewer,
@@ -231,11 +231,14 @@ impl<'a> Context<'a> {
         );
         match refusal {
             Refusal::Forbidden { .. } => self.forbidden(&object, &namespace),
-            Refusal::Denied => Finding::new(
-                Reason::ApiForbidden,
-                format!("cannot {object}: an admission policy or a quota refuses it"),
-            )
-            .with_remedy("Ask who keeps the cluster's admission policies and quotas; no Role would help."),
+            Refusal::Denied { by } => {
+                let by = by
+                    .as_ref()
+                    .map_or("an admission policy or a quota".to_owned(), Denier::to_string);
+                Finding::new(Reason::ApiForbidden, format!("cannot {object}: {by} refuses it")).with_remedy(
+                    "Ask who keeps the cluster's admission policies and quotas; no Role would help.",
+                )
+            }
             Refusal::Unauthenticated => Finding::new(
                 Reason::ApiForbidden,
                 format!("cannot {object}: the API server does not accept this pod's token"),

@@ -1,6 +1,8 @@
 //! What the API server's refusals mean.
 
-use crate::https::Failure;
+use std::fmt;
+
+use crate::{clip::clip_name, https::Failure, safe_name::SafeName};
 
 /// What came back instead of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +14,11 @@ pub enum Refusal {
         /// The verb that RBAC refused, where the API server names it: a server-side apply that creates needs two.
         verb: Option<&'static str>,
     },
-    /// 403 for another reason: an admission plugin, a quota.
-    Denied,
+    /// 403 for another reason: a quota, or admission, which may answer 400 and 422 as well.
+    Denied {
+        /// Who denied it, where the API server says so.
+        by: Option<Denier>,
+    },
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
     Missing {
         /// The plural resource name, empty where it was not told.
@@ -31,6 +36,40 @@ pub enum Refusal {
     NotUnderstood,
 }
 
+/// What denies a request that RBAC permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denier {
+    /// A ValidatingAdmissionPolicy of this name.
+    Policy(SafeName),
+    /// An admission webhook of this name.
+    Webhook(SafeName),
+}
+
+impl Denier {
+    /// Reads it from the API server's words, which begin and end the name (apiserver
+    /// `pkg/admission/plugin/policy/validating/dispatcher.go`, `pkg/admission/plugin/webhook/errors/statuserror.go`); the
+    /// rest of them is the denier's own, and never shown.
+    fn named_in(message: &str) -> Option<Self> {
+        let between = |before: &str, after: &str| {
+            let (_, rest) = message.split_once(before)?;
+            let (name, _) = rest.split_once(after)?;
+            Some(SafeName::new(name))
+        };
+        let policy = between("ValidatingAdmissionPolicy '", "' with binding ").map(Self::Policy);
+        policy.or_else(|| between("admission webhook \"", "\" denied the request").map(Self::Webhook))
+    }
+}
+
+impl fmt::Display for Denier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match self {
+            Self::Policy(name) => ("policy", name),
+            Self::Webhook(name) => ("webhook", name),
+        };
+        write!(f, "the admission {kind} {}", clip_name(name.as_str(), 63))
+    }
+}
+
 impl From<kube::Error> for Refusal {
     fn from(error: kube::Error) -> Self {
         match error {
@@ -45,6 +84,12 @@ impl From<kube::Error> for Refusal {
 
 impl Refusal {
     pub(crate) fn from_status(status: &kube::core::Status) -> Self {
+        // A policy says 422 unless it sets a reason of its own, and a webhook what it likes.
+        if matches!(status.code, 400 | 403 | 422)
+            && let Some(denier) = Denier::named_in(&status.message)
+        {
+            return Self::Denied { by: Some(denier) };
+        }
         match status.code {
             401 => Self::Unauthenticated,
             403 => Self::from_denial(status),
@@ -73,7 +118,7 @@ impl Refusal {
                 verb: refused_verb(&status.message),
             }
         } else {
-            Self::Denied
+            Self::Denied { by: None }
         }
     }
 
@@ -101,4 +146,51 @@ pub(crate) fn refused_verb(message: &str) -> Option<&'static str> {
     ["get", "create", "patch"]
         .into_iter()
         .find(|verb| message.contains(&format!(" cannot {verb} resource ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(code: u16, message: &str) -> Refusal {
+        let status = json!({ "code": code, "message": message });
+        Refusal::from_status(&serde_json::from_value(status).expect("a Status"))
+    }
+
+    #[test]
+    fn a_denial_by_admission_is_one_whatever_its_code_and_names_who_denied() {
+        let policy = "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'p.example' with binding 'b' denied request: no";
+        let webhook = "admission webhook \"w.example\" denied the request: it cannot use resource x";
+        for code in [400, 403, 422] {
+            for (message, expected) in [
+                (policy, Denier::Policy(SafeName::new("p.example"))),
+                (webhook, Denier::Webhook(SafeName::new("w.example"))),
+            ] {
+                assert_eq!(
+                    refusal(code, message),
+                    Refusal::Denied { by: Some(expected) },
+                    "{code} {message}"
+                );
+            }
+        }
+        assert_eq!(refusal(409, policy), Refusal::Conflict);
+        assert_eq!(
+            refusal(403, "exceeded quota: secrets"),
+            Refusal::Denied { by: None }
+        );
+    }
+
+    #[test]
+    fn the_name_of_who_denied_is_made_fit_to_be_printed() {
+        let said =
+            |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
+                Refusal::Denied { by: Some(denier) } => denier.to_string(),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(said("w.example"), "the admission webhook w.example");
+        assert_eq!(said("a\u{1b}[31m;rm"), "the admission webhook a__31m_rm");
+        assert!(said(&"w".repeat(300)).chars().count() < 90);
+    }
 }

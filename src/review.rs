@@ -42,7 +42,7 @@ impl Reviewer {
             .map_err(Refusal::from)
         {
             // Who may not even ask who he is was authenticated all the same.
-            Ok(_) | Err(Refusal::Forbidden { .. } | Refusal::Denied) => Review::Accepts,
+            Ok(_) | Err(Refusal::Forbidden { .. } | Refusal::Denied { .. }) => Review::Accepts,
             Err(Refusal::Unauthenticated) => Review::Refuses,
             Err(_) => Review::Unavailable,
         }
