@@ -1,0 +1,74 @@
+//! What we depend on, by cargo-deny.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::project;
+
+/// deny.toml: licences, duplicates, banned crates, sources; advisories where their database can be had.
+///
+/// # Errors
+/// Where a dependency is against it, or, in CI, cargo-deny isn't installed.
+pub fn check(shell: &Shell) -> Result<()> {
+    let Some(cargo_deny) = cargo_deny(shell) else {
+        let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
+        if project::in_ci() {
+            bail!("{advice}");
+        }
+        eprintln!("dependencies were not checked: {advice}");
+        return Ok(());
+    };
+    let binary = ["--locked", "check"];
+    // Of the tools, duplicates alone are let pass, as deny.toml says.
+    let workspace = ["--locked", "--workspace", "check", "--allow", "duplicate"];
+    for arguments in [&binary[..], &workspace[..]] {
+        cmd!(
+            shell,
+            "{cargo_deny} {arguments...} --hide-inclusion-graph bans licenses sources"
+        )
+        .run()
+        .context("a dependency is against deny.toml")?;
+    }
+    // The database of advisories is a Git repository; a machine that can reach nothing but registries has none.
+    if cmd!(shell, "{cargo_deny} fetch db")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
+        eprintln!(
+            "advisories were not checked: https://github.com/RustSec/advisory-db can't be fetched from here"
+        );
+        return Ok(());
+    }
+    cmd!(shell, "{cargo_deny} --locked --workspace check advisories")
+        .run()
+        .context("a dependency has an advisory against it")
+}
+
+/// cargo-deny, as installed by the user or by `.ci/run`.
+fn cargo_deny(shell: &Shell) -> Option<PathBuf> {
+    let candidates = [Some(PathBuf::from("cargo-deny")), cached("cargo-deny")];
+    candidates.into_iter().flatten().find(|candidate| {
+        cmd!(shell, "{candidate} --version")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    })
+}
+
+/// Where `.ci/run` keeps the tools that it had to build.
+fn cached(tool: &str) -> Option<PathBuf> {
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(cache.join("ensure-pull-secret/tools/bin").join(tool))
+}

@@ -1,0 +1,241 @@
+//! What there is to be judged: files as they are written, and what kustomizations give.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use test_cluster::{
+    kustomize::{self, UserKustomization},
+    manifest::documents,
+};
+
+use super::object;
+use crate::project;
+
+/// The name that all manifests give the image.
+pub const IMAGE: &str = "registry.invalid/ensure-pull-secret";
+/// Where a user's kustomization says it is.
+const INSTALLED_IMAGE: &str = "registry.example.com/tools/ensure-pull-secret";
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// The component that carries names to where they are used: the last of every list.
+const NAMES: &str = "tekton/components/names";
+/// What belongs to no install: people create it one by one.
+const CREATED_BY_HAND: &[&str] = &["samples", "build"];
+
+/// Where objects come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// A file that people create objects from.
+    Sample,
+    /// What a kustomization of ours gives as it is.
+    Shipped,
+    /// What a user's kustomization gives that sets namespace and image.
+    Installed,
+}
+
+/// Objects that belong together.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    /// What they are from, to be told to people.
+    pub origin: String,
+    pub form: Form,
+    pub objects: Vec<Value>,
+}
+
+/// A text of ours below `tekton/`.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// Its path from the top of the clone.
+    pub path: String,
+    pub text: String,
+}
+
+/// Every file below `tekton/`, samples and documents included.
+///
+/// # Errors
+/// Where one can't be read.
+pub fn texts() -> Result<Vec<Text>> {
+    files(&project::file("tekton"))?
+        .into_iter()
+        .map(|file| {
+            let text =
+                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let path = file
+                .strip_prefix(project::root())
+                .unwrap_or(&file)
+                .display()
+                .to_string();
+            Ok(Text { path, text })
+        })
+        .collect()
+}
+
+/// The samples, every kustomization as it is, and everything as users install it.
+///
+/// # Errors
+/// Where a file is no YAML, or kustomize refuses a kustomization.
+pub fn manifests() -> Result<Vec<Manifests>> {
+    let (kustomizations, components) = kustomizations()?;
+    let mut found = samples()?;
+    found.extend(shipped(&kustomizations)?);
+    found.extend(installed(&kustomizations, &components)?);
+    Ok(found)
+}
+
+fn samples() -> Result<Vec<Manifests>> {
+    let by_hand = |path: &str| {
+        CREATED_BY_HAND
+            .iter()
+            .any(|directory| path.starts_with(&format!("tekton/{directory}/")))
+    };
+    let texts = texts()?
+        .into_iter()
+        .filter(|text| is_yaml(&text.path) && by_hand(&text.path));
+    texts
+        .map(|Text { path, text }| {
+            let objects = documents(&text).with_context(|| format!("cannot read {path}"))?;
+            Ok(Manifests {
+                origin: path,
+                form: Form::Sample,
+                objects,
+            })
+        })
+        .collect()
+}
+
+fn shipped(kustomizations: &[String]) -> Result<Vec<Manifests>> {
+    let directories: Vec<PathBuf> = kustomizations.iter().map(|name| project::file(name)).collect();
+    let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
+    kustomizations
+        .iter()
+        .zip(kustomize::render_all(&directories)?)
+        .map(|(name, objects)| {
+            Ok(Manifests {
+                origin: name.clone(),
+                form: Form::Shipped,
+                objects: objects?,
+            })
+        })
+        .collect()
+}
+
+/// Every kustomization as a user's resource, and every component together with the whole.
+fn installed(kustomizations: &[String], components: &[String]) -> Result<Vec<Manifests>> {
+    let mut users = Vec::new();
+    for name in kustomizations {
+        users.push((name, UserKustomization::new(&users_kustomization(name, None))?));
+    }
+    for name in components {
+        users.push((
+            name,
+            UserKustomization::new(&users_kustomization("tekton", Some(name)))?,
+        ));
+    }
+    let directories: Vec<PathBuf> = users.iter().map(|(_, user)| user.path()).collect();
+    let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
+    users
+        .iter()
+        .zip(kustomize::render_all(&directories)?)
+        .map(|((name, _), objects)| {
+            Ok(Manifests {
+                origin: format!("{name}, installed by a user's kustomization"),
+                form: Form::Installed,
+                objects: objects?,
+            })
+        })
+        .collect()
+}
+
+/// What README tells a user to write: resources, namespace, image; with a component, the names as well.
+fn users_kustomization(resource: &str, component: Option<&str>) -> String {
+    let components = match component {
+        None | Some(NAMES) => String::new(),
+        Some(component) => format!("components:\n- ../{component}\n- ../{NAMES}\n"),
+    };
+    // One account for both is what this component is for.
+    let names = if component == Some("tekton/components/one-account") {
+        "configMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  literals: [puller=ensure-pull-secret]\n"
+    } else {
+        ""
+    };
+    format!(
+        "namespace: my-models\nresources: [../{resource}]\n{names}{components}images:\n- name: {IMAGE}\n  newName: \
+         {INSTALLED_IMAGE}\n  digest: {DIGEST}\n"
+    )
+}
+
+/// The directories with a kustomization, and those with a component, by their path from the top of the clone.
+fn kustomizations() -> Result<(Vec<String>, Vec<String>)> {
+    let (mut kustomizations, mut components) = (Vec::new(), Vec::new());
+    for Text { path, text } in texts()? {
+        let Some(directory) = path.strip_suffix("/kustomization.yaml") else {
+            continue;
+        };
+        let documents = documents(&text).with_context(|| format!("cannot read {path}"))?;
+        let kind = documents
+            .first()
+            .map_or("", |document| object::text(document, "kind"));
+        match kind {
+            "Kustomization" => kustomizations.push(directory.to_owned()),
+            "Component" => components.push(directory.to_owned()),
+            _ => bail!("{path} is of kind {kind:?}: neither Kustomization nor Component"),
+        }
+    }
+    Ok((kustomizations, components))
+}
+
+/// Whether it is YAML by its name.
+pub fn is_yaml(path: &str) -> bool {
+    path.ends_with(".yaml") || path.ends_with(".yml")
+}
+
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries = fs::read_dir(directory)
+        .and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>())
+        .with_context(|| format!("cannot list {}", directory.display()))?;
+    entries.sort_by_key(fs::DirEntry::path);
+    let mut found = Vec::new();
+    for path in entries.iter().map(fs::DirEntry::path) {
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_kustomization_and_component_is_collected_and_has_objects() -> Result<()> {
+        let all = manifests()?;
+        for (form, origin) in [
+            (Form::Sample, "tekton/samples/taskrun.yaml"),
+            (Form::Sample, "tekton/samples/pipeline/pipeline.yaml"),
+            (Form::Shipped, "tekton"),
+            (Form::Shipped, "tekton/overlays/gitops"),
+            (Form::Installed, "tekton, installed by a user's kustomization"),
+            (
+                Form::Installed,
+                "tekton/components/one-account, installed by a user's kustomization",
+            ),
+        ] {
+            let one = all.iter().find(|one| one.form == form && one.origin == origin);
+            let one = one.with_context(|| format!("{origin} is not collected as {form:?}"))?;
+            assert!(!one.objects.is_empty(), "{origin} has no objects");
+        }
+        let kustomizations = texts()?
+            .iter()
+            .filter(|text| text.path.ends_with("/kustomization.yaml"))
+            .count();
+        let installed = all.iter().filter(|one| one.form == Form::Installed).count();
+        assert_eq!(installed, kustomizations);
+        Ok(())
+    }
+}

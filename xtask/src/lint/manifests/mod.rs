@@ -1,0 +1,56 @@
+//! The manifests below `tekton/`: what Tekton, kustomize and yamllint say of them, and rules of our own.
+//!
+//! Of kube-linter's checks those that matter here are among our own rules, by its names: it sees neither Tekton's steps nor
+//! what a user's kustomization gives, and its rules are a few lines each.
+
+mod collect;
+#[cfg(test)]
+mod fixtures;
+mod object;
+mod rules;
+mod yamllint;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+use test_cluster::tekton_validation;
+
+use self::collect::Manifests;
+
+/// Judges all of it, and names every problem.
+///
+/// # Errors
+/// Where there is a problem, or a check can't be made.
+pub fn check() -> Result<()> {
+    yamllint::check()?;
+    let (texts, manifests) = (collect::texts()?, collect::manifests()?);
+    let mut problems = tekton(&manifests)?;
+    problems.extend(rules::problems(&texts, &manifests));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    bail!("{} problems in the manifests", problems.len())
+}
+
+/// What Tekton's webhook would say of all of them.
+fn tekton(manifests: &[Manifests]) -> Result<Vec<String>> {
+    let objects: Vec<(&str, &Value)> = manifests
+        .iter()
+        .flat_map(|one| one.objects.iter().map(|object| (one.origin.as_str(), object)))
+        .collect();
+    let given: Vec<Value> = objects.iter().map(|(_, object)| (*object).clone()).collect();
+    let objections = tekton_validation::objections(&given)?;
+    Ok(objections
+        .into_iter()
+        .filter_map(|objection| {
+            let (origin, object) = objects.get(objection.index)?;
+            let label = object::label(object);
+            Some(format!(
+                "{origin}: {label}: {}: {}",
+                objection.field, objection.message
+            ))
+        })
+        .collect())
+}

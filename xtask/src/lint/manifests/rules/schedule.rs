@@ -1,0 +1,272 @@
+//! The CronJob's arithmetic: one whole run may fail, and the secret still never expires.
+
+use anyhow::{Context as _, Result, ensure};
+use ensure_pull_secret::config::{Preset, VARIABLES};
+use serde_json::Value;
+
+use super::{
+    super::{
+        collect::Manifests,
+        object::{Container, OURS, containers, label, of_kind, text},
+    },
+    cron::gaps,
+};
+
+/// The delays before a Job's second, third and further pods (Kubernetes, "Pod backoff failure policy"), in seconds.
+const FIRST_BACKOFF: u64 = 10;
+const LONGEST_BACKOFF: u64 = 360;
+/// The CronJob controller looks every 10 s: less may never start.
+const LEAST_STARTING_DEADLINE: u64 = 10;
+
+/// Every CronJob keeps the rules of [`keeps`].
+pub fn one_run_may_fail(manifests: &Manifests) -> Vec<String> {
+    of_kind(&manifests.objects, "CronJob")
+        .filter_map(|job| {
+            keeps(job, &manifests.objects)
+                .err()
+                .map(|error| format!("{}: {error:#}", label(job)))
+        })
+        .collect()
+}
+
+/// All times in seconds. A run that is due at 0 may decide at once, and finds a credential that lives just long enough to
+/// be left alone; the next, a gap later, fails as a whole; the one after that may start late and needs all its time.
+fn keeps(job: &Value, objects: &[Value]) -> Result<()> {
+    let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
+    let gaps = gaps(text(spec, "schedule"))?;
+    let number = |value: &Value, member: &str| {
+        value[member]
+            .as_u64()
+            .with_context(|| format!("{member} is not set"))
+    };
+    let starting = number(spec, "startingDeadlineSeconds")?;
+    let active = number(job_spec, "activeDeadlineSeconds")?;
+    let retries = number(job_spec, "backoffLimit")?;
+    let container = containers(job)
+        .into_iter()
+        .find(|container| container.name() == OURS)
+        .context("no container of it is ours")?;
+    let lifetime = duration(&container, "PULL_SECRET_TOKEN_LIFETIME")?;
+    let timeout = duration(&container, "PULL_SECRET_TIMEOUT")?;
+    let share: u64 = value(&container, "PULL_SECRET_REFRESH_BELOW")?
+        .trim_end_matches('%')
+        .parse()?;
+    let next_run = container
+        .variable("PULL_SECRET_NEXT_RUN_WITHIN")
+        .context("PULL_SECRET_NEXT_RUN_WITHIN is not set")?;
+    let next_run = seconds(next_run)?;
+
+    ensure!(
+        text(spec, "timeZone") == "Etc/UTC",
+        "timeZone is not Etc/UTC: a gap is longer or shorter twice a year"
+    );
+    ensure!(
+        text(spec, "concurrencyPolicy") == "Forbid",
+        "concurrencyPolicy is not Forbid"
+    );
+    let latest = 2 * gaps.longest + starting + active;
+    ensure!(
+        next_run >= latest,
+        "PULL_SECRET_NEXT_RUN_WITHIN is {next_run} s; with a run that fails, the next one ends up to {latest} s later (two \
+         gaps, startingDeadlineSeconds, activeDeadlineSeconds)"
+    );
+    let renewed_below = next_run.max(lifetime * share / 100);
+    ensure!(
+        lifetime > renewed_below,
+        "a fresh token lives for {lifetime} s, and every run would renew what lives for less than {renewed_below} s"
+    );
+    ensure!(
+        starting >= LEAST_STARTING_DEADLINE,
+        "startingDeadlineSeconds is {starting}: the controller looks every {LEAST_STARTING_DEADLINE} s"
+    );
+    ensure!(
+        starting + active < gaps.shortest,
+        "a run may take {starting} + {active} s, longer than the shortest gap of {} s: Forbid would leave the next one out",
+        gaps.shortest
+    );
+    let backoff: u64 = (0..retries)
+        .map(|retry| (FIRST_BACKOFF << retry.min(10)).min(LONGEST_BACKOFF))
+        .sum();
+    let needed = (retries + 1) * timeout + backoff;
+    ensure!(
+        active >= needed,
+        "activeDeadlineSeconds is {active}: {} pods of {timeout} s and the delays between them take {needed} s",
+        retries + 1
+    );
+    policy_lets_pass(lifetime, objects)
+}
+
+/// The admission policy, where it is installed beside it, lets a token of this lifetime pass.
+fn policy_lets_pass(lifetime: u64, objects: &[Value]) -> Result<()> {
+    for policy in of_kind(objects, "ValidatingAdmissionPolicy") {
+        let variables = policy["spec"]["variables"].as_array();
+        let maximum: u64 = variables
+            .into_iter()
+            .flatten()
+            .find(|variable| variable["name"] == "maximumTokenSeconds")
+            .map(|variable| text(variable, "expression"))
+            .context("the admission policy has no maximumTokenSeconds")?
+            .parse()?;
+        ensure!(
+            lifetime <= maximum,
+            "it asks for tokens of {lifetime} s, and the admission policy lets them live for {maximum} s"
+        );
+    }
+    Ok(())
+}
+
+/// A variable's value or, where it isn't set, its default.
+fn value<'a>(container: &'a Container<'_>, name: &str) -> Result<&'a str> {
+    let default = VARIABLES
+        .iter()
+        .find(|variable| variable.name == name)
+        .map(|variable| variable.preset);
+    match (container.variable(name), default) {
+        (Some(value), _) | (None, Some(Preset::Value(value))) => Ok(value),
+        _ => Err(anyhow::anyhow!("{name} has neither a value nor a default")),
+    }
+}
+
+fn duration(container: &Container<'_>, name: &str) -> Result<u64> {
+    seconds(value(container, name)?).with_context(|| format!("cannot read {name}"))
+}
+
+/// `90s`, `15m`, `24h`, `7d`, and what Tekton writes with several of them: `1h30m`.
+pub fn seconds(text: &str) -> Result<u64> {
+    let mut sum = 0;
+    let mut digits = String::new();
+    for character in text.chars() {
+        let unit = match character {
+            '0'..='9' => {
+                digits.push(character);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86400,
+            _ => 0,
+        };
+        let number: u64 = digits
+            .parse()
+            .with_context(|| format!("{text:?} is no duration"))?;
+        ensure!(unit > 0, "{text:?} is no duration");
+        sum += number * unit;
+        digits.clear();
+    }
+    ensure!(digits.is_empty() && !text.is_empty(), "{text:?} is no duration");
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::{
+        collect::Form,
+        fixtures::{Broken, cron_job, installed},
+    };
+    use super::*;
+
+    const SPEC: &str = "/spec/jobTemplate/spec";
+
+    fn with_variable(name: &str, value: &str) -> Broken {
+        let environment = format!("{SPEC}/template/spec/containers/0/env");
+        let mut job = cron_job();
+        let mut variables = job
+            .pointer(&environment)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        variables.retain(|variable| variable["name"] != name);
+        if !value.is_empty() {
+            variables.push(json!({ "name": name, "value": value }));
+        }
+        job["metadata"]["name"] = json!("changed");
+        Broken::new(one_run_may_fail, cron_job()).with(&environment, json!(variables))
+    }
+
+    #[test]
+    fn a_next_run_that_is_expected_too_early_or_never_is_found() {
+        with_variable("PULL_SECRET_NEXT_RUN_WITHIN", "9h").says_nothing();
+        for wrong in ["8h", "4h", "none", ""] {
+            with_variable("PULL_SECRET_NEXT_RUN_WITHIN", wrong).says("");
+        }
+        Broken::new(one_run_may_fail, cron_job())
+            .with("/spec/schedule", json!("17 */5 * * *"))
+            .says("two gaps");
+    }
+
+    #[test]
+    fn a_token_that_does_not_live_for_two_gaps_is_found() {
+        for wrong in ["1h", "9h"] {
+            with_variable("PULL_SECRET_TOKEN_LIFETIME", wrong).says("every run would renew");
+        }
+    }
+
+    #[test]
+    fn a_token_that_the_policy_would_refuse_is_found() {
+        let mut objects = installed();
+        let job = objects
+            .iter()
+            .position(|object| object["kind"] == "CronJob")
+            .expect("a CronJob");
+        objects.swap(0, job);
+        Broken::among(one_run_may_fail, Form::Installed, objects)
+            .with(
+                &format!("{SPEC}/template/spec/containers/0/env/0"),
+                json!({ "name": "PULL_SECRET_TOKEN_LIFETIME", "value": "48h" }),
+            )
+            .says("the admission policy lets them live");
+    }
+
+    #[test]
+    fn deadlines_that_do_not_fit_the_schedule_or_the_retries_are_found() {
+        for (pointer, value, said) in [
+            ("/spec/startingDeadlineSeconds", json!(5), "looks every 10 s"),
+            ("/spec/schedule", json!("* * * * *"), "Forbid would leave"),
+            (
+                "/spec/jobTemplate/spec/activeDeadlineSeconds",
+                json!(300),
+                "delays between them",
+            ),
+            (
+                "/spec/jobTemplate/spec/backoffLimit",
+                json!(6),
+                "delays between them",
+            ),
+            ("/spec/timeZone", json!("Europe/Berlin"), "Etc/UTC"),
+            ("/spec/concurrencyPolicy", json!("Allow"), "Forbid"),
+            ("/spec/schedule", json!("@daily"), "five fields"),
+        ] {
+            Broken::new(one_run_may_fail, cron_job())
+                .with(pointer, value)
+                .says(said);
+        }
+        for member in [
+            "/spec/startingDeadlineSeconds",
+            "/spec/jobTemplate/spec/activeDeadlineSeconds",
+        ] {
+            Broken::new(one_run_may_fail, cron_job())
+                .without(member)
+                .says("is not set");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_the_program_and_tekton_write_them() -> Result<()> {
+        for (text, expected) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("24h", 86400),
+            ("7d", 604_800),
+            ("1h30m", 5400),
+        ] {
+            assert_eq!(seconds(text)?, expected, "{text}");
+        }
+        for wrong in ["", "5", "m", "none", "5x", "1.5h"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        Ok(())
+    }
+}

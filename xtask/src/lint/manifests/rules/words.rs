@@ -1,0 +1,151 @@
+//! Words of the contract, wherever they are written: reasons, states, variables.
+
+use ensure_pull_secret::{
+    config::VARIABLES,
+    reason::{Reason, Status},
+};
+use regex::Regex;
+use serde_json::Value;
+
+use super::super::{
+    collect::{Manifests, Text},
+    object::{label, list, text},
+};
+
+const STATES: [Status; 4] = [Status::Success, Status::Warning, Status::Failure, Status::Error];
+
+fn is_reason(word: &str) -> bool {
+    Reason::ALL.iter().any(|reason| reason.as_str() == word)
+}
+
+/// What a Pipeline compares STATUS and REASON with can come.
+pub fn conditions_can_hold(manifests: &Manifests) -> Vec<String> {
+    let mut problems = Vec::new();
+    for object in &manifests.objects {
+        let spec = if object["kind"] == "PipelineRun" {
+            &object["spec"]["pipelineSpec"]
+        } else {
+            &object["spec"]
+        };
+        let tasks = list(spec, "tasks").iter().chain(list(spec, "finally"));
+        for when in tasks.flat_map(|task| list(task, "when")) {
+            let known: fn(&str) -> bool = match text(when, "input") {
+                input if input.ends_with(".results.STATUS)") => {
+                    |word| STATES.iter().any(|one| one.as_str() == word)
+                }
+                input if input.ends_with(".results.REASON)") => is_reason,
+                _ => continue,
+            };
+            let never = list(when, "values")
+                .iter()
+                .filter(|value| !value.as_str().is_some_and(known));
+            problems.extend(
+                never.map(|value: &Value| {
+                    format!("{}: {} is never {value}", label(object), text(when, "input"))
+                }),
+            );
+        }
+    }
+    problems
+}
+
+/// A variable with our prefix is one of the program's; it would be warned about in every run.
+pub fn variables_exist(texts: &[Text]) -> Vec<String> {
+    let pattern = Regex::new("PULL_SECRET_[A-Z][A-Z_]*[A-Z]").expect("a right pattern");
+    words(texts, &pattern, |name| {
+        VARIABLES.iter().any(|variable| variable.name == name)
+    })
+}
+
+/// A word that is called a REASON is one: `REASON api-forbidden`, `REASON is "conflict"`, `` REASON `ok` ``.
+pub fn reasons_exist(texts: &[Text]) -> Vec<String> {
+    let pattern =
+        Regex::new("REASON(?: is|:|=| =)? ?[`\"']([a-z]+(?:-[a-z]+)*)[`\"']|REASON ([a-z]+(?:-[a-z]+)+)")
+            .expect("a right pattern");
+    words(texts, &pattern, is_reason)
+}
+
+/// The words that `pattern` finds, by its first group that takes part, where it has one, and that aren't known.
+fn words(texts: &[Text], pattern: &Regex, known: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut problems = Vec::new();
+    for Text { path, text } in texts {
+        for (index, line) in text.lines().enumerate() {
+            for found in pattern.captures_iter(line) {
+                let word = found
+                    .iter()
+                    .skip(1)
+                    .flatten()
+                    .next()
+                    .or(found.get(0))
+                    .map_or("", |part| part.as_str());
+                if !known(word) {
+                    problems.push(format!("{path}:{}: {word} is none of the program's", index + 1));
+                }
+            }
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::fixtures::Broken;
+    use super::*;
+
+    fn said(rule: fn(&[Text]) -> Vec<String>, line: &str) -> Vec<String> {
+        rule(&[Text {
+            path: "a.yaml".to_owned(),
+            text: format!("# one\n{line}\n"),
+        }])
+    }
+
+    #[test]
+    fn a_state_or_a_reason_that_never_comes_is_found() {
+        let pipeline = |result: &str, value: &str| {
+            json!({ "kind": "Pipeline", "metadata": { "name": "a" }, "spec": { "tasks": [{
+                "when": [{ "input": format!("$(tasks.ensure.results.{result})"), "operator": "in", "values": [value] }],
+            }] } })
+        };
+        for (result, right, wrong) in [
+            ("STATUS", "WARNING", "warning"),
+            ("REASON", "tag-missing", "tag-absent"),
+        ] {
+            Broken::new(conditions_can_hold, pipeline(result, right))
+                .and(pipeline(result, wrong))
+                .says("is never");
+        }
+        Broken::new(conditions_can_hold, pipeline("ANOTHER", "anything")).says_nothing();
+    }
+
+    #[test]
+    fn a_variable_that_the_program_does_not_have_is_found_with_its_line() {
+        assert_eq!(
+            said(
+                variables_exist,
+                "PULL_SECRET_NAME and PULL_SECRET_ and PULL_SECRET_*"
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            said(variables_exist, "- name: PULL_SECRET_NAMES"),
+            ["a.yaml:2: PULL_SECRET_NAMES is none of the program's"]
+        );
+    }
+
+    #[test]
+    fn a_reason_that_the_program_does_not_have_is_found() {
+        for right in [
+            "REASON `api-forbidden`",
+            "REASON is \"conflict\"",
+            "REASON tag-missing.",
+            "REASON and MESSAGE",
+        ] {
+            assert_eq!(said(reasons_exist, right), [""; 0], "{right}");
+        }
+        for wrong in ["REASON `forbidden`", "REASON is 'conflicts'", "REASON tag-absent"] {
+            assert_eq!(said(reasons_exist, wrong).len(), 1, "{wrong}");
+        }
+    }
+}
