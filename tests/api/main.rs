@@ -1,12 +1,15 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
+mod admission_policy;
 mod bad_input;
 mod calls;
 mod canary;
 mod configuration;
 mod ending;
+mod escalation;
 mod first_run;
 mod images;
+mod installation;
 mod interception;
 mod keys;
 mod lifetimes;

@@ -1,0 +1,351 @@
+//! The admission policy lets the program do its work, and the runner's account nothing beside it.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use k8s_openapi::api::{
+    authentication::v1::TokenRequest,
+    core::v1::{Secret, ServiceAccount},
+};
+use kube::{Api, Client, api::PostParams};
+use serde_json::{Value, json};
+use test_cluster::access::ClusterAccess;
+
+use crate::{
+    installation::{self, Installation},
+    world::{renewing, short_lived},
+};
+
+/// An account that the runner has no business with.
+const OTHER: &str = "other";
+
+/// What the installation's runner asks for, by some token, with every right that RBAC can give: what is refused is
+/// refused by the policy.
+struct Asking<'a> {
+    installation: &'a Installation,
+    secrets: Api<Secret>,
+    accounts: Api<ServiceAccount>,
+}
+
+impl<'a> Asking<'a> {
+    async fn by(installation: &'a Installation, token: &str) -> Result<Self> {
+        let client: Client = ClusterAccess::shared().client_of(token).await?;
+        let namespace = installation.namespace.name();
+        Ok(Self {
+            installation,
+            secrets: Api::namespaced(client.clone(), namespace),
+            accounts: Api::namespaced(client, namespace),
+        })
+    }
+
+    async fn create(&self, secret: Value) -> Result<Secret, kube::Error> {
+        let secret = serde_json::from_value(secret).map_err(kube::Error::SerdeError)?;
+        let dry_run = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        self.secrets.create(&dry_run, &secret).await
+    }
+
+    async fn mint(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
+        let request = serde_json::from_value(json!({ "spec": spec })).map_err(kube::Error::SerdeError)?;
+        self.accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+    }
+
+    /// A Secret as the program creates it.
+    fn secret(&self) -> Value {
+        json!({
+            "metadata": { "name": self.installation.names.secret },
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": { ".dockerconfigjson": "e30=" },
+        })
+    }
+
+    /// A token as the program asks for it.
+    fn spec(&self) -> Value {
+        json!({
+            "audiences": [],
+            "expirationSeconds": 86400,
+            "boundObjectRef": { "apiVersion": "v1", "kind": "Secret", "name": self.installation.names.secret },
+        })
+    }
+}
+
+/// `value` with `changes` merged into it, as a JSON merge patch.
+fn changed(mut value: Value, changes: &Value) -> Value {
+    match (value.as_object_mut(), changes.as_object()) {
+        (Some(members), Some(changes)) => {
+            for (key, change) in changes {
+                let member = members.remove(key).unwrap_or(json!({}));
+                if !change.is_null() {
+                    members.insert(key.clone(), changed(member, change));
+                }
+            }
+            value
+        }
+        _ => changes.clone(),
+    }
+}
+
+/// The policy's message is in the refusal, which says that it is one.
+fn denied<T>(answer: Result<T, kube::Error>, message: &str) -> Result<()> {
+    let status = match answer {
+        Err(kube::Error::Api(status)) => status,
+        Err(error) => return Err(error).context("the API server should have refused it by policy"),
+        Ok(_) => bail!("the API server permits it; expected: {message}"),
+    };
+    ensure!(
+        status.code == 403
+            && status.message.contains("ValidatingAdmissionPolicy")
+            && status.message.contains(message),
+        "expected {message:?} of a policy, but it says {} {:?}",
+        status.code,
+        status.message
+    );
+    Ok(())
+}
+
+/// Every right that could let a request through to admission.
+fn everything() -> Value {
+    json!([{
+        "apiGroups": [""], "resources": ["secrets", "serviceaccounts/token"], "verbs": ["create", "update", "patch", "get"],
+    }])
+}
+
+#[tokio::test]
+async fn the_programs_own_requests_pass_the_policy() -> Result<()> {
+    let installation = Installation::with_policy("policy-passes").await?;
+    let program = installation.program()?;
+    short_lived(&program)
+        .env("PULL_SECRET_NEXT_RUN_WITHIN", "none")
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("login");
+    renewing(&program)
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_runner_may_make_one_secret_of_one_type_and_mint_one_kind_of_token() -> Result<()> {
+    let installation = Installation::with_policy("policy-denies").await?;
+    let namespace = &installation.namespace;
+    let (secret, puller) = (&installation.names.secret, &installation.names.puller);
+    namespace.service_account(OTHER).await?;
+    namespace
+        .grant(&installation.names.runner, "everything", everything())
+        .await?;
+    let runner = Asking::by(&installation, installation.runner.token()).await?;
+
+    runner
+        .create(runner.secret())
+        .await
+        .context("the program's own Secret")?;
+    let of_another_account = json!({ "kubernetes.io/service-account.name": OTHER });
+    for (changes, message) in [
+        (
+            json!({ "metadata": { "name": "another" } }),
+            "may write no Secret but",
+        ),
+        (
+            json!({ "type": "Opaque" }),
+            "must be of type kubernetes.io/dockerconfigjson",
+        ),
+        (
+            json!({
+                "type": "kubernetes.io/service-account-token",
+                "metadata": { "annotations": of_another_account },
+            }),
+            "must be of type kubernetes.io/dockerconfigjson",
+        ),
+        (
+            json!({ "metadata": { "annotations": of_another_account } }),
+            "remove the annotation kubernetes.io/service-account.name",
+        ),
+    ] {
+        let answer = runner.create(changed(runner.secret(), &changes)).await;
+        denied(answer, message).with_context(|| format!("a Secret with {changes}"))?;
+    }
+    let unnamed = json!({ "metadata": { "name": null, "generateName": "any-" } });
+    let answer = runner.create(changed(runner.secret(), &unnamed)).await;
+    denied(answer, "").context("a Secret whose name the API server makes")?;
+
+    installation
+        .program()?
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    runner
+        .mint(puller, runner.spec())
+        .await
+        .context("the program's own token")?;
+    let pod = json!({ "kind": "Pod", "name": installation.runner.pod() });
+    for (account, changes, message) in [
+        (OTHER, json!({}), "may mint tokens of"),
+        (
+            installation.names.runner.as_str(),
+            json!({ "boundObjectRef": pod }),
+            "may mint tokens of",
+        ),
+        (
+            puller,
+            json!({ "boundObjectRef": null }),
+            "must be bound to the Secret",
+        ),
+        (
+            puller,
+            json!({ "boundObjectRef": { "name": "another" } }),
+            "must be bound to the Secret",
+        ),
+        (
+            puller,
+            json!({ "boundObjectRef": { "kind": "Pod" } }),
+            "must be bound to the Secret",
+        ),
+        (
+            puller,
+            json!({ "expirationSeconds": 86401 }),
+            "may live for 86400 s at most",
+        ),
+        (puller, json!({ "audiences": ["vault"] }), "for the API server"),
+        (
+            puller,
+            json!({ "audiences": ["https://kubernetes.default.svc", "vault"] }),
+            "for the API server",
+        ),
+    ] {
+        let answer = runner.mint(account, changed(runner.spec(), &changes)).await;
+        denied(answer, message).with_context(|| format!("a token of {account} with {changes}"))?;
+    }
+
+    // A change of what is there already is bounded as well.
+    let patch = kube::api::Patch::Merge(json!({ "metadata": { "annotations": of_another_account } }));
+    let answer = runner.secrets.patch(secret, &Default::default(), &patch).await;
+    denied(answer, "remove the annotation").context("an annotation added later")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_without_a_pod_may_do_nothing_and_least_of_all_the_stored_one_of_a_single_account()
+-> Result<()> {
+    let installation = Installation::of_one_account("policy-one-account").await?;
+    let account = &installation.names.runner;
+    let message = "of a running pod";
+    let namespace = &installation.namespace;
+    namespace.grant(account, "everything", everything()).await?;
+    let unbound = namespace.token(account, None, 3600).await?;
+    let outside = Asking::by(&installation, &unbound).await?;
+    denied(outside.create(outside.secret()).await, message).context("a Secret")?;
+    denied(outside.mint(account, json!({})).await, message).context("a token")?;
+
+    let program = installation.program()?;
+    short_lived(&program)
+        .env("PULL_SECRET_NEXT_RUN_WITHIN", "none")
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    let stored = installation.stored_token().await?;
+    let reader = Asking::by(&installation, &stored).await?;
+    denied(reader.mint(account, reader.spec()).await, message).context("minting with the stored token")?;
+    denied(reader.create(reader.secret()).await, message).context("a Secret by the stored token")?;
+
+    // The same account in a pod refreshes it all the same.
+    renewing(&program)
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_program_says_that_a_policy_refuses_and_which() -> Result<()> {
+    let installation = Installation::with_policy("policy-told").await?;
+    let policy = format!(
+        "the admission policy ensure-pull-secret-{} refuses it",
+        installation.namespace.name()
+    );
+    let program = installation.program()?;
+    let outcome = program
+        .clone()
+        .env("PULL_SECRET_TOKEN_LIFETIME", "30d")
+        .run()
+        .await?;
+    outcome
+        .expect("ERROR", "created", "api-forbidden", 77)
+        .expect_message("cannot create serviceaccounts/token")
+        .expect_message(&policy);
+    assert_eq!(outcome.report["remedy"], Value::Null, "no Role would help");
+
+    // Somebody else's policy says 422 where its author set no reason.
+    somebody_elses_policy(&installation).await?;
+    let outcome = program.env("PULL_SECRET_DISPLAY_NAME", "denied").run().await?;
+    outcome
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message("cannot patch secrets")
+        .expect_message("the admission policy somebody-elses-");
+    Ok(())
+}
+
+/// Denies every write of a display name `denied` in the installation's namespace; returns when it does.
+async fn somebody_elses_policy(installation: &Installation) -> Result<()> {
+    let namespace = installation.namespace.name();
+    let name = format!("somebody-elses-{namespace}");
+    let group = "admissionregistration.k8s.io";
+    let policy = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ValidatingAdmissionPolicy", "metadata": { "name": name },
+        "spec": {
+            "matchConstraints": { "resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"],
+            }] },
+            "validations": [{ "expression": "!('openshift.io/display-name' in object.metadata.?annotations.orValue({})) || \
+                object.metadata.annotations['openshift.io/display-name'] != 'denied'" }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ValidatingAdmissionPolicyBinding", "metadata": { "name": name },
+        "spec": {
+            "policyName": name, "validationActions": ["Deny"],
+            "matchResources": { "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } } },
+        },
+    });
+    installation
+        .namespace
+        .apply(&format!("{policy}\n---\n{binding}"))
+        .await?;
+    let administrator = Asking::by(installation, &ClusterAccess::shared().admin_token).await?;
+    let denied =
+        json!({ "metadata": { "name": "probe", "annotations": { "openshift.io/display-name": "denied" } } });
+    installation::await_denial(|| administrator.create(changed(administrator.secret(), &denied))).await
+}
+
+#[tokio::test]
+async fn nobody_else_is_bounded() -> Result<()> {
+    let installation = Installation::with_policy("policy-others").await?;
+    let namespace = &installation.namespace;
+    namespace.service_account(OTHER).await?;
+    namespace.grant(OTHER, "everything", everything()).await?;
+    let mounted = namespace.token(OTHER, None, 3600).await?;
+    for (who, token) in [
+        ("another account of the namespace", mounted.as_str()),
+        ("an administrator", ClusterAccess::shared().admin_token.as_str()),
+    ] {
+        let other = Asking::by(&installation, token).await?;
+        for changes in [
+            json!({ "metadata": { "name": "another" } }),
+            json!({ "type": "Opaque" }),
+        ] {
+            let answer = other.create(changed(other.secret(), &changes)).await;
+            answer.with_context(|| format!("{who}: a Secret with {changes}"))?;
+        }
+        for account in [OTHER, &installation.names.puller, &installation.names.runner] {
+            let spec = json!({ "audiences": ["vault"], "expirationSeconds": 864_000 });
+            let answer = other.mint(account, spec).await;
+            answer.with_context(|| format!("{who}: a token of {account}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! Why the admission policy is there: what `create` on an absent Secret lets the runner do without it, and no more with it.
+//!
+//! A token is written into a Secret of type `kubernetes.io/service-account-token` by the controller-manager, which this tier
+//! doesn't have: here it is shown that the API server takes the request.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use test_cluster::access::ClusterAccess;
+
+use crate::installation::Installation;
+
+/// An account that may do what the runner may not.
+const MIGHTY: &str = "mighty";
+const TYPE: &str = "kubernetes.io/service-account-token";
+const ANNOTATION: &str = "kubernetes.io/service-account.name";
+
+/// Asks, with the runner's own token and the shipped Role alone, for a token of another account: the Secret that the Role is
+/// for, of a type that the controller-manager fills in. By server-side apply, since that is how the Role lets it create.
+async fn ask(installation: &Installation) -> Result<Result<Secret, kube::Error>> {
+    installation.namespace.service_account(MIGHTY).await?;
+    let client = ClusterAccess::shared()
+        .client_of(installation.runner.token())
+        .await?;
+    let name = &installation.names.secret;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": TYPE,
+        "metadata": { "name": name, "annotations": { ANNOTATION: MIGHTY } },
+    });
+    let secrets: Api<Secret> = Api::namespaced(client, installation.namespace.name());
+    Ok(secrets
+        .patch(
+            name,
+            &PatchParams::apply("attacker").force(),
+            &Patch::Apply(secret),
+        )
+        .await)
+}
+
+#[tokio::test]
+async fn without_the_policy_the_runner_can_ask_for_any_accounts_token_while_the_secret_is_absent()
+-> Result<()> {
+    let installation = Installation::without_policy("escalation").await?;
+    let made = ask(&installation).await?.context("the API server takes it")?;
+    assert_eq!(made.type_.as_deref(), Some(TYPE));
+    let annotations = made.metadata.annotations.unwrap_or_default();
+    assert_eq!(annotations.get(ANNOTATION).map(String::as_str), Some(MIGHTY));
+
+    // And the program does not take such a Secret for its own.
+    installation
+        .program()?
+        .run()
+        .await?
+        .expect("ERROR", "none", "wrong-type", 65);
+    Ok(())
+}
+
+#[tokio::test]
+async fn once_the_secret_is_there_its_type_cannot_become_another() -> Result<()> {
+    let installation = Installation::without_policy("escalation-late").await?;
+    installation
+        .program()?
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    let error = ask(&installation).await?.expect_err("the type is immutable");
+    assert!(error.to_string().contains("field is immutable"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_the_policy_it_cannot() -> Result<()> {
+    let installation = Installation::with_policy("escalation-denied").await?;
+    let error = ask(&installation).await?.expect_err("the policy denies it");
+    assert!(
+        error
+            .to_string()
+            .contains("must be of type kubernetes.io/dockerconfigjson"),
+        "{error}"
+    );
+    let secrets: Api<Secret> = installation.namespace.api();
+    assert!(secrets.get_opt(&installation.names.secret).await?.is_none());
+    Ok(())
+}

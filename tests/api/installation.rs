@@ -1,0 +1,199 @@
+//! The shipped manifests as a user's own kustomization renders them, in a namespace of the test's own.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
+use kube::{Api, api::PostParams};
+use serde_json::Value;
+use test_cluster::{
+    access::ClusterAccess, identity::ServiceAccountDir, kustomize::UserKustomization,
+    namespace::TestNamespace, program::Program, registry::OPENSHIFT,
+};
+use tokio::time::Instant;
+
+use crate::world::{pull_rules, registries};
+
+/// What the user's kustomization says of the image.
+const IMAGES: &str = "\
+images:
+- name: registry.invalid/ensure-pull-secret
+  newName: registry.example.com/tools/ensure-pull-secret
+  digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+";
+/// How long the API server may take to act by a policy that was just written.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is asked.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The names that an installation is made with, at the one place where they are set.
+#[derive(Clone, Debug)]
+pub struct Names {
+    pub secret: String,
+    pub runner: String,
+    pub puller: String,
+}
+
+impl Names {
+    /// Names that no other installation of the suite has: an admission policy holds for its runner in every namespace.
+    pub fn of(namespace: &TestNamespace) -> Self {
+        Self {
+            secret: format!("secret-of-{}", namespace.name()),
+            runner: format!("runner-of-{}", namespace.name()),
+            puller: format!("puller-of-{}", namespace.name()),
+        }
+    }
+}
+
+/// `resources` and `components`, below `tekton/`, in the user's own namespace, with the user's own names and image.
+pub fn kustomization(namespace: &str, names: &Names, resources: &[&str], components: &[&str]) -> String {
+    let list = |key: &str, entries: &[&str]| {
+        let entries: String = entries
+            .iter()
+            .map(|entry| format!("- ../tekton/{entry}\n"))
+            .collect();
+        format!("{key}:\n{entries}")
+    };
+    let Names {
+        secret,
+        runner,
+        puller,
+    } = names;
+    let names = format!(
+        "configMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  literals:\n  - secret={secret}\n  - \
+         runner={runner}\n  - puller={puller}\n"
+    );
+    // Last, as README says: it carries the names to what stands before it.
+    let components: Vec<_> = components.iter().copied().chain(["components/names"]).collect();
+    format!(
+        "namespace: {namespace}\n{}{names}{}{IMAGES}",
+        list("resources", resources),
+        list("components", &components)
+    )
+}
+
+/// A namespace in which the shipped manifests were applied.
+pub struct Installation {
+    pub namespace: TestNamespace,
+    pub names: Names,
+    pub runner: ServiceAccountDir,
+    objects: Vec<Value>,
+}
+
+impl Installation {
+    /// Accounts, Role, CronJob and the admission policy in a new namespace; returns when the policy is in force. The
+    /// puller may pull what the namespace holds.
+    pub async fn with_policy(name: &str) -> Result<Self> {
+        let namespace = TestNamespace::new(name).await?;
+        let names = Names::of(&namespace);
+        Self::apply(namespace, names, &["components/admission-policy"]).await
+    }
+
+    /// As `with_policy`, without the policy.
+    pub async fn without_policy(name: &str) -> Result<Self> {
+        let namespace = TestNamespace::new(name).await?;
+        let names = Names::of(&namespace);
+        Self::apply(namespace, names, &[]).await
+    }
+
+    /// As `with_policy`, with one account that runs the program and whose token is stored.
+    pub async fn of_one_account(name: &str) -> Result<Self> {
+        let namespace = TestNamespace::new(name).await?;
+        let mut names = Names::of(&namespace);
+        names.puller.clone_from(&names.runner);
+        Self::apply(
+            namespace,
+            names,
+            &["components/one-account", "components/admission-policy"],
+        )
+        .await
+    }
+
+    async fn apply(namespace: TestNamespace, names: Names, components: &[&str]) -> Result<Self> {
+        let text = kustomization(namespace.name(), &names, &["cronjob"], components);
+        let mut objects = UserKustomization::new(&text)?.render()?;
+        for object in &mut objects {
+            rename(object, namespace.name());
+        }
+        let manifests: Vec<_> = objects.iter().map(Value::to_string).collect();
+        namespace.apply(&manifests.join("\n---\n")).await?;
+        namespace.grant(&names.puller, "pull", pull_rules()).await?;
+        let runner = namespace.identity(&names.runner).await?;
+        let installation = Self {
+            namespace,
+            names,
+            runner,
+            objects,
+        };
+        if components.contains(&"components/admission-policy") {
+            installation.await_policy().await?;
+        }
+        Ok(installation)
+    }
+
+    /// The program as the rendered CronJob's pod has it, on the runner's own token.
+    pub fn program(&self) -> Result<Program> {
+        let environment = self
+            .objects
+            .iter()
+            .find(|object| object["kind"] == "CronJob")
+            .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
+            .and_then(Value::as_array)
+            .context("the CronJob has an environment")?;
+        let mut program = Program::new(&self.runner);
+        for variable in environment {
+            let text = |key: &str| {
+                variable[key]
+                    .as_str()
+                    .context("a variable has a name and a value")
+            };
+            program = program.env(text("name")?, text("value")?);
+        }
+        // A file of the pod's own, which this machine may have too.
+        Ok(program
+            .without("PULL_SECRET_TERMINATION_MESSAGE_FILE")
+            .env("PULL_SECRET_CONNECT_TO", registries().connect_to()))
+    }
+
+    /// The token stored for OpenShift's registry.
+    pub async fn stored_token(&self) -> Result<String> {
+        let document = self.namespace.docker_config_json(&self.names.secret).await?;
+        let document: Value = serde_json::from_slice(&document)?;
+        let token = document["auths"][OPENSHIFT]["password"].as_str();
+        Ok(token.context("no token is stored")?.to_owned())
+    }
+
+    /// Asks by a token without a pod, which the policy alone refuses, until it does.
+    async fn await_policy(&self) -> Result<()> {
+        let outside = self.namespace.token(&self.names.runner, None, 3600).await?;
+        let client = ClusterAccess::shared().client_of(&outside).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, self.namespace.name());
+        let (parameters, spec) = (PostParams::default(), TokenRequest::default());
+        await_denial(|| accounts.create_token_request(&self.names.puller, &parameters, &spec)).await
+    }
+}
+
+/// Makes a request again and again until it is refused: the API server follows policies by a watch.
+pub async fn await_denial<T, F>(request: impl Fn() -> F) -> Result<()>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    while request().await.is_ok() {
+        ensure!(Instant::now() < deadline, "the policy is not in force yet");
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Cluster-wide objects get the namespace's name, so that installations of the suite don't replace each other's.
+fn rename(object: &mut Value, namespace: &str) {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    if kind.starts_with("ValidatingAdmissionPolicy") {
+        let name = Value::from(format!("ensure-pull-secret-{namespace}"));
+        if kind.ends_with("Binding") {
+            object["spec"]["policyName"] = name.clone();
+        }
+        object["metadata"]["name"] = name;
+    }
+}
