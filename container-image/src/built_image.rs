@@ -1,0 +1,128 @@
+//! An image in a storage of its own.
+
+use std::{collections::BTreeMap, ffi::OsString, fs};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    build_context::BuildContext,
+    builder::Builder,
+    destination::{Destination, PushedImage},
+    platform::Platform,
+    size::Size,
+    storage::Storage,
+};
+
+/// Labels beside those of the `Containerfile`, by their name.
+pub type Labels = BTreeMap<String, String>;
+
+/// What the list of images is called in its storage, where nothing else is.
+const LIST: &str = "image";
+
+/// An image that was built and is small enough. It is gone when this is dropped.
+#[derive(Debug)]
+pub struct BuiltImage {
+    builder: Builder,
+    storage: Storage,
+    sizes: Vec<Size>,
+}
+
+impl BuiltImage {
+    /// Builds a list of images, one for each platform of the context.
+    ///
+    /// # Errors
+    /// Where the builder fails, or an image has more than [`Size::METADATA`] bytes beside its binary.
+    pub async fn build(builder: &Builder, context: &BuildContext, labels: &Labels) -> Result<Self> {
+        let storage = Storage::new()?;
+        // One after the other: side by side, the list would have them in the order in which they are ready.
+        for (platform, _) in context.binaries() {
+            builder
+                .run(&storage, build_arguments(context, *platform, labels))
+                .await
+                .with_context(|| {
+                    format!(
+                        "cannot build the image for {platform} from {}",
+                        context.directory().display()
+                    )
+                })?;
+        }
+        let layout = storage.path("layout");
+        let mut destination = OsString::from("dir:");
+        destination.push(&layout);
+        builder
+            .run(
+                &storage,
+                ["manifest", "push", "--all", LIST]
+                    .map(OsString::from)
+                    .into_iter()
+                    .chain([destination]),
+            )
+            .await
+            .context("cannot write the image to a directory, to measure it")?;
+        let sizes = Size::of_layout(&layout, context.binaries())?;
+        sizes.iter().try_for_each(Size::check)?;
+        Ok(Self {
+            builder: builder.clone(),
+            storage,
+            sizes,
+        })
+    }
+
+    /// How large it is, for each platform.
+    pub fn sizes(&self) -> &[Size] {
+        &self.sizes
+    }
+
+    /// Pushes the list and all of its images.
+    ///
+    /// # Errors
+    /// Where the registry can't be reached, isn't trusted, or refuses it.
+    pub async fn push(&self, destination: &Destination) -> Result<PushedImage> {
+        let digest_file = self.storage.path("digest");
+        let mut arguments: Vec<OsString> = ["manifest", "push", "--all", "--digestfile"]
+            .map(Into::into)
+            .into();
+        arguments.push((&digest_file).into());
+        arguments.extend(destination.options());
+        arguments.extend([
+            LIST.into(),
+            format!("docker://{}", destination.reference()).into(),
+        ]);
+        self.builder
+            .run(&self.storage, arguments)
+            .await
+            .with_context(|| format!("cannot push the image to {}", destination.reference()))?;
+        let digest = fs::read_to_string(&digest_file).with_context(|| {
+            format!(
+                "{} did not write the digest of what it pushed",
+                self.builder.program().display()
+            )
+        })?;
+        destination.pushed(digest.trim())
+    }
+}
+
+fn build_arguments(context: &BuildContext, platform: Platform, labels: &Labels) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = [
+        "build",
+        "--format=oci",
+        // Nothing is run, so nothing has to be isolated; the others ask for rights that a container hasn't got.
+        "--isolation=chroot",
+        "--layers=false",
+        // The same files shall give the same digest: no time, no builder's version, no account of the build.
+        "--timestamp=0",
+        "--identity-label=false",
+        "--omit-history",
+        "--manifest",
+        LIST,
+        "--platform",
+    ]
+    .map(Into::into)
+    .into();
+    arguments.push(platform.to_string().into());
+    for (name, value) in labels {
+        arguments.extend(["--label".into(), format!("{name}={value}").into()]);
+    }
+    arguments.push(context.directory().into());
+    arguments
+}
