@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands. What CI does is these, so that it can be done anywhere.
 
 mod bench;
+mod c_compiler;
 mod demo;
 mod generate;
 mod interrupt;
@@ -51,7 +52,7 @@ enum Command {
     },
     /// Checks format, lints, dependencies and generated files.
     Lint,
-    /// Builds the release binary, and checks that it is static and within its budget.
+    /// Builds the release binary for each platform, and checks that it is static and within its budget.
     Size,
     /// Writes what is generated: README's tables and the Role.
     Generate {

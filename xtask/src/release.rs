@@ -1,31 +1,35 @@
 //! The binary as it is shipped: release profile, musl, static.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-
+use anyhow::{Context as _, Result};
+use container_image::Platform;
 use xshell::Cmd;
 
-use crate::project;
+use crate::{c_compiler, project};
 
 /// The program's package, and its binary.
 const PROGRAM: &str = "ensure-pull-secret";
 
-/// The target that is built: musl, for this machine's processor.
-pub fn target() -> Result<&'static str> {
-    match std::env::consts::ARCH {
-        "x86_64" => Ok("x86_64-unknown-linux-musl"),
-        "aarch64" => Ok("aarch64-unknown-linux-musl"),
-        other => bail!("no static binary is built for {other}: the program is for x86_64 and aarch64"),
-    }
-}
+/// What cargo's home is called in the binary, whose panics name the files of dependencies: without this, the digest of
+/// the image would depend on who builds it and where, and tell.
+const CARGO_HOME: &str = "/cargo";
 
-/// Builds the release binary and gives its path. Cargo shows its own progress; nothing is done where it is fresh.
+/// Builds the release binary for this machine and gives its path. Cargo shows its own progress; nothing is done where
+/// it is fresh.
 ///
 /// # Errors
 /// Where the build fails.
 pub fn build() -> Result<PathBuf> {
-    build_binary(PROGRAM, PROGRAM)
+    build_for(Platform::native()?)
+}
+
+/// Builds the release binary for a platform, this machine's or another.
+///
+/// # Errors
+/// Where the build fails, or no C compiler for that platform is installed.
+pub fn build_for(platform: Platform) -> Result<PathBuf> {
+    cargo("build", platform, PROGRAM, PROGRAM, &[])
 }
 
 /// Builds a binary of the workspace just as the program's is built: same profile, same target.
@@ -33,7 +37,7 @@ pub fn build() -> Result<PathBuf> {
 /// # Errors
 /// Where the build fails.
 pub fn build_binary(package: &str, binary: &str) -> Result<PathBuf> {
-    cargo("build", package, binary, &[])
+    cargo("build", Platform::native()?, package, binary, &[])
 }
 
 /// Builds the release binary with its symbols. It lies where the shipped one does until that is built again, which
@@ -43,19 +47,29 @@ pub fn build_binary(package: &str, binary: &str) -> Result<PathBuf> {
 /// Where the build fails.
 pub fn build_with_symbols() -> Result<PathBuf> {
     // The last one counts.
-    cargo("rustc", PROGRAM, PROGRAM, &["--", "-C", "strip=none"])
+    cargo(
+        "rustc",
+        Platform::native()?,
+        PROGRAM,
+        PROGRAM,
+        &["--", "-C", "strip=none"],
+    )
 }
 
-fn cargo(command: &str, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
-    let target = target()?;
+fn cargo(command: &str, platform: Platform, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
+    let failure = || format!("there is no static binary for {platform}");
+    let target = platform.target();
     let shell = project::shell()?;
     let mut cargo = project::cargo(&shell).args([command, "--release", "--locked", "--target", target]);
-    // As .cargo/config.toml has it for x86_64: what stands there can't depend on the machine that builds.
-    let compiler = format!("CC_{}", target.replace('-', "_"));
-    if target != "x86_64-unknown-linux-musl" && std::env::var_os(&compiler).is_none() {
-        cargo = cargo.env(&compiler, "cc");
+    if let Some((variable, compiler)) = c_compiler::variable(platform).with_context(failure)? {
+        cargo = cargo.env(variable, compiler);
     }
-    built(cargo, package, binary, last)
+    if let Some(home) = cargo_home() {
+        let flag = format!("--remap-path-prefix={}={CARGO_HOME}", home.display());
+        // Beside the flags of .cargo/config.toml, not instead of them.
+        cargo = cargo.args(["--config", &format!("target.{target}.rustflags=[{flag:?}]")]);
+    }
+    built(cargo, package, binary, last).with_context(failure)
 }
 
 /// Builds one of the tests' own programs, with the profile that tests are built with.
@@ -86,6 +100,12 @@ fn built(cargo: Cmd<'_>, package: &str, binary: &str, last: &[&str]) -> Result<P
         .filter_map(executable)
         .next_back()
         .with_context(|| format!("cargo did not say where {binary} is"))
+}
+
+/// Where cargo keeps the sources of dependencies (Cargo book, "Cargo Home").
+fn cargo_home() -> Option<PathBuf> {
+    let home = || env::home_dir().map(|home| home.join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
 }
 
 /// The path in cargo's message about a finished binary (Cargo book, "External tools", `compiler-artifact`).

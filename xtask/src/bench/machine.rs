@@ -3,10 +3,11 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use container_image::Platform;
 use test_cluster::{access::ClusterAccess, servers::Module};
 use xshell::cmd;
 
-use crate::{project, release};
+use crate::project;
 
 /// Modules of the servers whose versions are named.
 const MODULES: [(&str, &str); 2] = [
@@ -45,7 +46,7 @@ impl Machine {
                 format!(
                     "ensure-pull-secret {}, release profile, {}",
                     env!("CARGO_PKG_VERSION"),
-                    release::target()?
+                    Platform::native()?.target()
                 ),
             ),
             ("compiler".to_owned(), rustc),
