@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -55,19 +55,22 @@ impl Builder {
         &self.program
     }
 
-    /// Runs it on a storage, with the caller's environment: credentials and proxies are found where they always are.
+    /// Runs it on a storage, with the caller's environment and what is put beside it: credentials and proxies are found
+    /// where they always are.
     ///
     /// # Errors
     /// Where it fails; the error holds what it wrote to standard error.
-    pub(crate) async fn run<I>(&self, storage: &Storage, arguments: I) -> Result<()>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<OsStr>,
-    {
+    pub(crate) async fn run(
+        &self,
+        storage: &Storage,
+        arguments: Vec<OsString>,
+        environment: Option<(&str, &str)>,
+    ) -> Result<()> {
         let output = Command::new(&self.program)
             .args(storage.options())
             .args(arguments)
             .env("TMPDIR", storage.temporary())
+            .envs(environment)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fs};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     build_context::BuildContext,
@@ -37,7 +37,7 @@ impl BuiltImage {
         // One after the other: side by side, the list would have them in the order in which they are ready.
         for (platform, _) in context.binaries() {
             builder
-                .run(&storage, build_arguments(context, *platform, labels))
+                .run(&storage, build_arguments(context, *platform, labels), None)
                 .await
                 .with_context(|| {
                     format!(
@@ -49,14 +49,9 @@ impl BuiltImage {
         let layout = storage.path("layout");
         let mut destination = OsString::from("dir:");
         destination.push(&layout);
+        let arguments = push_arguments([LIST.into(), destination]);
         builder
-            .run(
-                &storage,
-                ["manifest", "push", "--all", LIST]
-                    .map(OsString::from)
-                    .into_iter()
-                    .chain([destination]),
-            )
+            .run(&storage, arguments, None)
             .await
             .context("cannot write the image to a directory, to measure it")?;
         let sizes = Size::of_layout(&layout, context.binaries())?;
@@ -78,28 +73,39 @@ impl BuiltImage {
     /// # Errors
     /// Where the registry can't be reached, isn't trusted, or refuses it.
     pub async fn push(&self, destination: &Destination) -> Result<PushedImage> {
+        let failure = || format!("cannot push the image to {}", destination.reference());
         let digest_file = self.storage.path("digest");
-        let mut arguments: Vec<OsString> = ["manifest", "push", "--all", "--digestfile"]
-            .map(Into::into)
-            .into();
-        arguments.push((&digest_file).into());
-        arguments.extend(destination.options());
-        arguments.extend([
-            LIST.into(),
-            format!("docker://{}", destination.reference()).into(),
-        ]);
-        self.builder
-            .run(&self.storage, arguments)
+        self.push_with(destination, &["--digestfile".into(), (&digest_file).into()])
             .await
-            .with_context(|| format!("cannot push the image to {}", destination.reference()))?;
-        let digest = fs::read_to_string(&digest_file).with_context(|| {
-            format!(
-                "{} did not write the digest of what it pushed",
-                self.builder.program().display()
-            )
-        })?;
+            .with_context(failure)?;
+        let digest = fs::read_to_string(&digest_file).unwrap_or_default();
+        if digest.is_empty() {
+            // buildah 1.28 forgets that a push has failed where it writes a digest. Without, it says why.
+            self.push_with(destination, &[]).await.with_context(failure)?;
+            bail!("{}, only at the second try: try again", failure());
+        }
         destination.pushed(digest.trim())
     }
+
+    async fn push_with(&self, destination: &Destination, options: &[OsString]) -> Result<()> {
+        let mut arguments = options.to_vec();
+        arguments.extend(destination.options());
+        arguments.push(LIST.into());
+        arguments.push(format!("docker://{}", destination.reference()).into());
+        self.builder
+            .run(
+                &self.storage,
+                push_arguments(arguments),
+                destination.environment(),
+            )
+            .await
+    }
+}
+
+/// Pushes the list with all of its images.
+fn push_arguments(rest: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let push = ["manifest", "push", "--all"].map(OsString::from);
+    push.into_iter().chain(rest).collect()
 }
 
 fn build_arguments(context: &BuildContext, platform: Platform, labels: &Labels) -> Vec<OsString> {

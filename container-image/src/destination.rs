@@ -12,6 +12,7 @@ pub struct Destination {
     tls_verify: bool,
     certificates: Option<PathBuf>,
     credentials: Option<PathBuf>,
+    proxy: Option<String>,
 }
 
 /// An image in a registry, by its digest.
@@ -55,6 +56,7 @@ impl Destination {
             tls_verify: true,
             certificates: None,
             credentials: None,
+            proxy: None,
         })
     }
 
@@ -69,6 +71,13 @@ impl Destination {
     #[must_use]
     pub fn with_credentials(mut self, file: PathBuf) -> Self {
         self.credentials = Some(file);
+        self
+    }
+
+    /// Reaches the registry through this proxy (`http://host:port`) instead of the one in `HTTPS_PROXY`.
+    #[must_use]
+    pub fn through_proxy(mut self, url: String) -> Self {
+        self.proxy = Some(url);
         self
     }
 
@@ -97,6 +106,11 @@ impl Destination {
             }
         }
         options
+    }
+
+    /// Variables of the push, beside the caller's.
+    pub(crate) fn environment(&self) -> Option<(&'static str, &str)> {
+        self.proxy.as_deref().map(|proxy| ("HTTPS_PROXY", proxy))
     }
 
     /// What is there under this digest now.

@@ -4,6 +4,7 @@ mod bench;
 mod c_compiler;
 mod demo;
 mod generate;
+mod image;
 mod interrupt;
 mod lint;
 mod picture;
@@ -54,6 +55,8 @@ enum Command {
     Lint,
     /// Builds the release binary for each platform, and checks that it is static and within its budget.
     Size,
+    /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
+    Image(image::Arguments),
     /// Writes what is generated: README's tables and the Role.
     Generate {
         /// Changes nothing, and fails where something would change.
@@ -96,6 +99,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         }
         Command::Picture { check } => return picture::picture(check),
         Command::Bench { rounds } => return bench::bench(rounds),
+        Command::Image(arguments) => return image::image(&arguments),
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,
         Command::Generate { check } => generate::generate(check)?,
