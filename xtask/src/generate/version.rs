@@ -1,4 +1,4 @@
-//! The version in the manifests: the image's tag and the label, in step with Cargo.toml.
+//! The version in the manifests and the image: tags and labels, in step with Cargo.toml.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,19 +9,24 @@ use crate::project;
 /// The version of the whole workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What stands before a version: the image, which has one spelling everywhere, and the catalog's label.
-const BEFORE: [&str; 2] = [
+/// What stands before a version: the image, which has one spelling everywhere, the catalog's label, the image's own, and
+/// the tag that OpenShift builds.
+const BEFORE: [&str; 5] = [
     "registry.invalid/ensure-pull-secret:",
     "app.kubernetes.io/version: \"",
+    "org.opencontainers.image.version=\"",
+    "name: ensure-pull-secret:",
+    "imagestreamtag ensure-pull-secret:",
 ];
 
-/// Every file of tekton/ that names the version, as it should be.
+/// Containerfile and every file of tekton/ that names the version, as it should be.
 ///
 /// # Errors
 /// Where the directory or one of its files can't be read.
 pub fn files() -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     add(Path::new("tekton"), &mut files)?;
+    add_file(Path::new("Containerfile"), &mut files)?;
     Ok(files)
 }
 
@@ -35,14 +40,19 @@ fn add(directory: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
             add(&path, files)?;
             continue;
         }
-        let text =
-            fs::read_to_string(entry.path()).with_context(|| format!("cannot read {}", path.display()))?;
-        if BEFORE.iter().any(|before| text.contains(before)) {
-            let text = BEFORE
-                .iter()
-                .fold(text, |text, before| with_version(&text, before));
-            files.insert(path.to_string_lossy().into_owned(), text);
-        }
+        add_file(&path, files)?;
+    }
+    Ok(())
+}
+
+fn add_file(path: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+    let text = fs::read_to_string(project::root().join(path))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    if BEFORE.iter().any(|before| text.contains(before)) {
+        let text = BEFORE
+            .iter()
+            .fold(text, |text, before| with_version(&text, before));
+        files.insert(path.to_string_lossy().into_owned(), text);
     }
     Ok(())
 }
@@ -66,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_version_behind_image_and_label_is_replaced_and_nothing_else() {
-        let [image, label] = BEFORE;
+        let [image, label, ..] = BEFORE;
         let text =
             |version: &str| format!("a: {image}{version}\nb: 0.0.1\n{label}{version}\"\n{image}{version}");
         let written = BEFORE
