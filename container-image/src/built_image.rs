@@ -1,6 +1,6 @@
 //! An image in a storage of its own.
 
-use std::{collections::BTreeMap, ffi::OsString, fs};
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -66,6 +66,20 @@ impl BuiltImage {
     /// How large it is, for each platform.
     pub fn sizes(&self) -> &[Size] {
         &self.sizes
+    }
+
+    /// Writes the list and all of its images into a directory, as an OCI image layout: for `crane push` or
+    /// `skopeo copy --all`, where no builder is at hand.
+    ///
+    /// # Errors
+    /// Where the directory can't be written.
+    pub async fn write_layout(&self, directory: &Path) -> Result<()> {
+        let mut destination = OsString::from("oci:");
+        destination.push(directory);
+        self.builder
+            .run(&self.storage, push_arguments([LIST.into(), destination]), None)
+            .await
+            .with_context(|| format!("cannot write the image to {}", directory.display()))
     }
 
     /// Pushes the list and all of its images.

@@ -39,17 +39,21 @@ pub use destination::{Destination, PushedImage};
 pub use platform::Platform;
 pub use size::Size;
 
-/// Builds the image for this machine's platform alone from a static binary of it, pushes it, and gives the name that
-/// pulls it, `name@sha256:…`.
+/// Builds the image for this machine's platform alone, from a static binary of it.
 ///
 /// # Errors
-/// Where neither buildah nor podman is installed, the image can't be built, is too large, or is refused.
-pub async fn build_and_push(binary: &Path, destination: &Destination) -> Result<PushedImage> {
+/// Where neither buildah nor podman is installed, or the image can't be built or is too large.
+pub async fn build(binary: &Path) -> Result<BuiltImage> {
     let builder = Builder::installed()?;
     let directory = tempfile::tempdir().context("cannot create a directory for the build's context")?;
     let context = BuildContext::write(directory.path(), &[(Platform::native()?, binary.to_owned())])?;
-    BuiltImage::build(&builder, &context, &Labels::new())
-        .await?
-        .push(destination)
-        .await
+    BuiltImage::build(&builder, &context, &Labels::new()).await
+}
+
+/// Builds it as [`build`] does, pushes it, and gives the name that pulls it, `name@sha256:…`.
+///
+/// # Errors
+/// As of [`build`], and where the registry doesn't take it.
+pub async fn build_and_push(binary: &Path, destination: &Destination) -> Result<PushedImage> {
+    build(binary).await?.push(destination).await
 }

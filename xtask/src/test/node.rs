@@ -1,7 +1,5 @@
 //! The node tier: the image as it is shipped, on a kubelet with Tekton.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, bail};
 use test_cluster::{node::namespaces, supervisor::Supervisor};
 use tokio::process::Command;
@@ -29,10 +27,16 @@ pub fn can_run() -> Result<bool> {
 
 /// Builds what the tier needs, then runs it: first what looks at a node from outside, then what is inside of one.
 pub async fn run() -> Result<u8> {
-    let (test_cluster, layout) =
-        tokio::task::spawn_blocking(|| anyhow::Ok((release::build_tool("test-cluster")?, image()?)))
+    let (test_cluster, binary) =
+        tokio::task::spawn_blocking(|| anyhow::Ok((release::build_tool("test-cluster")?, release::build()?)))
             .await
             .context("the build was cut off")??;
+    let image = tempfile::tempdir().context("cannot create a directory for the image")?;
+    let layout = image.path().join("layout");
+    container_image::build(&binary)
+        .await?
+        .write_layout(&layout)
+        .await?;
     let supervisor = Supervisor::start()?;
 
     // All of the building is done before: in a node's namespaces there is no network.
@@ -66,16 +70,9 @@ pub async fn run() -> Result<u8> {
         .arg(inside.as_std().get_program())
         .args(inside.as_std().get_args())
         .current_dir(project::root())
-        .env("ENSURE_PULL_SECRET_IMAGE", layout);
+        .env("ENSURE_PULL_SECRET_IMAGE", &layout);
     for variable in project::own_variables() {
         node.env_remove(variable);
     }
     finish(&mut node).await
-}
-
-fn image() -> Result<PathBuf> {
-    // TODO with the image's command
-    std::env::var_os("ENSURE_PULL_SECRET_IMAGE")
-        .map(PathBuf::from)
-        .context("no image")
 }

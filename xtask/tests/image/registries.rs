@@ -1,11 +1,11 @@
 //! Pushing as the tests on a node do: the image of this machine's platform, into registries that let not everybody in.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::Result;
 use container_image::{BuildContext, Builder, BuiltImage, Destination, Labels, Platform, build_and_push};
 use serde_json::json;
-use test_cluster::{namespace::TestNamespace, program::BINARY};
+use test_cluster::{access::ClusterAccess, namespace::TestNamespace, program::BINARY};
 
 use crate::setting::{User, proxy, pulls_without_credential, registries};
 
@@ -81,6 +81,31 @@ async fn each_builder_makes_the_same_image_whenever_it_is_asked() -> Result<()> 
         assert_eq!(first, second, "{}", builder.program().display());
         assert_ne!(first, other, "{}", builder.program().display());
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_layout_is_the_image_where_no_builder_is_at_hand() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let layout = directory.path().join("layout");
+    container_image::build(&binary())
+        .await?
+        .write_layout(&layout)
+        .await?;
+    let pushed = Command::new(&ClusterAccess::shared().binaries.crane)
+        .args(["push", "--insecure"])
+        .arg(&layout)
+        .arg(format!("{}/tools/layout:v1", registries().store))
+        .output()?;
+    let error = String::from_utf8_lossy(&pushed.stderr);
+    let output = String::from_utf8_lossy(&pushed.stdout);
+    let digest = output.trim().rsplit_once('@').map(|(_, digest)| digest);
+    let image = format!(
+        "{}/tools/layout@{}",
+        registries().basic.host.name,
+        digest.expect(&error)
+    );
+    assert_eq!(User::robot().pulls(&image), Ok(()));
     Ok(())
 }
 
