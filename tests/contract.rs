@@ -1,5 +1,5 @@
 //! `docs/contract.md` lists every promise with the tests that hold it: each row has one, each one exists and is run, and
-//! no reason, variable or result is without a row.
+//! no reason, variable or result is without a row. The tests that `docs/security.md` names exist as well.
 
 use std::{
     collections::BTreeSet,
@@ -15,6 +15,7 @@ const TIERS: &[(&str, &str)] = &[
     ("unit ", "src"),
     ("cluster ", "tests/cluster"),
     ("xtask ", "xtask/src"),
+    ("node ", "tests/node/tests"),
 ];
 
 /// One row of a table: a promise and the tests that hold it.
@@ -145,6 +146,24 @@ fn every_promise_has_a_test_and_every_test_named_exists() {
         wrong.extend(missing.map(|name| format!("line {line}: there is no test {name}")));
     }
     assert!(wrong.is_empty(), "docs/contract.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_exists() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md can be read");
+    let tests = tests();
+    let named: Vec<_> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| TIERS.iter().any(|(tier, _)| text.starts_with(tier)))
+        .collect();
+    assert!(named.len() > 5, "{named:?}: the page is not read");
+    let missing: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/security.md: there is no test {missing:?}"
+    );
 }
 
 #[test]

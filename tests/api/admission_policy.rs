@@ -264,10 +264,7 @@ async fn a_token_without_a_pod_may_do_nothing_and_least_of_all_the_stored_one_of
 #[tokio::test]
 async fn the_program_says_that_a_policy_refuses_and_which() -> Result<()> {
     let installation = Installation::with_policy("policy-told").await?;
-    let policy = format!(
-        "the admission policy ensure-pull-secret-{} refuses it",
-        installation.namespace.name()
-    );
+    let policy = format!("the admission policy {} refuses it", installation.names.runner);
     let program = installation.program()?;
     let outcome = program
         .clone()

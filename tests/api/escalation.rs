@@ -86,3 +86,32 @@ async fn with_the_policy_it_cannot() -> Result<()> {
     assert!(secrets.get_opt(&installation.names.secret).await?.is_none());
     Ok(())
 }
+
+/// `docs/security.md`, "Without an administrator": the block of YAML, as it stands there.
+#[tokio::test]
+async fn a_secret_made_by_hand_closes_the_gap_without_a_policy() -> Result<()> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md");
+    let page = std::fs::read_to_string(page).context("cannot read docs/security.md")?;
+    let (_, rest) = page.split_once("```yaml\n").context("a block of YAML")?;
+    let (patch, _) = rest.split_once("```").context("its end")?;
+    let installation = Installation::with_lines("by-hand", patch).await?;
+
+    let error = ask(&installation).await?.expect_err("RBAC does not permit it");
+    assert!(error.to_string().contains("cannot create resource"), "{error}");
+    installation
+        .program()?
+        .run()
+        .await?
+        .expect("ERROR", "none", "api-forbidden", 77)
+        .expect_message("create secrets");
+    installation
+        .namespace
+        .create_docker_config_json(&installation.names.secret, br#"{"auths":{}}"#)
+        .await?;
+    installation
+        .program()?
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0);
+    Ok(())
+}

@@ -45,30 +45,24 @@ impl Names {
     }
 }
 
-/// `resources` and `components`, below `tekton/`, in the user's own namespace, with the user's own names and image.
-pub fn kustomization(namespace: &str, names: &Names, resources: &[&str], components: &[&str]) -> String {
-    let list = |key: &str, entries: &[&str]| {
-        let entries: String = entries
-            .iter()
-            .map(|entry| format!("- ../tekton/{entry}\n"))
-            .collect();
-        format!("{key}:\n{entries}")
-    };
+/// The CronJob's install, in the user's own namespace, with the user's own names and image, and with `components` below
+/// `tekton/`.
+fn kustomization(namespace: &str, names: &Names, components: &[&str]) -> String {
     let Names {
         secret,
         runner,
         puller,
     } = names;
-    let names = format!(
-        "configMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  literals:\n  - secret={secret}\n  - \
-         runner={runner}\n  - puller={puller}\n"
-    );
     // Last, as README says: it carries the names to what stands before it.
-    let components: Vec<_> = components.iter().copied().chain(["components/names"]).collect();
+    let components: String = components
+        .iter()
+        .chain(&["components/names"])
+        .map(|component| format!("- ../tekton/{component}\n"))
+        .collect();
     format!(
-        "namespace: {namespace}\n{}{names}{}{IMAGES}",
-        list("resources", resources),
-        list("components", &components)
+        "namespace: {namespace}\nresources: [../tekton/cronjob]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  \
+         behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\ncomponents:\n\
+         {components}{IMAGES}"
     )
 }
 
@@ -109,14 +103,40 @@ impl Installation {
         .await
     }
 
+    /// As `without_policy`, in a namespace that is there, for a Secret of this name.
+    pub async fn in_namespace(namespace: TestNamespace, secret: &str) -> Result<Self> {
+        let names = Names {
+            secret: secret.to_owned(),
+            ..Names::of(&namespace)
+        };
+        Self::apply(namespace, names, &[]).await
+    }
+
+    /// Applies all of it once more.
+    pub async fn apply_again(&self) -> Result<()> {
+        self.namespace.apply(&yaml(&self.objects)).await
+    }
+
+    /// As `without_policy`, with these lines at the end of the user's kustomization.
+    pub async fn with_lines(name: &str, lines: &str) -> Result<Self> {
+        let namespace = TestNamespace::new(name).await?;
+        let names = Names::of(&namespace);
+        Self::render(namespace, names, &[], lines).await
+    }
+
     async fn apply(namespace: TestNamespace, names: Names, components: &[&str]) -> Result<Self> {
-        let text = kustomization(namespace.name(), &names, &["cronjob"], components);
-        let mut objects = UserKustomization::new(&text)?.render()?;
-        for object in &mut objects {
-            rename(object, namespace.name());
-        }
-        let manifests: Vec<_> = objects.iter().map(Value::to_string).collect();
-        namespace.apply(&manifests.join("\n---\n")).await?;
+        Self::render(namespace, names, components, "").await
+    }
+
+    async fn render(
+        namespace: TestNamespace,
+        names: Names,
+        components: &[&str],
+        lines: &str,
+    ) -> Result<Self> {
+        let text = kustomization(namespace.name(), &names, components) + lines;
+        let objects = UserKustomization::new(&text)?.render()?;
+        namespace.apply(&yaml(&objects)).await?;
         namespace.grant(&names.puller, "pull", pull_rules()).await?;
         let runner = namespace.identity(&names.runner).await?;
         let installation = Self {
@@ -173,6 +193,12 @@ impl Installation {
     }
 }
 
+/// Objects as one text of several documents.
+fn yaml(objects: &[Value]) -> String {
+    let manifests: Vec<_> = objects.iter().map(Value::to_string).collect();
+    manifests.join("\n---\n")
+}
+
 /// Makes a request again and again until it is refused: the API server follows policies by a watch.
 pub async fn await_denial<T, F>(request: impl Fn() -> F) -> Result<()>
 where
@@ -184,16 +210,4 @@ where
         tokio::time::sleep(POLL).await;
     }
     Ok(())
-}
-
-/// Cluster-wide objects get the namespace's name, so that installations of the suite don't replace each other's.
-fn rename(object: &mut Value, namespace: &str) {
-    let kind = object["kind"].as_str().unwrap_or_default();
-    if kind.starts_with("ValidatingAdmissionPolicy") {
-        let name = Value::from(format!("ensure-pull-secret-{namespace}"));
-        if kind.ends_with("Binding") {
-            object["spec"]["policyName"] = name.clone();
-        }
-        object["metadata"]["name"] = name;
-    }
 }

@@ -1,6 +1,7 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
 mod admission_policy;
+mod applied_again;
 mod bad_input;
 mod calls;
 mod canary;
@@ -12,9 +13,11 @@ mod images;
 mod installation;
 mod interception;
 mod keys;
+mod kubectl;
 mod lifetimes;
 mod log;
 mod long_names;
+mod manifests;
 mod permissions;
 mod precedence;
 mod proxy;

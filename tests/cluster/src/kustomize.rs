@@ -13,11 +13,47 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::servers;
+use crate::{manifest::documents, servers};
 
 /// The project's own manifests.
 pub fn tekton() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tekton")
+}
+
+/// The project's kustomizations, and its components, by their directories from the top of the clone: `tekton/base`.
+///
+/// # Errors
+/// Where one can't be read, or is neither.
+pub fn directories() -> Result<(Vec<String>, Vec<String>)> {
+    let (mut kustomizations, mut components) = (Vec::new(), Vec::new());
+    let mut pending = vec![(tekton(), "tekton".to_owned())];
+    while let Some((directory, name)) = pending.pop() {
+        let entries =
+            fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
+            let (path, file) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() {
+                pending.push((path, format!("{name}/{file}")));
+            } else if file == "kustomization.yaml" {
+                let text =
+                    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let documents =
+                    documents(&text).with_context(|| format!("cannot read {}", path.display()))?;
+                match documents.first().and_then(|document| document["kind"].as_str()) {
+                    Some("Kustomization") => kustomizations.push(name.clone()),
+                    Some("Component") => components.push(name.clone()),
+                    kind => bail!(
+                        "{} is of kind {kind:?}: neither Kustomization nor Component",
+                        path.display()
+                    ),
+                }
+            }
+        }
+    }
+    kustomizations.sort();
+    components.sort();
+    Ok((kustomizations, components))
 }
 
 /// The objects that the kustomization of `directory` gives, in the order of `kustomize build`. Builds the renderer where

@@ -5,14 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 use test_cluster::{
     kustomize::{self, UserKustomization},
     manifest::documents,
 };
 
-use super::object;
 use crate::project;
 
 /// The name that all manifests give the image.
@@ -78,7 +77,7 @@ pub fn texts() -> Result<Vec<Text>> {
 /// # Errors
 /// Where a file is no YAML, or kustomize refuses a kustomization.
 pub fn manifests() -> Result<Vec<Manifests>> {
-    let (kustomizations, components) = kustomizations()?;
+    let (kustomizations, components) = kustomize::directories()?;
     let mut found = samples()?;
     found.extend(shipped(&kustomizations)?);
     found.extend(installed(&kustomizations, &components)?);
@@ -165,26 +164,6 @@ fn users_kustomization(resource: &str, component: Option<&str>) -> String {
         "namespace: my-models\nresources: [../{resource}]\n{names}{components}images:\n- name: {IMAGE}\n  newName: \
          {INSTALLED_IMAGE}\n  digest: {DIGEST}\n"
     )
-}
-
-/// The directories with a kustomization, and those with a component, by their path from the top of the clone.
-fn kustomizations() -> Result<(Vec<String>, Vec<String>)> {
-    let (mut kustomizations, mut components) = (Vec::new(), Vec::new());
-    for Text { path, text } in texts()? {
-        let Some(directory) = path.strip_suffix("/kustomization.yaml") else {
-            continue;
-        };
-        let documents = documents(&text).with_context(|| format!("cannot read {path}"))?;
-        let kind = documents
-            .first()
-            .map_or("", |document| object::text(document, "kind"));
-        match kind {
-            "Kustomization" => kustomizations.push(directory.to_owned()),
-            "Component" => components.push(directory.to_owned()),
-            _ => bail!("{path} is of kind {kind:?}: neither Kustomization nor Component"),
-        }
-    }
-    Ok((kustomizations, components))
 }
 
 /// Whether it is YAML by its name.

@@ -7,6 +7,8 @@ mod collect;
 #[cfg(test)]
 mod fixtures;
 mod object;
+#[cfg(test)]
+mod one_place;
 mod rules;
 mod yamllint;
 

@@ -7,7 +7,7 @@ mod images;
 mod jobs;
 mod kinds;
 mod results;
-mod rights;
+pub mod rights;
 mod schedule;
 mod trust;
 mod words;

@@ -12,6 +12,8 @@ use super::super::{
     object::{label, list, text},
 };
 
+/// How many reasons a row of README's table has at most.
+const ROW: usize = 4;
 const STATES: [Status; 4] = [Status::Success, Status::Warning, Status::Failure, Status::Error];
 
 fn is_reason(word: &str) -> bool {
@@ -57,12 +59,19 @@ pub fn variables_exist(texts: &[Text]) -> Vec<String> {
     })
 }
 
-/// A word that is called a REASON is one: `REASON api-forbidden`, `REASON is "conflict"`, `` REASON `ok` ``.
+/// A word that is called a REASON is one: `REASON api-forbidden`, `REASON is "conflict"`, `` REASON `ok` ``. So is what
+/// begins a row of README's table of reasons: `` | `tag-missing`, `conflict` | ``.
 pub fn reasons_exist(texts: &[Text]) -> Vec<String> {
-    let pattern =
+    let called =
         Regex::new("REASON(?: is|:|=| =)? ?[`\"']([a-z]+(?:-[a-z]+)*)[`\"']|REASON ([a-z]+(?:-[a-z]+)+)")
             .expect("a right pattern");
-    words(texts, &pattern, is_reason)
+    let mut problems = words(texts, &called, is_reason);
+    for row in 1..=ROW {
+        let before = "`[a-z]+(?:-[a-z]+)*`, ".repeat(row - 1);
+        let nth = Regex::new(&format!(r"^\| {before}`([a-z]+(?:-[a-z]+)*)`")).expect("a right pattern");
+        problems.extend(words(texts, &nth, is_reason));
+    }
+    problems
 }
 
 /// The words that `pattern` finds, by its first group that takes part, where it has one, and that aren't known.
@@ -141,10 +150,16 @@ mod tests {
             "REASON is \"conflict\"",
             "REASON tag-missing.",
             "REASON and MESSAGE",
+            "| `tag-missing`, `conflict` | …",
         ] {
             assert_eq!(said(reasons_exist, right), [""; 0], "{right}");
         }
-        for wrong in ["REASON `forbidden`", "REASON is 'conflicts'", "REASON tag-absent"] {
+        for wrong in [
+            "REASON `forbidden`",
+            "REASON is 'conflicts'",
+            "REASON tag-absent",
+            "| `tag-missing`, `tag-absent` | …",
+        ] {
             assert_eq!(said(reasons_exist, wrong).len(), 1, "{wrong}");
         }
     }

@@ -1,0 +1,110 @@
+//! An install that is applied again and again, by people or by Argo CD, never touches a live credential.
+
+use anyhow::{Context as _, Result, ensure};
+use test_cluster::{
+    access::ClusterAccess,
+    kustomize::{self, UserKustomization},
+    namespace::TestNamespace,
+    node::define_tekton,
+};
+
+use crate::{installation::Installation, kubectl::Kubectl};
+
+/// Both ways to apply: kubectl's own merge, and the server's.
+const WAYS: [&[&str]; 2] = [
+    &["apply", "--kustomize"],
+    &["apply", "--server-side", "--kustomize"],
+];
+
+#[tokio::test]
+async fn every_install_applied_twice_over_a_filled_secret_leaves_it_as_it_is() -> Result<()> {
+    define_tekton(&ClusterAccess::shared().client().await?).await?;
+    // Whatever its name is, the Secret that an install is for is the one that its Role names.
+    let installs = [
+        "tekton",
+        "tekton/cronjob",
+        "tekton/overlays/openshift",
+        "tekton/overlays/gitops",
+        "tekton/overlays/kubernetes",
+        "tekton/overlays/demo-names",
+    ];
+    for install in installs {
+        for way in WAYS {
+            leaves_it_as_it_is(install, way)
+                .await
+                .with_context(|| format!("{install}, {}", way.join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+async fn leaves_it_as_it_is(install: &str, way: &[&str]) -> Result<()> {
+    let namespace = TestNamespace::new("applied-again").await?;
+    let kubectl = Kubectl::new(namespace.name()).await?;
+    let user = UserKustomization::new(&format!(
+        "namespace: {}\nresources: [../{install}]\n",
+        namespace.name()
+    ))?;
+    let objects = user.render()?;
+    let role = objects
+        .iter()
+        .find(|object| object["kind"] == "Role")
+        .context("an install has a Role")?;
+    let secret = role["rules"][0]["resourceNames"][0]
+        .as_str()
+        .context("it names a Secret")?;
+
+    let path = user.path();
+    let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> = Vec::new();
+    for argument in way {
+        arguments.push(argument);
+    }
+    arguments.push(&path);
+    namespace
+        .create_docker_config_json(secret, br#"{"auths":{"live":{"auth":"YTpi"}}}"#)
+        .await?;
+    let before = namespace.secret(secret).await?;
+    for _ in 0..2 {
+        kubectl.run(&arguments).await?;
+    }
+    ensure!(
+        namespace.secret(secret).await? == before,
+        "the Secret was written"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_program_finds_nothing_to_do_after_its_install_was_applied_again() -> Result<()> {
+    let installation = Installation::without_policy("applied-live").await?;
+    let program = installation.program()?;
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    installation.apply_again().await?;
+    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    Ok(())
+}
+
+/// What the sample's heading warns of.
+#[tokio::test]
+async fn a_placeholder_that_is_applied_again_blanks_a_live_credential_and_the_next_run_mends_it() -> Result<()>
+{
+    let namespace = TestNamespace::new("placeholder").await?;
+    let kubectl = Kubectl::new(namespace.name()).await?;
+    let placeholder = kustomize::tekton().join("samples/argocd/placeholder.yaml");
+    let apply: [&dyn AsRef<std::ffi::OsStr>; 3] = [&"apply", &"--filename", &placeholder];
+    let installation = Installation::in_namespace(namespace, "internal-registry").await?;
+    let program = installation.program()?;
+
+    kubectl.run(&apply).await?;
+    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    installation.stored_token().await?;
+    kubectl.run(&apply).await?;
+    let blanked = installation
+        .namespace
+        .docker_config_json("internal-registry")
+        .await?;
+    assert_eq!(blanked, br#"{"auths":{}}"#);
+    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    installation.stored_token().await?;
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! kubectl with all rights, as whoever installs has it.
+
+use std::{ffi::OsStr, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
+use test_cluster::{access::ClusterAccess, servers};
+use tokio::process::Command;
+
+const KUBECONFIG: &str = "kubeconfig";
+
+/// kubectl in one namespace.
+pub struct Kubectl {
+    binary: PathBuf,
+    /// Its kubeconfig and its cache: nothing of the caller's own is read or written.
+    directory: TempDir,
+    namespace: String,
+}
+
+impl Kubectl {
+    /// Builds it where the cache lacks it, which takes about a minute.
+    pub async fn new(namespace: &str) -> Result<Self> {
+        let binary = tokio::task::spawn_blocking(servers::kubectl).await??;
+        let directory = tempfile::tempdir().context("cannot make a directory for kubectl")?;
+        let kubeconfig = ClusterAccess::shared().kubeconfig().to_string();
+        std::fs::write(directory.path().join(KUBECONFIG), kubeconfig)?;
+        Ok(Self {
+            binary,
+            directory,
+            namespace: namespace.to_owned(),
+        })
+    }
+
+    /// Runs it; an error has what it said.
+    pub async fn run(&self, arguments: &[&dyn AsRef<OsStr>]) -> Result<String> {
+        let output = Command::new(&self.binary)
+            .env("KUBECONFIG", self.directory.path().join(KUBECONFIG))
+            .env("HOME", self.directory.path())
+            .args(["--namespace", &self.namespace])
+            .args(arguments.iter().map(AsRef::as_ref))
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("cannot run kubectl")?;
+        ensure!(
+            output.status.success(),
+            "kubectl: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
