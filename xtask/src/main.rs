@@ -51,7 +51,7 @@ enum Command {
         #[arg(long)]
         node: bool,
     },
-    /// Checks format, lints, dependencies and generated files.
+    /// Checks format, lints, dependencies, generated files and manifests.
     Lint,
     /// Builds the release binary for each platform, and checks that it is static and within its budget.
     Size,

@@ -9,6 +9,8 @@ mod fixtures;
 mod object;
 #[cfg(test)]
 mod one_place;
+#[cfg(test)]
+mod readme_blocks;
 mod rules;
 mod yamllint;
 
@@ -28,6 +30,8 @@ pub fn check() -> Result<()> {
     let mut problems = tekton(&manifests)?;
     problems.extend(rules::problems(&texts, &manifests));
     if problems.is_empty() {
+        let objects: usize = manifests.iter().map(|one| one.objects.len()).sum();
+        eprintln!("manifests ok: {objects} objects of {} origins", manifests.len());
         return Ok(());
     }
     for problem in &problems {
