@@ -29,8 +29,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// The names that an installation is made with, at the one place where they are set.
 #[derive(Clone, Debug)]
 pub struct Names {
+    /// The pull secret.
     pub secret: String,
+    /// Runs the program.
     pub runner: String,
+    /// Its token is stored.
     pub puller: String,
 }
 

@@ -40,7 +40,9 @@ pub enum Form {
 pub struct Manifests {
     /// What they are from, to be told to people.
     pub origin: String,
+    /// Which rules hold for them.
     pub form: Form,
+    /// In the order of their file, or of `kustomize build`.
     pub objects: Vec<Value>,
 }
 
@@ -49,6 +51,7 @@ pub struct Manifests {
 pub struct Text {
     /// Its path from the top of the clone.
     pub path: String,
+    /// All of it.
     pub text: String,
 }
 

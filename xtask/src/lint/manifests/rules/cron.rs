@@ -10,7 +10,9 @@ const MINUTES_OF_A_DAY: u32 = 24 * 60;
 /// The shortest and the longest time between two runs, in seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gaps {
+    /// What a run's own time must fit into.
     pub shortest: u64,
+    /// What a credential must outlive.
     pub longest: u64,
 }
 

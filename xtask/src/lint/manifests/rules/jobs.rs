@@ -11,7 +11,7 @@ use super::{
     schedule::seconds,
 };
 
-/// What a step may refer to.
+/// How long the program takes at most.
 const TIMEOUT: &str = "PULL_SECRET_TIMEOUT";
 
 /// A Job of its own goes away some time after its end, or with Argo CD's next sync; a CronJob's are counted by its history
