@@ -6,11 +6,13 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
 use serde_json::{Value, json};
 
 use crate::{
     certificates::Authority,
     listener::{ReceivedRequest, Reply, ScriptedServer},
+    manifest::apply_documents,
     namespace::TestNamespace,
 };
 
@@ -26,27 +28,17 @@ pub async fn mutate(
     namespace: &TestNamespace,
     patch: impl Fn(&Value) -> Value + Send + Sync + 'static,
 ) -> Result<ScriptedServer> {
-    let authority = Authority::new("webhooks")?;
-    let server = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1"])?), move |request| {
-        admit(request, &patch).unwrap_or_else(|_| Reply::status(StatusCode::BAD_REQUEST))
-    })?;
     let name = namespace.name();
-    let configuration = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": [{
-            "name": "another-manager.example.com",
-            "clientConfig": {
-                "url": format!("https://{}/", server.address()), "caBundle": STANDARD.encode(authority.pem()),
-            },
-            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["secrets"]}],
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
-            "sideEffects": "None", "admissionReviewVersions": ["v1"],
-            // Nobody else's Secret is held up when the test has ended.
-            "failurePolicy": "Ignore",
-        }],
-    });
-    namespace.apply(&configuration.to_string()).await?;
+    let server = register(
+        &namespace.client(),
+        name,
+        &json!({ "matchLabels": { "kubernetes.io/metadata.name": name } }),
+        &json!([{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["secrets"],
+        }]),
+        patch,
+    )
+    .await?;
     let probe = namespace
         .create_secret("probe", "Opaque", [("key", &b"value"[..])])
         .await?;
@@ -67,6 +59,41 @@ pub async fn mutate(
     tokio::time::timeout(PATIENCE, asked)
         .await
         .context("the API server asks no webhook")??;
+    Ok(server)
+}
+
+/// Registers a mutating webhook for what `rules` and the namespace selector say; it answers as long as the returned
+/// server lives. The API server needs a moment to notice it.
+///
+/// # Errors
+/// Where the API server refuses it.
+pub async fn register(
+    client: &Client,
+    name: &str,
+    selector: &Value,
+    rules: &Value,
+    patch: impl Fn(&Value) -> Value + Send + Sync + 'static,
+) -> Result<ScriptedServer> {
+    let authority = Authority::new("webhooks")?;
+    let server = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1"])?), move |request| {
+        admit(request, &patch).unwrap_or_else(|_| Reply::status(StatusCode::BAD_REQUEST))
+    })?;
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [{
+            "name": "another-manager.example.com",
+            "clientConfig": {
+                "url": format!("https://{}/", server.address()), "caBundle": STANDARD.encode(authority.pem()),
+            },
+            "rules": rules,
+            "namespaceSelector": selector,
+            "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            // Nobody else's object is held up when the test has ended.
+            "failurePolicy": "Ignore",
+        }],
+    });
+    apply_documents(client, "default", vec![configuration]).await?;
     Ok(server)
 }
 

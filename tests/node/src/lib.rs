@@ -3,6 +3,7 @@
 mod kubectl;
 mod model;
 mod program_image;
+mod readme;
 mod sample;
 mod task_run;
 mod waiting;
@@ -13,6 +14,8 @@ pub use test_cluster::registry::OPENSHIFT;
 pub use self::{
     kubectl::Kubectl,
     model::{Model, pull, unwrapped},
+    program_image::program_image,
+    readme::{Block, blocks, output_of, script},
     sample::set_param,
     task_run::{TaskRun, TaskRunStatus},
     waiting::{PATIENCE, eventually},

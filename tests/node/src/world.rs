@@ -214,14 +214,15 @@ impl World {
     ///
     /// # Errors
     /// Where kubectl's place is unknown.
-    pub fn command_with_kubectl(&self, program: &str) -> Result<Command> {
-        let kubectl = self.node.kubectl.parent().context("kubectl is in a directory")?;
+    pub fn command_with_kubectl(program: &str) -> Result<Command> {
+        let node = ClusterAccess::shared().node()?;
+        let kubectl = node.kubectl.parent().context("kubectl is in a directory")?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::iter::once(kubectl.to_owned()).chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
         command
             .env("PATH", std::env::join_paths(paths)?)
-            .env("KUBECONFIG", &self.node.kubeconfig)
+            .env("KUBECONFIG", &node.kubeconfig)
             .kill_on_drop(true);
         Ok(command)
     }

@@ -7,6 +7,7 @@ mod incident;
 mod limits;
 mod messages;
 mod pipeline;
+mod readme;
 mod recreated;
 mod restricted;
 mod samples;

@@ -110,7 +110,7 @@ async fn the_script_says_how_it_ended_and_whether_to_go_on() -> Result<()> {
     let deploy = |image: String| {
         let world = &world;
         async move {
-            let mut command = world.command_with_kubectl("bash")?;
+            let mut command = World::command_with_kubectl("bash")?;
             let output = command
                 .arg(manifests().join("samples/deploy.sh"))
                 .args([world.namespace.name(), &image])

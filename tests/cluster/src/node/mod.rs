@@ -7,6 +7,7 @@ mod images;
 mod kubernetes;
 pub mod namespaces;
 mod network;
+pub mod platform;
 mod tekton;
 
 use std::{net::Ipv4Addr, path::PathBuf};
