@@ -2,13 +2,11 @@
 
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::{
-    access::ClusterAccess,
     kustomize::{self, UserKustomization},
     namespace::TestNamespace,
-    node::define_tekton,
 };
 
-use crate::{installation::Installation, kubectl::Kubectl};
+use crate::{installation::Installation, kubectl::Kubectl, manifests::define_kinds_of_tekton};
 
 /// Both ways to apply: kubectl's own merge, and the server's.
 const WAYS: [&[&str]; 2] = [
@@ -18,7 +16,7 @@ const WAYS: [&[&str]; 2] = [
 
 #[tokio::test]
 async fn every_install_applied_twice_over_a_filled_secret_leaves_it_as_it_is() -> Result<()> {
-    define_tekton(&ClusterAccess::shared().client().await?).await?;
+    define_kinds_of_tekton().await?;
     // Whatever its name is, the Secret that an install is for is the one that its Role names.
     let installs = [
         "tekton",

@@ -15,6 +15,7 @@ use test_cluster::{
     manifest::documents,
     namespace::TestNamespace,
     node::define_tekton,
+    servers,
 };
 
 use crate::kubectl::Kubectl;
@@ -24,9 +25,16 @@ const UNKNOWN_HERE: &[&str] = &["Application", "InferenceService", "ImageStream"
 /// The namespace that a sample names.
 const SAMPLES_NAMESPACE: &str = "shared-images";
 
+/// Lets the API server know Tekton's kinds. They stand in the module that the renderer is built from, so that is built
+/// first: a build gets the module.
+pub async fn define_kinds_of_tekton() -> Result<()> {
+    tokio::task::spawn_blocking(servers::manifests).await??;
+    define_tekton(&ClusterAccess::shared().client().await?).await
+}
+
 /// A namespace that enforces `restricted`, and warns of it, where only a template breaks it.
 async fn restricted(name: &str) -> Result<TestNamespace> {
-    define_tekton(&ClusterAccess::shared().client().await?).await?;
+    define_kinds_of_tekton().await?;
     let namespace = TestNamespace::new(name).await?;
     let labels = json!({ "metadata": { "labels": {
         "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
