@@ -38,6 +38,9 @@ enum Command {
         /// Leaves everything running until Ctrl-C, and says how to reach it.
         #[arg(long)]
         keep: bool,
+        /// Instead of the story, an empty cluster with a node and Tekton, to follow tekton/README.md on. Needs root.
+        #[arg(long, requires = "keep")]
+        node: bool,
     },
     /// Runs all tests, with one cluster for all of them.
     Test {
@@ -89,7 +92,8 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Demo { keep } => return demo::demo(keep),
+        Command::Demo { node: true, .. } => return demo::node::demo(),
+        Command::Demo { keep, .. } => return demo::demo(keep),
         Command::Test { api, unit, node } => {
             return test::test(test::Tiers {
                 unit: !api && !node,

@@ -43,6 +43,9 @@ enum Command {
     /// The half of `node` that is in the namespaces.
     #[command(hide = true)]
     Inside {
+        /// With what a cluster's platform gives: names of registries, trusted authorities, OpenShift's role for pulling.
+        #[arg(long)]
+        platform: bool,
         /// The command and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<std::ffi::OsString>,
@@ -65,7 +68,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Pin { version } => pin(version)?,
         Command::Run { command } => return run::run(&command),
         Command::Node { command } => return run::run_on_node(&command),
-        Command::Inside { command } => return run::run_inside(&command),
+        Command::Inside { platform, command } => return run::run_inside(&command, platform),
     }
     Ok(ExitCode::SUCCESS)
 }

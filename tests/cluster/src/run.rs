@@ -15,6 +15,7 @@ use test_cluster::{
     node::{
         self, Node,
         namespaces::{CONTROL_GROUP, Namespaces},
+        platform::{Namespaces as Everywhere, Platform},
     },
 };
 use tokio::{
@@ -72,7 +73,7 @@ async fn await_end(namespaces: &mut Namespaces) -> Result<i32> {
 }
 
 /// The inner half of `run_on_node`: in the namespaces already.
-pub fn run_inside(command: &[OsString]) -> Result<ExitCode> {
+pub fn run_inside(command: &[OsString], platform: bool) -> Result<ExitCode> {
     block_on(async {
         let mut end = End::by_closed_input();
         let group = std::env::var(CONTROL_GROUP)
@@ -80,9 +81,14 @@ pub fn run_inside(command: &[OsString]) -> Result<ExitCode> {
         let started = async {
             let mut cluster = Cluster::start(node::options()).await?;
             let node = Node::start(&mut cluster, &group).await?;
-            anyhow::Ok((cluster, node))
+            let platform = if platform {
+                Some(Platform::stand_in(cluster.access(), Everywhere::All).await?)
+            } else {
+                None
+            };
+            anyhow::Ok((cluster, node, platform))
         };
-        let (cluster, _node) = tokio::select! {
+        let (cluster, _node, _platform) = tokio::select! {
             started = started => started?,
             signal = end.asked() => return Ok(ended_by(signal)),
         };

@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: the whole story on real servers, from an empty directory.
 
+pub mod node;
 mod setting;
 pub mod story;
 

@@ -129,6 +129,18 @@ impl Namespaces {
         drop(self.child.stdin.take());
     }
 
+    /// The first process in the namespaces, by which others can be entered; none before it is there.
+    pub fn first_process(&self) -> Option<u32> {
+        let unshare = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Where what runs in the namespaces can leave something for outside.
+    pub fn directory(&self) -> &Path {
+        self.supervisor.directory()
+    }
+
     /// The base name of the directory and of the control groups, for those who check that nothing is left.
     pub fn name(&self) -> Option<&str> {
         self.supervisor.directory().file_name()?.to_str()

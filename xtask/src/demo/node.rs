@@ -1,0 +1,83 @@
+//! `cargo xtask demo --node --keep`: an empty cluster with a node and Tekton, as tekton/README.md finds one.
+
+use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use test_cluster::{
+    access::ClusterAccess,
+    node::namespaces::{Namespaces, obstacle},
+};
+
+use crate::{interrupt, project, release};
+
+/// How often it is looked at whether the cluster is ready.
+const POLL: Duration = Duration::from_millis(100);
+/// Where the cluster's state is put, when it is ready.
+const STATE: &str = "ready.json";
+
+/// Starts the cluster, says how to get in, and keeps it until a signal.
+///
+/// # Errors
+/// Where no node can run here, or it doesn't get ready.
+pub fn demo() -> Result<ExitCode> {
+    if let Some(obstacle) = obstacle() {
+        bail!("{obstacle}");
+    }
+    let test_cluster = release::build_tool("test-cluster")?;
+    interrupt::run(keep(test_cluster.into_os_string()))
+}
+
+async fn keep(test_cluster: OsString) -> Result<ExitCode> {
+    // Renamed into its place, so that whoever finds it finds all of it.
+    let tell = format!(
+        "cp \"$TEST_CLUSTER\" \"$TMPDIR/new\" && mv \"$TMPDIR/new\" \"$TMPDIR/{STATE}\" && exec sleep infinity"
+    );
+    let command = [test_cluster, "inside".into(), "--platform".into(), "--".into()]
+        .into_iter()
+        .chain(["sh", "-c", &tell].map(OsString::from))
+        .collect::<Vec<_>>();
+    let mut namespaces = Namespaces::start(&command)?;
+    let state = namespaces.directory().join(STATE);
+    while !state.exists() {
+        if let Some(code) = namespaces.ended()? {
+            bail!("the cluster ended with {code} before it was ready");
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let access = ClusterAccess::read(&state)?;
+    let first = namespaces
+        .first_process()
+        .context("the namespaces have a first process")?;
+    println!("{}", way_in(&access, first, namespaces.directory())?);
+    loop {
+        if let Some(code) = namespaces.ended()? {
+            bail!("the cluster ended with {code}");
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// What is typed to get in and to use it.
+fn way_in(access: &ClusterAccess, first: u32, directory: &Path) -> Result<String> {
+    let node = access.node()?;
+    let registries = access.registries()?;
+    let certificates = directory.join("certificates");
+    fs::create_dir_all(&certificates)
+        .and_then(|()| fs::write(certificates.join("registry.crt"), &registries.ca))
+        .with_context(|| format!("cannot write {}", certificates.display()))?;
+    let kubectl = node.kubectl.parent().context("kubectl is in a directory")?;
+    Ok(format!(
+        "An empty cluster with Tekton keeps running, and ends with Ctrl-C here. In another terminal, as root:\n\n\
+         nsenter --target {first} --net --mount --pid env TMPDIR=/tmp bash\n\
+         export KUBECONFIG={}\n\
+         export PATH={}:$PATH\n\
+         cd {}\n\
+         cargo xtask image --push {}/tools/ensure-pull-secret --cert-dir {}\n\n\
+         Then tekton/README.md, from its first line.",
+        node.kubeconfig.display(),
+        kubectl.display(),
+        project::root().display(),
+        registries.open.host.name,
+        certificates.display(),
+    ))
+}
