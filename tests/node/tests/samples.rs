@@ -3,9 +3,9 @@
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use node_tests::{Model, SECRET, TaskRunStatus, World, eventually, manifests, pull, set_param};
+use node_tests::{Model, PULLER, SECRET, TaskRunStatus, World, eventually, manifests, pull, set_param};
 use serde_json::json;
-use test_cluster::access::ClusterAccess;
+use test_cluster::{access::ClusterAccess, namespace::TestNamespace};
 
 #[tokio::test]
 async fn the_task_run_by_hand() -> Result<()> {
@@ -172,6 +172,115 @@ async fn gitops_makes_the_first_secret_by_a_hook_and_a_second_sync_changes_nothi
     ensure!(
         world.document().await? == before,
         "the second sync changed the Secret"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_demos_order_makes_the_pushs_authfile_first_and_proves_the_pull_afterwards() -> Result<()> {
+    let world = World::new("sample-push").await?;
+    world.create_sample("push-and-pull/pipeline.yaml").await?;
+    let pusher = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get", "update"] }]);
+    world.namespace.grant(PULLER, "image-pusher", pusher).await?;
+    let model = Model::push(world.namespace.name(), "granite:1.0")?;
+    let mut run = world.run_of_sample("push-and-pull/pipelinerun.yaml").await?;
+    set_param(&mut run, "DIGEST", &model.digest);
+    let name = world.kubectl.create(&run.to_string()).await?;
+    let run = eventually(&format!("{name} ends"), || async {
+        let run = world.kubectl.get(&name).await?;
+        let condition = &run["status"]["conditions"][0];
+        Ok(if condition["status"] == "Unknown" || condition.is_null() {
+            Err(condition.to_string())
+        } else {
+            Ok(run)
+        })
+    })
+    .await?;
+    ensure!(
+        run["status"]["conditions"][0]["status"] == "True",
+        "{}",
+        run["status"]
+    );
+    let secret = world
+        .namespace
+        .secret(SECRET)
+        .await?
+        .context("there is a Secret")?;
+    let access = secret
+        .data
+        .and_then(|mut data| data.remove("ACCESS_TYPE"))
+        .context("it says who may do what")?;
+    ensure!(
+        String::from_utf8_lossy(&access.0).contains("Push"),
+        "ACCESS_TYPE is {:?}",
+        access.0
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_owner_of_another_namespace_lets_the_puller_in() -> Result<()> {
+    let world = World::new("sample-grant").await?;
+    let shared = TestNamespace::within(ClusterAccess::shared(), "shared-images").await?;
+    let model = Model::push(shared.name(), "granite:1.0")?;
+    let run = world.task_run().param("IMAGE", model.reference()).run().await?;
+    run.assert_results("FAILURE", "pull-forbidden")?;
+    for part in [PULLER, shared.name()] {
+        ensure!(
+            run.result("MESSAGE").contains(part),
+            "{part} is missing: {}",
+            run.result("MESSAGE")
+        );
+    }
+    // OpenShift has the role; what its registry asks about is in it.
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": { "name": "system:image-puller" },
+        "rules": [{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }],
+    });
+    world.namespace.apply(&role.to_string()).await?;
+    let path = manifests().join("samples/grant-other-namespace.yaml");
+    let grant = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    shared
+        .apply(&grant.replace("my-models", world.namespace.name()))
+        .await?;
+    let run = world.task_run().param("IMAGE", model.reference()).run().await?;
+    run.assert_results("SUCCESS", "ok")?;
+    ensure!(
+        world.stored_pulls(&model.reference()).await? == Ok(()),
+        "what is stored doesn't pull"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_demos_names_with_the_pipelines_own_account() -> Result<()> {
+    let world = World::empty("demo-names").await?;
+    world
+        .install(&json!({ "resources": ["tekton/overlays/demo-names"] }))
+        .await?;
+    let account = "model-pipeline-sa";
+    let puller = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
+    world.namespace.grant(account, "image-puller", puller).await?;
+    let model = Model::push(world.namespace.name(), "granite:1.0")?;
+    let run = world
+        .task_run()
+        .service_account(account)
+        .param("IMAGE", model.reference())
+        .run()
+        .await?;
+    run.assert_results("SUCCESS", "ok")?;
+    let document = world
+        .namespace
+        .docker_config_json("internal-registry-private-ai")
+        .await?;
+    ensure!(
+        pull(Some(&document), &model.reference()) == Ok(()),
+        "what is stored doesn't pull"
+    );
+    ensure!(
+        world.namespace.secret(SECRET).await?.is_none(),
+        "there is a second Secret"
     );
     Ok(())
 }
