@@ -6,12 +6,13 @@ use crate::{
     client_view, conclusion,
     config::Mode,
     context::Context,
-    credential::{self, Credential},
+    credential::Credential,
     deadline::Backoff,
     decision::{self, Decision, Examined, Source},
     finding::Finding,
+    fresh::{self, Fresh},
     metadata,
-    observation::{Observed, alive, observe, prove, stored_credentials},
+    observation::{Observed, alive, observe, stored_credentials},
     outcome::{Action, Outcome},
     reason::Reason,
     refusal::Refusal,
@@ -20,14 +21,6 @@ use crate::{
     stored_document,
     verification::{Evidence, Proof},
 };
-
-/// A credential that was made in this run, with what was proven of it.
-struct Fresh {
-    /// The Secret that it is bound to.
-    uid: String,
-    credential: Credential,
-    evidence: Vec<Evidence>,
-}
 
 /// A write that was sent: found stored, it is ours, whatever answer got lost.
 struct Sent {
@@ -201,7 +194,9 @@ async fn renew(
     // A token that was minted for this Secret in an earlier round is used again.
     let fresh = match progress.fresh.take().filter(|fresh| fresh.uid == version.uid) {
         Some(fresh) => fresh,
-        None => make(context, source, &version).await?,
+        None => fresh::make(context, source, &version)
+            .await?
+            .ok_or(Stop::StartOver)?,
     };
     let fresh = progress.fresh.insert(fresh);
     let alive = alive(context, &observed);
@@ -331,49 +326,6 @@ async fn create_placeholder(
         Err(Refusal::Conflict) => Err(Stop::StartOver),
         Err(refusal) => Err(Stop::Found(context.refused("create", "secrets", name, &refusal))),
     }
-}
-
-async fn make(context: &Context<'_>, source: &Source, version: &Version) -> Result<Fresh, Stop> {
-    let credential = match source {
-        Source::File(credential) => credential.as_ref().clone(),
-        Source::Mint {
-            service_account: (_, account),
-            ..
-        } => {
-            let config = context.config;
-            let bound_to = (config.name.as_str(), version.uid.as_str());
-            let minted = credential::mint(
-                context.client.clone(),
-                &context.namespace,
-                account,
-                config.token_lifetime,
-                bound_to,
-            );
-            match minted.await {
-                Ok((token, expires_at)) => Credential {
-                    username: config.username.clone(),
-                    token,
-                    expires_at,
-                },
-                Err(Refusal::Conflict) => return Err(Stop::StartOver),
-                Err(Refusal::Missing { kind }) if kind == "secrets" => return Err(Stop::StartOver),
-                Err(refusal) => {
-                    return Err(Stop::Found(context.refused(
-                        "create",
-                        "serviceaccounts/token",
-                        account,
-                        &refusal,
-                    )));
-                }
-            }
-        }
-    };
-    let evidence = prove(context, &credential).await;
-    Ok(Fresh {
-        uid: version.uid.clone(),
-        credential,
-        evidence,
-    })
 }
 
 /// Says what is stored, and what was proven of it.

@@ -14,6 +14,7 @@ pub mod decision;
 pub mod docker_config;
 pub mod ensure;
 pub mod finding;
+pub mod fresh;
 pub mod grant;
 pub mod help;
 pub mod https;

@@ -1,0 +1,69 @@
+//! A new credential: made for one Secret, and proven before it is written.
+
+use crate::{
+    context::Context,
+    credential::{self, Credential},
+    decision::Source,
+    finding::Finding,
+    observation::prove,
+    refusal::Refusal,
+    secret::Version,
+    verification::Evidence,
+};
+
+/// A credential that was made in this run, with what was proven of it.
+pub struct Fresh {
+    /// The Secret that it is bound to.
+    pub uid: String,
+    /// The credential itself.
+    pub credential: Credential,
+    /// What the registries say of it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Mints a token that is bound to this very Secret, or takes the file's; nothing where the Secret is another one by now,
+/// or gone.
+///
+/// # Errors
+/// Where no token may be minted, or none is.
+pub async fn make(
+    context: &Context<'_>,
+    source: &Source,
+    version: &Version,
+) -> Result<Option<Fresh>, Finding> {
+    let credential = match source {
+        Source::File(credential) => credential.as_ref().clone(),
+        Source::Mint {
+            service_account: (_, account),
+            ..
+        } => {
+            let config = context.config;
+            let bound_to = (config.name.as_str(), version.uid.as_str());
+            let minted = credential::mint(
+                context.client.clone(),
+                &context.namespace,
+                account,
+                config.token_lifetime,
+                bound_to,
+            );
+            match minted.await {
+                Ok((token, expires_at)) => Credential {
+                    username: config.username.clone(),
+                    token,
+                    expires_at,
+                },
+                Err(Refusal::Conflict) => return Ok(None),
+                Err(Refusal::Missing { kind }) if kind == "secrets" => return Ok(None),
+                Err(refusal) => {
+                    return Err(context.refused("create", "serviceaccounts/token", account, &refusal));
+                }
+            }
+        }
+    };
+    let evidence = prove(context, &credential).await;
+    Ok(Some(Fresh {
+        uid: version.uid.clone(),
+        credential,
+        evidence,
+    }))
+}
