@@ -160,6 +160,8 @@ pub fn seconds(text: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use ensure_pull_secret::token::{Lifetime, Percentage, Validity};
+    use k8s_openapi::jiff::Timestamp;
     use serde_json::json;
 
     use super::super::super::{
@@ -195,6 +197,49 @@ mod tests {
         Broken::new(one_run_may_fail, cron_job())
             .with("/spec/schedule", json!("17 */5 * * *"))
             .says("two gaps");
+    }
+
+    /// The program's own rule, at the shipped times: whichever run fails, and however late the others come and end.
+    #[test]
+    fn with_any_one_run_failing_the_credential_of_the_shipped_cron_job_never_expires() -> Result<()> {
+        const RUNS: i64 = 60;
+        let job = cron_job();
+        let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
+        let number = |value: &Value| value.as_i64().context("it is set");
+        let gap = i64::try_from(gaps(text(spec, "schedule"))?.longest)?;
+        let late = number(&spec["startingDeadlineSeconds"])?;
+        let slow = number(&job_spec["activeDeadlineSeconds"])?;
+        let containers = containers(&job);
+        let container = containers.first().context("it has a container")?;
+        let next_run = Lifetime::parse(value(container, "PULL_SECRET_NEXT_RUN_WITHIN")?)?;
+        let share = Percentage::parse(value(container, "PULL_SECRET_REFRESH_BELOW")?)?;
+        let lifetime = i64::try_from(duration(container, "PULL_SECRET_TOKEN_LIFETIME")?)?;
+        let at = |seconds: i64| Timestamp::from_second(seconds);
+
+        for (failing, prompt) in (1..RUNS).flat_map(|failing| [(failing, true), (failing, false)]) {
+            let mut stored = Validity {
+                issued_at: at(0)?,
+                expires_at: at(lifetime)?,
+            };
+            for run in (1..RUNS).filter(|run| *run != failing) {
+                // The runs before the failing one come at once, so that their verdict is as old as it can be; those after
+                // it as late as they may.
+                let delay = if prompt && run < failing { 0 } else { late };
+                let begun = run * gap + delay;
+                let ended = begun + if delay == 0 { 0 } else { slow };
+                if !stored.has_enough_left(at(begun)?, share, Some(next_run)) {
+                    ensure!(
+                        !stored.is_expired(at(ended)?),
+                        "run {failing} failed, and run {run} came too late"
+                    );
+                    stored = Validity {
+                        issued_at: at(ended)?,
+                        expires_at: at(ended + lifetime)?,
+                    };
+                }
+            }
+        }
+        Ok(())
     }
 
     #[test]
