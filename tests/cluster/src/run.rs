@@ -17,6 +17,7 @@ use test_cluster::{
         namespaces::{CONTROL_GROUP, Namespaces},
         platform::{Namespaces as Everywhere, Platform},
     },
+    servers::{Binaries, NodeBinaries},
 };
 use tokio::{
     process::{Child, Command},
@@ -45,6 +46,9 @@ pub fn run(command: &[OsString]) -> Result<ExitCode> {
 /// Starts a cluster with a node in namespaces of their own, runs the command in there, and ends all of it, with the
 /// command's exit code.
 pub fn run_on_node(command: &[OsString]) -> Result<ExitCode> {
+    // A signal ends a build as it ends any program.
+    Binaries::ensure()?;
+    NodeBinaries::ensure()?;
     block_on(async {
         // Before anything is there: a signal while the node starts ends it as well.
         let mut end = End::by_signal()?;

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use test_cluster::{
     access::ClusterAccess,
     node::namespaces::{Namespaces, obstacle},
+    servers::{Binaries, NodeBinaries},
 };
 
 use crate::{interrupt, project, release};
@@ -24,6 +25,9 @@ pub fn demo() -> Result<ExitCode> {
         bail!("{obstacle}");
     }
     let test_cluster = release::build_tool("test-cluster")?;
+    // A signal ends a build as it ends any program.
+    Binaries::ensure()?;
+    NodeBinaries::ensure()?;
     interrupt::run(keep(test_cluster.into_os_string()))
 }
 

@@ -17,7 +17,11 @@ use super::{
     kubernetes,
     network::{self, registry_addresses},
 };
-use crate::{registry::Registries, supervisor::Supervisor};
+use crate::{
+    registry::Registries,
+    servers::{Binaries, NodeBinaries},
+    supervisor::Supervisor,
+};
 
 const SCRIPT: &str = include_str!("namespaces.sh");
 
@@ -74,14 +78,18 @@ pub struct Namespaces {
 
 impl Namespaces {
     /// Makes the namespaces and starts `command` in them. It finds the name of its control group in
-    /// `TEST_CLUSTER_CONTROL_GROUP`, and has to end when its standard input does.
+    /// `TEST_CLUSTER_CONTROL_GROUP`, and has to end when its standard input does. Builds the servers first, which blocks for
+    /// minutes where the cache is cold.
     ///
     /// # Errors
-    /// Where no node can run here, or a file can't be written.
+    /// Where no node can run here, a server can't be built, or a file can't be written.
     pub fn start(command: &[OsString]) -> Result<Self> {
         if let Some(obstacle) = obstacle() {
             bail!("{obstacle}");
         }
+        // In the namespaces there is no network, so that nothing could be fetched for a build.
+        Binaries::ensure()?;
+        NodeBinaries::ensure()?;
         let supervisor = Supervisor::start()?;
         let directory = supervisor.directory();
         let group = directory
