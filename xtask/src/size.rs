@@ -13,7 +13,7 @@ use object::{
 use crate::{c_compiler, project, release};
 
 /// The most that a binary may take, in bytes. The one for x86_64 is the larger one; a probe of it with the same API calls took 2.39 MB.
-const BUDGET: u64 = 2_800_000;
+const BUDGET: u64 = 2_600_000;
 /// Sections smaller than this are summed up, in bytes.
 const WORTH_A_LINE: u64 = 20_000;
 
