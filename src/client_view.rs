@@ -58,7 +58,8 @@ pub fn containers_image_prefers_others(
         .collect()
 }
 
-fn is(credential: &Credential, found: &AuthConfig) -> bool {
+/// Whether a client found this very credential.
+pub fn is(credential: &Credential, found: &AuthConfig) -> bool {
     found.username == credential.username
         && found.password.expose_secret() == credential.token.secret().expose_secret()
 }

@@ -117,18 +117,17 @@ fn finding(
             format!("the API server cannot be asked about the credential, of which {registry} said nothing"),
         ),
         Proof::Silent(silence, vouch @ (Vouch::Accepts | Vouch::Nobody)) => {
-            silent(mode, credential, &registry, silence, *vouch).map(|finding| finding.about(whole))
+            let finding = match silence {
+                Silence::Untrusted(Distrust::Realm(host)) => Some(realm(credential, &registry, host)),
+                silence => silent(mode, &registry, silence, *vouch),
+            };
+            finding.map(|finding| finding.about(whole))
         }
     }
 }
 
-fn silent(
-    mode: Mode,
-    credential: &Credential,
-    registry: &str,
-    silence: &Silence,
-    vouch: Vouch,
-) -> Option<Finding> {
+/// What it means that a registry said nothing; none where that is meant so.
+pub fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option<Finding> {
     match silence {
         Silence::NotAsked => None,
         Silence::Open => Some(
@@ -143,7 +142,7 @@ fn silent(
             let finding = |cause| Finding::new(Reason::RegistryUnavailable, cause);
             // `verify` has no work but the proof.
             Some(match (vouch, mode) {
-                (Vouch::Accepts, Mode::Ensure) => finding(format!(
+                (Vouch::Accepts, Mode::Ensure | Mode::Plan) => finding(format!(
                     "{registry} cannot be asked ({said}); the API server accepts the credential"
                 ))
                 .as_warning(),
@@ -157,24 +156,7 @@ fn silent(
             )
             .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
         ),
-        // A registry that knows the credential may name its realm by it.
-        Silence::Untrusted(Distrust::Realm(host)) if credential.token.shows_in(host) => Some(
-            Finding::new(
-                Reason::RegistryUntrusted,
-                format!("{registry} wants the credential sent to a host that is named by it"),
-            )
-            .with_remedy("Find out what answers in this registry's place."),
-        ),
-        Silence::Untrusted(Distrust::Realm(host)) => {
-            let clipped = clip_name(host, NAME);
-            Some(
-                Finding::new(
-                    Reason::RegistryUntrusted,
-                    format!("{registry} wants the credential sent to {clipped}, which may not have it"),
-                )
-                .with_remedy(format!("If it may, set PULL_SECRET_TRUSTED_HOSTS to {clipped}.")),
-            )
-        }
+        Silence::Untrusted(Distrust::Realm(host)) => Some(untrusted_realm(registry, host)),
         Silence::Protocol(obstacle) => Some(Finding::new(
             Reason::RegistryProtocol,
             format!(
@@ -183,6 +165,27 @@ fn silent(
             ),
         )),
     }
+}
+
+/// A host that may not have the credential. A registry that knows it may name its realm by it.
+fn realm(credential: &Credential, registry: &str, host: &str) -> Finding {
+    if credential.token.shows_in(host) {
+        return Finding::new(
+            Reason::RegistryUntrusted,
+            format!("{registry} wants the credential sent to a host that is named by it"),
+        )
+        .with_remedy("Find out what answers in this registry's place.");
+    }
+    untrusted_realm(registry, host)
+}
+
+fn untrusted_realm(registry: &str, host: &str) -> Finding {
+    let clipped = clip_name(host, NAME);
+    Finding::new(
+        Reason::RegistryUntrusted,
+        format!("{registry} wants the credential sent to {clipped}, which may not have it"),
+    )
+    .with_remedy(format!("If it may, set PULL_SECRET_TRUSTED_HOSTS to {clipped}."))
 }
 
 fn forbidden(

@@ -39,16 +39,35 @@ pub enum Mode {
     Ensure,
     /// Read only, and make the same checks.
     Verify,
+    /// Read only, and say what `Ensure` would change.
+    Plan,
+    /// Read only, and say what is missing, or too much, for `Ensure`.
+    Doctor,
 }
 
 impl Mode {
-    const ALL: &'static [(&'static str, Self)] = &[("ensure", Self::Ensure), ("verify", Self::Verify)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("ensure", Self::Ensure),
+        ("verify", Self::Verify),
+        ("plan", Self::Plan),
+        ("doctor", Self::Doctor),
+    ];
+
+    /// Whether it makes a credential, or says what would come of it.
+    pub const fn makes_credential(self) -> bool {
+        match self {
+            Self::Ensure | Self::Plan | Self::Doctor => true,
+            Self::Verify => false,
+        }
+    }
 
     /// The word that the variable and the report have.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ensure => "ensure",
             Self::Verify => "verify",
+            Self::Plan => "plan",
+            Self::Doctor => "doctor",
         }
     }
 }

@@ -3,16 +3,20 @@
 use std::{
     fs,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::{
     api_server::{ApiServer, Trouble},
     clip::clip_name,
     conclusion::failure_text,
-    config::{Config, Mode},
+    config::{Access, Config, Depth, Mode},
     credential::Credential,
     deadline::Deadline,
     decision::Source,
+    excess::Excess,
     finding::Finding,
     grant::{self, RoleNeeds},
     https::{Dialer, Https, roots},
@@ -24,10 +28,13 @@ use crate::{
     registry::{self, Registries},
     registry_host::RegistryHost,
     review::Reviewer,
-    secret::SecretApi,
-    token::Token,
+    secret::{SecretApi, StoredSecret},
+    token::{Claims, Token},
     verification::Verifier,
 };
+
+/// How long the review of what a credential may do beyond pulling may take, its retries included.
+const EXCESS: Duration = Duration::from_secs(5);
 
 /// What a run works with.
 pub struct Context<'a> {
@@ -100,6 +107,16 @@ impl<'a> Context<'a> {
             caller_token,
             done,
         })
+    }
+
+    /// The Secret as it is stored; none where there is none.
+    ///
+    /// # Errors
+    /// What the API server's refusal means.
+    pub async fn read(&self) -> Result<Option<StoredSecret>, Finding> {
+        let name = self.config.name.as_str();
+        let secret = self.secret.get().await;
+        secret.map_err(|refusal| self.refused("get", "secrets", name, &refusal))
     }
 
     /// Whose credential shall be stored.
@@ -198,6 +215,54 @@ impl<'a> Context<'a> {
         )
     }
 
+    /// What `credential` may do in the Secret's namespace beyond pulling. Said beside the work, so it may not hold it up;
+    /// none where the API server may not be asked, or doesn't answer soon.
+    pub async fn excess(&self, credential: &Credential) -> Option<Excess> {
+        let Config { access, verify, .. } = *self.config;
+        if !credential.token.kind().is_kubernetes() || verify == Depth::Structure {
+            return None;
+        }
+        let reviewer = Reviewer::new(self.api.client(credential.token.secret()).ok()?);
+        let soon = self.deadline.registry.min(Instant::now() + EXCESS);
+        let mut excess = tokio::time::timeout_at(soon, reviewer.excess(&self.namespace, access))
+            .await
+            .ok()??;
+        if !excess.rights.is_empty() {
+            excess.remedy = Some(self.puller(credential));
+        }
+        Some(excess)
+    }
+
+    /// Another account, which may only pull.
+    fn puller(&self, credential: &Credential) -> String {
+        let account = credential
+            .token
+            .claims()
+            .and_then(|claims| claims.service_account());
+        let name = match account {
+            Some((_, grant::PULLER)) => "image-puller",
+            _ => grant::PULLER,
+        };
+        let needs = RoleNeeds {
+            namespace: &self.namespace,
+            secret: self.config.name.as_str(),
+            minted_for: Some(name),
+            runner: self.runner(),
+        };
+        let internal = self.registries_with_images().into_iter();
+        let images: Vec<_> = internal
+            .filter(|(registry, _)| registry.is_openshift_internal())
+            .flat_map(|(_, images)| images)
+            .collect();
+        grant::puller(&needs, &images, self.config.access == Access::PushPull)
+    }
+
+    /// The account that runs this, `(namespace, name)`.
+    fn runner(&self) -> Option<(&str, &str)> {
+        let (namespace, name) = self.caller.as_ref()?;
+        Some((namespace, name))
+    }
+
     /// Each registry with the images that it serves: those whose credential the kubelet would find under its key.
     pub fn registries_with_images(&self) -> Vec<(&'a RegistryHost, Vec<&'a ImageReference>)> {
         let mut rows: Vec<_> = self
@@ -268,35 +333,46 @@ impl<'a> Context<'a> {
     }
 
     fn forbidden(&self, object: &str, namespace: &str) -> Finding {
+        let role = self.role(match self.config.mode {
+            Mode::Ensure | Mode::Plan | Mode::Doctor => grant::role,
+            // It reads and mints nothing.
+            Mode::Verify => grant::reader,
+        });
+        Finding::new(
+            Reason::ApiForbidden,
+            format!("{} may not {object}", self.runner_name()),
+        )
+        .about(namespace)
+        .with_paste(role)
+    }
+
+    /// What the mounted token says of itself.
+    pub fn caller_claims(&self) -> Option<&Claims> {
+        self.caller_token.claims()
+    }
+
+    /// The account that runs this, in a sentence.
+    pub fn runner_name(&self) -> String {
+        self.runner().map_or_else(
+            || "the account that runs this".to_owned(),
+            |(namespace, name)| clip_name(&format!("{namespace}/{name}"), 60),
+        )
+    }
+
+    /// A Role for the account that runs this.
+    pub fn role(&self, role: fn(&RoleNeeds<'_>) -> String) -> String {
         let account = self
             .config
             .token_file
             .is_none()
             .then(|| self.service_account().ok())
             .flatten();
-        let minted_for = account.as_ref().map(|(_, name)| name.as_str());
-        let runner = self
-            .caller
-            .as_ref()
-            .map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-        let who = runner.map_or_else(
-            || "the account that runs this".to_owned(),
-            |(namespace, name)| clip_name(&format!("{namespace}/{name}"), 60),
-        );
-        let needs = RoleNeeds {
+        role(&RoleNeeds {
             namespace: &self.namespace,
             secret: self.config.name.as_str(),
-            minted_for,
-            runner,
-        };
-        let role = match self.config.mode {
-            Mode::Ensure => grant::role(&needs),
-            // It reads and mints nothing.
-            Mode::Verify => grant::reader(&needs),
-        };
-        Finding::new(Reason::ApiForbidden, format!("{who} may not {object}"))
-            .about(namespace)
-            .with_paste(role)
+            minted_for: account.as_ref().map(|(_, name)| name.as_str()),
+            runner: self.runner(),
+        })
     }
 
     /// The reason of the last error that was tried again; `deadline` where there was none.

@@ -4,22 +4,22 @@ use tracing::{debug, info};
 
 use crate::{
     client_view, conclusion,
-    config::Mode,
+    consider::consider,
     context::Context,
     credential::Credential,
     deadline::Backoff,
     decision::{self, Decision, Examined, Source},
+    excess::Excess,
     finding::Finding,
     fresh::{self, Fresh},
     metadata,
-    observation::{Observed, alive, observe, stored_credentials},
+    observation::{Observed, alive},
     outcome::{Action, Outcome},
-    reason::Reason,
     refusal::Refusal,
     replacement,
     secret::{AppliedFields, StoredSecret, Version},
     stored_document,
-    verification::{Evidence, Proof},
+    verification::Evidence,
 };
 
 /// A write that was sent: found stored, it is ours, whatever answer got lost.
@@ -27,6 +27,7 @@ struct Sent {
     uid: String,
     credential: Credential,
     evidence: Vec<Evidence>,
+    excess: Option<Excess>,
     fields: AppliedFields,
     action: Action,
 }
@@ -82,11 +83,10 @@ pub async fn ensure(context: &Context<'_>, source: &Source, outcome: &mut Outcom
 async fn give_up(context: &Context<'_>, progress: &Progress, outcome: &mut Outcome) {
     context.begin_writing();
     if let Some(sent) = &progress.sent
-        && let Ok(Some(secret)) = read(context).await
+        && let Ok(Some(secret)) = context.read().await
         && found_sent(context, sent, &secret)
     {
-        outcome.action = sent.action;
-        finish(context, outcome, &secret, &sent.credential, &sent.evidence);
+        found(context, outcome, &secret, sent);
         return;
     }
     let name = context.config.name.as_str();
@@ -101,37 +101,16 @@ async fn round(
     progress: &mut Progress,
     outcome: &mut Outcome,
 ) -> Result<(), Stop> {
-    let secret = read(context).await?;
+    let secret = context.read().await?;
     let now = context.api.now();
     if let (Some(secret), Some(sent)) = (&secret, &progress.sent)
         && found_sent(context, sent, secret)
     {
         // The write went through and only its answer was lost.
-        outcome.action = sent.action;
-        finish(context, outcome, secret, &sent.credential, &sent.evidence);
+        found(context, outcome, secret, sent);
         return Ok(());
     }
-    let observed = observe(context, source, secret, now).await;
-    outcome.credential = stored_credentials(context, &observed)
-        .first()
-        .map(|(_, credential)| credential.summary())
-        .unwrap_or_default();
-    let proofs: Vec<&Proof> = observed.evidence.iter().flat_map(Evidence::proofs).collect();
-    let decision = decision::decide(
-        context.config,
-        observed.secret.as_ref(),
-        &observed.examined,
-        &proofs,
-        now,
-    );
-    if let (Source::File(file), false) = (source, matches!(decision, Decision::Refuse(_)))
-        && file.is_expired(now)
-    {
-        return Err(Stop::Found(Finding::new(
-            Reason::CredentialExpired,
-            "the token in PULL_SECRET_TOKEN_FILE is past its expiry",
-        )));
-    }
+    let (observed, decision) = consider(context, source, secret, now, outcome).await?;
     match (decision, &observed.secret, &observed.examined) {
         (Decision::Refuse(finding), _, _) => Err(Stop::Found(finding)),
         (Decision::Unchanged, Some(secret), Examined::Current(credential)) => {
@@ -150,6 +129,7 @@ async fn round(
                 uid: secret.version.uid.clone(),
                 credential: credential.as_ref().clone(),
                 evidence: observed.evidence.clone(),
+                excess: None,
                 fields,
                 action: if progress.created {
                     Action::Created
@@ -168,15 +148,6 @@ async fn round(
         }
         (Decision::Unchanged | Decision::Metadata(_), _, _) => Err(Stop::StartOver),
     }
-}
-
-async fn read(context: &Context<'_>) -> Result<Option<StoredSecret>, Stop> {
-    let name = context.config.name.as_str();
-    context
-        .secret
-        .get()
-        .await
-        .map_err(|refusal| Stop::Found(context.refused("get", "secrets", name, &refusal)))
 }
 
 /// The new credential is made, proven, written and read again.
@@ -205,7 +176,7 @@ async fn renew(
             return Err(Stop::StartOver);
         }
         info!("the new credential is not written");
-        conclusion::conclude(outcome, Mode::Ensure, &fresh.credential, &fresh.evidence);
+        conclusion::conclude(outcome, context.config.mode, &fresh.credential, &fresh.evidence);
         return Ok(());
     }
     let document = observed
@@ -218,6 +189,7 @@ async fn renew(
         uid: version.uid.clone(),
         credential: fresh.credential.clone(),
         evidence: fresh.evidence.clone(),
+        excess: fresh.excess.clone(),
         fields: metadata::fields(
             context.config,
             secret,
@@ -238,7 +210,7 @@ async fn renew(
 async fn was_made_anew(context: &Context<'_>, source: &Source, version: &Version) -> bool {
     match source {
         Source::File(_) => false,
-        Source::Mint { .. } => match read(context).await {
+        Source::Mint { .. } => match context.read().await {
             Ok(secret) => secret.is_none_or(|secret| secret.version.uid != version.uid),
             Err(_) => false,
         },
@@ -267,12 +239,13 @@ async fn write(
             return Err(Stop::Found(context.refused("patch", "secrets", name, &refusal)));
         }
     }
-    let secret = read(context)
+    let secret = context
+        .read()
         .await?
         .filter(|secret| secret.version.uid == version.uid)
         .ok_or(Stop::StartOver)?;
     if found_sent(context, sent, &secret) {
-        finish(context, outcome, &secret, &sent.credential, &sent.evidence);
+        found(context, outcome, &secret, sent);
         return Ok(());
     }
     let another = decision::examine(context.config, source, Some(&secret), context.api.now());
@@ -294,6 +267,13 @@ async fn write(
         }
         _ => Err(Stop::Found(decision::reverted(context.config))),
     }
+}
+
+/// What was sent is what is stored.
+fn found(context: &Context<'_>, outcome: &mut Outcome, secret: &StoredSecret, sent: &Sent) {
+    outcome.action = sent.action;
+    outcome.excess = sent.excess.clone();
+    finish(context, outcome, secret, &sent.credential, &sent.evidence);
 }
 
 /// Whether what was sent is what is stored; what others wrote beside it meanwhile is theirs.
@@ -329,7 +309,7 @@ async fn create_placeholder(
 }
 
 /// Says what is stored, and what was proven of it.
-fn finish(
+pub fn finish(
     context: &Context<'_>,
     outcome: &mut Outcome,
     secret: &StoredSecret,
@@ -340,7 +320,7 @@ fn finish(
     let images: Vec<_> = config.images.iter().collect();
     outcome.credential = credential.summary();
     outcome.verified = conclusion::least_verified(evidence);
-    conclusion::conclude(outcome, Mode::Ensure, credential, evidence);
+    conclusion::conclude(outcome, context.config.mode, credential, evidence);
     outcome
         .findings
         .extend(stored_document::foreign_entry_broken(config, document));

@@ -1,9 +1,12 @@
 //! A new credential: made for one Secret, and proven before it is written.
 
+use futures_util::future::join;
+
 use crate::{
     context::Context,
     credential::{self, Credential},
     decision::Source,
+    excess::Excess,
     finding::Finding,
     observation::prove,
     refusal::Refusal,
@@ -19,6 +22,8 @@ pub struct Fresh {
     pub credential: Credential,
     /// What the registries say of it.
     pub evidence: Vec<Evidence>,
+    /// What it may do beyond pulling; none where the API server did not tell.
+    pub excess: Option<Excess>,
 }
 
 /// Mints a token that is bound to this very Secret, or takes the file's; nothing where the Secret is another one by now,
@@ -60,10 +65,11 @@ pub async fn make(
             }
         }
     };
-    let evidence = prove(context, &credential).await;
+    let (evidence, excess) = join(prove(context, &credential), context.excess(&credential)).await;
     Ok(Some(Fresh {
         uid: version.uid.clone(),
         credential,
         evidence,
+        excess,
     }))
 }

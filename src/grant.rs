@@ -2,6 +2,9 @@
 
 use crate::image_reference::ImageReference;
 
+/// What the shipped manifests call an account that may only pull.
+pub const PULLER: &str = "model-puller";
+
 /// Who holds, and whom it is for.
 pub struct RoleNeeds<'a> {
     /// The Secret's namespace.
@@ -22,6 +25,11 @@ pub fn role(needs: &RoleNeeds<'_>) -> String {
         rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
     }
     bound(needs, &format!("ensure-pull-secret-{}", needs.secret), &rules)
+}
+
+/// The same Role without `create`, which is used only while the Secret does not exist.
+pub fn role_without_create(needs: &RoleNeeds<'_>) -> String {
+    role(needs).replace(r#""get", "create", "patch""#, r#""get", "patch""#)
 }
 
 /// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
@@ -53,6 +61,24 @@ fn bound(needs: &RoleNeeds<'_>, role: &str, rules: &str) -> String {
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: {role}\n\
          subjects:\n- kind: ServiceAccount\n  name: {runner}\n  namespace: {runner_namespace}\n"
     )
+}
+
+/// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to mint for it.
+pub fn puller(needs: &RoleNeeds<'_>, images: &[&ImageReference], push: bool) -> String {
+    let (namespace, name) = (needs.namespace, needs.minted_for.unwrap_or(PULLER));
+    let mut yaml = format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
+         automountServiceAccountToken: false\n"
+    );
+    let mut grants: Vec<String> = Vec::new();
+    for image in images {
+        grants.extend(image_puller((namespace, name), image, push).filter(|grant| !grants.contains(grant)));
+    }
+    for grant in grants.iter().chain([&role(needs)]) {
+        yaml.push_str("---\n");
+        yaml.push_str(grant);
+    }
+    yaml
 }
 
 /// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.

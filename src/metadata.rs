@@ -82,6 +82,31 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
     );
 }
 
+/// What an annotation will say that is known only once the token is minted and written; none for the others.
+pub fn known_after_mint(annotation: &str) -> Option<&'static str> {
+    match annotation {
+        EXPIRES_AT => Some("when the new token expires"),
+        CREDENTIAL_ID => Some("the new token's id"),
+        REFRESHED_AT => Some("when it is written"),
+        _ => None,
+    }
+}
+
+/// What this program writes to some Secrets and not to others: it goes where it was written and is left out now, unless
+/// somebody else wrote it too.
+pub const SOMETIMES: [&str; 10] = [
+    DASHBOARD,
+    DISPLAY_NAME,
+    DESCRIPTION,
+    CONNECTION_TYPE_REF,
+    CONNECTION_TYPE_PROTOCOL,
+    EXPIRES_AT,
+    SERVICE_ACCOUNT,
+    CREDENTIAL_ID,
+    OCI_HOST,
+    ACCESS_TYPE,
+];
+
 /// Whether any label, annotation or key of `fields` has another value in `stored`.
 pub fn differs(fields: &AppliedFields, stored: &StoredSecret) -> bool {
     fields

@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::finding::Finding;
+use crate::{doctor::Line, excess::Excess, finding::Finding, plan::Plan};
 
 /// What happened to the Secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,10 +96,16 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// The stored credential.
     pub credential: CredentialSummary,
+    /// What it may do beyond pulling; none where that was not asked, or not answered.
+    pub excess: Option<Excess>,
     /// The least that was proven of what is stored.
     pub verified: Verified,
     /// One row a registry.
     pub registries: Vec<Check>,
     /// One row an image.
     pub images: Vec<Check>,
+    /// What `ensure` would do; of `plan` alone.
+    pub plan: Option<Plan>,
+    /// What was examined and is right, or not quite; of `doctor` alone. What is wrong is among the findings.
+    pub lines: Vec<Line>,
 }

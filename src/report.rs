@@ -6,6 +6,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
+use self::rows::{ExcessRow, LineRow, PlanRow};
 use crate::clip::{block, clip_name, one_line};
 use crate::config::{Mode, Problem};
 use crate::finding::{Finding, gravest};
@@ -17,8 +18,10 @@ mod ending;
 mod message;
 mod panic;
 mod results;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use ending::finish;
 pub use panic::on_panic;
@@ -59,6 +62,8 @@ pub struct Report {
     images: Vec<CheckRow>,
     findings: Vec<FindingRow>,
     notes: Vec<String>,
+    plan: Option<PlanRow>,
+    doctor: Option<Vec<LineRow>>,
     problems: Vec<Problem>,
     remedy: Option<String>,
 }
@@ -75,6 +80,7 @@ struct CredentialRow {
     credential_id: Option<String>,
     issued_at: Option<String>,
     expires_at: Option<String>,
+    excess: Option<ExcessRow>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -146,14 +152,40 @@ impl Report {
                 credential_id: name(&credential.credential_id),
                 issued_at: credential.issued_at.map(rfc3339),
                 expires_at: credential.expires_at.map(rfc3339),
+                excess: outcome.excess.as_ref().map(rows::excess),
             },
             registries: outcome.registries.iter().map(check_row).collect(),
             images: outcome.images.iter().map(check_row).collect(),
             findings: findings.iter().map(finding_row).collect(),
             notes: outcome.notes.iter().map(|note| one_line(note)).collect(),
+            plan: outcome.plan.as_ref().map(rows::plan),
+            doctor: (subject.mode == Some(Mode::Doctor)).then(|| rows::doctor(outcome, &findings)),
             problems: problems.to_vec(),
             remedy: deciding.and_then(|deciding| pastes(&findings, deciding.reason)),
         }
+    }
+
+    /// What somebody should look at beside the findings.
+    fn warnings(&self) -> usize {
+        match &self.doctor {
+            // A finding is counted as one.
+            Some(lines) => {
+                let warnings = lines.iter().filter(|line| line.verdict == "warn").count();
+                let told = self
+                    .findings
+                    .iter()
+                    .filter(|finding| finding.exit_code == 0)
+                    .count();
+                warnings.saturating_sub(told)
+            }
+            None => usize::from(self.excess().is_some()),
+        }
+    }
+
+    /// What the stored credential may do beyond pulling.
+    fn excess(&self) -> Option<&ExcessRow> {
+        let excess = self.credential.excess.as_ref();
+        excess.filter(|excess| !excess.rights.is_empty())
     }
 
     /// The line that ends the log.

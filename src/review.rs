@@ -1,15 +1,18 @@
-//! What the API server says of a credential: SelfSubjectReview and SelfSubjectAccessReview, made with it.
+//! What the API server says of whoever calls: SelfSubjectReview, SelfSubjectAccessReview and SelfSubjectRulesReview.
 //!
-//! Only a Kubernetes token ever comes here: another's password sent for review would be seen by the API server's
-//! webhook authenticators.
+//! Only a Kubernetes token ever calls: another's password sent for review would be seen by the API server's webhook
+//! authenticators.
 
 use k8s_openapi::api::{
     authentication::v1::SelfSubjectReview,
-    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    authorization::v1::{
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SelfSubjectRulesReview,
+        SelfSubjectRulesReviewSpec,
+    },
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{image_reference::ImageReference, refusal::Refusal};
+use crate::{config::Access, excess::Excess, image_reference::ImageReference, refusal::Refusal};
 
 /// What the API server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,29 +58,51 @@ impl Reviewer {
         let Some((namespace, name)) = image.repository().split_once('/') else {
             return Review::Refuses;
         };
-        let review = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some("image.openshift.io".to_owned()),
-                    resource: Some("imagestreams/layers".to_owned()),
-                    verb: Some(verb.to_owned()),
-                    namespace: Some(namespace.to_owned()),
-                    name: Some(name.to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SelfSubjectAccessReviewSpec::default()
+        let answer = may(
+            &self.client,
+            ResourceAttributes {
+                group: Some("image.openshift.io".to_owned()),
+                resource: Some("imagestreams/layers".to_owned()),
+                verb: Some(verb.to_owned()),
+                namespace: Some(namespace.to_owned()),
+                name: Some(name.to_owned()),
+                ..ResourceAttributes::default()
             },
-            ..SelfSubjectAccessReview::default()
-        };
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        match reviews
-            .create(&PostParams::default(), &review)
-            .await
-            .map_err(Refusal::from)
-        {
-            Ok(answer) if answer.status.as_ref().is_some_and(|status| status.allowed) => Review::Accepts,
-            Ok(_) | Err(Refusal::Unauthenticated) => Review::Refuses,
+        );
+        match answer.await {
+            Ok(true) => Review::Accepts,
+            Ok(false) | Err(Refusal::Unauthenticated) => Review::Refuses,
             Err(_) => Review::Unavailable,
         }
     }
+
+    /// What the credential may do in `namespace`, beyond pulling; none where the API server can't be asked.
+    pub async fn excess(&self, namespace: &str, access: Access) -> Option<Excess> {
+        let review = SelfSubjectRulesReview {
+            spec: SelfSubjectRulesReviewSpec {
+                namespace: Some(namespace.to_owned()),
+            },
+            ..SelfSubjectRulesReview::default()
+        };
+        let reviews: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
+        let answer = reviews.create(&PostParams::default(), &review).await.ok()?;
+        Some(Excess::of(&answer.status?, access))
+    }
+}
+
+/// Whether whoever `client` calls as may do this.
+///
+/// # Errors
+/// What the API server answered instead.
+pub async fn may(client: &Client, what: ResourceAttributes) -> Result<bool, Refusal> {
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(what),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let answer = reviews.create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }

@@ -1,6 +1,9 @@
 //! One run, from configuration to what was done and found: within its deadline, and ended by SIGTERM at any moment.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::{
@@ -13,12 +16,17 @@ use crate::{
     config::{Config, Mode},
     context::Context,
     deadline::Deadline,
+    doctor::doctor,
     ensure::ensure,
     finding::Finding,
     outcome::Outcome,
+    plan::plan,
     reason::Reason,
     verify::verify,
 };
+
+/// The longest that `doctor` waits for registries.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How far apart the clocks may be before it is said.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -47,7 +55,11 @@ pub fn start(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
 
 /// Does what `config` asks for. Ends in time, whatever does not answer.
 async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
-    let deadline = Deadline::new(Instant::now(), config.timeout);
+    let mut deadline = Deadline::new(Instant::now(), config.timeout);
+    if config.mode == Mode::Doctor {
+        // Somebody waits for it, and a registry that is not there is a finding like any other.
+        deadline.registry = deadline.registry.min(Instant::now() + PATIENCE);
+    }
     let mut outcome = Outcome::default();
     // First of all: until then SIGTERM would end the process without results, and process 1 would not hear it.
     let (mut terminate, mut interrupt) =
@@ -97,5 +109,13 @@ async fn work(context: &Context<'_>, outcome: &mut Outcome) {
             Ok(source) => ensure(context, &source, outcome).await,
             Err(finding) => outcome.findings.push(finding),
         },
+        Mode::Plan => match context.source(&mut outcome.notes) {
+            Ok(source) => plan(context, &source, outcome).await,
+            Err(finding) => outcome.findings.push(finding),
+        },
+        Mode::Doctor => {
+            let source = context.source(&mut outcome.notes);
+            doctor(context, source, outcome).await;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `verify`: the same checks, of what is stored. Reads only.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     credential::Credential,
     decision,
     docker_config::{Auths, Document},
+    excess::Excess,
     finding::Finding,
     outcome::{CredentialSummary, Outcome},
     reason::Reason,
@@ -30,12 +31,7 @@ pub async fn verify(context: &Context<'_>, outcome: &mut Outcome) {
 
 async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), Finding> {
     let name = context.config.name.as_str();
-    let secret = context
-        .secret
-        .get()
-        .await
-        .map_err(|refusal| context.refused("get", "secrets", name, &refusal))?;
-    let secret = secret.ok_or_else(|| {
+    let secret = context.read().await?.ok_or_else(|| {
         let namespace = clip_name(&context.namespace, 63);
         Finding::new(
             Reason::SecretMissing,
@@ -64,6 +60,14 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             Err(finding) => outcome.findings.push(finding),
         }
     }
+    // Several registries of one run may hold several credentials.
+    let mut asked: Vec<&Credential> = Vec::new();
+    for (_, _, credential) in &usable_rows {
+        if !asked.contains(&credential) {
+            asked.push(credential);
+        }
+    }
+    let excesses = join_all(asked.into_iter().map(|credential| context.excess(credential)));
     // At the same time: one that does not answer does not use up the others' time.
     let proofs = usable_rows.iter().map(async |(registry, images, credential)| {
         context
@@ -71,7 +75,8 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             .prove(&[(*registry, images.clone())])
             .await
     });
-    let proven = join_all(proofs).await;
+    let (proven, excesses) = join(join_all(proofs), excesses).await;
+    outcome.excess = excesses.into_iter().flatten().reduce(Excess::and);
     for ((_, images, credential), evidence) in usable_rows.iter().zip(&proven) {
         let stored = secret.document();
         outcome
@@ -182,7 +187,8 @@ fn auths_missing(context: &Context<'_>, document: &Document<'_>) -> Finding {
     )
 }
 
-fn note_other_account(context: &Context<'_>, outcome: &mut Outcome, credential: &Credential) {
+/// Says where the stored token belongs to another account than the one configured.
+pub fn note_other_account(context: &Context<'_>, outcome: &mut Outcome, credential: &Credential) {
     // A robot account's credential belongs to none.
     let owner = credential
         .token

@@ -93,17 +93,15 @@ fn what_a_wrong_configuration_is_about_is_told_as_far_as_it_is_right() {
 }
 
 #[test]
-fn reserved_modes_are_told_from_unknown_ones() {
-    for mode in ["plan", "doctor"] {
-        let problems = problems(&[("PULL_SECRET_MODE", mode)]);
-        let expected = format!("asks for the mode {mode}, which this version does not have");
-        assert_eq!(
-            problems
-                .iter()
-                .map(|problem| problem.problem.clone())
-                .collect::<Vec<_>>(),
-            [expected]
-        );
+fn there_are_four_modes() {
+    for (word, mode) in [
+        ("ensure", Mode::Ensure),
+        ("verify", Mode::Verify),
+        ("plan", Mode::Plan),
+        ("doctor", Mode::Doctor),
+    ] {
+        let config = config(&[("PULL_SECRET_MODE", word)]);
+        assert_eq!((config.mode, config.mode.as_str()), (mode, word));
     }
 }
 

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::environment::{Environment, sort};
 use super::problem::Problem;
 use super::value::{
-    access, choice, connect_to, duration, host, image, list, mode, namespace, next_run, object_name, path,
-    plain, registry, share, switch, timer, username,
+    access, choice, connect_to, duration, host, image, list, namespace, next_run, object_name, path, plain,
+    registry, share, switch, timer, username,
 };
 use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, is_trusted};
 use crate::clip::clip_name;
@@ -74,7 +74,7 @@ fn read(
     let registries = values.registry.read_list(problems, registry);
     let trusted_hosts = values.trusted_hosts.read_list(problems, host);
     let images = values.image.read_list(problems, image);
-    let mode = values.mode.read(problems, mode);
+    let mode = values.mode.read(problems, |text| choice(Mode::ALL, text));
     let service_account = values.service_account.read(problems, object_name);
     let token_lifetime = values
         .token_lifetime
@@ -98,7 +98,7 @@ fn read(
     if registries.is_empty() && !problems.iter().any(|problem| problem.variable == registry.name) {
         problems.push(Problem::of(registry, None, "names no registry"));
     }
-    if mode == Some(Mode::Ensure) && values.token_file.value.is_none() {
+    if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
         check_trust(environment, &registries, &trusted_hosts, problems);
     }
     check_coverage(environment, &registries, &images, problems);

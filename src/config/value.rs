@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::names::{Namespace, ObjectName};
 use super::problem::{Problem, is_random_host};
-use super::variables::{Given, Preset, RESERVED_MODES};
-use super::{Access, Mode, NextRun};
+use super::variables::{Given, Preset};
+use super::{Access, NextRun};
 use crate::image_reference::ImageReference;
 use crate::registry_host::{HostPort, RegistryHost};
 use crate::token::{Lifetime, Percentage};
@@ -128,16 +128,6 @@ pub(super) fn image(text: &str) -> Result<ImageReference, String> {
     let image = ImageReference::parse(text).map_err(|error| format!("is wrong: {error}"))?;
     named(image.host())?;
     Ok(image)
-}
-
-/// The mode; those of the contract that this version does not have are told from what is no mode at all.
-pub(super) fn mode(text: &str) -> Result<Mode, String> {
-    if RESERVED_MODES.contains(&text) {
-        return Err(format!(
-            "asks for the mode {text}, which this version does not have"
-        ));
-    }
-    choice(Mode::ALL, text)
 }
 
 /// What the credential is for, in either order.

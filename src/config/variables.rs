@@ -143,8 +143,9 @@ variables! {
         "List of image references that must be pullable with the credential; white space, oci://, oci+native://, \
          oci+fetch:// and docker:// are dropped; with tag and digest, the digest is asked for.",
         "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0";
-    mode "PULL_SECRET_MODE", Preset::Value("ensure"), Kind::Choice(&["ensure", "verify"]), ANYBODY,
-        "ensure makes the secret right and proves it; verify reads only and makes the same checks.",
+    mode "PULL_SECRET_MODE", Preset::Value("ensure"), Kind::Choice(&["ensure", "verify", "plan", "doctor"]), ANYBODY,
+        "ensure makes the secret right and proves it; verify reads only and makes the same checks; plan says what ensure \
+         would change, and whether it may; doctor says what is missing or too much for it. The last three write nothing.",
         "verify";
     service_account "PULL_SECRET_SERVICE_ACCOUNT", Preset::Described("the caller's own"), Kind::Name, ANYBODY,
         "Service account whose token is minted, in the secret's namespace; required where that is not the caller's \
@@ -254,9 +255,6 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ),
     ("PULL_SECRET_LINK_FOR", "linking the secret to service accounts"),
 ];
-
-/// Modes of the contract that this version does not have.
-pub(super) const RESERVED_MODES: &[&str] = &["plan", "doctor"];
 
 #[cfg(test)]
 mod tests {

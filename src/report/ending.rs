@@ -10,6 +10,7 @@ use tracing::{Level, error, event_enabled, info, warn};
 
 use super::message::in_sentence;
 use super::results::{self, Unwritten};
+use super::told;
 use super::{Report, Subject};
 use crate::clip::one_line;
 use crate::config::{LogFormat, Output, Problem};
@@ -91,8 +92,31 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
     Problem::other(&unwritten.result.variable(), None, problem, Some(&example))
 }
 
-/// Findings, what is to be pasted for them, and hints.
+/// What the modes have of their own, findings, what is to be pasted for them, and hints.
 fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+    if let Some(plan) = &report.plan {
+        told::plan(plan, format, stderr);
+    }
+    match &report.doctor {
+        Some(lines) => told::doctor(lines, format, stderr),
+        None => {
+            findings(report, format, stderr);
+            if let Some(excess) = report.excess() {
+                told::excess(
+                    excess,
+                    report.credential.service_account.as_deref(),
+                    format,
+                    stderr,
+                );
+            }
+        }
+    }
+    for note in &report.notes {
+        info!("{note}");
+    }
+}
+
+fn findings(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     let mut pasted: Vec<&str> = Vec::new();
     for finding in &report.findings {
         let (cause, remedy) = (&finding.cause, &finding.remedy);
@@ -110,9 +134,6 @@ fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
             pasted.push(paste);
             let _ = writeln!(stderr, "{}", paste.trim_end_matches('\n'));
         }
-    }
-    for note in &report.notes {
-        info!("{note}");
     }
 }
 

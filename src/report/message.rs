@@ -4,8 +4,10 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::Subject;
 use crate::clip::{clip_name, one_line};
+use crate::config::Mode;
 use crate::finding::Finding;
-use crate::outcome::{Outcome, Verified};
+use crate::outcome::{Action, Outcome, Verified};
+use crate::plan::Plan;
 use crate::token::rfc3339;
 
 /// Longest MESSAGE, in bytes.
@@ -62,6 +64,9 @@ pub(super) fn in_sentence(sentence: &str) -> String {
 
 /// The MESSAGE of a run without findings: what was proven, and until when.
 pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
+    if subject.mode == Some(Mode::Doctor) {
+        return of_doctor(outcome);
+    }
     let secret = match (&subject.namespace, &subject.name) {
         (Some(namespace), Some(name)) => {
             format!("{}/{}", clip_name(namespace, 63), clip_name(name, NAME_MAX))
@@ -69,6 +74,23 @@ pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
         (_, Some(name)) => clip_name(name, NAME_MAX),
         (_, None) => "the secret".to_owned(),
     };
+    if let Some(Plan {
+        action,
+        because: Some(because),
+        ..
+    }) = &outcome.plan
+    {
+        let change = match action {
+            Action::Created => "create",
+            Action::Repaired => "repair",
+            Action::Refreshed | Action::Unchanged | Action::None => "refresh",
+        };
+        return cut(
+            &format!("ensure would {change} {secret}: {because}"),
+            MAX_BYTES,
+            MAX_ESCAPED,
+        );
+    }
     let proven = match outcome.verified {
         Verified::Pull => match outcome.images.len() {
             0 | 1 => "pulls the image".to_owned(),
@@ -91,6 +113,21 @@ pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
         MAX_BYTES,
         MAX_ESCAPED,
     )
+}
+
+/// How much is right.
+fn of_doctor(outcome: &Outcome) -> String {
+    let warnings = outcome.lines.iter().filter(|line| line.warning).count();
+    let fine = outcome.lines.len().saturating_sub(warnings);
+    match warnings {
+        0 => format!("nothing is missing: all {fine} checks are ok"),
+        1 => {
+            format!("nothing is missing: {fine} checks are ok, and one is a warning; the log has its remedy")
+        }
+        _ => format!(
+            "nothing is missing: {fine} checks are ok, and {warnings} are warnings; the log has their remedies"
+        ),
+    }
 }
 
 fn expiry(expires_at: Timestamp, subject: &Subject) -> String {

@@ -120,7 +120,7 @@ fn test_output(report: &Report) -> String {
         timestamp: &report.timestamp,
         successes: passed(&report.registries).saturating_add(passed(&report.images)),
         failures: report.findings.len().saturating_sub(warnings),
-        warnings,
+        warnings: warnings.saturating_add(report.warnings()),
         note: report.reason,
     };
     // Texts and numbers can't fail to serialise.

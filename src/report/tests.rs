@@ -53,7 +53,8 @@ fn forbidden() -> Finding {
 }
 
 fn problems() -> Vec<Problem> {
-    let vars = [("PULL_SECRET_MODE", "doctor"), ("PULL_SECRET_NAME", "A")].map(|(k, v)| (k.into(), v.into()));
+    let vars =
+        [("PULL_SECRET_MODE", "nothing"), ("PULL_SECRET_NAME", "A")].map(|(k, v)| (k.into(), v.into()));
     Config::from_env(vars).expect_err("two problems").problems
 }
 

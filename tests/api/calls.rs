@@ -4,7 +4,7 @@ use anyhow::Result;
 use test_cluster::{audit::AuditedRequest, program::Program, registry::OPENSHIFT};
 
 use crate::{
-    refresh::verbs,
+    refresh::{calls, verbs},
     registries::with_robot,
     silent_registries::{Silence, Silent},
     world::{World, registries, renewing, short_lived},
@@ -19,14 +19,6 @@ fn reviews(requests: &[AuditedRequest]) -> (usize, usize) {
             .count()
     };
     (count("selfsubjectreviews"), count("selfsubjectaccessreviews"))
-}
-
-/// What else was asked.
-fn calls(requests: &[AuditedRequest]) -> Vec<String> {
-    verbs(requests)
-        .into_iter()
-        .filter(|call| !call.contains("selfsubject"))
-        .collect()
 }
 
 async fn asked(world: &World, program: &Program) -> Result<(Vec<String>, (usize, usize))> {

@@ -7,7 +7,7 @@ use test_cluster::program::Program;
 
 use crate::world::World;
 
-/// Reserved for a fleet, linking and two modes that this version does not have.
+/// Reserved for a fleet and linking, which this version does not have.
 const RESERVED: &[(&str, &str)] = &[
     ("PULL_SECRET_NAMESPACES", "a,b"),
     ("PULL_SECRET_NAMESPACE_SELECTOR", "team=blue"),
@@ -16,8 +16,6 @@ const RESERVED: &[(&str, &str)] = &[
     ("JOB_COMPLETION_INDEX", "0"),
     ("PULL_SECRET_LINK_SERVICE_ACCOUNTS", "default"),
     ("PULL_SECRET_LINK_FOR", "pull"),
-    ("PULL_SECRET_MODE", "plan"),
-    ("PULL_SECRET_MODE", "doctor"),
 ];
 
 #[tokio::test]

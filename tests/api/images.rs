@@ -5,6 +5,15 @@ use test_cluster::registry::{OPENSHIFT, push_image};
 
 use crate::world::{World, pull_rules, registries};
 
+/// What OpenShift ships under this name.
+pub async fn ship_image_puller(world: &World) -> Result<()> {
+    let role = serde_json::json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "system:image-puller"}, "rules": pull_rules(),
+    });
+    world.namespace.apply(&role.to_string()).await
+}
+
 #[tokio::test]
 async fn an_account_without_the_grant_is_named_with_the_grant_to_apply_and_applying_it_heals() -> Result<()> {
     let world = World::without_grant("no-grant").await?;
@@ -20,12 +29,7 @@ async fn an_account_without_the_grant_is_named_with_the_grant_to_apply_and_apply
     let grant = outcome.report["remedy"].as_str().unwrap_or_default();
     assert!(grant.contains("system:image-puller"), "{grant}");
 
-    // What OpenShift ships under this name.
-    let role = serde_json::json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-        "metadata": {"name": "system:image-puller"}, "rules": pull_rules(),
-    });
-    world.namespace.apply(&role.to_string()).await?;
+    ship_image_puller(&world).await?;
     world.namespace.apply(grant).await?;
     program
         .run()

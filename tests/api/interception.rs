@@ -34,9 +34,14 @@ pub fn before_api_server(
 
 /// The program, for which `proxy` is the API server.
 pub fn through(world: &World, proxy: &InterceptingProxy) -> Program {
+    to(&world.program(), proxy)
+}
+
+/// This program, for which `proxy` is the API server.
+pub fn to(program: &Program, proxy: &InterceptingProxy) -> Program {
     let address = proxy.address();
-    world
-        .program()
+    program
+        .clone()
         .env("KUBERNETES_SERVICE_HOST", address.ip().to_string())
         .env("KUBERNETES_SERVICE_PORT", address.port().to_string())
 }

@@ -14,7 +14,7 @@ use test_cluster::{
 
 use crate::{
     first_run::claims,
-    interception::{before_api_server, through},
+    interception::{before_api_server, through, to},
     silent_registries::{Silence, Silent},
     world::{PULLER, RUNNER, World, renewing, short_lived},
 };
@@ -271,15 +271,6 @@ async fn written_though_the_registry_is(
         .expect(status, "refreshed", reason, exit)
         .expect_verified("review");
     living.assert_written(&outcome).await
-}
-
-/// `program`, which takes the proxy for the API server.
-fn to(program: &Program, proxy: &test_cluster::listener::InterceptingProxy) -> Program {
-    let address = proxy.address();
-    program
-        .clone()
-        .env("KUBERNETES_SERVICE_HOST", address.ip().to_string())
-        .env("KUBERNETES_SERVICE_PORT", address.port().to_string())
 }
 
 /// An API server that mints `token`, whatever is asked for.

@@ -40,7 +40,7 @@ fn every_wrong_value_is_a_problem_of_its_variable() {
                 "http://a.b/c",
             ],
         ),
-        ("MODE", &["Ensure", "plan", "doctor", "apply", " ensure"]),
+        ("MODE", &["Ensure", "Plan", "diagnose", "apply", " ensure"]),
         ("SERVICE_ACCOUNT", &["A", "ns/name", "a:b"]),
         (
             "TOKEN_LIFETIME",

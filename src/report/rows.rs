@@ -1,0 +1,81 @@
+//! Rows of the report that single modes have: what `plan` would change, what `doctor` looked at, and what is too much.
+
+use serde::Serialize;
+
+use crate::{
+    clip::{block, one_line},
+    doctor::Line,
+    excess::Excess,
+    finding::Finding,
+    outcome::Outcome,
+    plan::Plan,
+};
+
+/// What the stored credential may do beyond pulling.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ExcessRow {
+    pub(super) rights: Vec<&'static str>,
+    pub(super) complete: bool,
+    pub(super) remedy: Option<String>,
+}
+
+/// What `ensure` would do.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PlanRow {
+    pub(super) action: &'static str,
+    pub(super) because: Option<&'static str>,
+    pub(super) diff: String,
+}
+
+/// One thing that `doctor` looked at.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LineRow {
+    pub(super) verdict: &'static str,
+    pub(super) check: &'static str,
+    pub(super) says: String,
+    pub(super) remedy: Option<String>,
+    pub(super) paste: Option<String>,
+}
+
+pub(super) fn excess(excess: &Excess) -> ExcessRow {
+    ExcessRow {
+        rights: excess.rights.clone(),
+        complete: excess.complete,
+        remedy: excess.remedy.as_deref().map(block),
+    }
+}
+
+pub(super) fn plan(plan: &Plan) -> PlanRow {
+    let mut diff = String::new();
+    for (change, text) in &plan.diff.0 {
+        diff.push(change.sign());
+        diff.push(' ');
+        diff.push_str(text);
+        diff.push('\n');
+    }
+    PlanRow {
+        action: plan.action.as_str(),
+        because: plan.because,
+        diff: block(&diff),
+    }
+}
+
+/// Lines first, then what fails: it is what somebody reads last, and acts on.
+pub(super) fn doctor(outcome: &Outcome, findings: &[Finding]) -> Vec<LineRow> {
+    let (warnings, fine): (Vec<&Line>, Vec<&Line>) = outcome.lines.iter().partition(|line| line.warning);
+    let told = fine.into_iter().chain(warnings).map(|line| LineRow {
+        verdict: if line.warning { "warn" } else { "ok" },
+        check: line.what,
+        says: one_line(&line.says),
+        remedy: line.remedy.as_deref().map(one_line),
+        paste: line.paste.as_deref().map(block),
+    });
+    let failed = findings.iter().map(|finding| LineRow {
+        verdict: if finding.warning { "warn" } else { "fail" },
+        check: finding.reason.as_str(),
+        says: one_line(&finding.cause),
+        remedy: Some(one_line(finding.remedy())),
+        paste: finding.paste.as_deref().map(block),
+    });
+    told.chain(failed).collect()
+}

@@ -1,0 +1,111 @@
+//! What `plan` and `doctor` tell people on standard error, and the one line about too much power.
+//!
+//! In text as it is to be read or copied, without time and level before each line, in colours where a terminal shows
+//! them; in JSON as one record each.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use tracing::{Level, error, event_enabled, info, warn};
+
+use super::rows::{ExcessRow, LineRow, PlanRow};
+use crate::config::LogFormat;
+use crate::excess;
+
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+/// The diff.
+pub(super) fn plan(plan: &PlanRow, format: LogFormat, stderr: &mut dyn Write) {
+    let PlanRow {
+        action,
+        because,
+        diff,
+    } = plan;
+    match format {
+        LogFormat::Json => info!(action, because, diff, "what ensure would do"),
+        LogFormat::Text => {
+            let paint = Paint::of_stderr();
+            for line in diff.lines() {
+                let colour = match line.as_bytes().first() {
+                    Some(b'+') => Some(GREEN),
+                    Some(b'-') => Some(RED),
+                    _ => None,
+                };
+                let _ = writeln!(stderr, "{}", paint.paint(colour, line));
+            }
+        }
+    }
+}
+
+/// One line for each thing that was looked at; YAML below the lines, once each.
+pub(super) fn doctor(lines: &[LineRow], format: LogFormat, stderr: &mut dyn Write) {
+    let paint = Paint::of_stderr();
+    let mut pasted: Vec<&str> = Vec::new();
+    for line in lines {
+        let LineRow {
+            verdict,
+            check,
+            says,
+            remedy,
+            paste,
+        } = line;
+        match (format, *verdict) {
+            (LogFormat::Json, "ok") => info!(verdict, check, "{says}"),
+            (LogFormat::Json, "warn") => warn!(verdict, check, remedy, paste, "{says}"),
+            (LogFormat::Json, _) => error!(verdict, check, remedy, paste, "{says}"),
+            (LogFormat::Text, _) => {
+                let colour = match *verdict {
+                    "ok" => GREEN,
+                    "warn" => YELLOW,
+                    _ => RED,
+                };
+                let verdict = paint.paint(Some(colour), &format!("{verdict:<4}"));
+                let _ = writeln!(stderr, "{verdict}  {check}: {says}");
+                if let Some(remedy) = remedy {
+                    let _ = writeln!(stderr, "      {remedy}");
+                }
+                if let Some(paste) = paste.as_deref()
+                    && !pasted.contains(&paste)
+                {
+                    pasted.push(paste);
+                }
+            }
+        }
+    }
+    for paste in pasted {
+        let _ = writeln!(stderr, "---\n{}", paste.trim_end_matches('\n'));
+    }
+}
+
+/// What the stored credential may do beyond pulling.
+pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, stderr: &mut dyn Write) {
+    let ExcessRow { rights, remedy, .. } = row;
+    let sentence = excess::sentence(account, rights);
+    match format {
+        LogFormat::Json => warn!(remedy = excess::REMEDY, paste = remedy, "{sentence}"),
+        LogFormat::Text => {
+            warn!("{sentence}; {}", super::message::in_sentence(excess::REMEDY));
+            if let (Some(remedy), true) = (remedy, event_enabled!(Level::WARN)) {
+                let _ = writeln!(stderr, "{}", remedy.trim_end_matches('\n'));
+            }
+        }
+    }
+}
+
+/// Colours, or none (https://no-color.org).
+struct Paint(bool);
+
+impl Paint {
+    fn of_stderr() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(io::stderr().is_terminal() && !unwanted)
+    }
+
+    fn paint(&self, colour: Option<&str>, text: &str) -> String {
+        match colour {
+            Some(colour) if self.0 => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
+            _ => text.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! `doctor` says what is missing, or too much, and what it prints is applied as it is.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+use test_cluster::{
+    program::{Outcome, Program},
+    registry::OPENSHIFT,
+};
+
+use crate::{
+    images::ship_image_puller,
+    plan::writing_nothing,
+    silent_registries::{Silence, Silent},
+    world::{PULLER, RUNNER, SECRET, World, registries},
+};
+
+async fn doctor(world: &World, program: &Program) -> Result<Outcome> {
+    writing_nothing(world, program, "doctor").await
+}
+
+fn lines<'o>(outcome: &'o Outcome, verdict: &str) -> Vec<&'o Value> {
+    let lines = outcome.report["doctor"].as_array();
+    lines
+        .into_iter()
+        .flatten()
+        .filter(|line| line["verdict"] == verdict)
+        .collect()
+}
+
+/// The line of this verdict whose words hold `part`.
+fn line<'o>(outcome: &'o Outcome, verdict: &str, part: &str) -> &'o Value {
+    lines(outcome, verdict)
+        .into_iter()
+        .find(|line| line["says"].as_str().is_some_and(|says| says.contains(part)))
+        .unwrap_or_else(|| panic!("no {verdict} line says {part:?}\n{outcome}"))
+}
+
+async fn take_the_role_away(world: &World) -> Result<()> {
+    world
+        .namespace
+        .api::<RoleBinding>()
+        .delete(&format!("ensure-pull-secret-{SECRET}"), &DeleteParams::default())
+        .await?;
+    // Waits until the API server goes by what is there now.
+    let nothing = json!([{ "apiGroups": ["example.test"], "resources": ["none"], "verbs": ["get"] }]);
+    world.namespace.grant(RUNNER, "nothing", nothing).await
+}
+
+/// Applies what the report says is to be applied.
+async fn apply(world: &World, outcome: &Outcome) -> Result<()> {
+    let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
+    world.namespace.apply(remedy).await
+}
+
+#[tokio::test]
+async fn from_nothing_to_green_by_applying_what_it_prints() -> Result<()> {
+    let world = World::without_grant("doctor").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    take_the_role_away(&world).await?;
+
+    let nothing = doctor(&world, &program).await?;
+    nothing.expect("ERROR", "none", "api-forbidden", 77);
+    for missing in [
+        "may not get secrets",
+        "may not patch secrets",
+        "may not create secrets",
+        "may not create serviceaccounts/token",
+    ] {
+        let missing = line(&nothing, "fail", missing);
+        assert!(
+            missing["paste"]
+                .as_str()
+                .is_some_and(|paste| paste.contains("kind: Role\n"))
+        );
+    }
+    apply(&world, &nothing).await?;
+
+    let ready = doctor(&world, &program).await?;
+    ready.expect("SUCCESS", "none", "ok", 0);
+    line(&ready, "ok", "may create secrets");
+    line(&ready, "ok", "ensure creates it");
+    line(
+        &ready,
+        "ok",
+        "its certificate is trusted, and it asks for a Kubernetes token",
+    );
+    line(&ready, "ok", "tries our entry first");
+    line(&ready, "ok", "OpenShift's own secret pulls");
+    line(&ready, "ok", "clock agrees");
+    line(
+        &ready,
+        "ok",
+        &format!("this is {}/{RUNNER}, in pod ", world.namespace.name()),
+    );
+
+    program
+        .run()
+        .await?
+        .expect("FAILURE", "created", "pull-forbidden", 77);
+    ship_image_puller(&world).await?;
+    let forbidden = doctor(&world, &program).await?;
+    forbidden.expect("FAILURE", "none", "pull-forbidden", 77);
+    apply(&world, &forbidden).await?;
+
+    let held = doctor(&world, &program).await?;
+    held.expect("SUCCESS", "none", "ok", 0).expect_verified("pull");
+    line(&held, "ok", "bound to this Secret, until ");
+    let create = line(&held, "warn", "may create secrets");
+    world
+        .namespace
+        .apply(create["paste"].as_str().context("a Role")?)
+        .await?;
+    let green = doctor(&world, &program).await?;
+    green.expect("SUCCESS", "none", "ok", 0);
+    line(&green, "ok", "not held, and not needed while it exists");
+    assert!(
+        lines(&green, "warn").is_empty() && lines(&green, "fail").is_empty(),
+        "{green}"
+    );
+    green.expect_message("nothing is missing");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_exist_is_told_without_asking_for_a_right_to_read_accounts() -> Result<()> {
+    let world = World::new("doctor-account").await?;
+    let mint = json!([{
+        "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["gone"], "verbs": ["create"],
+    }]);
+    world.namespace.grant(RUNNER, "mint-gone", mint).await?;
+    for secret_exists in [false, true] {
+        if secret_exists {
+            world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+        }
+        let missing = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "gone");
+        doctor(&world, &missing)
+            .await?
+            .expect("ERROR", "none", "service-account-missing", 64);
+        line(
+            &doctor(&world, &world.program()).await?,
+            "ok",
+            "model-puller, which exists",
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
+    let world = World::new("doctor-shadow").await?;
+    let image = world.push("app:v1")?;
+    let more_specific = format!("{OPENSHIFT}/{}", world.namespace.name());
+    let document = format!(r#"{{"auths":{{"{more_specific}":{{"auth":"dTpw"}}}}}}"#);
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document.as_bytes())
+        .await?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    let outcome = doctor(&world, &program).await?;
+    outcome.expect("SUCCESS", "none", "ok", 0);
+    line(&outcome, "warn", "a new credential is due");
+    line(
+        &outcome,
+        "warn",
+        &format!("tries the entry {more_specific} of somebody else's before ours"),
+    );
+    line(&outcome, "warn", "skopeo and buildah do not use our entry");
+    let test_output: Value = serde_json::from_str(outcome.result("TEST_OUTPUT"))?;
+    assert_eq!(test_output["warnings"], lines(&outcome, "warn").len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_or_not_trusted_fails_once() -> Result<()> {
+    let world = World::new("doctor-registry").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let unresolved = program.clone().without("PULL_SECRET_CONNECT_TO");
+    let outcome = doctor(&world, &unresolved).await?;
+    outcome.expect("ERROR", "none", "registry-unavailable", 75);
+    line(&outcome, "fail", "can't be resolved");
+    for (silence, reason, exit) in [
+        (Silence::Untrusted, "registry-untrusted", 76),
+        (Silence::Unreachable, "registry-unavailable", 75),
+    ] {
+        let silent = Silent::start(&world, OPENSHIFT, silence)?;
+        let outcome = doctor(&world, &silent.instead_of(OPENSHIFT, &program)).await?;
+        outcome.expect("ERROR", "none", reason, exit);
+        assert_eq!(lines(&outcome, "fail").len(), 1, "{outcome}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_stored_token_opens_is_a_warning_with_an_account_to_apply() -> Result<()> {
+    let world = World::new("doctor-excess").await?;
+    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    let pods = json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["create"] }]);
+    world.namespace.grant(PULLER, "pods", pods).await?;
+    let outcome = doctor(&world, &world.program()).await?;
+    outcome.expect("SUCCESS", "none", "ok", 0);
+    let excess = line(
+        &outcome,
+        "warn",
+        "may also create pods: so may whoever reads the Secret",
+    );
+    let paste = excess["paste"].as_str().context("YAML")?;
+    world.namespace.apply(paste).await?;
+    let other = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "image-puller");
+    other.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    line(&doctor(&world, &other).await?, "ok", "opens nothing dangerous");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_from_a_file_needs_no_right_to_mint_and_in_json_each_line_is_a_record() -> Result<()> {
+    let world = World::new("doctor-robot").await?;
+    take_the_role_away(&world).await?;
+    let secret =
+        json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"] }]);
+    world.namespace.grant(RUNNER, "secrets", secret).await?;
+    let robot = crate::registries::with_robot(&world, &registries().basic, "robot")?;
+    let outcome = doctor(&world, &robot.env("PULL_SECRET_LOG_FORMAT", "json")).await?;
+    outcome.expect("SUCCESS", "none", "ok", 0);
+    line(&outcome, "ok", "asks for user name and password");
+    let mut told = 0;
+    for record in outcome.output.stderr.lines() {
+        let record: Value = serde_json::from_str(record).context("a line is no record")?;
+        told += usize::from(record["verdict"].is_string());
+    }
+    assert_eq!(Some(told), outcome.report["doctor"].as_array().map(Vec::len));
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Too much power is said: whoever reads the Secret can do what the account of its token may.
+
+use anyhow::{Context as _, Result};
+use http::{Response, StatusCode};
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use test_cluster::{audit::AuditedRequest, listener::Action, program::Outcome};
+
+use crate::{
+    images::ship_image_puller,
+    interception::{before_api_server, to},
+    registries::with_robot,
+    world::{PULLER, RUNNER, World, registries, short_lived},
+};
+
+fn rights(outcome: &Outcome) -> Vec<String> {
+    let rights = outcome.report["credential"]["excess"]["rights"].as_array();
+    rights
+        .into_iter()
+        .flatten()
+        .filter_map(|right| right.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn rules_reviews(requests: &[AuditedRequest]) -> usize {
+    let reviews = requests
+        .iter()
+        .filter(|request| request.resource == "selfsubjectrulesreviews");
+    reviews.count()
+}
+
+fn warnings(outcome: &Outcome) -> Result<u64> {
+    let test_output: Value = serde_json::from_str(outcome.result("TEST_OUTPUT"))?;
+    test_output["warnings"].as_u64().context("warnings")
+}
+
+fn refusal(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+#[tokio::test]
+async fn what_the_stored_token_opens_beside_the_registry_is_named_with_what_helps() -> Result<()> {
+    let world = World::new("excess").await?;
+    let image = world.push("app:v1")?;
+    // What OpenShift's `edit` would be: the pipeline's own account has it.
+    let mighty = "model-pipeline";
+    world.namespace.service_account(mighty).await?;
+    let rules = json!([
+        { "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"] },
+        { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"] },
+        { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get", "update"] },
+    ]);
+    world.namespace.grant(mighty, "edit", rules).await?;
+    let mint = json!([{
+        "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [mighty], "verbs": ["create"],
+    }]);
+    world.namespace.grant(RUNNER, "mint", mint).await?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_SERVICE_ACCOUNT", mighty);
+
+    let mark = world.mark().await?;
+    let outcome = program.run().await?;
+    outcome
+        .expect("SUCCESS", "created", "ok", 0)
+        .expect_verified("pull");
+    assert_eq!(
+        rights(&outcome),
+        ["read secrets", "write workloads", "push images"]
+    );
+    assert_eq!(outcome.report["credential"]["excess"]["complete"], true);
+    assert_eq!(warnings(&outcome)?, 1);
+    let log = &outcome.output.stderr;
+    let line = format!(
+        "{}/{mighty}, whose token is stored, may also read secrets, write workloads",
+        world.namespace.name()
+    );
+    assert!(log.contains(&line) && log.contains("name: model-puller"), "{log}");
+    assert_eq!(rules_reviews(&world.requests(mark).await?), 1);
+
+    // Nothing is due: nothing is asked, and nothing is said.
+    let mark = world.mark().await?;
+    let steady = program.run().await?;
+    steady.expect("SUCCESS", "unchanged", "ok", 0);
+    assert_eq!(steady.report["credential"]["excess"], Value::Null);
+    assert_eq!(rules_reviews(&world.requests(mark).await?), 0);
+
+    let mark = world.mark().await?;
+    let verify = program.clone().env("PULL_SECRET_MODE", "verify").run().await?;
+    verify.expect("SUCCESS", "none", "ok", 0);
+    assert_eq!((rights(&verify).len(), warnings(&verify)?), (3, 1));
+    assert_eq!(rules_reviews(&world.requests(mark).await?), 1);
+    let pushes = program
+        .clone()
+        .env("PULL_SECRET_MODE", "verify")
+        .env("PULL_SECRET_ACCESS", "Push,Pull");
+    assert_eq!(rights(&pushes.run().await?), ["read secrets", "write workloads"]);
+
+    // What it prints is applied as it is, and the account that it makes is named.
+    ship_image_puller(&world).await?;
+    let remedy = outcome.report["credential"]["excess"]["remedy"]
+        .as_str()
+        .context("a remedy")?;
+    world.namespace.apply(remedy).await?;
+    let healed = program
+        .env("PULL_SECRET_SERVICE_ACCOUNT", "model-puller")
+        .run()
+        .await?;
+    healed
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
+    assert_eq!((rights(&healed).len(), warnings(&healed)?), (0, 0));
+    assert_eq!(healed.report["credential"]["excess"]["remedy"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_puller_may_only_pull_and_in_json_the_warning_is_one_record() -> Result<()> {
+    let world = World::new("excess-json").await?;
+    let outcome = world.program().run().await?;
+    assert_eq!(
+        outcome.report["credential"]["excess"],
+        json!({ "rights": [], "complete": true, "remedy": null })
+    );
+    let tokens = json!([{ "apiGroups": [""], "resources": ["*/token"], "verbs": ["*"] }]);
+    world.namespace.grant(PULLER, "tokens", tokens).await?;
+    let verify = world
+        .program()
+        .env("PULL_SECRET_MODE", "verify")
+        .env("PULL_SECRET_LOG_FORMAT", "json")
+        .run()
+        .await?;
+    let records: Vec<Value> = verify
+        .output
+        .stderr
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let said: Vec<&Value> = records
+        .iter()
+        .filter(|record| {
+            record["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("may also create tokens"))
+        })
+        .collect();
+    assert_eq!(said.len(), 1, "{verify}");
+    // An account of the usual name exists: another one is proposed.
+    let paste = said[0]["paste"].as_str().context("a paste")?;
+    assert!(paste.contains("name: image-puller\n"), "{paste}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_api_server_that_does_not_review_holds_nothing_up() -> Result<()> {
+    let world = World::new("excess-down").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    short_lived(&program)
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    for (status, next_run, lifetime) in [
+        (StatusCode::FORBIDDEN, "1h", "24h"),
+        (StatusCode::SERVICE_UNAVAILABLE, "25h", "48h"),
+    ] {
+        let proxy = before_api_server(&world, move |request| {
+            if request.path.contains("selfsubjectrulesreviews") {
+                Action::Answer(refusal(status))
+            } else {
+                Action::Forward
+            }
+        })?;
+        let due = to(&program, &proxy)
+            .env("PULL_SECRET_NEXT_RUN_WITHIN", next_run)
+            .env("PULL_SECRET_TOKEN_LIFETIME", lifetime);
+        let outcome = due.run().await?;
+        outcome
+            .expect("SUCCESS", "refreshed", "ok", 0)
+            .expect_verified("pull");
+        assert_eq!(outcome.report["credential"]["excess"], Value::Null, "{status}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_robots_password_and_a_run_that_asks_nobody_are_not_reviewed() -> Result<()> {
+    let world = World::new("excess-none").await?;
+    let structure = world.program().env("PULL_SECRET_VERIFY", "structure");
+    let robot = with_robot(&world, &registries().basic, "robot")?;
+    for program in [robot, structure] {
+        let mark = world.mark().await?;
+        let outcome = program.run().await?;
+        assert_eq!(outcome.report["credential"]["excess"], Value::Null, "{outcome}");
+        assert_eq!(rules_reviews(&world.requests(mark).await?), 0);
+    }
+    Ok(())
+}

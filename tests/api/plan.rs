@@ -1,0 +1,242 @@
+//! `plan` says what `ensure` then does, and writes nothing.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::{Value, json};
+use test_cluster::{
+    audit::AuditedRequest,
+    program::{Outcome, Program},
+    registry::OPENSHIFT,
+};
+
+use crate::{
+    registries::with_robot,
+    world::{PULLER, RUNNER, SECRET, World, registries, renewing, short_lived},
+};
+
+/// Runs `plan`, and makes sure that it wrote nothing: by the audit log, and by the object.
+pub async fn writing_nothing(world: &World, program: &Program, mode: &str) -> Result<Outcome> {
+    let before = world.namespace.secret(SECRET).await?;
+    let mark = world.mark().await?;
+    let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
+    for request in world.requests(mark).await? {
+        assert!(changes_nothing(&request), "{request:?}\n{outcome}");
+    }
+    assert_eq!(world.namespace.secret(SECRET).await?, before, "{outcome}");
+    assert_eq!(outcome.result("ACTION"), "none");
+    Ok(outcome)
+}
+
+/// A read, a review, or a token that was not given: bound to a uid that no object has.
+fn changes_nothing(request: &AuditedRequest) -> bool {
+    match (
+        request.verb.as_str(),
+        request.resource.as_str(),
+        request.subresource.as_str(),
+    ) {
+        ("get", _, _) => true,
+        ("create", resource, "") => resource.starts_with("selfsubject"),
+        ("create", "serviceaccounts", "token") => request.code >= 400,
+        _ => false,
+    }
+}
+
+fn diff(outcome: &Outcome) -> &str {
+    outcome.report["plan"]["diff"].as_str().unwrap_or_default()
+}
+
+/// Plans, then does it: what was planned is what happens.
+async fn comes_true(world: &World, program: &Program, action: &str, lines: &[&str]) -> Result<()> {
+    let planned = writing_nothing(world, program, "plan").await?;
+    planned.expect("SUCCESS", "none", "ok", 0);
+    assert_eq!(planned.report["plan"]["action"], action, "{planned}");
+    for line in lines {
+        assert!(
+            diff(&planned).contains(line),
+            "{line:?} is not in\n{}",
+            diff(&planned)
+        );
+        assert!(
+            planned.output.stderr.contains(line),
+            "people read it too: {planned}"
+        );
+    }
+    if let Ok(token) = world.stored_token().await {
+        planned.expect_no_trace_of(&token);
+    }
+    let done = program.run().await?;
+    done.expect("SUCCESS", action, "ok", 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_planned_is_what_ensure_then_does_in_each_situation() -> Result<()> {
+    let world = World::new("plan").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    let short = short_lived(&program);
+    let account = format!("{}/{PULLER}", world.namespace.name());
+    let coming = format!("+       {OPENSHIFT}: new token of {account} for 10m, bound to this Secret");
+    let created = [
+        coming.as_str(),
+        "+     opendatahub.io/dashboard: true",
+        "+     OCI_HOST: image-registry.openshift-image-registry.svc:5000",
+        "+     ensure-pull-secret/expires-at: when the new token expires",
+    ];
+    comes_true(&world, &short, "created", &created).await?;
+
+    let steady = writing_nothing(&world, &short, "plan").await?;
+    steady.expect("SUCCESS", "none", "ok", 0).expect_verified("pull");
+    assert_eq!(
+        steady.report["plan"],
+        json!({ "action": "unchanged", "because": null, "diff": "" })
+    );
+
+    let renamed = short.clone().env("PULL_SECRET_DISPLAY_NAME", "Models");
+    let renaming = [
+        "-     openshift.io/display-name: Internal_OpenShift_Registry",
+        "+     openshift.io/display-name: Models",
+    ];
+    comes_true(&world, &renamed, "refreshed", &renaming).await?;
+
+    let due = renewing(&program).env("PULL_SECRET_CONNECTION", "false");
+    let going = format!("-       {OPENSHIFT}: token of {account} that expires at ");
+    let left_out = [
+        going.as_str(),
+        "+       image-registry.openshift-image-registry.svc:5000: new token of",
+        "-     opendatahub.io/dashboard (stays where somebody else wrote it too)",
+        "-     OCI_HOST (stays where somebody else wrote it too)",
+    ];
+    comes_true(&world, &due, "refreshed", &left_out).await?;
+    let secret: Secret = world.secret().await?;
+    assert!(secret.metadata.labels.is_none(), "what was planned to go is gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_incident_is_planned_as_a_repair_that_keeps_the_other_entries() -> Result<()> {
+    let world = World::new("plan-repair").await?;
+    let unwrapped =
+        format!(r#"{{"{OPENSHIFT}": {{"auth": "dTpw"}}, "quay.io": {{"auth": "dXNlcjpwYXNz", "x": 2.50}}}}"#);
+    world
+        .namespace
+        .create_docker_config_json(SECRET, unwrapped.as_bytes())
+        .await?;
+    let lines = [
+        "-     (no auths object: no client finds a credential)",
+        "+     auths:",
+        "+       quay.io: as it is",
+    ];
+    comes_true(&world, &world.program(), "repaired", &lines).await
+}
+
+/// Plans and then does what can't be done: both end alike.
+async fn ends_alike(world: &World, program: &Program) -> Result<Outcome> {
+    let planned = writing_nothing(world, program, "plan").await?;
+    let done = program.run().await?;
+    for result in ["STATUS", "REASON", "MESSAGE"] {
+        assert_eq!(planned.result(result), done.result(result), "{planned}\n{done}");
+    }
+    assert_eq!(planned.output.exit, done.output.exit);
+    assert_ne!(planned.result("REASON"), "ok", "{planned}");
+    Ok(planned)
+}
+
+#[tokio::test]
+async fn what_ensure_would_end_with_is_what_plan_ends_with() -> Result<()> {
+    let world = World::new("plan-ends").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+
+    let no_right = program
+        .clone()
+        .env("PULL_SECRET_SERVICE_ACCOUNT", "nobody-may-mint-for-it");
+    ends_alike(&world, &no_right).await?;
+    world.namespace.delete_secret(SECRET).await?;
+
+    let gone = "gone";
+    let mint = json!([{
+        "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [gone], "verbs": ["create"],
+    }]);
+    world.namespace.grant(RUNNER, "mint-gone", mint).await?;
+    let missing = program.clone().env("PULL_SECRET_SERVICE_ACCOUNT", gone);
+    ends_alike(&world, &missing)
+        .await?
+        .expect("ERROR", "none", "service-account-missing", 64);
+    world.namespace.delete_secret(SECRET).await?;
+
+    let elsewhere = program.clone().env("PULL_SECRET_NAME", "not-ours");
+    ends_alike(&world, &elsewhere)
+        .await?
+        .expect("ERROR", "none", "api-forbidden", 77);
+
+    let robot = with_robot(&world, &registries().basic, "robot")?;
+    let image = format!(
+        "{}/{}/gone:v1",
+        registries().basic.host.name,
+        world.namespace.name()
+    );
+    ends_alike(&world, &robot.clone().env("PULL_SECRET_IMAGE", &image)).await?;
+    world.namespace.delete_secret(SECRET).await?;
+    std::fs::write(world.runner.file("wrong"), "no-such-password")?;
+    let rejected = robot.env("PULL_SECRET_TOKEN_FILE", world.runner.file("wrong"));
+    let outcome = ends_alike(&world, &rejected).await?;
+    outcome.expect("FAILURE", "none", "credential-rejected", 67);
+    assert_eq!(
+        outcome.report["plan"],
+        Value::Null,
+        "nothing of it would come true"
+    );
+    world.namespace.delete_secret(SECRET).await?;
+
+    world
+        .namespace
+        .create_docker_config_json(SECRET, br#"{"auths":{},"Auths":{}}"#)
+        .await?;
+    ends_alike(&world, &program)
+        .await?
+        .expect("ERROR", "none", "document-ambiguous", 65);
+    world.namespace.delete_secret(SECRET).await?;
+    world
+        .namespace
+        .create_secret(SECRET, "Opaque", [("a", b"b".as_slice())])
+        .await?;
+    ends_alike(&world, &program)
+        .await?
+        .expect("ERROR", "none", "wrong-type", 65);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schedule_that_no_token_outlives_is_told_beforehand() -> Result<()> {
+    let world = World::new("plan-schedule").await?;
+    let program = short_lived(&world.program()).env("PULL_SECRET_NEXT_RUN_WITHIN", "1h");
+    let planned = writing_nothing(&world, &program, "plan").await?;
+    planned.expect("FAILURE", "none", "expires-before-next-run", 78);
+    program
+        .run()
+        .await?
+        .expect("FAILURE", "created", "expires-before-next-run", 78);
+    Ok(())
+}
+
+#[tokio::test]
+async fn in_json_every_line_is_a_record_and_the_diff_is_one_of_them() -> Result<()> {
+    let world = World::new("plan-json").await?;
+    let program = world.program().env("PULL_SECRET_LOG_FORMAT", "json");
+    let planned = writing_nothing(&world, &program, "plan").await?;
+    let records: Vec<Value> = planned
+        .output
+        .stderr
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("a line is no record")?;
+    let record = records
+        .iter()
+        .find(|record| record["diff"].is_string())
+        .context("a diff")?;
+    assert_eq!(record["action"], "created");
+    assert_eq!(record["diff"], planned.report["plan"]["diff"]);
+    Ok(())
+}
