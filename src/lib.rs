@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod permission;
 pub mod plan;
 pub mod pod;
+pub mod process;
 pub mod reason;
 pub mod refusal;
 pub mod registry;

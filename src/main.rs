@@ -10,12 +10,14 @@ use ensure_pull_secret::{
     config::{Config, ConfigError, Output},
     help, log,
     outcome::Outcome,
+    process,
     report::{self, Subject},
     run,
 };
 use k8s_openapi::jiff::Timestamp;
 
 fn main() -> ExitCode {
+    process::seal();
     let environment = Config::from_env(env::vars_os());
     match (help::Arguments::parse(env::args_os().skip(1)), environment) {
         (Ok(help::Arguments::Text(text)), _) => help::print(&text),

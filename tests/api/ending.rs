@@ -248,6 +248,26 @@ fn hold_if(hold: bool) -> Action {
     }
 }
 
+/// Its memory holds credentials.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_core_of_a_run_is_ever_dumped() -> Result<()> {
+    let world = World::new("no-core").await?;
+    let proxy = before_api_server(&world, |request| hold_if(is_secret_get(request)))?;
+    let run = through(&world, &proxy).spawn()?;
+    held(&proxy, "stage", 1).await?;
+    let pid = run.pid().context("it runs")?;
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let core = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"))
+        .context("a limit")?;
+    let limits: Vec<&str> = core.split_whitespace().take(2).collect();
+    assert_eq!(limits, ["0", "0"]);
+    run.signal(Signal::TERM)?;
+    run.wait().await?.expect("ERROR", "none", "deadline", 75);
+    Ok(())
+}
+
 /// Sends the signal once a request is held, and waits for the end, which has to come at once.
 async fn stopped_at_once(
     run: RunningProgram,

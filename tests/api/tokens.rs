@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::BoundObjectReference;
 use test_cluster::{access::ClusterAccess, registry::OPENSHIFT};
 
@@ -134,6 +134,41 @@ async fn a_service_account_that_was_deleted_and_made_again_is_noticed_and_its_to
         .expect_verified("pull");
     assert_eq!(world.secret().await?.metadata.uid, before.metadata.uid);
     world.assert_pulls(&image).await
+}
+
+#[tokio::test]
+async fn a_credentials_use_is_found_in_the_audit_log_by_the_id_in_the_annotation() -> Result<()> {
+    let world = World::new("credential-id").await?;
+    let image = world.push("app:v1")?;
+    let outcome = world.program().env("PULL_SECRET_IMAGE", &image).run().await?;
+    outcome.expect("SUCCESS", "created", "ok", 0);
+    let annotations = world.secret().await?.metadata.annotations.unwrap_or_default();
+    let id = annotations
+        .get("ensure-pull-secret/credential-id")
+        .context("an annotation")?;
+    assert_eq!(outcome.report["credential"]["credential_id"], id.as_str());
+    let mark = world.mark().await?;
+    // Somebody who read the Secret.
+    let client = ClusterAccess::shared()
+        .client_of(&world.stored_token().await?)
+        .await?;
+    let pods: kube::Api<k8s_openapi::api::core::v1::Pod> =
+        kube::Api::namespaced(client, world.namespace.name());
+    assert!(
+        pods.list(&kube::api::ListParams::default()).await.is_err(),
+        "it may only pull"
+    );
+    let requests = ClusterAccess::shared()
+        .audit()
+        .requests("", world.namespace.name(), mark)
+        .await?;
+    let by_it: Vec<_> = requests
+        .iter()
+        .filter(|request| request.credential_id == *id)
+        .map(|request| (request.verb.as_str(), request.resource.as_str(), request.code))
+        .collect();
+    assert_eq!(by_it, [("list", "pods", 403)]);
+    Ok(())
 }
 
 /// A document that holds `token` for OpenShift's registry, as this program writes it.

@@ -1,6 +1,7 @@
 //! The API server's audit log: which requests the program really made.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     time::Duration,
@@ -36,9 +37,14 @@ pub struct AuditedRequest {
     pub code: u16,
     /// Who asked, as the API server saw it.
     pub user: String,
+    /// The `jti` of the token that was shown; empty where it has none.
+    pub credential_id: String,
     /// The path and query asked for.
     pub uri: String,
 }
+
+/// Where the API server says which token it was (Kubernetes `staging/src/k8s.io/apiserver/pkg/authentication/user`).
+const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// A place in the log; what was answered before it is older.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +160,8 @@ struct Event {
 struct User {
     #[serde(default)]
     username: String,
+    #[serde(default)]
+    extra: HashMap<String, Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -174,6 +182,8 @@ struct ResponseStatus {
 impl From<Event> for AuditedRequest {
     fn from(event: Event) -> Self {
         let object = event.object_ref.unwrap_or_default();
+        let shown = event.user.extra.get(CREDENTIAL_ID).and_then(|ids| ids.first());
+        let credential_id = shown.and_then(|id| id.strip_prefix("JTI=")).unwrap_or_default();
         Self {
             verb: event.verb,
             resource: object.resource,
@@ -181,6 +191,7 @@ impl From<Event> for AuditedRequest {
             name: object.name,
             namespace: object.namespace,
             code: event.response_status.map_or(0, |status| status.code),
+            credential_id: credential_id.to_owned(),
             user: event.user.username,
             uri: event.request_uri,
         }
