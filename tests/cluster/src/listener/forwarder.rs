@@ -34,12 +34,75 @@ async fn forward(listener: TcpListener, target: SocketAddr) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
-    while let Ok((mut client, _)) = listener.accept().await {
+    while let Ok((client, _)) = listener.accept().await {
         tokio::spawn(async move {
             // Either end may break off; the other one sees it itself.
-            if let Ok(mut server) = TcpStream::connect(target).await {
-                let _ = copy_bidirectional(&mut client, &mut server).await;
+            let _ = pass_on(client, target).await;
+        });
+    }
+}
+
+async fn pass_on(mut client: TcpStream, target: SocketAddr) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(target).await?;
+    // What has come in is on its way at once: it must not wait here until what went before is acknowledged.
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Ipv4Addr, TcpStream},
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    /// How often two bytes follow each other, and get an answer.
+    const PAIRS: u32 = 50;
+    /// Linux acknowledges after 40 ms what nothing is sent back for (`TCP_DELACK_MIN`): a byte that waited for that would
+    /// be so late.
+    const ACKNOWLEDGED: Duration = Duration::from_millis(40);
+
+    #[test]
+    fn nothing_waits_for_an_acknowledgement() -> Result<()> {
+        let [front, back] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let (front, back) = (front?, back?);
+        let address = front.local_addr()?;
+        let _forwarder = Forwarder::start(front, back.local_addr()?)?;
+        let mut client = TcpStream::connect(address)?;
+        client.set_nodelay(true)?;
+        let (mut server, _) = back.accept()?;
+        let (arrived, arrival) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let mut byte = [0];
+            for answers in [false, true].into_iter().cycle() {
+                if server.read_exact(&mut byte).is_err() || arrived.send(()).is_err() {
+                    break;
+                }
+                // Who answers waits with an acknowledgement, to send it along: that of a pair's first byte.
+                if answers && server.write_all(&byte).is_err() {
+                    break;
+                }
             }
         });
+
+        let begun = Instant::now();
+        for _ in 0..PAIRS {
+            for _ in 0..2 {
+                client.write_all(b"x")?;
+                arrival.recv_timeout(Duration::from_secs(10))?;
+            }
+            client.read_exact(&mut [0])?;
+        }
+        let took = begun.elapsed();
+
+        drop(client);
+        reader.join().expect("the reader ends with the connection");
+        assert!(took < ACKNOWLEDGED * PAIRS / 2, "{took:?}");
+        Ok(())
     }
 }
