@@ -19,7 +19,7 @@ pub type Labels = BTreeMap<String, String>;
 /// What the list of images is called in its storage, where nothing else is.
 const LIST: &str = "image";
 
-/// An image that was built and is small enough. It is gone when this is dropped.
+/// An image that was built. It is gone when this is dropped.
 #[derive(Debug)]
 pub struct BuiltImage {
     builder: Builder,
@@ -33,16 +33,37 @@ impl BuiltImage {
     /// # Errors
     /// Where the builder fails, or an image has more than [`Size::METADATA`] bytes beside its binary.
     pub async fn build(builder: &Builder, context: &BuildContext, labels: &Labels) -> Result<Self> {
+        let image = Self::of(builder, context.directory(), context.binaries(), labels).await?;
+        image.sizes.iter().try_for_each(Size::check)?;
+        Ok(image)
+    }
+
+    /// Builds another image than the program's, for this machine's platform alone, from a directory with a
+    /// `Containerfile`: what is compared with the program's is built and compressed in the same way. It may be of any
+    /// size, and no binary of it is known.
+    ///
+    /// # Errors
+    /// Where the builder fails.
+    pub async fn build_other(builder: &Builder, directory: &Path) -> Result<Self> {
+        Self::of(builder, directory, &[(Platform::native()?, 0)], &Labels::new()).await
+    }
+
+    async fn of(
+        builder: &Builder,
+        directory: &Path,
+        binaries: &[(Platform, u64)],
+        labels: &Labels,
+    ) -> Result<Self> {
         let storage = Storage::new()?;
         // One after the other: side by side, the list would have them in the order in which they are ready.
-        for (platform, _) in context.binaries() {
+        for (platform, _) in binaries {
             builder
-                .run(&storage, build_arguments(context, *platform, labels), None)
+                .run(&storage, build_arguments(directory, *platform, labels), None)
                 .await
                 .with_context(|| {
                     format!(
                         "cannot build the image for {platform} from {}",
-                        context.directory().display()
+                        directory.display()
                     )
                 })?;
         }
@@ -54,8 +75,7 @@ impl BuiltImage {
             .run(&storage, arguments, None)
             .await
             .context("cannot write the image to a directory, to measure it")?;
-        let sizes = Size::of_layout(&layout, context.binaries())?;
-        sizes.iter().try_for_each(Size::check)?;
+        let sizes = Size::of_layout(&layout, binaries)?;
         Ok(Self {
             builder: builder.clone(),
             storage,
@@ -122,7 +142,7 @@ fn push_arguments(rest: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     push.into_iter().chain(rest).collect()
 }
 
-fn build_arguments(context: &BuildContext, platform: Platform, labels: &Labels) -> Vec<OsString> {
+fn build_arguments(directory: &Path, platform: Platform, labels: &Labels) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = [
         "build",
         "--format=oci",
@@ -143,6 +163,6 @@ fn build_arguments(context: &BuildContext, platform: Platform, labels: &Labels) 
     for (name, value) in labels {
         arguments.extend(["--label".into(), format!("{name}={value}").into()]);
     }
-    arguments.push(context.directory().into());
+    arguments.push(directory.into());
     arguments
 }

@@ -37,7 +37,7 @@ pub use builder::Builder;
 pub use built_image::{BuiltImage, Labels};
 pub use destination::{Destination, PushedImage};
 pub use platform::Platform;
-pub use size::Size;
+pub use size::{Size, pulled};
 
 /// Builds the image for this machine's platform alone, from a static binary of it.
 ///

@@ -17,7 +17,7 @@ pub struct Size {
     pub platform: Platform,
     /// The image, in bytes.
     pub image: u64,
-    /// The binary in it, in bytes.
+    /// The binary in it, in bytes; 0 where it isn't the program's image.
     pub binary: u64,
 }
 
@@ -37,6 +37,17 @@ struct Entry {
 #[derive(Deserialize)]
 struct EntryPlatform {
     architecture: String,
+}
+
+/// What a layout begins with.
+#[derive(Deserialize)]
+struct TopIndex {
+    manifests: Vec<TopEntry>,
+}
+
+#[derive(Deserialize)]
+struct TopEntry {
+    digest: String,
 }
 
 /// An image (OCI image manifest), as far as it matters here.
@@ -96,6 +107,31 @@ impl Size {
         );
         Ok(())
     }
+}
+
+/// What a node fetches of an image, in bytes: manifest, configuration, and layers as they are compressed. `layout` is an
+/// OCI image layout with one list of images in it, as [`BuiltImage::write_layout`](crate::BuiltImage::write_layout)
+/// writes it.
+///
+/// # Errors
+/// Where it is none, or has no image for the platform.
+pub fn pulled(layout: &Path, platform: Platform) -> Result<u64> {
+    let blob = |digest: &str| {
+        layout
+            .join("blobs/sha256")
+            .join(digest.trim_start_matches("sha256:"))
+    };
+    let top: TopIndex = read(layout.join("index.json"))?;
+    let list = top.manifests.first().context("the layout is empty")?;
+    let list: Index = read(blob(&list.digest))?;
+    let entry = list
+        .manifests
+        .iter()
+        .find(|entry| entry.platform.architecture == platform.architecture())
+        .with_context(|| format!("the layout has no image for {platform}"))?;
+    let manifest: Manifest = read(blob(&entry.digest))?;
+    let layers = manifest.layers.iter().map(|layer| layer.size).sum::<u64>();
+    Ok(entry.size + manifest.config.size + layers)
 }
 
 /// The size of an image's configuration and layers, in bytes.
@@ -159,6 +195,28 @@ mod tests {
             error.contains("linux/arm64") && error.contains("10001 more"),
             "{error}"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_node_fetches_the_manifest_of_its_platform_and_what_that_names() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let blobs = directory.path().join("blobs/sha256");
+        fs::create_dir_all(&blobs)?;
+        let list = json!({"manifests": [
+            {"digest": "sha256:ab", "size": 500, "platform": {"os": "linux", "architecture": "amd64"}},
+            {"digest": "sha256:cd", "size": 600, "platform": {"os": "linux", "architecture": "arm64"}},
+        ]});
+        let manifest = json!({
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 30},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "size": 1}],
+        });
+        let top = json!({"manifests": [{"digest": "sha256:ef", "size": 700}]});
+        fs::write(directory.path().join("index.json"), top.to_string())?;
+        fs::write(blobs.join("ef"), list.to_string())?;
+        fs::write(blobs.join("cd"), manifest.to_string())?;
+        assert_eq!(pulled(directory.path(), Platform::Arm64)?, 631);
+        pulled(directory.path(), Platform::Amd64).expect_err("its manifest is not there");
         Ok(())
     }
 
