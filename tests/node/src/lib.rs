@@ -2,7 +2,7 @@
 
 mod kubectl;
 mod model;
-mod program_image;
+mod pushed_image;
 mod readme;
 mod sample;
 mod task_run;
@@ -14,7 +14,7 @@ pub use test_cluster::registry::OPENSHIFT;
 pub use self::{
     kubectl::Kubectl,
     model::{Model, pull, unwrapped},
-    program_image::program_image,
+    pushed_image::{PushedImage, program_image, push_layout},
     readme::{Block, blocks, output_of, script},
     sample::set_param,
     task_run::{TaskRun, TaskRunStatus},

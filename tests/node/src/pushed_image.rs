@@ -1,6 +1,10 @@
-//! The program's own image, as it is shipped: in the registry that asks nobody, to be pulled by digest.
+//! Images of this machine in the registry that asks nobody, to be pulled by digest; first of all the program's own, as it
+//! is shipped.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::access::ClusterAccess;
@@ -11,34 +15,54 @@ const LAYOUT: &str = "ENSURE_PULL_SECRET_IMAGE";
 /// Its repository.
 const REPOSITORY: &str = "tools/ensure-pull-secret";
 
-/// Name and digest of the image, pushed once for all tests.
-pub async fn program_image() -> Result<(String, String)> {
-    static DIGEST: OnceCell<String> = OnceCell::const_new();
-    let registries = ClusterAccess::shared().registries()?;
-    let digest = DIGEST
+/// An image that the node can pull without a credential.
+#[derive(Clone, Debug)]
+pub struct PushedImage {
+    /// `host:port/repository`.
+    pub name: String,
+    /// `sha256:…`.
+    pub digest: String,
+}
+
+impl PushedImage {
+    /// The reference by digest.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.digest)
+    }
+}
+
+/// The program's image, pushed once for all tests.
+///
+/// # Errors
+/// Where its layout is missing, or the store refuses it.
+pub async fn program_image() -> Result<PushedImage> {
+    static IMAGE: OnceCell<PushedImage> = OnceCell::const_new();
+    let image = IMAGE
         .get_or_try_init(|| async {
-            tokio::task::spawn_blocking(push)
+            let layout: PathBuf = std::env::var_os(LAYOUT)
+                .with_context(|| {
+                    format!("{LAYOUT} does not name the program's image: run `cargo xtask test --node`")
+                })?
+                .into();
+            tokio::task::spawn_blocking(move || push_layout(&layout, REPOSITORY))
                 .await
                 .context("the push was cut off")?
         })
         .await?;
-    Ok((
-        format!("{}/{REPOSITORY}", registries.open.host.name),
-        digest.clone(),
-    ))
+    Ok(image.clone())
 }
 
-fn push() -> Result<String> {
+/// Pushes the image in an OCI layout, past every credential.
+///
+/// # Errors
+/// Where the store refuses it.
+pub fn push_layout(layout: &Path, repository: &str) -> Result<PushedImage> {
     let access = ClusterAccess::shared();
-    let layout: PathBuf = std::env::var_os(LAYOUT)
-        .with_context(|| {
-            format!("{LAYOUT} does not name the program's image: run `cargo xtask test --node`")
-        })?
-        .into();
+    let registries = access.registries()?;
     let output = Command::new(&access.binaries.crane)
         .args(["push", "--insecure"])
-        .arg(&layout)
-        .arg(format!("{}/{REPOSITORY}:test", access.registries()?.store))
+        .arg(layout)
+        .arg(format!("{}/{repository}:test", registries.store))
         .output()
         .context("cannot run crane")?;
     ensure!(
@@ -49,5 +73,8 @@ fn push() -> Result<String> {
     );
     let pushed = String::from_utf8_lossy(&output.stdout);
     let (_, digest) = pushed.trim().rsplit_once('@').context("crane names no digest")?;
-    Ok(digest.to_owned())
+    Ok(PushedImage {
+        name: format!("{}/{repository}", registries.open.host.name),
+        digest: digest.to_owned(),
+    })
 }

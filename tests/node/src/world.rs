@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT};
 use tokio::process::Command;
 
-use crate::{Kubectl, Model, TaskRun, model::pull, program_image::program_image};
+use crate::{Kubectl, Model, TaskRun, model::pull, pushed_image::program_image};
 
 /// The pull secret's name, as the manifests have it.
 pub const SECRET: &str = "internal-registry";
@@ -100,13 +100,13 @@ impl World {
     /// # Errors
     /// Where a file can't be written, or the image can't be pushed.
     pub async fn kustomization(&self, own: &Value) -> Result<PathBuf> {
-        let (name, digest) = program_image().await?;
+        let image = program_image().await?;
         let aliases = json!([{ "op": "add", "path": "/spec/jobTemplate/spec/template/spec/hostAliases", "value": self.host_aliases() }]);
         let mut kustomization = json!({
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "namespace": self.namespace.name(),
-            "images": [{ "name": "registry.invalid/ensure-pull-secret", "newName": name, "digest": digest }],
+            "images": [{ "name": "registry.invalid/ensure-pull-secret", "newName": image.name, "digest": image.digest }],
             // The one thing that no user needs: a cluster has a DNS.
             "patches": [{ "target": { "kind": "CronJob" }, "patch": aliases.to_string() }],
         });

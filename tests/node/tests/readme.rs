@@ -37,10 +37,10 @@ async fn what_the_readme_says_leads_from_nothing_to_a_green_task_run_and_back() 
     }
     // Another name than the README's, as every reader has one.
     let namespace = format!("granite-{}", std::process::id());
-    let (image, digest) = program_image().await?;
+    let image = program_image().await?;
     let script = script(&blocks)
-        .replace(IMAGE, &image)
-        .replace(DIGEST, &digest)
+        .replace(IMAGE, &image.name)
+        .replace(DIGEST, &image.digest)
         .replace(NAMESPACE, &namespace);
     let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(&namespace)).await?;
 
