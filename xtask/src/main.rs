@@ -14,7 +14,7 @@ mod size;
 mod test;
 mod transcript;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -72,11 +72,25 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Measures time, calls, bytes, memory and size, and writes docs/benchmarks.md. Wants an idle machine.
+    /// Measures time, calls, bytes, memory and size, and writes docs/benchmarks.md. Wants an idle machine; as root on
+    /// Linux, it measures on a node too.
     Bench {
         /// How often the slowest contender runs in each state.
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
         rounds: u32,
+    },
+    /// The part of `bench` that is inside of a node's namespaces.
+    #[command(hide = true)]
+    BenchOnNode {
+        /// How often each contender runs in each state.
+        #[arg(long)]
+        rounds: u32,
+        /// The OCI layout of the shell's image.
+        #[arg(long)]
+        shell: PathBuf,
+        /// The file that gets the figures, as JSON.
+        #[arg(long)]
+        figures: PathBuf,
     },
 }
 
@@ -103,6 +117,11 @@ fn execute(command: Command) -> Result<ExitCode> {
         }
         Command::Picture { check } => return picture::picture(check),
         Command::Bench { rounds } => return bench::bench(rounds),
+        Command::BenchOnNode {
+            rounds,
+            shell,
+            figures,
+        } => return bench::node::measure(rounds, &shell, &figures),
         Command::Image(arguments) => return image::image(&arguments),
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,

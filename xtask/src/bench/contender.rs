@@ -14,11 +14,12 @@ use test_cluster::{access::ClusterAccess, control_plane::Cluster, registry::OPEN
 use super::{
     job::Job,
     recorder::Recorder,
-    world::{PULLER, SECRET, State, Ways, World},
+    state::State,
+    world::{PULLER, SECRET, Ways, World},
 };
 
-/// What people do today.
-const SCRIPT: &str = include_str!("shell.sh");
+/// What people do today; on a node too.
+pub const SCRIPT: &str = include_str!("shell.sh");
 
 /// One contender.
 pub struct Contender {

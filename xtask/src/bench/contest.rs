@@ -9,7 +9,8 @@ use super::{
     contender::Contender,
     relay::{Relay, Traffic},
     samples::Samples,
-    world::{State, Ways},
+    state::State,
+    world::Ways,
 };
 
 /// How often in each round the program and its requests alone take turns: they are fast, and their times are close.
@@ -67,7 +68,7 @@ pub async fn run(cluster: &Cluster, tools: &Tools, rounds: u32) -> Result<Vec<Sc
         Contender::shell(access, &tools.kubectl).await?,
     ];
     let mut all = Vec::new();
-    for state in [State::FirstRun, State::Refresh, State::Steady] {
+    for state in State::ALL {
         eprintln!("xtask: {}: {rounds} rounds", state.name());
         for contender in &mut contenders {
             contender.enter(cluster, &tools.program, state).await?;

@@ -75,7 +75,7 @@ impl Machine {
 }
 
 /// The version of a required module in a go.mod.
-fn go_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
+pub fn go_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod
         .lines()
         .filter(|line| !line.contains("=>"))

@@ -7,10 +7,15 @@ mod contender;
 mod contest;
 mod job;
 mod machine;
+mod markdown;
+pub mod node;
+mod node_section;
 mod page;
 mod recorder;
 mod relay;
 mod samples;
+mod state;
+mod stored;
 mod symbols;
 mod world;
 
@@ -34,6 +39,11 @@ const PAGE: &str = "docs/benchmarks.md";
 /// Where something can't be built, a contender fails, or the page can't be written. A goal that is missed is no error:
 /// the page says so.
 pub fn bench(rounds: u32) -> Result<ExitCode> {
+    // What may be missing is said before anything is measured.
+    let node_tools = node::tools()?;
+    if let Err(obstacle) = &node_tools {
+        eprintln!("xtask: nothing is measured on a node: {obstacle}");
+    }
     let parts = symbols::sizes(&release::build_with_symbols()?)?.crates;
     let tools = Tools {
         // After the one with symbols: both have the same path.
@@ -48,11 +58,18 @@ pub fn bench(rounds: u32) -> Result<ExitCode> {
         let cluster = Cluster::start(Options::new().registries()).await?;
         let machine = Machine::look(cluster.access()).await?;
         let scores = contest::run(&cluster, &tools, rounds).await?;
+        // One cluster at a time: each would slow the other down.
+        drop(cluster);
+        let node = match node_tools {
+            Ok(node_tools) => Ok(node::run(&node_tools, &tools.program, &tools.kubectl, rounds).await?),
+            Err(obstacle) => Err(obstacle),
+        };
         let page = Page {
             rounds,
             scores,
             sizes,
             machine,
+            node,
         };
         let text = page.markdown();
         fs::write(project::file(PAGE), &text).with_context(|| format!("cannot write {PAGE}"))?;

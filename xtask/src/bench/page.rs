@@ -1,11 +1,13 @@
 //! docs/benchmarks.md.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use super::{
     contest::{Score, Scores, TURNS},
     machine::Machine,
-    samples::Samples,
+    markdown::{megabytes, table, times, yes_or_no},
+    node::Figures,
+    node_section,
     symbols::Sizes,
 };
 
@@ -28,6 +30,8 @@ pub struct Page {
     pub sizes: Sizes,
     /// What it was measured with.
     pub machine: Machine,
+    /// What was measured on a node, or why nothing was.
+    pub node: Result<Figures, String>,
 }
 
 impl Page {
@@ -40,6 +44,7 @@ impl Page {
             self.calls(),
             self.memory(),
             self.size(),
+            node_section::section(&self.node),
             self.method(),
             table(
                 &["", "version"],
@@ -75,6 +80,7 @@ impl Page {
             megabytes(memory),
             yes_or_no(memory < MEMORY_GOAL),
         ]);
+        rows.extend(self.node.iter().flat_map(node_section::goals));
         table(&["goal", "measured", "reached"], rows)
     }
 
@@ -239,26 +245,6 @@ start to its end. The registry's door is a build without optimisation, so every 
 longer than it would.
 ";
 
-fn times(samples: &Samples) -> String {
-    format!(
-        "{} ({})",
-        milliseconds(samples.median()),
-        milliseconds(samples.lower_quartile())
-    )
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64() * 1000.0)
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
-}
-
-fn yes_or_no(reached: bool) -> String {
-    if reached { "yes" } else { "**no**" }.to_owned()
-}
-
 /// The parts of `whole` that are worth a line, and the rest.
 fn parts(parts: &[(String, u64)], whole: u64) -> Vec<Vec<String>> {
     let large = parts.iter().filter(|(_, size)| *size >= WORTH_A_LINE);
@@ -273,14 +259,6 @@ fn parts(parts: &[(String, u64)], whole: u64) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
-    let rules = vec!["---".to_owned(); heads.len()];
-    rows.into_iter()
-        .fold(line(&heads) + &line(&rules), |text, row| text + &line(&row))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,11 +270,5 @@ mod tests {
             parts(&all, 80_000),
             [["`hyper`", "60000", "75 %"], ["the rest", "20000", "25 %"]]
         );
-    }
-
-    #[test]
-    fn a_table_has_a_line_for_each_row() {
-        let rows = [vec!["a".to_owned(), "1".to_owned()]];
-        assert_eq!(table(&["", "x"], rows), "|  | x |\n| --- | --- |\n| a | 1 |\n");
     }
 }

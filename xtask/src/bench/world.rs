@@ -3,12 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ensure_pull_secret::grant::{self, RoleNeeds};
-use k8s_openapi::{
-    ByteString,
-    api::{authentication::v1::BoundObjectReference, core::v1::Secret},
-};
 use serde_json::json;
 use tempfile::TempDir;
 use test_cluster::{
@@ -19,7 +14,11 @@ use test_cluster::{
     registry::{OPENSHIFT, push_image},
 };
 
-use super::job::Job;
+use super::{
+    job::Job,
+    state::State,
+    stored::{NEXT_RUN_WITHIN, Stored},
+};
 
 /// The Secret.
 pub const SECRET: &str = "model-registry";
@@ -27,41 +26,6 @@ pub const SECRET: &str = "model-registry";
 pub const PULLER: &str = "model-puller";
 /// Runs the contender.
 const RUNNER: &str = "model-pipeline-sa";
-/// The shortest that the API server grants, in seconds; less than [`NEXT_RUN_WITHIN`], so a refresh is due.
-const DUE_LIFETIME: i64 = 600;
-/// When the program is told that it runs again.
-const NEXT_RUN_WITHIN: &str = "1h";
-
-/// What a run finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// No Secret.
-    FirstRun,
-    /// A Secret whose token must be replaced.
-    Refresh,
-    /// A Secret that is right.
-    Steady,
-}
-
-impl State {
-    /// Its name in the tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::FirstRun => "first run",
-            Self::Refresh => "refresh",
-            Self::Steady => "steady state",
-        }
-    }
-
-    /// What the program's ACTION must be.
-    const fn action(self) -> &'static str {
-        match self {
-            Self::FirstRun => "created",
-            Self::Refresh => "refreshed",
-            Self::Steady => "unchanged",
-        }
-    }
-}
 
 /// Where the servers are reached: themselves, or what stands in front of them.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +42,7 @@ pub struct World {
     runner: ServiceAccountDir,
     image: String,
     results: TempDir,
-    due: Option<Secret>,
+    stored: Stored,
 }
 
 impl Ways {
@@ -122,9 +86,9 @@ impl World {
         Ok(Self {
             image: format!("{OPENSHIFT}/{repository}"),
             results: results()?,
+            stored: Stored::new(&namespace, SECRET, PULLER),
             namespace,
             runner,
-            due: None,
         })
     }
 
@@ -197,49 +161,7 @@ impl World {
     pub async fn prepare(&mut self, state: State) -> Result<()> {
         // Each run has new files, as in a new pod, and none is taken for another's.
         self.results = results()?;
-        match state {
-            State::Steady => Ok(()),
-            State::FirstRun => {
-                if self.namespace.secret(SECRET).await?.is_some() {
-                    self.namespace.delete_secret(SECRET).await?;
-                }
-                self.due = None;
-                Ok(())
-            }
-            State::Refresh => {
-                if self.due.is_none() {
-                    self.due = Some(self.due().await?);
-                }
-                let due = self.due.as_ref().context("it was just made")?;
-                self.namespace.replace(due).await.map(drop)
-            }
-        }
-    }
-
-    /// The Secret as it is, with a good token that ends before the next run.
-    async fn due(&self) -> Result<Secret> {
-        let mut secret = self
-            .namespace
-            .secret(SECRET)
-            .await?
-            .context("there is no Secret to refresh")?;
-        let bound_to = BoundObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Secret".to_owned()),
-            name: Some(SECRET.to_owned()),
-            uid: secret.metadata.uid.clone(),
-        };
-        let token = self.namespace.token(PULLER, Some(bound_to), DUE_LIFETIME).await?;
-        let auth = STANDARD.encode(format!("<token>:{token}"));
-        let entry = json!({ "username": "<token>", "password": token, "auth": auth });
-        let document = json!({ "auths": { OPENSHIFT: entry } }).to_string();
-        secret
-            .data
-            .get_or_insert_default()
-            .insert(".dockerconfigjson".to_owned(), ByteString(document.into_bytes()));
-        // It replaces whatever is there by then.
-        secret.metadata.resource_version = None;
-        Ok(secret)
+        self.stored.prepare(state).await
     }
 }
 
