@@ -73,7 +73,7 @@ fn measured(Figures { images, runs }: &Figures) -> String {
     let time_rows = runs.states.iter().flat_map(time_rows);
     format!(
         "{HEADING}\nBoth as a step of a Tekton Task on one node, with a pod for each run. Median and, in brackets, lower \
-         quartile, in milliseconds.\n\n{}\n{}\n{METHOD}\n{} rounds after one to warm up. The node: {}.\n",
+         quartile,\nin milliseconds.\n\n{}\n{}\n{METHOD}\n{} rounds in each state after one to warm up. The node:\n{}.\n",
         table(&HEADS, time_rows),
         table(&HEADS, size_rows.chain(std::iter::once(memory_row))),
         runs.rounds,
@@ -121,7 +121,8 @@ const HEADING: &str = "## On a node\n";
 
 const METHOD: &str = "\
 - **Pod**: seen by somebody who watches, from the event that creates it to the one in which it has finished. Most of it is
-  the same for both: scheduling, sandbox, Tekton's init container, and up to a second in which the kubelet doesn't look.
+  the same for both: scheduling, sandbox, Tekton's init container. The kubelet looks for what has ended once a second, so
+  that a step's end shows at the next look, and what is saved within a second may not show at all.
 - **Step**: the container's life by containerd's events (`/tasks/start`, `exited_at` of `/tasks/exit`), which is what
   the status has as `startedAt` and `finishedAt`, in nanoseconds instead of seconds. Tekton's entrypoint is in it.
 - **The command in it**: from the moment in which the entrypoint starts it, by the entrypoint's own word in milliseconds,

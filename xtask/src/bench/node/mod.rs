@@ -34,7 +34,7 @@ use crate::{project, release};
 /// The variable by which the program's image is found (`tests/node/src/program_image.rs`).
 const PROGRAM_IMAGE: &str = "ENSURE_PULL_SECRET_IMAGE";
 
-/// What a node is started with. All of it is built before: in a node's namespaces there is no network.
+/// What a node is started with. All of it is built before anything is measured.
 pub struct Tools {
     test_cluster: PathBuf,
     builder: Builder,
