@@ -109,3 +109,42 @@ impl Paint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(verdict: &'static str, paste: Option<&str>) -> LineRow {
+        LineRow {
+            verdict,
+            check: "permission",
+            says: "may get secrets x".to_owned(),
+            remedy: paste.map(|_| "Apply it.".to_owned()),
+            paste: paste.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn colours_are_for_terminals_alone() {
+        assert_eq!(Paint(true).paint(Some(RED), "- a"), "\u{1b}[31m- a\u{1b}[0m");
+        assert_eq!(Paint(true).paint(None, "  a"), "  a");
+        assert_eq!(Paint(false).paint(Some(RED), "- a"), "- a");
+    }
+
+    #[test]
+    fn what_is_to_be_pasted_stands_below_the_lines_once() {
+        let lines = [
+            row("ok", None),
+            row("fail", Some("kind: Role\n")),
+            row("fail", Some("kind: Role\n")),
+        ];
+        let mut told = Vec::new();
+        doctor(&lines, LogFormat::Text, &mut told);
+        let told = String::from_utf8(told).expect("text");
+        let expected = "ok    permission: may get secrets x\n\
+                        fail  permission: may get secrets x\n      Apply it.\n\
+                        fail  permission: may get secrets x\n      Apply it.\n\
+                        ---\nkind: Role\n";
+        assert_eq!(told, expected);
+    }
+}
