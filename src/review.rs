@@ -44,10 +44,19 @@ impl Reviewer {
             .await
             .map_err(Refusal::from)
         {
+            Ok(review)
+                if review
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.user_info.is_some()) =>
+            {
+                Review::Accepts
+            }
             // Who may not even ask who he is was authenticated all the same.
-            Ok(_) | Err(Refusal::Forbidden { .. } | Refusal::Denied { .. }) => Review::Accepts,
+            Err(Refusal::Forbidden { .. } | Refusal::Denied { .. }) => Review::Accepts,
             Err(Refusal::Unauthenticated) => Review::Refuses,
-            Err(_) => Review::Unavailable,
+            // An object that names nobody is no review.
+            Ok(_) | Err(_) => Review::Unavailable,
         }
     }
 
@@ -71,7 +80,8 @@ impl Reviewer {
         );
         match answer.await {
             Ok(true) => Review::Accepts,
-            Ok(false) | Err(Refusal::Unauthenticated) => Review::Refuses,
+            Ok(false) => Review::Refuses,
+            // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
             Err(_) => Review::Unavailable,
         }
     }
@@ -104,5 +114,7 @@ pub async fn may(client: &Client, what: ResourceAttributes) -> Result<bool, Refu
     };
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let answer = reviews.create(&PostParams::default(), &review).await?;
-    Ok(answer.status.is_some_and(|status| status.allowed))
+    // An object without a verdict is no review.
+    let status = answer.status.ok_or(Refusal::NotUnderstood)?;
+    Ok(status.allowed)
 }

@@ -10,6 +10,7 @@ mod doctor;
 mod ending;
 mod escalation;
 mod excess;
+mod false_answers;
 mod first_run;
 mod images;
 mod installation;
