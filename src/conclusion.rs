@@ -243,6 +243,7 @@ fn obstacle_text(obstacle: Obstacle) -> String {
         Obstacle::Challenge => "it asks for something unknown".to_owned(),
         Obstacle::NoToken => "its token service sends no token".to_owned(),
         Obstacle::OtherDigest => "it names another digest than the one asked for".to_owned(),
+        Obstacle::WebPage => "it answers with a web page".to_owned(),
     }
 }
 

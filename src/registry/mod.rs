@@ -14,7 +14,7 @@ use std::{
 
 use http::{
     HeaderValue, Method, Request, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -67,6 +67,8 @@ pub enum Obstacle {
     NoToken,
     /// The manifest of another digest than the one asked for.
     OtherDigest,
+    /// A web page: of a proxy or a login, which answer everything with 200.
+    WebPage,
 }
 
 /// Who is not trusted.
@@ -186,6 +188,7 @@ impl Registries {
                 Ok(answer) if is_transient(method, &answer) => {
                     (Obstacle::Status(answer.status), retry_after(&answer.headers))
                 }
+                Ok(answer) if is_web_page(&answer) => return Err(Silence::Protocol(Obstacle::WebPage)),
                 Ok(answer) => {
                     self.note(None);
                     return Ok(answer);
@@ -211,6 +214,13 @@ fn is_transient(method: &Method, answer: &Answer) -> bool {
     let bare_400 =
         answer.status == StatusCode::BAD_REQUEST && answer.body.is_empty() && method != Method::HEAD;
     can_be_tried_again(answer.status) || bare_400
+}
+
+/// No registry means a 200 that brings HTML.
+fn is_web_page(answer: &Answer) -> bool {
+    let content_type = answer.headers.get(CONTENT_TYPE);
+    answer.status == StatusCode::OK
+        && content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
 }
 
 fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> Option<Request<Full<Bytes>>> {

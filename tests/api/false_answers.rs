@@ -5,12 +5,13 @@ use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Bytes;
 use serde_json::json;
 use test_cluster::{
-    listener::{Action, RequestParts},
+    listener::{Action, Reply, RequestParts},
+    program::Program,
     registry::OPENSHIFT,
 };
 
 use crate::{
-    interception::{before_api_server, through},
+    interception::{Scripted, before_api_server, before_openshift, through, to_openshift},
     silent_registries::{Silence, Silent},
     world::World,
 };
@@ -69,5 +70,63 @@ async fn an_object_without_a_verdict_is_no_review_and_a_401_does_not_forbid_the_
             "{name}: nobody vouched for it"
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_registry_that_asks_nobody_and_replaces_no_password() -> Result<()> {
+    const NAME: &str = "registry.page.test:5000";
+    let page = || Reply::html(StatusCode::OK, "<html>Sign in</html>");
+    let world = World::new("web-page").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let open = trusted.server(NAME, |_| Reply::json(StatusCode::OK, "{}"))?;
+    let robot = |address, password: &str| -> Result<Program> {
+        let file = world.runner.file("robot");
+        std::fs::write(&file, password)?;
+        Ok(world
+            .program()
+            .without("PULL_SECRET_SERVICE_ACCOUNT")
+            .env("PULL_SECRET_REGISTRY", NAME)
+            .env("PULL_SECRET_USERNAME", "robot")
+            .env("PULL_SECRET_TOKEN_FILE", file)
+            .env("PULL_SECRET_CONNECT_TO", format!("{NAME}={address}"))
+            .canary(password))
+    };
+    robot(open.address(), "a-robots-password")?
+        .run()
+        .await?
+        .expect("WARNING", "created", "registry-open", 0);
+    let stored = world.document().await?;
+    let portal = trusted.server(NAME, move |_| page())?;
+    robot(portal.address(), "another-password")?.run().await?.expect(
+        "ERROR",
+        "none",
+        "registry-protocol",
+        76,
+    );
+    assert_eq!(world.document().await?, stored, "nobody vouched for the new one");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_web_page_in_a_manifests_place_proves_no_pull() -> Result<()> {
+    let world = World::new("page-manifest").await?;
+    let image = world.push("app:v1")?;
+    let proxy = before_openshift(&world, |request| {
+        if request.path.contains("/manifests/") {
+            answer(StatusCode::OK, "text/html; charset=utf-8", "<html>")
+        } else {
+            Action::Forward
+        }
+    })?;
+    let outcome = world
+        .program()
+        .env("PULL_SECRET_IMAGE", &image)
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(proxy.address()))
+        .run()
+        .await?;
+    outcome
+        .expect("ERROR", "created", "registry-protocol", 76)
+        .expect_verified("review");
     Ok(())
 }
