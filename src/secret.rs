@@ -120,16 +120,18 @@ impl SecretApi {
     }
 
     /// Writes `fields` over `version`, and over no other: another write in between is a [`Refusal::Conflict`], and a
-    /// Secret that was deleted stays so.
+    /// Secret that was deleted stays so. So is an answer about another object: it says nothing of this write.
     ///
     /// # Errors
     /// What the API server answered instead.
     pub async fn apply(&self, version: &Version, fields: AppliedFields) -> Result<Version, Refusal> {
-        self.patch(
-            &PatchParams::apply(FIELD_MANAGER).force(),
-            self.secret(Some(version), fields),
-        )
-        .await
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = self.patch(&params, self.secret(Some(version), fields)).await?;
+        if written.uid == version.uid {
+            Ok(written)
+        } else {
+            Err(Refusal::Conflict)
+        }
     }
 
     /// The answer is metadata alone: nothing secret comes back.

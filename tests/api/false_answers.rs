@@ -11,9 +11,11 @@ use test_cluster::{
 };
 
 use crate::{
-    interception::{Scripted, before_api_server, before_openshift, through, to_openshift},
+    interception::{
+        Scripted, before_api_server, before_openshift, is_secret_get, is_write, through, to_openshift,
+    },
     silent_registries::{Silence, Silent},
-    world::World,
+    world::{World, renewing, short_lived},
 };
 
 fn is_review(request: &RequestParts) -> bool {
@@ -128,5 +130,33 @@ async fn a_web_page_in_a_manifests_place_proves_no_pull() -> Result<()> {
     outcome
         .expect("ERROR", "created", "registry-protocol", 76)
         .expect_verified("review");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_about_another_object_is_no_write() -> Result<()> {
+    let world = World::new("other-object").await?;
+    let image = world.push("app:v1")?;
+    let program = |program: Program| program.env("PULL_SECRET_IMAGE", &image);
+    short_lived(&program(world.program()))
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    let stored = world.document().await?;
+    let other = || {
+        let metadata = json!({"name": "other", "uid": "another", "resourceVersion": "1"});
+        json_answer(
+            StatusCode::OK,
+            &json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata}),
+        )
+    };
+    let proxy = before_api_server(&world, move |request| match request.number {
+        // GET, POST of the token request, and from the write on nothing else.
+        3.. if is_write(request) || is_secret_get(request) => other(),
+        _ => Action::Forward,
+    })?;
+    let outcome = renewing(&program(through(&world, &proxy))).run().await?;
+    outcome.expect("ERROR", "none", "api-unavailable", 75);
+    assert_eq!(world.document().await?, stored);
     Ok(())
 }
