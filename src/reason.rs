@@ -140,7 +140,7 @@ reasons! {
         "Make it leave this Secret's data alone (Argo CD: ignoreDifferences with RespectIgnoreDifferences).";
     ApiUnavailable = "api-unavailable", 75, Error, 11,
         "the API server did not answer as one",
-        "Try again later; what was stored is unchanged unless ACTION says otherwise.";
+        "Try again later; what pulled before still pulls.";
     RegistryUnavailable = "registry-unavailable", 75, Error, 11,
         "the registry did not answer",
         "Try again when the registry answers; check its name and the network policy.";

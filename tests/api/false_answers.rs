@@ -160,3 +160,28 @@ async fn an_answer_about_another_object_is_no_write() -> Result<()> {
     assert_eq!(world.document().await?, stored);
     Ok(())
 }
+
+#[tokio::test]
+async fn where_the_answer_to_a_write_is_lost_nothing_is_said_of_what_was_stored_before() -> Result<()> {
+    let world = World::new("lost-answers").await?;
+    let image = world.push("app:v1")?;
+    let program = |program: Program| program.env("PULL_SECRET_IMAGE", &image);
+    short_lived(&program(world.program()))
+        .run()
+        .await?
+        .expect("SUCCESS", "created", "ok", 0);
+    let stored = world.document().await?;
+    let proxy = before_api_server(&world, |request| match request.number {
+        3.. => Action::LoseAnswer,
+        _ => Action::Forward,
+    })?;
+    let outcome = renewing(&program(through(&world, &proxy)))
+        .env("PULL_SECRET_TIMEOUT", "3s")
+        .run()
+        .await?;
+    outcome.expect("ERROR", "none", "api-unavailable", 75);
+    assert_ne!(world.document().await?, stored, "the write was done");
+    assert!(!outcome.result("MESSAGE").contains("unchanged"), "{outcome}");
+    world.assert_pulls(&image).await?;
+    Ok(())
+}
