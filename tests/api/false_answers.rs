@@ -40,7 +40,8 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>
 
 #[tokio::test]
 async fn an_object_without_a_verdict_is_no_review_and_a_401_does_not_forbid_the_pull() -> Result<()> {
-    let cases: [(&str, fn(&RequestParts) -> bool, StatusCode); 3] = [
+    type Case = (&'static str, fn(&RequestParts) -> bool, StatusCode);
+    let cases: [Case; 3] = [
         ("review", is_review, StatusCode::CREATED),
         ("access review", is_access_review, StatusCode::CREATED),
         // The review before it accepted the credential.
