@@ -22,7 +22,8 @@ struct Arguments {
 enum Command {
     /// Builds the servers that the cache lacks and prints where they are, as JSON.
     Build,
-    /// Pins the servers to another Kubernetes release: rewrites servers/go.mod and go.sum.
+    /// Pins the servers to another Kubernetes release: rewrites go.mod and go.sum of servers and
+    /// consumers.
     Pin {
         /// The release, such as v1.36.3.
         #[arg(value_parser = |text: &str| KubernetesVersion::parse(text).map_err(|error| error.to_string()))]

@@ -1,19 +1,24 @@
-//! The Go program that reads manifests: its form, and what `go vet` says of it.
+//! Our own Go programs: their form, and what `go vet` says of them.
 
 use anyhow::{Context as _, Result, ensure};
-use test_cluster::servers;
+use test_cluster::servers::Module;
 use xshell::{Shell, cmd};
-
-/// Where in the module our own sources are.
-const PACKAGE: &str = "./manifests";
 
 /// gofmt and go vet.
 ///
 /// # Errors
 /// Where one of them has objections, or Go is missing.
 pub fn check(shell: &Shell) -> Result<()> {
-    let _module = shell.push_dir(servers::tekton_module());
-    let differing = cmd!(shell, "gofmt -l {PACKAGE}")
+    for module in [Module::Tekton, Module::Consumers] {
+        let package = module.own_package().context("a module of ours has a package")?;
+        check_package(shell, module, &format!("./{package}"))?;
+    }
+    Ok(())
+}
+
+fn check_package(shell: &Shell, module: Module, package: &str) -> Result<()> {
+    let _module = shell.push_dir(module.directory());
+    let differing = cmd!(shell, "gofmt -l {package}")
         .read()
         .context("cannot run gofmt")?;
     ensure!(
@@ -21,10 +26,10 @@ pub fn check(shell: &Shell) -> Result<()> {
         "the format differs: `gofmt -w` puts it right: {differing}"
     );
     // As the build of the servers has it, so that its cache is used.
-    cmd!(shell, "go vet {PACKAGE}")
+    cmd!(shell, "go vet {package}")
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "")
         .env("GOWORK", "off")
         .run()
-        .context("go vet has objections")
+        .with_context(|| format!("go vet has objections against {package}"))
 }

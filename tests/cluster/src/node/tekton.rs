@@ -19,7 +19,7 @@ use super::{images::Images, network::NODE};
 use crate::{
     manifest::{apply_documents, documents},
     server_process::ServerProcess,
-    servers::{NodeBinaries, tekton_module},
+    servers::{Module, NodeBinaries},
     supervisor::Supervisor,
 };
 
@@ -52,7 +52,7 @@ const SETTINGS: [&str; 9] = [
 fn configuration_directory() -> Result<PathBuf> {
     let output = Command::new("go")
         .args(["list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline"])
-        .current_dir(tekton_module())
+        .current_dir(Module::Tekton.directory())
         .env("GOFLAGS", "-mod=mod")
         .env("GOWORK", "off")
         .output()

@@ -101,6 +101,13 @@ pub const MANIFESTS: Tool = Tool {
     package: "./manifests",
     cold: "1 min",
 };
+/// Says what the programs that use a pull secret make of it.
+pub const VERDICT: Tool = Tool {
+    module: Module::Consumers,
+    name: "verdict",
+    package: "./verdict",
+    cold: "1 min",
+};
 
 /// How many lines of a failed build are shown.
 const TAIL: usize = 40;

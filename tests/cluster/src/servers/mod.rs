@@ -43,9 +43,13 @@ pub fn manifests() -> Result<PathBuf> {
     one(&build::MANIFESTS)
 }
 
-/// Where the Go module that pins Tekton is.
-pub fn tekton_module() -> PathBuf {
-    modules::Module::Tekton.directory()
+/// Builds the program that says what the kubelet, containers/image and go-containerregistry make of a pull secret, where
+/// the cache lacks it. Blocks for a minute where the cache is cold.
+///
+/// # Errors
+/// Where Go is missing, or the build fails.
+pub fn verdict() -> Result<PathBuf> {
+    one(&build::VERDICT)
 }
 
 fn one(tool: &build::Tool) -> Result<PathBuf> {

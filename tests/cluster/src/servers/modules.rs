@@ -17,6 +17,9 @@ pub enum Module {
     /// Tekton, and what is made from its types. Apart from the servers, because it needs another release of Kubernetes'
     /// libraries.
     Tekton,
+    /// What reads a pull secret, as libraries. Apart from the servers, because they shall stay as they were released,
+    /// whatever containers/image requires.
+    Consumers,
 }
 
 impl Module {
@@ -25,6 +28,7 @@ impl Module {
         let name = match self {
             Self::Servers => "servers",
             Self::Tekton => "tekton",
+            Self::Consumers => "consumers",
         };
         Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
     }
@@ -36,7 +40,16 @@ impl Module {
     pub fn linker_flags(self, go_mod: &str) -> Result<String> {
         match self {
             Self::Servers => Ok(KubernetesVersion::pinned(go_mod)?.linker_flags()),
-            Self::Tekton => Ok(String::new()),
+            Self::Tekton | Self::Consumers => Ok(String::new()),
+        }
+    }
+
+    /// The package of the module that is our own; the servers have none.
+    pub const fn own_package(self) -> Option<&'static str> {
+        match self {
+            Self::Servers => None,
+            Self::Tekton => Some("manifests"),
+            Self::Consumers => Some("verdict"),
         }
     }
 
@@ -45,10 +58,10 @@ impl Module {
     /// # Errors
     /// Where one can't be read.
     pub fn own_sources(self) -> Result<Vec<String>> {
-        let directory = match self {
-            Self::Servers => return Ok(Vec::new()),
-            Self::Tekton => self.directory().join("manifests"),
+        let Some(package) = self.own_package() else {
+            return Ok(Vec::new());
         };
+        let directory = self.directory().join(package);
         let mut paths = fs::read_dir(&directory)
             .and_then(|entries| {
                 entries

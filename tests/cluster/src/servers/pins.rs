@@ -2,7 +2,8 @@
 //!
 //! Kubernetes is not made to be a dependency: its `go.mod` points to the staging repositories by relative path, so
 //! whoever builds its commands must replace each of them (`k8s.io/api v0.36.3` for Kubernetes v1.36.3). Those
-//! replacements follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them.
+//! replacements follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them, in
+//! `consumers/go.mod` too.
 
 use std::{path::PathBuf, process::Command};
 
@@ -105,12 +106,22 @@ struct Download {
     go_mod: PathBuf,
 }
 
-/// Pins the servers to `version`: rewrites the requirement and every staging replacement from that release's own
-/// `go.mod`, then tidies. Needs the Go module proxy.
+/// The modules that require Kubernetes: the servers, and the kubelet's reader of pull secrets.
+const PINNED: [GoModule; 2] = [GoModule::Servers, GoModule::Consumers];
+
+/// Pins the servers, and the consumers with them, to `version`: rewrites the requirement and every staging replacement from
+/// that release's own `go.mod`, then tidies. Needs the Go module proxy.
 ///
 /// # Errors
 /// Where Go fails, in particular where the release doesn't exist.
 pub fn pin(version: KubernetesVersion) -> Result<()> {
+    PINNED
+        .into_iter()
+        .try_for_each(|module| pin_module(module, version))
+}
+
+fn pin_module(module: GoModule, version: KubernetesVersion) -> Result<()> {
+    let go = |arguments: &[&str]| go(module, arguments);
     let download: Download = serde_json::from_slice(&go(&[
         "mod",
         "download",
@@ -156,11 +167,11 @@ fn staging_replacements(go_mod_json: &[u8]) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Runs `go` in the servers' module and gives its output.
-fn go(arguments: &[&str]) -> Result<Vec<u8>> {
+/// Runs `go` in a module and gives its output.
+fn go(module: GoModule, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new("go")
         .args(arguments)
-        .current_dir(GoModule::Servers.directory())
+        .current_dir(module.directory())
         .env("GOFLAGS", "-mod=mod")
         .env("GOWORK", "off")
         .output()
@@ -180,22 +191,33 @@ fn go(arguments: &[&str]) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    const ADVICE: &str = "run `cargo run -p test-cluster -- pin VERSION` instead of editing by hand";
+
+    fn go_mod(module: GoModule) -> Result<String> {
+        Ok(std::fs::read_to_string(module.directory().join("go.mod"))?)
+    }
+
     #[test]
     fn every_staging_replacement_follows_the_one_required_version() -> Result<()> {
-        let go_mod = std::fs::read_to_string(GoModule::Servers.directory().join("go.mod"))?;
-        let staging = KubernetesVersion::pinned(&go_mod)?.staging();
-        let replacements: Vec<_> = go_mod.lines().filter(|line| line.contains("=>")).collect();
-        assert!(replacements.len() > 30, "{} replacements", replacements.len());
-        for replacement in replacements {
-            let (old, new) = replacement
-                .split_once("=>")
-                .context("a replacement has an arrow")?;
-            assert_eq!(
-                new.trim(),
-                format!("{} {staging}", old.trim()),
-                "run `cargo run -p test-cluster -- pin VERSION` instead of editing by hand"
-            );
+        for module in PINNED {
+            let go_mod = go_mod(module)?;
+            let staging = KubernetesVersion::pinned(&go_mod)?.staging();
+            let replacements: Vec<_> = go_mod.lines().filter(|line| line.contains("=>")).collect();
+            assert!(replacements.len() > 30, "{} replacements", replacements.len());
+            for replacement in replacements {
+                let (old, new) = replacement
+                    .split_once("=>")
+                    .context("a replacement has an arrow")?;
+                assert_eq!(new.trim(), format!("{} {staging}", old.trim()), "{ADVICE}");
+            }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn the_kubelet_that_is_compared_with_is_of_the_servers_release() -> Result<()> {
+        let [servers, consumers] = PINNED.map(|module| KubernetesVersion::pinned(&go_mod(module)?));
+        assert_eq!(servers?, consumers?, "{ADVICE}");
         Ok(())
     }
 
