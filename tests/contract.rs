@@ -16,6 +16,7 @@ const TIERS: &[(&str, &str)] = &[
     ("cluster ", "tests/cluster"),
     ("xtask ", "xtask/src"),
     ("node ", "tests/node/tests"),
+    ("verdict ", "tests/verdict"),
 ];
 
 /// One row of a table: a promise and the tests that hold it.

@@ -31,7 +31,7 @@ func (r *readers) askContainersImage(image string) finding {
 	if found == (types.DockerAuthConfig{}) {
 		return finding{}
 	}
-	return finding{Credential: &credential{found.Username, found.Password, found.IdentityToken}}
+	return finding{Credential: newCredential(found.Username, found.Password, found.IdentityToken)}
 }
 
 // askGoContainerRegistry asks as crane does; REGISTRY_AUTH_FILE names the file.
@@ -55,7 +55,7 @@ func askGoContainerRegistry(image string) finding {
 	if *found == (authn.AuthConfig{}) {
 		return finding{}
 	}
-	return finding{Credential: &credential{found.Username, found.Password, found.IdentityToken}}
+	return finding{Credential: newCredential(found.Username, found.Password, found.IdentityToken)}
 }
 
 // kindOf sorts the errors. What it doesn't know is none of the kinds that are agreed, so that whoever asked stops.

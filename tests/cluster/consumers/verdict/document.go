@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,9 +18,13 @@ type verdict struct {
 
 // A credential is what a program would log in with.
 type credential struct {
-	Username      string `json:"username"`
-	Password      string `json:"password"`
+	Username      []byte `json:"username"`
+	Password      []byte `json:"password"`
 	IdentityToken string `json:"identityToken"`
+}
+
+func newCredential(username, password, identityToken string) *credential {
+	return &credential{[]byte(username), []byte(password), identityToken}
 }
 
 // A finding is what a program finds for one image: a credential, or none, or why it can't tell.
@@ -110,5 +115,7 @@ func (f finding) equals(other finding) bool {
 	if f.Credential == nil || other.Credential == nil {
 		return f.Refusal == other.Refusal && f.Credential == other.Credential
 	}
-	return *f.Credential == *other.Credential
+	return bytes.Equal(f.Credential.Username, other.Credential.Username) &&
+		bytes.Equal(f.Credential.Password, other.Credential.Password) &&
+		f.Credential.IdentityToken == other.Credential.IdentityToken
 }

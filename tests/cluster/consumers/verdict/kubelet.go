@@ -15,16 +15,22 @@ import (
 type kubeletVerdict struct {
 	// Refused: it has no credentials from this Secret, whatever the image.
 	Refused bool `json:"refused"`
+	// Entries are all that it reads.
+	Entries []entry `json:"entries"`
 	// Lookups has the credentials that it tries for each image, in its order. It adds the entries of one registry in the
 	// order of a Go map, which is none: those are together in one group.
 	Lookups [][][]entry `json:"lookups"`
 }
 
-// An entry is a member of auths, as the kubelet reads it.
+// An entry is a member of auths, as the kubelet reads it. What is base64 in an entry need not be text.
 type entry struct {
 	Key      string `json:"key"`
-	Username string `json:"username"`
-	Password string `json:"password"`
+	Username []byte `json:"username"`
+	Password []byte `json:"password"`
+}
+
+func newEntry(key string, read credentialprovider.DockerConfigEntry) entry {
+	return entry{Key: key, Username: []byte(read.Username), Password: []byte(read.Password)}
 }
 
 // askKubelet goes the kubelet's way: the Secret as an imagePullSecret, the image's name as ParseImageName has it. An error
@@ -43,7 +49,10 @@ func askKubelet(document []byte, images []string) (kubeletVerdict, error) {
 		return kubeletVerdict{}, fmt.Errorf("a document that the kubelet reads could not be read again: %w", err)
 	}
 	grouping := newGrouping(config.Auths)
-	answer := kubeletVerdict{Lookups: [][][]entry{}}
+	answer := kubeletVerdict{Entries: []entry{}, Lookups: [][][]entry{}}
+	for key, read := range config.Auths {
+		answer.Entries = append(answer.Entries, newEntry(key, read))
+	}
 	for _, image := range images {
 		name, _, _, err := parsers.ParseImageName(image)
 		if err != nil {
@@ -92,7 +101,7 @@ func (g grouping) of(image string) [][]entry {
 	open := map[string]int{}
 	for i, found := range rising {
 		key := found.Username
-		group = append(group, entry{Key: key, Username: g.entries[key].Username, Password: g.entries[key].Password})
+		group = append(group, newEntry(key, g.entries[key]))
 		count(open, key, 1)
 		count(open, declining[i].Username, -1)
 		// The same keys up to here, in either order: the group is whole.
@@ -117,8 +126,8 @@ func isInGroups(found []credentialprovider.TrackedAuthConfig, groups [][]entry) 
 		}
 		open := map[string]int{}
 		for i, entry := range group {
-			count(open, entry.Username+"\x00"+entry.Password, 1)
-			count(open, found[i].Username+"\x00"+found[i].Password, -1)
+			count(open, fmt.Sprintf("%q %q", entry.Username, entry.Password), 1)
+			count(open, fmt.Sprintf("%q %q", found[i].Username, found[i].Password), -1)
 		}
 		if len(open) != 0 {
 			return false

@@ -14,6 +14,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -33,12 +34,22 @@ type question struct {
 func main() {
 	// Both warn of entries that they pass over; the answer says it.
 	logrus.SetOutput(io.Discard)
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	err := silenceKlog()
+	if err == nil {
+		err = run(os.Stdin, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "verdict:", err)
 		os.Exit(1)
 	}
+}
+
+func silenceKlog() error {
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	klog.SetOutput(io.Discard)
+	// Errors go to standard error as well, unless told otherwise.
+	return errors.Join(flags.Set("logtostderr", "false"), flags.Set("stderrthreshold", "FATAL"))
 }
 
 func run(input io.Reader, output io.Writer) error {

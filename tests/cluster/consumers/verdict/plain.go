@@ -81,7 +81,7 @@ func plainEntry(of member) (entry, bool) {
 	if err := json.Unmarshal([]byte("{"+strings.Join(meant, ",")+"}"), &decoded); err != nil {
 		return entry{}, false
 	}
-	return entry{Key: of.name, Username: decoded.Username, Password: decoded.Password}, true
+	return newEntry(of.name, decoded), true
 }
 
 func first(members []member, name string) json.RawMessage {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	dockerref "github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 	"go.podman.io/image/v5/docker/reference"
 	"k8s.io/kubernetes/pkg/util/parsers"
@@ -10,7 +11,9 @@ import (
 type reading struct {
 	Refused bool `json:"refused"`
 	// Name is registry and repository, as credentials are looked up by.
-	Name   string `json:"name"`
+	Name string `json:"name"`
+	// Domain is the registry; empty where the program takes all of the name for a repository.
+	Domain string `json:"domain"`
 	Tag    string `json:"tag"`
 	Digest string `json:"digest"`
 }
@@ -35,7 +38,12 @@ func readAsKubelet(text string) reading {
 	if err != nil {
 		return reading{Refused: true}
 	}
-	return reading{Name: repository, Tag: tag, Digest: digest}
+	// Of the same text by the same package, but for what ParseImageName doesn't give.
+	named, err := dockerref.ParseNormalizedNamed(text)
+	if err != nil {
+		return reading{Refused: true}
+	}
+	return reading{Name: repository, Domain: dockerref.Domain(named), Tag: tag, Digest: digest}
 }
 
 func readAsContainersImage(text string) reading {
@@ -43,7 +51,7 @@ func readAsContainersImage(text string) reading {
 	if err != nil {
 		return reading{Refused: true}
 	}
-	read := reading{Name: named.Name()}
+	read := reading{Name: named.Name(), Domain: reference.Domain(named)}
 	// As docker.NewReference has it.
 	named = reference.TagNameOnly(named)
 	if tagged, ok := named.(reference.Tagged); ok {
@@ -60,7 +68,7 @@ func readAsGoContainerRegistry(text string) reading {
 	if err != nil {
 		return reading{Refused: true}
 	}
-	read := reading{Name: parsed.Context().Name()}
+	read := reading{Name: parsed.Context().Name(), Domain: parsed.Context().RegistryStr()}
 	switch parsed := parsed.(type) {
 	case name.Tag:
 		read.Tag = parsed.TagStr()

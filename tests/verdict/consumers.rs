@@ -1,0 +1,206 @@
+//! The programs that use a pull secret, as `tests/cluster/consumers/verdict` asks them, over a pipe.
+
+use std::{
+    cell::RefCell,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use test_cluster::servers;
+
+/// One process that answers questions. It ends when its input does, so with its owner.
+pub struct Consumers {
+    process: RefCell<Process>,
+}
+
+struct Process {
+    child: Child,
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// What all of them make of one document; the lists have one element for each image.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verdict {
+    pub kubelet: KubeletVerdict,
+    /// Every different answer, where asked several times.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub containers_image: Vec<Vec<Finding>>,
+    /// As `containers_image`.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub go_container_registry: Vec<Vec<Finding>>,
+    pub plain: Plain,
+}
+
+/// What the kubelet makes of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubeletVerdict {
+    /// It has no credential from this Secret.
+    pub refused: bool,
+    /// All that it reads, in no order.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub entries: Vec<Entry>,
+    /// For each image the entries that it tries, in its order; those of one registry are a group, in no order.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub lookups: Vec<Vec<Vec<Entry>>>,
+}
+
+/// The document as a reader takes it that minds the case of names, and lets the first of two win.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plain {
+    pub entries: Vec<Entry>,
+    pub keys: Vec<String>,
+    pub top: Vec<String>,
+    /// A name is there twice, but for case, or a known one is spelled in another case.
+    pub collides: bool,
+}
+
+/// A member of `auths`. What is base64 need not be text: what isn't has become U+FFFD.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    pub key: String,
+    #[serde(deserialize_with = "base64")]
+    pub username: String,
+    #[serde(deserialize_with = "base64")]
+    pub password: String,
+}
+
+/// What a program finds for an image: no refusal and no credential means that it pulls without one.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    pub refusal: Option<Refusal>,
+    pub credential: Option<Credential>,
+}
+
+/// Why a program can't tell.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Refusal {
+    /// It rejects the whole document.
+    Document,
+    /// The `auth` of the entry that it chose doesn't decode.
+    Auth,
+    /// It would ask a credential helper.
+    Helper,
+    /// It can't read the image's name.
+    Image,
+}
+
+/// What a program would log in with.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credential {
+    #[serde(deserialize_with = "base64")]
+    pub username: String,
+    #[serde(deserialize_with = "base64")]
+    pub password: String,
+    pub identity_token: String,
+}
+
+/// How each of them reads an image reference.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Readings {
+    pub kubelet: Reading,
+    pub containers_image: Reading,
+    pub go_container_registry: Reading,
+}
+
+/// An image reference taken apart.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    pub refused: bool,
+    /// Registry and repository.
+    pub name: String,
+    /// The registry; empty where all of the name is taken for a repository.
+    pub domain: String,
+    pub tag: String,
+    pub digest: String,
+}
+
+impl Consumers {
+    /// Builds the program where the cache lacks it, and starts it.
+    pub fn start() -> Self {
+        let program = servers::verdict().expect("the real consumers can be built");
+        let mut child = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the real consumers can be started");
+        let questions = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self {
+            process: RefCell::new(Process {
+                child,
+                questions,
+                answers,
+            }),
+        }
+    }
+
+    /// What all of them make of a document, for each of `images`.
+    pub fn read(&self, document: &[u8], images: &[&str]) -> Verdict {
+        self.read_often(document, images, 1)
+    }
+
+    /// As [`Consumers::read`], asked so often that an answer which depends on the order of a Go map is had in each form.
+    pub fn read_often(&self, document: &[u8], images: &[&str], attempts: u32) -> Verdict {
+        let document = STANDARD.encode(document);
+        self.ask(&json!({ "document": document, "images": images, "attempts": attempts }))
+    }
+
+    /// How each of them reads an image reference.
+    pub fn read_reference(&self, text: &str) -> Readings {
+        self.ask(&json!({ "reference": text }))
+    }
+
+    fn ask<T: for<'de> Deserialize<'de>>(&self, question: &Value) -> T {
+        let mut process = self.process.borrow_mut();
+        let questions = process.questions.as_mut().expect("it is open until the end");
+        questions
+            .write_all(format!("{question}\n").as_bytes())
+            .expect("the real consumers take a question");
+        let mut answer = String::new();
+        process
+            .answers
+            .read_line(&mut answer)
+            .expect("the real consumers answer in UTF-8");
+        assert!(
+            !answer.is_empty(),
+            "the real consumers ended; standard error says why"
+        );
+        serde_json::from_str(&answer)
+            .unwrap_or_else(|error| panic!("an answer is not what was agreed ({error}): {answer}"))
+    }
+}
+
+impl Drop for Consumers {
+    fn drop(&mut self) {
+        let process = self.process.get_mut();
+        drop(process.questions.take());
+        let _ = process.child.wait();
+    }
+}
+
+/// Go writes an empty list that was never made as null.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let bytes = STANDARD
+        .decode(String::deserialize(deserializer)?)
+        .map_err(serde::de::Error::custom)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

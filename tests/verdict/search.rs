@@ -1,0 +1,98 @@
+//! The search for a disagreement.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt::Debug};
+
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner},
+};
+
+/// How many cases are tried where PROPTEST_CASES doesn't say.
+const CASES: u32 = 6_000;
+
+/// What kinds of cases there were: a search that never comes to the point proves nothing.
+#[derive(Default)]
+pub struct Tally(BTreeMap<&'static str, u32>);
+
+impl Tally {
+    /// Counts a case of this kind.
+    pub fn count(&mut self, kind: &'static str) {
+        *self.0.entry(kind).or_default() += 1;
+    }
+}
+
+/// A case in which two disagree; no smaller one was found.
+#[derive(Debug)]
+pub struct Disagreement<T> {
+    /// What they disagree about.
+    pub reason: String,
+    /// The case.
+    pub case: T,
+}
+
+/// Tries cases until `judge` objects to one, and looks for the smallest that it objects to.
+pub fn search<S: Strategy>(
+    config: Config,
+    cases: &S,
+    judge: impl Fn(S::Value, &mut Tally) -> Result<(), String>,
+) -> Result<Tally, Disagreement<S::Value>> {
+    let tally = RefCell::default();
+    let result = TestRunner::new(config).run(cases, |case| {
+        judge(case, &mut tally.borrow_mut()).map_err(TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => Ok(tally.into_inner()),
+        Err(TestError::Fail(reason, case)) => Err(Disagreement {
+            reason: reason.message().to_owned(),
+            case,
+        }),
+        Err(TestError::Abort(reason)) => panic!("no cases could be made: {reason}"),
+    }
+}
+
+/// Searches as often as this run shall, and fails with the smallest disagreement. Of each kind in `kinds` there must be
+/// at least one case in so many.
+pub fn agree<S: Strategy>(
+    cases: S,
+    kinds: &[(&str, u32)],
+    judge: impl Fn(S::Value, &mut Tally) -> Result<(), String>,
+) where
+    S::Value: Debug,
+{
+    let config = configuration();
+    let (count, seed) = (config.cases, config.rng_seed);
+    match search(config, &cases, judge) {
+        Ok(Tally(counts)) => {
+            println!("{count} cases: {counts:?}");
+            for (kind, one_in) in kinds {
+                let seen = counts.get(kind).copied().unwrap_or_default();
+                assert!(
+                    seen >= count / one_in,
+                    "only {seen} of {count} cases are of the kind {kind:?}: {counts:?}"
+                );
+            }
+        }
+        Err(Disagreement { reason, case }) => {
+            let RngSeed::Fixed(seed) = seed else {
+                unreachable!("it was fixed")
+            };
+            panic!("{reason}\nthe smallest case: {case:?}\nfound again with PROPTEST_RNG_SEED={seed}");
+        }
+    }
+}
+
+/// The environment's, with a seed that can be told.
+pub fn configuration() -> Config {
+    let mut config = Config::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = CASES;
+    }
+    if config.rng_seed == RngSeed::Random {
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+        config.rng_seed = RngSeed::Fixed(seed);
+    }
+    config.failure_persistence = None;
+    // Enough for the smallest in all but name, and over in seconds.
+    config.max_shrink_iters = 5_000;
+    config
+}
