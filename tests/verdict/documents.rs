@@ -95,17 +95,14 @@ fn auths() -> impl Strategy<Value = String> {
 }
 
 fn entries() -> impl Strategy<Value = String> {
-    (vec((key(), entry()), 0..6), any::<u8>()).prop_flat_map(|(entries, dice)| {
-        let repeated = entries.first().cloned().filter(|_| dice < 12);
-        let entries: Vec<_> = entries.into_iter().chain(repeated).collect();
-        let styles = vec(style(), entries.len());
-        (Just(entries), styles, white_space()).prop_map(|(entries, styles, space)| {
-            let members = entries
-                .into_iter()
-                .zip(styles)
-                .map(|((key, entry), style)| format!("{space}{}{space}:{space}{entry}", style.quote(&key)));
-            braced(members.collect())
-        })
+    let entry = (key(), entry(), style());
+    (vec(entry, 0..6), any::<u8>(), white_space()).prop_map(|(mut entries, dice, space)| {
+        // One in twenty has its first entry twice.
+        entries.extend(entries.first().cloned().filter(|_| dice > 243));
+        let members = entries
+            .iter()
+            .map(|(key, entry, style)| format!("{space}{}{space}:{space}{entry}", style.quote(key)));
+        braced(members.collect())
     })
 }
 

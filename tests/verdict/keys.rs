@@ -18,6 +18,7 @@ fn usual() -> impl Strategy<Value = String> {
         4 => select(vec!["quay.io", "https://quay.io", "quay.io/team", "http://quay.io/v1/", "quay.io/team/model"]),
         2 => select(vec!["https://index.docker.io/v1/", "docker.io", "docker.io/library", "index.docker.io"]),
         1 => select(vec!["registry.example.com:5000", "*.example.com", "localhost:5000"]),
+        1 => select(vec!["Quay.io", "quay.io/Team", "https://Index.docker.io/v1/", "LOCALHOST:5000"]),
     ]
     .prop_map(str::to_owned)
 }
