@@ -85,7 +85,9 @@ impl HostPort {
         if host.contains(':') && !host.starts_with('[') {
             return Err(HostPortError::Unbracketed);
         }
-        if !is_domain(host) || host.len() > MAX_HOST_LENGTH {
+        // A domain of image references may have a port: here it is split off already.
+        let has_another_port = host.starts_with('[') && !host.ends_with(']');
+        if !is_domain(host) || has_another_port || host.len() > MAX_HOST_LENGTH {
             return Err(HostPortError::Host);
         }
         let port = port.map(parse_port).transpose()?;

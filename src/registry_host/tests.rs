@@ -89,6 +89,7 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
         ("[::1", Host(HostPortError::Unbracketed)),
         ("[::g]:5000", Host(HostPortError::Host)),
         ("[1.2.3.4]:5000", Host(HostPortError::Host)),
+        ("[::1]:5000:443", Host(HostPortError::Host)),
         ("/team", Host(HostPortError::Host)),
         ("[::1]", Ipv6WithoutPort(Ipv6Addr::LOCALHOST)),
         ("quay.io/Team", Path),
