@@ -8,6 +8,7 @@ use super::problem::{Problem, is_token};
 use super::variables::{PREFIX, RESERVED, Raw, VARIABLES, Values};
 use crate::clip::clip_name;
 use crate::report::ResultName;
+use crate::token::looks_like_credential;
 
 /// Variables without our prefix that are read.
 const PLATFORM: &[&str] = &[
@@ -164,7 +165,7 @@ fn is_service_link(name: &str) -> bool {
 
 /// The warning about a variable with our prefix that is none of ours.
 fn unknown(name: &str) -> String {
-    let shown = if is_token(name) {
+    let shown = if is_token(name) || looks_like_credential(name) {
         format!("a variable that begins with {PREFIX}")
     } else {
         clip_name(name, NAME_MAX)

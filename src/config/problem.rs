@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::variables::{Kind, Variable};
 use crate::clip::{clip_name, one_line};
+use crate::token::looks_like_credential;
 
 /// Longest part of a wrong value that is echoed, in characters.
 const GIVEN_MAX: usize = 60;
@@ -105,7 +106,7 @@ pub(super) fn is_token(text: &str) -> bool {
 ///
 /// It errs towards yes: a wrong value that is not shown costs its owner a look, one that is shown a password.
 pub(super) fn may_be_credential(text: &str) -> bool {
-    is_token(text) || has_user_info(text) || looks_random(text)
+    is_token(text) || looks_like_credential(text) || has_user_info(text) || looks_random(text)
 }
 
 /// Whether a host has a part that no host has, but random bytes in base64: long, with capitals, small letters and digits.
@@ -177,6 +178,7 @@ mod tests {
             "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
             "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ",
             "ZXlKaGJHY2lPaUpTVXpJMU5pSjk=",
+            "quay.io/eyJzdWIiOiJ4In0.c2ln",
             "sha256~xyz",
             "https://user:secret@quay.io",
             "user:secret@",

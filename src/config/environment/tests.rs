@@ -134,6 +134,17 @@ fn a_name_with_our_prefix_that_is_not_utf_8_is_unknown() {
 }
 
 #[test]
+fn an_unknown_name_that_looks_like_a_credential_is_not_shown() {
+    let (environment, _) = sorted(&[("PULL_SECRET_eyJzdWIiOiJ4In0.c2ln", "x")]);
+    assert_eq!(environment.warnings.len(), 1);
+    assert!(
+        !environment.warnings[0].contains("eyJ"),
+        "{:?}",
+        environment.warnings
+    );
+}
+
+#[test]
 fn a_token_is_refused_in_every_variable_of_ours_and_not_shown() {
     for variable in VARIABLES {
         for token in ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "sha256~c2VjcmV0"] {
