@@ -4,7 +4,8 @@
 //! Retried inside, until the registry's share of the deadline: 429, 5xx, a 400 without a body (how OpenShift's
 //! registry says that its API server failed it), broken connections and no answer in time.
 
-mod challenge;
+pub mod answer;
+pub mod challenge;
 mod session;
 
 use std::{
@@ -20,7 +21,6 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use tokio::time::Instant;
 
-use self::challenge::Challenge;
 pub use self::session::Session;
 use crate::{
     api_server::{can_be_tried_again, retry_after},
@@ -159,18 +159,7 @@ impl Registries {
     /// Why it did not say.
     pub async fn survey(&self, registry: &RegistryHost) -> Result<Asks, Silence> {
         let answer = self.send(&Method::GET, &url(registry, "/v2/"), None).await?;
-        match answer.status {
-            StatusCode::OK => Ok(Asks::Nobody),
-            StatusCode::UNAUTHORIZED => match challenge::read(&answer.headers) {
-                None => Err(Silence::Protocol(Obstacle::Challenge)),
-                Some(Challenge::Basic) => Ok(Asks::Basic),
-                Some(Challenge::Bearer { realm, .. }) if realm == url(registry, "/openshift/token") => {
-                    Ok(Asks::OpenShift)
-                }
-                Some(Challenge::Bearer { realm, service }) => Ok(Asks::Bearer { realm, service }),
-            },
-            other => Err(Silence::Protocol(Obstacle::Status(other))),
-        }
+        answer::asks(registry, &answer)
     }
 
     /// One request, tried again while its answer is transient.

@@ -3,9 +3,12 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
-use super::{Asks, Distrust, Obstacle, Registries, Said, Silence, url};
+use super::{
+    Asks, Distrust, Obstacle, Registries, Said, Silence,
+    answer::{bearer, error_code, same_digest},
+    url,
+};
 use crate::{
     https::{Answer, Failure},
     image_reference::ImageReference,
@@ -25,22 +28,6 @@ pub struct Session<'a> {
 enum Login {
     Header(Option<HeaderValue>),
     Refused,
-}
-
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<SecretString>,
-    access_token: Option<SecretString>,
-}
-
-#[derive(Deserialize)]
-struct Errors {
-    errors: Vec<ErrorCode>,
-}
-
-#[derive(Deserialize)]
-struct ErrorCode {
-    code: String,
 }
 
 impl<'a> Session<'a> {
@@ -267,33 +254,6 @@ impl<'a> Session<'a> {
             other => Err(Silence::Protocol(Obstacle::Status(other))),
         }
     }
-}
-
-fn bearer(answer: &Answer) -> Result<HeaderValue, Silence> {
-    let nothing = Silence::Protocol(Obstacle::NoToken);
-    let answer: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| nothing.clone())?;
-    let token = answer.token.or(answer.access_token).ok_or(nothing.clone())?;
-    let mut header =
-        HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| nothing)?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-/// The registry names the digest of what it would send; another than the one asked for is not the image.
-fn same_digest(image: &ImageReference, answer: &Answer) -> Said {
-    let sent = answer
-        .headers
-        .get("docker-content-digest")
-        .and_then(|digest| digest.to_str().ok());
-    match (image.digest(), sent) {
-        (Some(asked), Some(sent)) if asked != sent => Said::Nothing(Silence::Protocol(Obstacle::OtherDigest)),
-        _ => Said::Yes,
-    }
-}
-
-fn error_code(answer: &Answer) -> Option<String> {
-    let errors: Errors = serde_json::from_slice(&answer.body).ok()?;
-    errors.errors.into_iter().next().map(|error| error.code)
 }
 
 fn host_port(host: &str, port: u16) -> String {
