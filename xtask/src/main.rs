@@ -3,6 +3,7 @@
 mod bench;
 mod c_compiler;
 mod demo;
+mod fuzz;
 mod generate;
 mod image;
 mod interrupt;
@@ -56,6 +57,14 @@ enum Command {
     },
     /// Checks format, lints, dependencies, generated files and manifests.
     Lint,
+    /// Feeds everything that comes from outside with anything, for a while. Needs cargo-fuzz and a C++ compiler.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// The one target to run, a file of fuzz/fuzz_targets; all of them otherwise.
+        target: Option<String>,
+    },
     /// Builds the release binary for each platform, and checks that it is static and within its budget.
     Size,
     /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
@@ -123,6 +132,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             figures,
         } => return bench::node::measure(rounds, &shell, &figures),
         Command::Image(arguments) => return image::image(&arguments),
+        Command::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref())?,
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,
         Command::Generate { check } => generate::generate(check)?,

@@ -52,6 +52,32 @@ fn is_own(name: &OsStr, value: &OsStr) -> bool {
     described || configured
 }
 
+/// A tool that isn't part of Rust, as installed by the user or by `.ci/run`; none where it is neither.
+pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
+    let candidates = [Some(PathBuf::from(name)), cached(name)];
+    candidates.into_iter().flatten().find(|candidate| {
+        shell
+            .cmd(candidate)
+            .arg("--version")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    })
+}
+
+/// Where `.ci/run` keeps the tools that it had to build.
+fn cached(tool: &str) -> Option<PathBuf> {
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(cache.join("ensure-pull-secret/tools/bin").join(tool))
+}
+
 /// Whether this is a CI run, where a check that can't be made is a failure.
 pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")

@@ -1,7 +1,5 @@
 //! What we depend on, by cargo-deny.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, bail};
 use xshell::{Shell, cmd};
 
@@ -12,7 +10,7 @@ use crate::project;
 /// # Errors
 /// Where a dependency is against it, or, in CI, cargo-deny isn't installed.
 pub fn check(shell: &Shell) -> Result<()> {
-    let Some(cargo_deny) = cargo_deny(shell) else {
+    let Some(cargo_deny) = project::tool(shell, "cargo-deny") else {
         let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
         if project::in_ci() {
             bail!("{advice}");
@@ -47,28 +45,4 @@ pub fn check(shell: &Shell) -> Result<()> {
     cmd!(shell, "{cargo_deny} --locked --workspace check advisories")
         .run()
         .context("a dependency has an advisory against it")
-}
-
-/// cargo-deny, as installed by the user or by `.ci/run`.
-fn cargo_deny(shell: &Shell) -> Option<PathBuf> {
-    let candidates = [Some(PathBuf::from("cargo-deny")), cached("cargo-deny")];
-    candidates.into_iter().flatten().find(|candidate| {
-        cmd!(shell, "{candidate} --version")
-            .quiet()
-            .ignore_stdout()
-            .ignore_stderr()
-            .run()
-            .is_ok()
-    })
-}
-
-/// Where `.ci/run` keeps the tools that it had to build.
-fn cached(tool: &str) -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-    Some(cache.join("ensure-pull-secret/tools/bin").join(tool))
 }

@@ -19,6 +19,11 @@ pub fn lint() -> Result<()> {
         .args(["fmt", "--all", "--check"])
         .run()
         .context("the format differs: `cargo fmt --all` puts it right")?;
+    // A workspace of its own. Its code is compiled with ours, in tests/corpus.rs.
+    cargo()
+        .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+        .run()
+        .context("the format differs: `cargo fmt --manifest-path fuzz/Cargo.toml` puts it right")?;
     cargo()
         .args([
             "clippy",

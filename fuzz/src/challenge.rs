@@ -1,0 +1,22 @@
+//! `WWW-Authenticate`.
+
+use ensure_pull_secret::registry::challenge::{Challenge, read};
+use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
+
+/// The values of one or more headers, a line each.
+pub fn check(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(WWW_AUTHENTICATE, value);
+        }
+    }
+    if let Some(Challenge::Bearer { realm, service }) = read(&headers) {
+        for text in std::iter::once(&realm).chain(&service) {
+            assert!(
+                text.bytes().all(|byte| data.contains(&byte)),
+                "{text:?} was never sent"
+            );
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The environment.
+
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+
+use ensure_pull_secret::{config::Config, token::looks_like_credential};
+
+/// One variable a line, `NAME=VALUE`; `\n` in a value stands for a line end.
+pub fn check(data: &[u8]) {
+    let variables = data.split(|byte| *byte == b'\n').filter_map(|line| {
+        let at = line.iter().position(|byte| *byte == b'=')?;
+        Some((OsString::from_vec(line[..at].to_vec()), value(&line[at + 1..])))
+    });
+    match Config::from_env(variables) {
+        Ok(config) => {
+            assert!(!config.registries.is_empty());
+            for image in &config.images {
+                assert!(
+                    config.registries.iter().any(|registry| registry.covers(image)),
+                    "{image}"
+                );
+            }
+            assert!(!config.username.is_empty() && !config.username.contains(':'));
+            assert!(config.token_file.is_none() || config.service_account.is_none());
+            config
+                .warnings
+                .iter()
+                .for_each(|warning| is_fit_to_be_shown(warning));
+        }
+        Err(error) => {
+            assert!(!error.problems.is_empty());
+            error
+                .warnings
+                .iter()
+                .for_each(|warning| is_fit_to_be_shown(warning));
+            for problem in &error.problems {
+                is_fit_to_be_shown(&problem.cause());
+                is_fit_to_be_shown(&problem.remedy());
+            }
+        }
+    }
+}
+
+fn value(bytes: &[u8]) -> OsString {
+    let mut value = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        if let Some(tail) = rest.strip_prefix(br"\n") {
+            value.push(b'\n');
+            rest = tail;
+        } else {
+            value.push(*first);
+            rest = tail;
+        }
+    }
+    OsString::from_vec(value)
+}
+
+fn is_fit_to_be_shown(text: &str) {
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(!looks_like_credential(text), "{text:?}");
+}

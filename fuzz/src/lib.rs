@@ -1,0 +1,10 @@
+//! What must hold of everything that comes from outside, whatever its bytes: each module is one fuzz target.
+//!
+//! The bodies are here, and not in `fuzz_targets`, so that `tests/corpus.rs` can replay the corpus with each `cargo test`.
+
+pub mod answer;
+pub mod challenge;
+pub mod configuration;
+pub mod document;
+pub mod reference;
+pub mod token;
