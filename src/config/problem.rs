@@ -112,12 +112,13 @@ pub(super) fn may_be_credential(text: &str) -> bool {
 /// Whether a host has a part that no host has, but random bytes in base64: long, with capitals, small letters and digits.
 /// Such a host is refused, since hosts are shown in reports and asked of name servers.
 pub(super) fn is_random_host(host: &str) -> bool {
-    pieces(host).any(|piece| {
+    let is_random = |piece: &str| {
         piece.len() >= RANDOM_MIN
             && piece.bytes().any(|b| b.is_ascii_uppercase())
             && piece.bytes().any(|b| b.is_ascii_lowercase())
             && piece.bytes().any(|b| b.is_ascii_digit())
-    })
+    };
+    looks_like_credential(host) || pieces(host).any(is_random)
 }
 
 /// Shortest run of characters that is taken for random: passwords made by machines have 16 and more.

@@ -152,7 +152,7 @@ fn check_trust(
         .filter(|registry| !registry.is_openshift_internal() && !is_trusted(registry, trusted_hosts))
         .map(RegistryHost::host_port)
         .collect();
-    let right = list_with(trusted.value.as_deref(), &untrusted);
+    let right = list_with(trusted.value.as_deref(), |item| host(item).is_ok(), &untrusted);
     for host in &untrusted {
         let problem = format!(
             "does not name {}, a registry that would get a Kubernetes token, which opens the API server too: trust it, \
@@ -204,19 +204,16 @@ fn check_coverage(
     images: &[ImageReference],
     problems: &mut Vec<Problem>,
 ) {
-    let registry = &environment.values.registry;
+    let given = &environment.values.registry;
     let uncovered: Vec<&ImageReference> = images
         .iter()
         .filter(|image| !registries.iter().any(|registry| registry.covers(image)))
         .collect();
     let hosts: Vec<&str> = uncovered.iter().map(|image| image.host()).collect();
-    let right = list_with(registry.value.as_deref(), &hosts);
+    let right = list_with(given.value.as_deref(), |item| registry(item).is_ok(), &hosts);
     for image in uncovered {
-        let problem = format!(
-            "has an image that no registry of {} covers",
-            registry.variable.name
-        );
-        let example = format!("{}={right}", registry.variable.name);
+        let problem = format!("has an image that no registry of {} covers", given.variable.name);
+        let example = format!("{}={right}", given.variable.name);
         let image = image.to_string();
         problems.push(
             Problem::of(environment.values.image.variable, Some(&image), problem).with_example(&example),
@@ -224,10 +221,11 @@ fn check_coverage(
     }
 }
 
-/// The given list with more items behind it, each once.
-fn list_with(given: Option<&str>, more: &[&str]) -> String {
+/// What is right of the given list, with more items behind it, each once. What is wrong may be a credential, and is no example.
+fn list_with(given: Option<&str>, is_right: impl Fn(&str) -> bool, more: &[&str]) -> String {
     let mut items: Vec<&str> = Vec::new();
-    for item in list(given.unwrap_or_default()).chain(more.iter().copied()) {
+    let given = list(given.unwrap_or_default()).filter(|item| is_right(item));
+    for item in given.chain(more.iter().copied()) {
         if !items.contains(&item) {
             items.push(item);
         }

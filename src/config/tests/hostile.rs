@@ -60,6 +60,43 @@ fn a_token_in_any_variable_is_in_no_problem_warning_or_effective_value() {
     }
 }
 
+#[test]
+fn what_is_wrong_in_a_list_is_not_repeated_in_the_example_of_a_right_one() {
+    for (given, right) in [
+        (
+            [
+                ("PULL_SECRET_REGISTRY", "user:hunter2@quay.io,quay.io/team"),
+                ("PULL_SECRET_IMAGE", "ubuntu"),
+            ],
+            "PULL_SECRET_REGISTRY=quay.io/team,docker.io",
+        ),
+        (
+            [
+                ("PULL_SECRET_TRUSTED_HOSTS", "user:hunter2@quay.io,a.test"),
+                ("PULL_SECRET_REGISTRY", "quay.io"),
+            ],
+            "a.test,quay.io",
+        ),
+        (
+            [
+                ("PULL_SECRET_REGISTRY", "eyJzdWI.test:5000,quay.io"),
+                ("PULL_SECRET_IMAGE", "ubuntu"),
+            ],
+            "PULL_SECRET_REGISTRY=quay.io,docker.io",
+        ),
+    ] {
+        let problems = problems(&given);
+        let told = format!("{problems:?}");
+        assert!(!told.contains("hunter2") && !told.contains("eyJ"), "{told}");
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.example.as_deref() == Some(right)),
+            "{told}"
+        );
+    }
+}
+
 fn any_text() -> impl Strategy<Value = OsString> {
     prop_oneof![
         any::<Vec<u8>>().prop_map(OsString::from_vec),
