@@ -20,10 +20,20 @@ pub fn lint() -> Result<()> {
         .run()
         .context("the format differs: `cargo fmt --all` puts it right")?;
     // A workspace of its own. Its code is compiled with ours, in tests/corpus.rs.
+    let fuzz = ["--manifest-path", "fuzz/Cargo.toml"];
     cargo()
-        .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+        .arg("fmt")
+        .args(fuzz)
+        .arg("--check")
         .run()
         .context("the format differs: `cargo fmt --manifest-path fuzz/Cargo.toml` puts it right")?;
+    cargo()
+        .args(["fetch", "--quiet", "--locked"])
+        .args(fuzz)
+        .run()
+        .context(
+            "fuzz/Cargo.lock is not of our dependencies: `cargo update --workspace --manifest-path fuzz/Cargo.toml` puts it right",
+        )?;
     cargo()
         .args([
             "clippy",
