@@ -147,16 +147,18 @@ fn looks_random(text: &str) -> bool {
     })
 }
 
-/// `user:password@` (RFC 3986 section 3.2.1), which isn't a reference's `repository:tag@digest`.
+/// `user:password@` (RFC 3986 section 3.2.1), which isn't a reference's `repository:tag@digest`. Both may hold an `@`.
 fn has_user_info(text: &str) -> bool {
-    let Some((before, after)) = text.split_once('@') else {
-        return false;
-    };
-    let authority = before
-        .split_once("://")
-        .map_or(before, |(_scheme, authority)| authority);
-    let reference = after.starts_with("sha256:") || after.starts_with("sha512:") || after.is_empty();
-    authority.contains(':') && !(reference && authority.contains('/'))
+    text.match_indices('@').any(|(at, _)| {
+        let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+        let after = after.trim_start_matches('@');
+        let authority = match before.split_once("://") {
+            Some((scheme, authority)) if !scheme.contains(':') => authority,
+            _ => before,
+        };
+        let reference = after.starts_with("sha256:") || after.starts_with("sha512:") || after.is_empty();
+        authority.contains(':') && !(reference && authority.contains('/'))
+    })
 }
 
 #[cfg(test)]
@@ -183,6 +185,9 @@ mod tests {
             "sha256~xyz",
             "https://user:secret@quay.io",
             "user:secret@",
+            "user@example.com:secret@quay.io",
+            "user:se://cret@quay.io",
+            "user:secret@quay.io/a@sha256:0",
             "Zm9vYmFyYmF6cXV4MTI",
             "0123456789abcdef0123456789abcdef",
             "ABCDEFGH12345678IJKLMNOP",
