@@ -40,10 +40,27 @@ impl Authority {
 
     /// A certificate for a server known by `names` (DNS names or IP addresses; the first is also the common name).
     pub fn issue(&self, names: &[&str]) -> Result<ServerCertificate, rcgen::Error> {
+        self.issue_as(names, |_| {})
+    }
+
+    /// A certificate for `name` that ended years ago.
+    pub fn issue_expired(&self, name: &str) -> Result<ServerCertificate, rcgen::Error> {
+        self.issue_as(&[name], |params| {
+            params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        })
+    }
+
+    fn issue_as(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<ServerCertificate, rcgen::Error> {
         let mut params =
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name = named(names.first().copied().unwrap_or("server")).distinguished_name;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        change(&mut params);
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(ServerCertificate {

@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod clients;
 pub mod control_plane;
 pub mod identity;
+pub mod invariants;
 pub mod kustomize;
 pub mod listener;
 pub mod manifest;

@@ -1,6 +1,7 @@
 //! A client that asks one server under its name in the cluster, at its real address, like curl's `--connect-to`.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -41,7 +42,8 @@ impl HttpsClient {
         wait_for(self.exchange(request))?.with_context(|| format!("no answer from {}", self.name))
     }
 
-    async fn exchange(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>> {
+    /// As `send`, on the caller's runtime.
+    pub async fn exchange(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>> {
         let host = self
             .name
             .rsplit_once(':')
@@ -54,17 +56,17 @@ impl HttpsClient {
             .headers_mut()
             .insert(HOST, HeaderValue::from_str(&self.name)?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let exchange = async {
+        let mut exchange = pin!(async {
             let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
             let body = body.collect().await?.to_bytes();
             Ok(Response::from_parts(head, body))
-        };
+        });
         tokio::select! {
-            answer = exchange => answer,
-            // It drives the exchange, and ends by itself only when the server has closed.
+            answer = &mut exchange => answer,
+            // It drives the exchange. Where the server closes, what came before may be the whole answer.
             outcome = connection => {
                 outcome?;
-                anyhow::bail!("the server closed the connection before its answer was complete")
+                exchange.await
             }
         }
     }

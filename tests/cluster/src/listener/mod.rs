@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod connect_proxy;
+pub mod faulty;
 pub mod forwarder;
 pub mod gate;
 pub mod http_server;

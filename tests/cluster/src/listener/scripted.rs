@@ -218,8 +218,20 @@ async fn receive(
     }
 }
 
+/// How long the head of the first request in `bytes` is, or `None` where it isn't complete.
+pub(super) fn head_length(bytes: &[u8]) -> Result<Option<usize>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let status = httparse::Request::new(&mut headers)
+        .parse(bytes)
+        .context("not an HTTP request")?;
+    Ok(match status {
+        httparse::Status::Complete(length) => Some(length),
+        httparse::Status::Partial => None,
+    })
+}
+
 /// The first request in `bytes` and how long it is, or `None` where it isn't complete.
-fn parse(bytes: &[u8]) -> Result<Option<(usize, ReceivedRequest)>> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, ReceivedRequest)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Request::new(&mut headers);
     let httparse::Status::Complete(head_length) = head.parse(bytes).context("not an HTTP request")? else {

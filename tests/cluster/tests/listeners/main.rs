@@ -1,4 +1,5 @@
 //! The scripted server and the CONNECT proxy, on loopback alone.
 
 mod connect_proxy;
+mod faulty_proxy;
 mod scripted_server;

@@ -1,0 +1,250 @@
+//! A proxy in front of a real server that spoils chosen calls: it knows the how-manieth call on its side each one is, and
+//! a plan says what happens to it.
+//!
+//! It ends TLS itself and reads requests and writes answers byte by byte, so a fault can sit anywhere: in the handshake,
+//! between head and body, behind the server's work. What nothing is planned for goes to the server and back as it is.
+
+mod answer;
+mod certificates;
+mod connection;
+mod fault;
+mod invented;
+mod plan;
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http::{Method, Response};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+pub use self::certificates::Certificates;
+pub use self::fault::{ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, Spoilt};
+pub use self::plan::Plan;
+use super::upstream::Upstream;
+
+/// For how long a refused call is refused, where only this one is: a second try comes 0.1 to 0.2 s after the first.
+const REFUSAL: Duration = Duration::from_millis(250);
+
+/// Which protocol is spoken: what is made up looks like what that one's servers send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Kubernetes' API server.
+    ApiServer,
+    /// OpenShift's registry.
+    Registry,
+}
+
+/// One call, as far as it came.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its method; none where the connection was broken before a request came.
+    pub method: Option<Method>,
+    /// Path and query; empty where there is no request.
+    pub target: String,
+    /// Whether the request has a body.
+    pub has_body: bool,
+    /// What was done to it.
+    pub fault: Option<Fault>,
+    /// The body of the server's answer, whatever became of it on its way; empty where the server was not asked.
+    pub answered: Bytes,
+}
+
+/// A running proxy; ends when dropped, with everything that hangs on it.
+#[derive(Debug)]
+pub struct FaultyProxy {
+    address: SocketAddr,
+    state: Arc<State>,
+    listening: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    side: Side,
+    upstream: Upstream,
+    certificates: Arc<Certificates>,
+    plan: Plan,
+    seen: Mutex<Seen>,
+    refuse: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    calls: Vec<Call>,
+    /// The first answer to each GET.
+    first_answers: HashMap<String, Response<Bytes>>,
+}
+
+impl FaultyProxy {
+    /// Starts a proxy on the caller's runtime. `earlier` is what a stale read gets for a target that was not read through
+    /// this proxy before.
+    ///
+    /// # Errors
+    /// Where the system gives no port.
+    pub fn start(
+        side: Side,
+        upstream: Upstream,
+        certificates: Arc<Certificates>,
+        plan: Plan,
+        earlier: HashMap<String, Response<Bytes>>,
+    ) -> Result<Self> {
+        // Keeps the port while nobody listens on it.
+        let reservation = socket(None)?;
+        let address = reservation
+            .local_addr()?
+            .as_socket()
+            .context("an IP socket has an address")?;
+        let (refuse, refusals) = mpsc::unbounded_channel();
+        let refused = plan.refuses(1);
+        let state = Arc::new(State {
+            side,
+            upstream,
+            certificates,
+            plan,
+            seen: Mutex::new(Seen {
+                calls: Vec::new(),
+                first_answers: earlier,
+            }),
+            refuse,
+        });
+        let listener = if refused { None } else { Some(listen(address)?) };
+        let listening = tokio::spawn(serve(
+            Arc::clone(&state),
+            reservation,
+            address,
+            listener,
+            refusals,
+        ));
+        Ok(Self {
+            address,
+            state,
+            listening,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// All calls so far, in the order in which they began. Refused ones are there where they are refused once: nobody
+    /// sees the others.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.lock().calls.clone()
+    }
+}
+
+impl Drop for FaultyProxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happens to a connection that has just been made; it counts as a call where it is broken as such.
+    fn connected(&self) -> Option<ConnectionFault> {
+        let mut seen = self.lock();
+        let Some(Fault::Connection(fault)) = self.plan.at(seen.calls.len() + 1) else {
+            return None;
+        };
+        seen.calls.push(Call::without_request(fault));
+        Some(fault)
+    }
+
+    /// Stops listening where the call after the `number`th is to be refused; returns when nobody gets in any more.
+    async fn prepare_after(&self, number: usize) {
+        if self.plan.refuses(number + 1) {
+            let (done, is_done) = oneshot::channel();
+            // The receiver lives as long as the proxy, which this is a part of.
+            let _ = self.refuse.send(done);
+            let _ = is_done.await;
+        }
+    }
+}
+
+impl Call {
+    fn without_request(fault: ConnectionFault) -> Self {
+        Self {
+            method: None,
+            target: String::new(),
+            has_body: false,
+            fault: Some(Fault::Connection(fault)),
+            answered: Bytes::new(),
+        }
+    }
+}
+
+async fn serve(
+    state: Arc<State>,
+    _reservation: Socket,
+    address: SocketAddr,
+    mut listener: Option<TcpListener>,
+    mut refusals: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+) {
+    let mut connections = JoinSet::new();
+    let mut until = Instant::now() + REFUSAL;
+    loop {
+        tokio::select! {
+            Some(done) = refusals.recv() => {
+                listener = None;
+                until = Instant::now() + REFUSAL;
+                let _ = done.send(());
+            }
+            () = tokio::time::sleep_until(until), if listener.is_none() => {
+                let number = {
+                    let mut seen = state.lock();
+                    seen.calls.push(Call::without_request(ConnectionFault::Refused));
+                    seen.calls.len()
+                };
+                if state.plan.refuses(number + 1) {
+                    until = Instant::now() + REFUSAL;
+                } else if let Ok(again) = listen(address) {
+                    listener = Some(again);
+                }
+            }
+            Ok(stream) = accept(listener.as_ref()) => {
+                let state = Arc::clone(&state);
+                connections.spawn(async move {
+                    // The client breaks off, or is broken off; it sees that itself.
+                    let _ = connection::serve(&state, stream).await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<tokio::net::TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let socket = socket(Some(address))?;
+    socket.listen(64).context("cannot listen on loopback")?;
+    TcpListener::from_std(socket.into()).context("cannot listen on the runtime")
+}
+
+/// A socket on loopback at this address, or a free one; it shares the port with others of ours.
+fn socket(address: Option<SocketAddr>) -> Result<Socket> {
+    let socket =
+        Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("cannot make a socket")?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    socket.bind(&address.into()).context("cannot bind on loopback")?;
+    Ok(socket)
+}
