@@ -18,6 +18,9 @@ use crate::{
     world::{World, renewing, short_lived},
 };
 
+/// Picks the requests that get a false answer.
+type IsAsked = fn(&RequestParts) -> bool;
+
 fn is_review(request: &RequestParts) -> bool {
     request.path.ends_with("/selfsubjectreviews")
 }
@@ -40,8 +43,7 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>
 
 #[tokio::test]
 async fn an_object_without_a_verdict_is_no_review_and_a_401_does_not_forbid_the_pull() -> Result<()> {
-    type Case = (&'static str, fn(&RequestParts) -> bool, StatusCode);
-    let cases: [Case; 3] = [
+    let cases: [(&str, IsAsked, StatusCode); 3] = [
         ("review", is_review, StatusCode::CREATED),
         ("access review", is_access_review, StatusCode::CREATED),
         // The review before it accepted the credential.

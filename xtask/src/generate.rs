@@ -1,7 +1,7 @@
 //! What is generated from the program's own definitions: the tables of both READMEs, docs/role.yaml, and the parts of
 //! tekton/ that name variables, results, exit codes or the version.
 
-mod markers;
+pub mod markers;
 mod tekton;
 mod version;
 

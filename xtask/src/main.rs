@@ -11,6 +11,7 @@ mod lint;
 mod picture;
 mod project;
 mod release;
+mod reliability;
 mod size;
 mod test;
 mod transcript;
@@ -81,6 +82,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Runs the fault matrix and writes its part of docs/reliability.md, or runs single cases of it again.
+    Reliability(reliability::Arguments),
     /// Measures time, calls, bytes, memory and size, and writes docs/benchmarks.md. Wants an idle machine; as root on
     /// Linux, it measures on a node too.
     Bench {
@@ -125,6 +128,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             });
         }
         Command::Picture { check } => return picture::picture(check),
+        Command::Reliability(arguments) => return reliability::reliability(&arguments),
         Command::Bench { rounds } => return bench::bench(rounds),
         Command::BenchOnNode {
             rounds,

@@ -95,7 +95,10 @@ async fn api(binary: &PathBuf) -> Result<u8> {
 }
 
 /// A run of cargo and of the tests that it starts; however this process ends, the supervisor ends them.
-fn cargo_test(supervisor: &Supervisor, packages: &[&str]) -> Result<Command> {
+///
+/// # Errors
+/// Where the supervisor is gone.
+pub fn cargo_test(supervisor: &Supervisor, packages: &[&str]) -> Result<Command> {
     let mut command = Command::from(supervisor.command(Path::new("cargo"))?);
     command
         .current_dir(project::root())
@@ -109,7 +112,10 @@ fn cargo_test(supervisor: &Supervisor, packages: &[&str]) -> Result<Command> {
 }
 
 /// Runs it to its end, and gives its exit code.
-async fn finish(command: &mut Command) -> Result<u8> {
+///
+/// # Errors
+/// Where it can't be run.
+pub async fn finish(command: &mut Command) -> Result<u8> {
     let status = command
         .status()
         .await

@@ -18,11 +18,19 @@ pub enum Comment {
 /// # Errors
 /// Where a marker is missing.
 pub fn between(comment: Comment, text: &str, name: &str, content: &str) -> Result<String> {
+    between_by(comment, text, name, "cargo xtask generate", content)
+}
+
+/// As `between`, where another `command` than `cargo xtask generate` writes it and is named by the marker.
+///
+/// # Errors
+/// Where a marker is missing.
+pub fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: &str) -> Result<String> {
     let (opening, closing) = match comment {
         Comment::Markdown => ("<!-- ", " -->\n"),
         Comment::Yaml => ("# ", "\n"),
     };
-    let begin = format!("{opening}{name}: written by `cargo xtask generate`{closing}");
+    let begin = format!("{opening}{name}: written by `{command}`{closing}");
     let end = format!("{opening}end of {name}{closing}");
     let (before, rest) = text
         .split_once(&begin)

@@ -38,7 +38,15 @@ impl Setting {
         })?;
         let upstream = Upstream::named(NAME, server.address(), &authority.pem())?;
         let certificates = Arc::new(Certificates::new(&authority, "server.test")?);
-        let proxy = FaultyProxy::start(Side::Registry, upstream, certificates, plan, HashMap::new())?;
+        let opens = std::future::ready(());
+        let proxy = FaultyProxy::start(
+            Side::Registry,
+            upstream,
+            certificates,
+            plan,
+            HashMap::new(),
+            opens,
+        )?;
         let host = Host {
             name: NAME.to_owned(),
             address: proxy.address(),

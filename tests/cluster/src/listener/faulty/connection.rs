@@ -76,9 +76,18 @@ pub(super) async fn serve(state: &State, mut stream: TcpStream) -> Result<()> {
 
 async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()> {
     let mut unread = Vec::new();
+    let mut changes = state.changed.subscribe();
     loop {
         while head_length(&unread)?.is_none() {
-            if stream.read_buf(&mut unread).await? == 0 {
+            changes.mark_unchanged();
+            if unread.is_empty() && state.needs_no_idle() {
+                return end(stream, Ending::Close).await;
+            }
+            let read = tokio::select! {
+                read = stream.read_buf(&mut unread) => read?,
+                _ = changes.changed() => continue,
+            };
+            if read == 0 {
                 return Ok(());
             }
         }
@@ -86,6 +95,7 @@ async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()>
         let fault = state.plan.at(number);
         if fault == Some(Fault::Request(RequestFault::ResetAfterHead)) {
             state.prepare_after(number).await;
+            state.over(number);
             return reset(stream.get_ref().0);
         }
         let request = loop {
@@ -101,7 +111,10 @@ async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()>
         let spoilt = spoil(state, number, fault, &request).await?;
         let closes = state.plan.breaks_connection(number + 1);
         state.prepare_after(number).await;
-        match send(&mut stream, spoilt, closes, request.method == Method::HEAD).await? {
+        // Before the client can know it and dial again.
+        state.over(number);
+        let ending = send(&mut stream, spoilt, closes, request.method == Method::HEAD).await?;
+        match ending {
             Some(ending) => return end(stream, ending).await,
             None if closes => return end(stream, Ending::Close).await,
             None => {}
@@ -260,8 +273,18 @@ impl State {
             has_body: false,
             fault: self.plan.at(number),
             answered: Bytes::new(),
+            is_over: false,
         });
+        drop(seen);
+        self.changed.send_replace(());
         number
+    }
+
+    fn over(&self, number: usize) {
+        if let Some(call) = self.lock().calls.get_mut(number - 1) {
+            call.is_over = true;
+        }
+        self.changed.send_replace(());
     }
 
     fn received(&self, number: usize, request: &ReceivedRequest) {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -55,6 +55,8 @@ pub struct Call {
     pub fault: Option<Fault>,
     /// The body of the server's answer, whatever became of it on its way; empty where the server was not asked.
     pub answered: Bytes,
+    /// Whether it is known what goes back, and that is on its way.
+    pub is_over: bool,
 }
 
 /// A running proxy; ends when dropped, with everything that hangs on it.
@@ -72,6 +74,7 @@ struct State {
     certificates: Arc<Certificates>,
     plan: Plan,
     seen: Mutex<Seen>,
+    changed: watch::Sender<()>,
     refuse: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
@@ -84,7 +87,7 @@ struct Seen {
 
 impl FaultyProxy {
     /// Starts a proxy on the caller's runtime. `earlier` is what a stale read gets for a target that was not read through
-    /// this proxy before.
+    /// this proxy before. Until `opens` ends, connections wait.
     ///
     /// # Errors
     /// Where the system gives no port.
@@ -94,6 +97,7 @@ impl FaultyProxy {
         certificates: Arc<Certificates>,
         plan: Plan,
         earlier: HashMap<String, Response<Bytes>>,
+        opens: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self> {
         // Keeps the port while nobody listens on it.
         let reservation = socket(None)?;
@@ -112,16 +116,15 @@ impl FaultyProxy {
                 calls: Vec::new(),
                 first_answers: earlier,
             }),
+            changed: watch::Sender::new(()),
             refuse,
         });
         let listener = if refused { None } else { Some(listen(address)?) };
-        let listening = tokio::spawn(serve(
-            Arc::clone(&state),
-            reservation,
-            address,
-            listener,
-            refusals,
-        ));
+        let serving = serve(Arc::clone(&state), reservation, address, listener, refusals);
+        let listening = tokio::spawn(async move {
+            opens.await;
+            serving.await;
+        });
         Ok(Self {
             address,
             state,
@@ -139,6 +142,25 @@ impl FaultyProxy {
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().calls.clone()
     }
+
+    /// Ends when a call that `wanted` accepts is over.
+    pub fn after<Wanted>(&self, wanted: Wanted) -> impl Future<Output = ()> + Send + use<Wanted>
+    where
+        Wanted: Fn(&Call) -> bool + Send + 'static,
+    {
+        let state = Arc::clone(&self.state);
+        let mut changes = state.changed.subscribe();
+        async move {
+            loop {
+                changes.mark_unchanged();
+                if state.lock().calls.iter().any(|call| call.is_over && wanted(call)) {
+                    return;
+                }
+                // The sender is a part of the state.
+                let _ = changes.changed().await;
+            }
+        }
+    }
 }
 
 impl Drop for FaultyProxy {
@@ -152,14 +174,24 @@ impl State {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens to a connection that has just been made; it counts as a call where it is broken as such.
+    /// What happens to a connection that has just been made; it counts as a call where it is broken as such. One that is
+    /// made while a call is under way is not for the next one: clients dial while they wait for a connection that is busy.
     fn connected(&self) -> Option<ConnectionFault> {
         let mut seen = self.lock();
+        if seen.calls.last().is_some_and(|call| !call.is_over) {
+            return None;
+        }
         let Some(Fault::Connection(fault)) = self.plan.at(seen.calls.len() + 1) else {
             return None;
         };
         seen.calls.push(Call::without_request(fault));
         Some(fault)
+    }
+
+    /// Whether the next call is to have a broken connection: one that is there and idle is not for it.
+    fn needs_no_idle(&self) -> bool {
+        let next = self.lock().calls.len() + 1;
+        self.plan.breaks_connection(next)
     }
 
     /// Stops listening where the call after the `number`th is to be refused; returns when nobody gets in any more.
@@ -181,6 +213,7 @@ impl Call {
             has_body: false,
             fault: Some(Fault::Connection(fault)),
             answered: Bytes::new(),
+            is_over: true,
         }
     }
 }

@@ -1,0 +1,208 @@
+//! Cases: made from what the situations' calls are, never picked by hand.
+
+use std::fmt;
+
+use http::Method;
+use test_cluster::listener::faulty::{Call, Fault, Plan, Side};
+
+use crate::{
+    catalogue::{self, FIRST_OF_PAIRS},
+    situation::Setting,
+};
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Reads the Secret.
+    Read,
+    /// Makes the placeholder.
+    Placeholder,
+    /// Mints a token.
+    Mint,
+    /// Writes the credential.
+    Apply,
+    /// Reads the Secret after the write.
+    ReadAgain,
+    /// Asks the API server whether it accepts the credential.
+    Review,
+    /// Asks the API server whether the credential may pull.
+    AccessReview,
+    /// Asks the API server what else the credential may do.
+    RulesReview,
+    /// Asks the registry what it asks for.
+    Survey,
+    /// Asks the registry for the image's manifest.
+    Manifest,
+}
+
+/// One call of a run in which nothing fails.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which server it goes to.
+    pub side: Side,
+    /// The how-manieth it is there, from 1.
+    pub number: usize,
+    /// What it is for.
+    pub kind: Kind,
+    /// Whether it has a body.
+    pub has_body: bool,
+    /// Whether its answer has one that is sent.
+    pub answer_has_body: bool,
+}
+
+/// How often a fault happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Course {
+    /// At this call.
+    Once,
+    /// At this call and all that follow on its side.
+    Lasting,
+    /// At this call, and at the next one on its side this one.
+    Then(Second),
+}
+
+/// The second fault of a pair; ordered by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Second(pub Fault);
+
+/// One run with faults.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What there is before.
+    pub setting: Setting,
+    /// The call that fails first.
+    pub step: Step,
+    /// How.
+    pub fault: Fault,
+    /// How often.
+    pub course: Course,
+}
+
+impl Kind {
+    /// What the calls of one side are for.
+    ///
+    /// # Panics
+    /// Where one is none that the program makes.
+    pub fn of(calls: &[Call]) -> Vec<Self> {
+        let mut was_read = false;
+        let kind = |call: &Call| {
+            let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
+            let is_placeholder = query.contains("fieldManager=ensure-pull-secret-placeholder");
+            match (&call.method, path) {
+                (Some(Method::GET), path) if path.contains("/secrets/") => {
+                    if std::mem::replace(&mut was_read, true) {
+                        Self::ReadAgain
+                    } else {
+                        Self::Read
+                    }
+                }
+                (Some(Method::PATCH), path) if path.contains("/secrets/") && is_placeholder => {
+                    Self::Placeholder
+                }
+                (Some(Method::PATCH), path) if path.contains("/secrets/") => Self::Apply,
+                (Some(Method::POST), path) if path.ends_with("/token") => Self::Mint,
+                (Some(Method::POST), path) if path.ends_with("/selfsubjectreviews") => Self::Review,
+                (Some(Method::POST), path) if path.ends_with("/selfsubjectaccessreviews") => {
+                    Self::AccessReview
+                }
+                (Some(Method::POST), path) if path.ends_with("/selfsubjectrulesreviews") => Self::RulesReview,
+                (Some(Method::GET), "/v2/") => Self::Survey,
+                (Some(Method::HEAD), path) if path.contains("/manifests/") => Self::Manifest,
+                other => panic!("the program made a call that the matrix doesn't know: {other:?}"),
+            }
+        };
+        calls.iter().map(kind).collect()
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Read => "read",
+            Self::Placeholder => "placeholder",
+            Self::Mint => "mint",
+            Self::Apply => "apply",
+            Self::ReadAgain => "read-again",
+            Self::Review => "review",
+            Self::AccessReview => "access-review",
+            Self::RulesReview => "rules-review",
+            Self::Survey => "survey",
+            Self::Manifest => "manifest",
+        })
+    }
+}
+
+impl PartialOrd for Second {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Second {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.to_string().cmp(&other.0.to_string())
+    }
+}
+
+impl Case {
+    /// Its name, by which it can be run again: `situation/call/fault`.
+    pub fn name(&self) -> String {
+        let Self {
+            setting, step, fault, ..
+        } = self;
+        let course = match self.course {
+            Course::Once => "once".to_owned(),
+            Course::Lasting => "from-then-on".to_owned(),
+            Course::Then(Second(second)) => format!("then-{second}"),
+        };
+        format!("{setting}/{}/{fault}/{course}", step.kind)
+    }
+
+    /// What is planned for the side that the call goes to.
+    pub fn plan(&self) -> Plan {
+        let number = self.step.number;
+        match self.course {
+            Course::Once => Plan::none().once(number, self.fault),
+            Course::Lasting => Plan::none().lasting(number, self.fault),
+            Course::Then(Second(second)) => Plan::none().once(number, self.fault).once(number + 1, second),
+        }
+    }
+
+    /// Whether the second fault of a pair meets a write that was done already, its answer lost.
+    pub fn writes_again(&self) -> bool {
+        let is_pair = matches!(self.course, Course::Then(_));
+        is_pair && self.step.kind == Kind::Apply && matches!(self.fault, Fault::Cut(_))
+    }
+
+    /// All cases of one setting, given the calls of a run without faults.
+    pub fn all(setting: Setting, steps: &[Step], seed: u64) -> Vec<Self> {
+        let mut cases = Vec::new();
+        for step in steps {
+            let is_review = matches!(step.kind, Kind::Review | Kind::AccessReview);
+            // The other calls are those of the setting in which the registry is trusted.
+            if setting.reviewed != is_review {
+                continue;
+            }
+            let case = |fault, course| Self {
+                setting,
+                step: step.clone(),
+                fault,
+                course,
+            };
+            let faults = catalogue::faults(step, seed);
+            for (index, fault) in faults.iter().enumerate() {
+                cases.push(case(*fault, Course::Once));
+                if catalogue::may_differ_when_lasting(*fault) {
+                    cases.push(case(*fault, Course::Lasting));
+                }
+                // One in three is a second fault too, and the first ones take turns; the seed draws which.
+                let turn = index + usize::try_from(seed).unwrap_or(0) + step.number;
+                let first = FIRST_OF_PAIRS.get(turn / 3 % FIRST_OF_PAIRS.len());
+                if let Some(first) = first.filter(|_| turn.is_multiple_of(3)) {
+                    cases.push(case(*first, Course::Then(Second(*fault))));
+                }
+            }
+        }
+        cases
+    }
+}

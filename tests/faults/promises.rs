@@ -1,0 +1,155 @@
+//! What is checked in every case.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use test_cluster::{
+    invariants::ensure_true,
+    listener::faulty::{Call, ConnectionFault, Fault},
+    program::{Canary, Outcome},
+};
+
+use crate::{
+    case::{Case, Course, Second},
+    endings::Ending,
+    oracle,
+    situation::Setting,
+    world::{Prepared, Slot, World},
+};
+
+/// The most tries that a server sees of one run.
+const TRIES: usize = 40;
+
+/// What the servers were asked in one run.
+pub struct Calls {
+    /// The API server.
+    pub api: Vec<Call>,
+    /// The registry.
+    pub registry: Vec<Call>,
+}
+
+/// All that a run promises, whatever failed in it.
+///
+/// # Errors
+/// Names the promise that is broken.
+pub async fn ensure_kept(
+    world: &World,
+    slot: &Slot,
+    case: &Case,
+    prepared: &Prepared,
+    outcome: &Outcome,
+    calls: &Calls,
+) -> Result<()> {
+    let image = world.image();
+    let minted = calls.api.iter().filter_map(minted_token);
+    for secret in prepared.token.iter().cloned().chain(minted) {
+        let canary = Canary::new(&secret);
+        ensure!(
+            canary.trace_in(&outcome.to_string()).is_none(),
+            "a token was given away"
+        );
+    }
+    let secret = world.secret(slot).await?;
+    let before = &prepared.before;
+    let after = before
+        .ensure_not_worse(secret.as_ref(), world.puller(), image)
+        .await?;
+    ensure_true(outcome, after, secret.as_ref(), answers_are_lost(case))?;
+    ensure!(
+        calls.api.len() <= TRIES && calls.registry.len() <= TRIES,
+        "the API server was asked {} times, the registry {} times",
+        calls.api.len(),
+        calls.registry.len()
+    );
+    let second = match case.course {
+        Course::Then(Second(second)) => Some(second),
+        Course::Once | Course::Lasting => None,
+    };
+    for fault in std::iter::once(case.fault).chain(second) {
+        let mut asked = calls.api.iter().chain(&calls.registry);
+        ensure!(
+            is_unseen(case) || asked.any(|call| call.fault == Some(fault)),
+            "{fault} did not happen"
+        );
+    }
+    let (ending, expected) = (Ending::of(outcome), oracle::endings(case));
+    ensure!(
+        expected.contains(&ending),
+        "it ended with {ending}, where the contract has {}",
+        expected
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" or ")
+    );
+    Ok(())
+}
+
+/// Where nothing fails any more, all is well.
+///
+/// # Errors
+/// Where it isn't.
+pub async fn ensure_next_ends_well(
+    world: &World,
+    slot: &Slot,
+    case: &Case,
+    prepared: &Prepared,
+    show_to_crane: bool,
+) -> Result<()> {
+    let situation = case.setting.situation;
+    let next = world.program(slot, situation).run().await?;
+    ensure!(
+        Ending::of(&next)
+            == oracle::without_faults(Setting {
+                situation,
+                reviewed: false
+            }),
+        "the next run, without a fault, does not end well: {next}"
+    );
+    let secret = world.secret(slot).await?.context("the Secret is gone")?;
+    prepared
+        .before
+        .ensure_not_worse(Some(&secret), world.puller(), world.image())
+        .await?;
+    if show_to_crane {
+        let document = secret.data.and_then(|mut data| data.remove(".dockerconfigjson"));
+        world
+            .crane_pulls(document.context("there is a document")?.0)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether the server may have done its work without the program being told.
+fn answers_are_lost(case: &Case) -> bool {
+    let loses = |fault: Fault| matches!(fault, Fault::Cut(_) | Fault::Spoilt(_));
+    let second = match case.course {
+        Course::Then(Second(second)) => loses(second),
+        Course::Once | Course::Lasting => false,
+    };
+    second || loses(case.fault)
+}
+
+/// A client that waits for a busy connection dials another one, and drops it where the first is free sooner: where the fault
+/// met that one, the call itself was spared, and the run ends as if nothing had been.
+pub fn may_have_been_spared(case: &Case, ending: &Ending) -> bool {
+    let breaks_connection = |fault: Fault| matches!(fault, Fault::Connection(_));
+    let second = match case.course {
+        Course::Then(Second(second)) => breaks_connection(second),
+        Course::Once | Course::Lasting => false,
+    };
+    (second || breaks_connection(case.fault)) && *ending == oracle::without_faults(case.setting)
+}
+
+/// A refusal that lasts is seen by nobody.
+fn is_unseen(case: &Case) -> bool {
+    case.fault == Fault::Connection(ConnectionFault::Refused) && case.course == Course::Lasting
+}
+
+fn minted_token(call: &Call) -> Option<String> {
+    let path = call.target.split('?').next()?;
+    if !path.ends_with("/token") {
+        return None;
+    }
+    let answer: Value = serde_json::from_slice(&call.answered).ok()?;
+    Some(answer["status"]["token"].as_str()?.to_owned())
+}

@@ -1,0 +1,75 @@
+//! What stands between the program and the two servers in one run.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use test_cluster::{
+    listener::faulty::{ConnectionFault, Fault, FaultyProxy, Plan, Side},
+    program::Program,
+    registry::OPENSHIFT,
+};
+
+use crate::{
+    case::Case,
+    promises::Calls,
+    situation::{Setting, Situation},
+    world::{Prepared, World},
+};
+
+/// The two proxies of one run.
+pub struct Proxies {
+    api: FaultyProxy,
+    registry: FaultyProxy,
+}
+
+impl Proxies {
+    /// Starts both; without a case nothing fails but what the setting has.
+    ///
+    /// # Errors
+    /// Where the system gives no port.
+    pub fn start(world: &World, setting: Setting, case: Option<&Case>, prepared: &Prepared) -> Result<Self> {
+        let plan = |side| match case {
+            Some(case) if case.step.side == side => case.plan(),
+            _ if side == Side::Registry && setting.reviewed => {
+                Plan::none().lasting(1, Fault::Connection(ConnectionFault::UnknownAuthority))
+            }
+            _ => Plan::none(),
+        };
+        let (api, registry) = (plan(Side::ApiServer), plan(Side::Registry));
+        let api = world.proxy(
+            Side::ApiServer,
+            api,
+            prepared.earlier.clone(),
+            std::future::ready(()),
+        )?;
+        // What else the credential may do is asked at the same time as the registry. Where the API server is asked about
+        // the credential next, calls have to come one after the other to be counted.
+        let is_asked = setting.reviewed && setting.situation != Situation::Steady;
+        let asked = api.after(|call| call.target.contains("/selfsubjectrulesreviews"));
+        let opens = async move {
+            if is_asked {
+                asked.await;
+            }
+        };
+        let registry = world.proxy(Side::Registry, registry, HashMap::new(), opens)?;
+        Ok(Self { api, registry })
+    }
+
+    /// The program, for which the proxies are the servers.
+    pub fn lead(&self, program: Program) -> Program {
+        program
+            .env("KUBERNETES_SERVICE_PORT", self.api.address().port().to_string())
+            .env(
+                "PULL_SECRET_CONNECT_TO",
+                format!("{OPENSHIFT}={}", self.registry.address()),
+            )
+    }
+
+    /// What the servers were asked so far.
+    pub fn calls(&self) -> Calls {
+        Calls {
+            api: self.api.calls(),
+            registry: self.registry.calls(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The situations that the program is found in.
+
+use std::fmt;
+
+/// What there is before a run, and what the run is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Situation {
+    /// There is no Secret.
+    FirstRun,
+    /// A credential of ours is stored, among entries of others, and too little of its life is left.
+    Refresh,
+    /// All is as it shall be.
+    Steady,
+    /// The document lacks `auths`.
+    Repair,
+    /// All is as it shall be, and `verify` is to say so.
+    Verify,
+}
+
+/// A situation, and what the registry is like in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Setting {
+    /// The situation.
+    pub situation: Situation,
+    /// The registry's certificate is not trusted, so that the API server is asked to review the credential.
+    pub reviewed: bool,
+}
+
+impl Situation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::FirstRun,
+        Self::Refresh,
+        Self::Steady,
+        Self::Repair,
+        Self::Verify,
+    ];
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::FirstRun => "first-run",
+            Self::Refresh => "refresh",
+            Self::Steady => "steady",
+            Self::Repair => "repair",
+            Self::Verify => "verify",
+        })
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.situation.fmt(formatter)?;
+        if self.reviewed {
+            formatter.write_str("-reviewed")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,321 @@
+//! One namespace for all cases, and a Secret's name for each that runs at the same time.
+
+use std::{collections::HashMap, fs, sync::Arc};
+
+use anyhow::{Context as _, Result, ensure};
+
+use ensure_pull_secret::grant::{self, RoleNeeds};
+use http::{Response, header};
+use hyper::body::Bytes;
+use k8s_openapi::{
+    ByteString,
+    api::{authentication::v1::BoundObjectReference, core::v1::Secret},
+};
+use serde_json::json;
+use test_cluster::{
+    access::ClusterAccess,
+    certificates::Authority,
+    clients::{Crane, Network, Puller},
+    identity::ServiceAccountDir,
+    invariants::{Before, Foreign},
+    listener::{
+        ConnectProxy,
+        faulty::{Certificates, FaultyProxy, Plan, Side},
+        upstream::Upstream,
+    },
+    namespace::TestNamespace,
+    program::Program,
+    registry::{OPENSHIFT, Registries, push_image},
+};
+
+use crate::situation::Situation;
+
+const RUNNER: &str = "model-pipeline-sa";
+const PULLER: &str = "model-puller";
+/// What a credential that is due for a refresh was minted for, in seconds: the least that the API server gives.
+const SHORT: i64 = 600;
+
+/// What all cases share.
+pub struct World {
+    namespace: TestNamespace,
+    runner: ServiceAccountDir,
+    image: String,
+    puller: Puller,
+    crane: Crane,
+    _proxy: ConnectProxy,
+    api: (Upstream, Arc<Certificates>),
+    registry: (Upstream, Arc<Certificates>),
+}
+
+/// A Secret's name, used by one case at a time.
+#[derive(Debug)]
+pub struct Slot {
+    /// The name.
+    pub secret: String,
+}
+
+/// What is there before a case's run.
+pub struct Prepared {
+    /// What was stored.
+    pub before: Before,
+    /// What earlier reads got, by target.
+    pub earlier: HashMap<String, Response<Bytes>>,
+    /// The stored token; none where nothing is stored.
+    pub token: Option<String>,
+}
+
+impl World {
+    /// A namespace whose runner holds the shipped Role for each slot's Secret.
+    pub async fn new(slots: usize) -> Result<(Self, Vec<Slot>)> {
+        let access = ClusterAccess::shared();
+        let namespace = TestNamespace::within(access, "faults").await?;
+        namespace.service_account(RUNNER).await?;
+        namespace.service_account(PULLER).await?;
+        let slots: Vec<Slot> = (0..slots)
+            .map(|index| Slot {
+                secret: format!("internal-registry-{index:02}"),
+            })
+            .collect();
+        let roles = slots.iter().map(|slot| {
+            grant::role(&RoleNeeds {
+                namespace: namespace.name(),
+                secret: &slot.secret,
+                minted_for: Some(PULLER),
+                runner: Some((namespace.name(), RUNNER)),
+            })
+        });
+        namespace.apply(&roles.collect::<Vec<_>>().join("---\n")).await?;
+        let pull = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]);
+        namespace.grant(PULLER, "pull", pull).await?;
+        let registries = access.registries()?;
+        let repository = format!("{}/model:v1", namespace.name());
+        push_image(registries.store, &repository)?;
+        let runner = namespace.identity(RUNNER).await?;
+        let authority = Authority::new("proxies")?;
+        for (file, real) in [
+            ("ca.crt", &access.certificate_authority),
+            ("service-ca.crt", &registries.ca),
+        ] {
+            fs::write(runner.file(file), format!("{real}\n{}", authority.pem()))?;
+        }
+        let proxy = ConnectProxy::start(registries.routes())?;
+        let host = &registries.openshift.host;
+        let name = OPENSHIFT.split(':').next().unwrap_or_default();
+        let world = Self {
+            image: format!("{OPENSHIFT}/{repository}"),
+            puller: Puller::new(host, &registries.ca)?,
+            crane: Crane {
+                binary: access.binaries.crane.clone(),
+                network: Network {
+                    proxy: proxy.address(),
+                    ca: registries.ca.clone(),
+                },
+            },
+            _proxy: proxy,
+            api: (
+                Upstream::new(
+                    &format!("https://{}", access.api_server),
+                    Some(&access.certificate_authority),
+                    true,
+                )?,
+                Arc::new(Certificates::new(&authority, "127.0.0.1")?),
+            ),
+            registry: (
+                Upstream::named(OPENSHIFT, host.address, &registries.ca)?,
+                Arc::new(Certificates::new(&authority, name)?),
+            ),
+            namespace,
+            runner,
+        };
+        Ok((world, slots))
+    }
+
+    /// The image that every run is about.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// The independent client.
+    pub fn puller(&self) -> &Puller {
+        &self.puller
+    }
+
+    /// Asks crane whether the document pulls.
+    pub async fn crane_pulls(&self, document: Vec<u8>) -> Result<()> {
+        let (crane, image) = (self.crane.clone(), self.image.clone());
+        tokio::task::spawn_blocking(move || crane.pulls(Some(&document), &image))
+            .await?
+            .map_err(anyhow::Error::msg)
+            .context("crane cannot pull it")
+    }
+
+    /// A proxy in front of one of the two servers, with what is planned for it; connections wait until `opens` ends.
+    pub fn proxy(
+        &self,
+        side: Side,
+        plan: Plan,
+        earlier: HashMap<String, Response<Bytes>>,
+        opens: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<FaultyProxy> {
+        let (upstream, certificates) = match side {
+            Side::ApiServer => &self.api,
+            Side::Registry => &self.registry,
+        };
+        FaultyProxy::start(
+            side,
+            upstream.clone(),
+            Arc::clone(certificates),
+            plan,
+            earlier,
+            opens,
+        )
+    }
+
+    /// The program as it is run in this situation, straight to both servers.
+    pub fn program(&self, slot: &Slot, situation: Situation) -> Program {
+        let registries: &Registries = ClusterAccess::shared()
+            .registries
+            .as_ref()
+            .expect("the suite's cluster has registries");
+        let program = Program::new(&self.runner)
+            .env("PULL_SECRET_NAME", &slot.secret)
+            .env("PULL_SECRET_SERVICE_ACCOUNT", PULLER)
+            .env("PULL_SECRET_IMAGE", &self.image)
+            .env("PULL_SECRET_CONNECT_TO", registries.openshift.connect_to());
+        match situation {
+            Situation::FirstRun | Situation::Steady | Situation::Repair => program,
+            Situation::Refresh => program.env("PULL_SECRET_NEXT_RUN_WITHIN", "1h"),
+            Situation::Verify => program.env("PULL_SECRET_MODE", "verify"),
+        }
+    }
+
+    /// The Secret as it is stored.
+    pub async fn secret(&self, slot: &Slot) -> Result<Option<Secret>> {
+        self.namespace.secret(&slot.secret).await
+    }
+
+    /// Makes the slot what the situation begins with.
+    pub async fn prepare(&self, slot: &Slot, situation: Situation) -> Result<Prepared> {
+        let mut prepared = Prepared {
+            before: Before::new(None, Foreign::default(), &self.puller, &self.image).await?,
+            earlier: HashMap::new(),
+            token: None,
+        };
+        if situation == Situation::FirstRun {
+            return Ok(prepared);
+        }
+        let first = self.namespace.create(&foreign_secret(&slot.secret)).await?;
+        let target = format!(
+            "/api/v1/namespaces/{}/secrets/{}",
+            self.namespace.name(),
+            slot.secret
+        );
+        prepared.earlier.insert(target, answer(&first)?);
+        let token = match situation {
+            Situation::FirstRun | Situation::Steady | Situation::Verify => None,
+            Situation::Refresh | Situation::Repair => {
+                let bound_to = BoundObjectReference {
+                    api_version: Some("v1".to_owned()),
+                    kind: Some("Secret".to_owned()),
+                    name: Some(slot.secret.clone()),
+                    uid: first.metadata.uid.clone(),
+                };
+                Some(self.namespace.token(PULLER, Some(bound_to), SHORT).await?)
+            }
+        };
+        match &token {
+            Some(token) => {
+                let mut secret = first;
+                let document = document(situation == Situation::Repair, Some(token));
+                if let Some(data) = &mut secret.data {
+                    data.insert(".dockerconfigjson".to_owned(), ByteString(document.into_bytes()));
+                }
+                self.namespace.replace(&secret).await?;
+            }
+            None => {
+                let outcome = self.program(slot, Situation::Steady).run().await?;
+                ensure!(
+                    outcome.result("REASON") == "ok",
+                    "the steady state was not reached\n{outcome}"
+                );
+            }
+        }
+        let secret = self.secret(slot).await?;
+        prepared.token = token.or_else(|| secret.as_ref().and_then(stored_token));
+        prepared.before = Before::new(secret, foreign(), &self.puller, &self.image).await?;
+        ensure!(
+            prepared.before.pulled() == (situation != Situation::Repair),
+            "{situation} does not begin as it should"
+        );
+        Ok(prepared)
+    }
+
+    /// Empties the slot.
+    pub async fn clear(&self, slot: &Slot) -> Result<()> {
+        match self.secret(slot).await? {
+            Some(_) => self.namespace.delete_secret(&slot.secret).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The token that is stored for OpenShift's registry: what `auth` holds behind the user name.
+fn stored_token(secret: &Secret) -> Option<String> {
+    let document = String::from_utf8(secret.data.as_ref()?.get(".dockerconfigjson")?.0.clone()).ok()?;
+    let (_, ours) = document.split_once(OPENSHIFT)?;
+    let (_, password) = ours.split_once("\"password\":\"")?;
+    password.split_once('"').map(|(password, _)| password.to_owned())
+}
+
+const FIRST: &str = r#""other.test":{"auth":"dXNlcjpwYXNz" , "email":"\/","x":"\ud800"}"#;
+const LAST: &str = r#""last.test" : {"username":"u","password":"p","auth":"dTpw","n":[2.50,1E+2,-0,12345678901234567890123]}"#;
+
+/// Entries of others around ours; with `unwrapped`, as in the incident that the program was made for.
+fn document(unwrapped: bool, token: Option<&str>) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let ours = token.map_or(String::new(), |token| {
+        let auth = STANDARD.encode(format!("<token>:{token}"));
+        format!("\"{OPENSHIFT}\":{{\"username\":\"<token>\",\"password\":\"{token}\",\"auth\":\"{auth}\"}},")
+    });
+    let entries = format!("{{ {FIRST},{ours} {LAST} }}");
+    if unwrapped {
+        entries
+    } else {
+        format!("{{\"auths\" :{entries} ,\"HttpHeaders\":{{\"a\":\"b\"}}}}")
+    }
+}
+
+fn foreign() -> Foreign {
+    Foreign {
+        labels: [("team".to_owned(), "blue".to_owned())].into(),
+        annotations: [("note".to_owned(), "kept".to_owned())].into(),
+        data: [("extra".to_owned(), b"\x00\xff".to_vec())].into(),
+        document: vec![FIRST.to_owned(), LAST.to_owned()],
+    }
+}
+
+fn foreign_secret(name: &str) -> Secret {
+    let foreign = foreign();
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(name.to_owned());
+    secret.metadata.labels = Some(foreign.labels);
+    secret.metadata.annotations = Some(foreign.annotations);
+    secret.type_ = Some("kubernetes.io/dockerconfigjson".to_owned());
+    let mut data: std::collections::BTreeMap<_, _> = foreign
+        .data
+        .into_iter()
+        .map(|(key, value)| (key, ByteString(value)))
+        .collect();
+    data.insert(
+        ".dockerconfigjson".to_owned(),
+        ByteString(document(false, None).into_bytes()),
+    );
+    secret.data = Some(data);
+    secret
+}
+
+fn answer(secret: &Secret) -> Result<Response<Bytes>> {
+    Ok(Response::builder()
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(serde_json::to_vec(secret)?.into())?)
+}

@@ -1,0 +1,251 @@
+//! The matrix as Markdown.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use serde::Deserialize;
+
+/// The record of a run of the matrix (tests/faults/record.rs).
+#[derive(Deserialize)]
+pub struct Record {
+    seed: u64,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    setting: String,
+    reviewed: bool,
+    call: String,
+    fault: String,
+    course: Course,
+    expected: Vec<String>,
+    ended: Option<String>,
+    tries: usize,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+enum Course {
+    Once,
+    Lasting,
+    Pair,
+}
+
+/// A generated part of the page.
+pub struct Part {
+    /// What its markers are called.
+    pub name: &'static str,
+    /// What stands between them.
+    pub content: String,
+}
+
+/// Which cases there are, and how each may end: the same after every run.
+pub fn matrix(record: &Record) -> Part {
+    let mut content = format!(
+        "{} cases, with seed {}:\n\n{}",
+        record.cases.len(),
+        record.seed,
+        counts(record)
+    );
+    for (setting, reviewed) in settings(record) {
+        let _ = write!(content, "\n### {}\n\n", title(setting, reviewed));
+        content.push_str(&table(record, setting, reviewed));
+    }
+    Part {
+        name: "matrix",
+        content,
+    }
+}
+
+/// How many ended how, in the run that the page was written by.
+pub fn endings(record: &Record) -> Part {
+    let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in &record.cases {
+        *ended
+            .entry(case.ended.as_deref().unwrap_or("not at all"))
+            .or_default() += 1;
+    }
+    let mut rows: Vec<_> = ended.into_iter().collect();
+    rows.sort_by_key(|(ending, count)| (std::cmp::Reverse(*count), *ending));
+    let mut content = "| ended with | cases |\n| --- | ---: |\n".to_owned();
+    for (ending, count) in rows {
+        let _ = writeln!(content, "| {} | {count} |", shown(ending));
+    }
+    let tries = record
+        .cases
+        .iter()
+        .map(|case| case.tries)
+        .max()
+        .unwrap_or_default();
+    let _ = write!(
+        content,
+        "\nThe most that one server was asked in one run: {tries} times.\n"
+    );
+    Part {
+        name: "endings",
+        content,
+    }
+}
+
+fn settings(record: &Record) -> Vec<(&str, bool)> {
+    let mut found = Vec::new();
+    for case in &record.cases {
+        let setting = (case.setting.as_str(), case.reviewed);
+        if !found.contains(&setting) {
+            found.push(setting);
+        }
+    }
+    found
+}
+
+fn title(setting: &str, reviewed: bool) -> String {
+    if reviewed {
+        format!("{setting}, with a registry that is not trusted")
+    } else {
+        setting.to_owned()
+    }
+}
+
+fn counts(record: &Record) -> String {
+    let mut text =
+        "| situation | calls | a fault once | a fault from then on | pairs | all |\n| --- | ---: | ---: | ---: | ---: | ---: |\n".to_owned();
+    for (setting, reviewed) in settings(record) {
+        let cases: Vec<_> = of(record, setting, reviewed).collect();
+        let calls: BTreeSet<_> = cases.iter().map(|case| &case.call).collect();
+        let count = |course| cases.iter().filter(|case| case.course == course).count();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            title(setting, reviewed),
+            calls.len(),
+            count(Course::Once),
+            count(Course::Lasting),
+            count(Course::Pair),
+            cases.len()
+        );
+    }
+    text
+}
+
+fn of<'a>(record: &'a Record, setting: &'a str, reviewed: bool) -> impl Iterator<Item = &'a Case> {
+    let cases = record.cases.iter();
+    cases.filter(move |case| case.setting == setting && case.reviewed == reviewed)
+}
+
+/// A row for all faults that end alike at each call.
+fn table(record: &Record, setting: &str, reviewed: bool) -> String {
+    let (mut calls, mut faults) = (Vec::new(), Vec::new());
+    let mut cells: BTreeMap<(&str, &str), BTreeMap<Course, String>> = BTreeMap::new();
+    for case in of(record, setting, reviewed).filter(|case| case.course != Course::Pair) {
+        let (call, fault) = (case.call.as_str(), case.fault.as_str());
+        if !calls.contains(&call) {
+            calls.push(call);
+        }
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+        let expected: Vec<_> = case.expected.iter().map(|ending| shown(ending)).collect();
+        cells
+            .entry((call, fault))
+            .or_default()
+            .insert(case.course, expected.join(" or "));
+    }
+    let mut rows: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
+    for fault in faults {
+        let row: Vec<String> = calls
+            .iter()
+            .map(|call| cells.get(&(*call, fault)).map_or_else(String::new, cell))
+            .collect();
+        match rows.iter_mut().find(|(cells, _)| *cells == row) {
+            Some((_, alike)) => alike.push(fault),
+            None => rows.push((row, vec![fault])),
+        }
+    }
+    let mut text = format!(
+        "| fault | {} |\n|{}\n",
+        calls.join(" | "),
+        " --- |".repeat(calls.len() + 1)
+    );
+    for (cells, alike) in rows {
+        let _ = writeln!(text, "| {} | {} |", alike.join(", "), cells.join(" | "));
+    }
+    text
+}
+
+fn cell(courses: &BTreeMap<Course, String>) -> String {
+    match (courses.get(&Course::Once), courses.get(&Course::Lasting)) {
+        (Some(once), Some(lasting)) if once != lasting => format!("{once}; from then on {lasting}"),
+        (Some(once), _) => once.clone(),
+        (None, Some(lasting)) => lasting.clone(),
+        (None, None) => String::new(),
+    }
+}
+
+/// `reason (STATUS, exit)`, the reason as code; its status goes without saying but where it is a warning.
+fn shown(ending: &str) -> String {
+    match ending.split_once(" (") {
+        Some((reason, rest)) if rest.starts_with("WARNING") => format!("`{reason}` as a warning"),
+        Some((reason, _)) => format!("`{reason}`"),
+        None => format!("`{ending}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let case = |call: &str, fault: &str, course: &str, expected: &[&str]| {
+            serde_json::json!({
+                "setting": "refresh", "reviewed": false, "call": call, "fault": fault, "course": course,
+                "expected": expected, "ended": expected[0], "tries": 3,
+            })
+        };
+        let unavailable = "api-unavailable (ERROR, 75)";
+        let warning = "registry-unavailable (WARNING, 0)";
+        serde_json::from_value(serde_json::json!({"seed": 1, "cases": [
+            case("read", "503", "once", &["ok"]),
+            case("read", "503", "lasting", &[unavailable]),
+            case("read", "503", "pair", &["ok"]),
+            case("read", "500", "once", &["ok"]),
+            case("read", "500", "lasting", &[unavailable]),
+            case("read", "hang", "once", &[unavailable, "deadline (ERROR, 75)"]),
+            case("survey", "hang", "once", &[warning]),
+        ]}))
+        .expect("a record")
+    }
+
+    #[test]
+    fn faults_that_end_alike_share_a_row() {
+        let part = matrix(&record());
+        let rows: Vec<_> = part
+            .content
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.starts_with("| ---"))
+            .collect();
+        let expected = [
+            "| situation | calls | a fault once | a fault from then on | pairs | all |",
+            "| refresh | 2 | 4 | 2 | 1 | 7 |",
+            "| fault | read | survey |",
+            "| 503, 500 | `ok`; from then on `api-unavailable` |  |",
+            "| hang | `api-unavailable` or `deadline` | `registry-unavailable` as a warning |",
+        ];
+        assert_eq!(rows, expected);
+        assert!(
+            part.content.starts_with("7 cases, with seed 1:"),
+            "{}",
+            part.content
+        );
+    }
+
+    #[test]
+    fn endings_are_counted_the_most_frequent_first() {
+        let part = endings(&record());
+        let first = part.content.lines().nth(2);
+        assert_eq!(first, Some("| `api-unavailable` | 3 |"));
+        assert!(part.content.ends_with("3 times.\n"), "{}", part.content);
+    }
+}
