@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use crate::{MINTED, RESOURCE_VERSION, UID};
+use crate::{MINTED, MINTED_BEARER, RESOURCE_VERSION, UID};
 
 /// The latest uid, version and token.
 #[derive(Default)]
@@ -67,14 +67,15 @@ impl Learned {
     /// # Errors
     /// Where no token has been minted yet.
     pub fn header(&self, value: &str, username: &str) -> Result<String> {
-        if value != MINTED {
-            return Ok(value.to_owned());
+        let token = || self.token.as_deref().context("no token has been minted yet");
+        match value {
+            MINTED => Ok(format!(
+                "Basic {}",
+                STANDARD.encode(format!("{username}:{}", token()?))
+            )),
+            MINTED_BEARER => Ok(format!("Bearer {}", token()?)),
+            other => Ok(other.to_owned()),
         }
-        let token = self.token.as_deref().context("no token has been minted yet")?;
-        Ok(format!(
-            "Basic {}",
-            STANDARD.encode(format!("{username}:{token}"))
-        ))
     }
 }
 
@@ -101,6 +102,7 @@ mod tests {
         learned.learn(br#"{"metadata":{"uid":"secret","resourceVersion":"1"}}"#);
         learned.learn(br#"{"metadata":{"name":"puller"},"status":{"token":"abc"}}"#);
         assert_eq!(learned.header(MINTED, "u")?, "Basic dTphYmM=");
+        assert_eq!(learned.header(MINTED_BEARER, "u")?, "Bearer abc");
         assert_eq!(learned.header("Bearer x", "u")?, "Bearer x");
         assert_eq!(learned.fill(UID)?, "secret");
         Ok(())

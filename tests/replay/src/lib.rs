@@ -17,6 +17,9 @@ pub const RESOURCE_VERSION: &str = "@RESOURCE-VERSION@";
 /// In place of an Authorization header's value: Basic, with the token that was minted last.
 pub const MINTED: &str = "@MINTED@";
 
+/// In place of an Authorization header's value: Bearer, with that token.
+pub const MINTED_BEARER: &str = "@MINTED-BEARER@";
+
 /// The requests of one run, in their order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Recording {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use replay::{Exchange, MINTED, RESOURCE_VERSION, Recording, Server, UID};
+use replay::{Exchange, MINTED, MINTED_BEARER, RESOURCE_VERSION, Recording, Server, UID};
 use serde_json::Value;
 use test_cluster::{
     access::ClusterAccess,
@@ -123,6 +123,12 @@ impl Recorder {
                 for (_, value) in headers.iter_mut().filter(|(name, _)| name == "authorization") {
                     recording.username = username(value)?;
                     MINTED.clone_into(value);
+                }
+            }
+            // A review is asked with the credential that it is about.
+            if minted && request.path.contains("/selfsubject") {
+                for (_, value) in headers.iter_mut().filter(|(name, _)| name == "authorization") {
+                    MINTED_BEARER.clone_into(value);
                 }
             }
             minted |= request.method == "POST" && request.path.ends_with("/token");
