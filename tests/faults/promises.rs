@@ -1,6 +1,7 @@
 //! What is checked in every case.
 
 use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 use test_cluster::{
     invariants::ensure_true,
@@ -38,6 +39,7 @@ pub async fn ensure_kept(
     prepared: &Prepared,
     outcome: &Outcome,
     calls: &Calls,
+    show_to_crane: bool,
 ) -> Result<()> {
     let image = world.image();
     let minted = calls.api.iter().filter_map(minted_token);
@@ -54,6 +56,9 @@ pub async fn ensure_kept(
         .ensure_not_worse(secret.as_ref(), world.puller(), image)
         .await?;
     ensure_true(outcome, after, secret.as_ref(), answers_are_lost(case))?;
+    if show_to_crane && after.pulls {
+        world.crane_pulls(document(secret)?).await?;
+    }
     ensure!(
         calls.api.len() <= TRIES && calls.registry.len() <= TRIES,
         "the API server was asked {} times, the registry {} times",
@@ -93,7 +98,6 @@ pub async fn ensure_next_ends_well(
     slot: &Slot,
     case: &Case,
     prepared: &Prepared,
-    show_to_crane: bool,
 ) -> Result<()> {
     let situation = case.setting.situation;
     let next = world.program(slot, situation).run().await?;
@@ -110,12 +114,6 @@ pub async fn ensure_next_ends_well(
         .before
         .ensure_not_worse(Some(&secret), world.puller(), world.image())
         .await?;
-    if show_to_crane {
-        let document = secret.data.and_then(|mut data| data.remove(".dockerconfigjson"));
-        world
-            .crane_pulls(document.context("there is a document")?.0)
-            .await?;
-    }
     Ok(())
 }
 
@@ -152,4 +150,10 @@ fn minted_token(call: &Call) -> Option<String> {
     }
     let answer: Value = serde_json::from_slice(&call.answered).ok()?;
     Some(answer["status"]["token"].as_str()?.to_owned())
+}
+
+fn document(secret: Option<Secret>) -> Result<Vec<u8>> {
+    let data = secret.and_then(|secret| secret.data);
+    let document = data.and_then(|mut data| data.remove(".dockerconfigjson"));
+    Ok(document.context("there is no document")?.0)
 }

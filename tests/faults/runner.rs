@@ -179,8 +179,8 @@ impl Matrix {
         drop(proxies);
         let kept = async {
             ensure!(took <= time + GRACE, "it took {took:?} of {time:?}");
-            ensure_kept(world, slot, case, &prepared, &outcome, &calls).await?;
-            ensure_next_ends_well(world, slot, case, &prepared, show_to_crane).await
+            ensure_kept(world, slot, case, &prepared, &outcome, &calls, show_to_crane).await?;
+            ensure_next_ends_well(world, slot, case, &prepared).await
         };
         let kept = kept.await;
         drop(at_work);
