@@ -33,13 +33,14 @@ pub struct Ran {
     expected: Vec<String>,
     ended: Option<String>,
     tries: usize,
+    again: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<String>,
 }
 
 impl Ran {
-    /// A case and what was seen of it, or which promise was broken.
-    pub fn new(case: &Case, ran: Result<Seen>) -> Self {
+    /// A case and what was seen of it, or which promise was broken; `again`: with nothing beside it, since there was doubt.
+    pub fn new(case: &Case, ran: Result<Seen>, again: bool) -> Self {
         let (ended, tries, broken) = match ran {
             Ok(seen) => (Some(seen.ending.to_string()), seen.tries, seen.broken),
             Err(error) => (None, 0, Some(format!("{error:#}"))),
@@ -58,6 +59,7 @@ impl Ran {
             expected: oracle::endings(case).iter().map(ToString::to_string).collect(),
             ended,
             tries,
+            again,
             broken,
         }
     }

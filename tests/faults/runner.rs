@@ -28,6 +28,8 @@ const SLOTS: usize = 40;
 const BUSY: u32 = 5;
 /// The time that a run has where it takes all of it.
 const SHORT: Duration = Duration::from_secs(3);
+/// The exit code of what another try may help.
+const TRY_AGAIN: i32 = 75;
 /// The time that a run has where it takes no more than a moment of it.
 const LONG: Duration = Duration::from_secs(20);
 /// By how much a run may outlast its time.
@@ -121,6 +123,7 @@ impl Matrix {
             running.push(tokio::spawn(async move {
                 let _free = slots.acquire().await?;
                 let slot = matrix.slot().context("as many slots as permits")?;
+                let mut again = false;
                 let mut ran = matrix.case(&slot, &case, &busy, index % SAMPLE == 0).await;
                 matrix.world.clear(&slot).await?;
                 if ran
@@ -128,11 +131,12 @@ impl Matrix {
                     .is_ok_and(|seen| seen.broken.is_some() && seen.is_doubtful)
                 {
                     let _alone = busy.acquire_many(BUSY).await?;
+                    again = true;
                     ran = matrix.case(&slot, &case, &Semaphore::new(1), false).await;
                     matrix.world.clear(&slot).await?;
                 }
                 matrix.give_back(slot);
-                let ran = Ran::new(&case, ran);
+                let ran = Ran::new(&case, ran, again);
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 if chatty {
                     println!("{ran}");
@@ -187,7 +191,10 @@ impl Matrix {
         Ok(Seen {
             ending: Ending::of(&outcome),
             tries: calls.api.len().max(calls.registry.len()),
-            is_doubtful: took > time + GRACE || may_have_been_spared(case, &Ending::of(&outcome)),
+            // A busy machine takes its time, and a short one is soon over.
+            is_doubtful: took > time + GRACE
+                || (waits && outcome.output.exit == TRY_AGAIN)
+                || may_have_been_spared(case, &Ending::of(&outcome)),
             broken: kept.err().map(|error| format!("{error:#}\n{outcome}")),
         })
     }

@@ -24,6 +24,7 @@ struct Case {
     expected: Vec<String>,
     ended: Option<String>,
     tries: usize,
+    again: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,9 +81,10 @@ pub fn endings(record: &Record) -> Part {
         .map(|case| case.tries)
         .max()
         .unwrap_or_default();
+    let again = record.cases.iter().filter(|case| case.again).count();
     let _ = write!(
         content,
-        "\nThe most that one server was asked in one run: {tries} times.\n"
+        "\nThe most that one server was asked in one run: {tries} times. Run again alone: {again}.\n"
     );
     Part {
         name: "endings",
@@ -201,7 +203,7 @@ mod tests {
         let case = |call: &str, fault: &str, course: &str, expected: &[&str]| {
             serde_json::json!({
                 "setting": "refresh", "reviewed": false, "call": call, "fault": fault, "course": course,
-                "expected": expected, "ended": expected[0], "tries": 3,
+                "expected": expected, "ended": expected[0], "tries": 3, "again": call == "survey",
             })
         };
         let unavailable = "api-unavailable (ERROR, 75)";
@@ -246,6 +248,10 @@ mod tests {
         let part = endings(&record());
         let first = part.content.lines().nth(2);
         assert_eq!(first, Some("| `api-unavailable` | 3 |"));
-        assert!(part.content.ends_with("3 times.\n"), "{}", part.content);
+        assert!(
+            part.content.ends_with("3 times. Run again alone: 1.\n"),
+            "{}",
+            part.content
+        );
     }
 }
