@@ -242,7 +242,14 @@ mod tests {
         let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
         let cases = [
             (401, json!({}), Refusal::Unauthenticated),
-            (403, json!({}), Refusal::Denied { by: None }),
+            (
+                403,
+                json!({}),
+                Refusal::Denied {
+                    by: None,
+                    variable: None,
+                },
+            ),
             (
                 403,
                 json!({"causes": [{"reason": "NamespaceTerminating"}]}),

@@ -296,13 +296,23 @@ impl<'a> Context<'a> {
         );
         match refusal {
             Refusal::Forbidden { .. } => self.forbidden(&object, &namespace),
-            Refusal::Denied { by } => {
+            Refusal::Denied { by, variable } => {
                 let by = by
                     .as_ref()
                     .map_or("an admission policy or a quota".to_owned(), Denier::to_string);
-                Finding::new(Reason::ApiForbidden, format!("cannot {object}: {by} refuses it")).with_remedy(
-                    "Ask who keeps the cluster's admission policies and quotas; no Role would help.",
-                )
+                let remedy = variable.map_or_else(
+                    || {
+                        "Ask who keeps the cluster's admission policies and quotas; no Role would help."
+                            .to_owned()
+                    },
+                    |variable| {
+                        format!(
+                            "Correct {variable}, or ask who keeps the cluster's admission policies; no Role would help."
+                        )
+                    },
+                );
+                Finding::new(Reason::ApiForbidden, format!("cannot {object}: {by} refuses it"))
+                    .with_remedy(remedy)
             }
             Refusal::Unauthenticated => Finding::new(
                 Reason::ApiForbidden,

@@ -18,6 +18,8 @@ pub enum Refusal {
     Denied {
         /// Who denied it, where the API server says so.
         by: Option<Denier>,
+        /// The variable of ours that the denial's words name: the policy that is shipped names the one to correct.
+        variable: Option<&'static str>,
     },
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
     Missing {
@@ -35,6 +37,13 @@ pub enum Refusal {
     /// An answer that is not what the API server says.
     NotUnderstood,
 }
+
+/// The variables that decide what is asked of the API server, and which a policy can bound.
+const DECISIVE: [&str; 3] = [
+    "PULL_SECRET_NAME",
+    "PULL_SECRET_SERVICE_ACCOUNT",
+    "PULL_SECRET_TOKEN_LIFETIME",
+];
 
 /// What denies a request that RBAC permits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +97,10 @@ impl Refusal {
         if matches!(status.code, 400 | 403 | 422)
             && let Some(denier) = Denier::named_in(&status.message)
         {
-            return Self::Denied { by: Some(denier) };
+            return Self::Denied {
+                by: Some(denier),
+                variable: named_variable(&status.message),
+            };
         }
         match status.code {
             401 => Self::Unauthenticated,
@@ -118,7 +130,10 @@ impl Refusal {
                 verb: refused_verb(&status.message),
             }
         } else {
-            Self::Denied { by: None }
+            Self::Denied {
+                by: None,
+                variable: None,
+            }
         }
     }
 
@@ -148,6 +163,12 @@ pub(crate) fn refused_verb(message: &str) -> Option<&'static str> {
         .find(|verb| message.contains(&format!(" cannot {verb} resource ")))
 }
 
+/// The variable that decides what was refused, where the text names one; the reader's own words, never the server's.
+fn named_variable(message: &str) -> Option<&'static str> {
+    let mut words = message.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    words.find_map(|word| DECISIVE.into_iter().find(|variable| *variable == word))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -170,7 +191,10 @@ mod tests {
             ] {
                 assert_eq!(
                     refusal(code, message),
-                    Refusal::Denied { by: Some(expected) },
+                    Refusal::Denied {
+                        by: Some(expected),
+                        variable: None
+                    },
                     "{code} {message}"
                 );
             }
@@ -178,15 +202,43 @@ mod tests {
         assert_eq!(refusal(409, policy), Refusal::Conflict);
         assert_eq!(
             refusal(403, "exceeded quota: secrets"),
-            Refusal::Denied { by: None }
+            Refusal::Denied {
+                by: None,
+                variable: None
+            }
         );
+    }
+
+    #[test]
+    fn of_a_denials_words_the_variable_to_correct_is_read_and_nothing_else() {
+        let variable = |words: &str| {
+            let message = format!("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {words}");
+            match refusal(422, &message) {
+                Refusal::Denied { variable, .. } => variable,
+                other => panic!("{other:?}"),
+            }
+        };
+        for name in DECISIVE {
+            assert_eq!(
+                variable(&format!("at most: lower {name}, or leave it")),
+                Some(name)
+            );
+        }
+        for words in [
+            "no",
+            "PULL_SECRET_NAMESPACE",
+            "PULL_SECRET_ROOT",
+            "XPULL_SECRET_NAME",
+        ] {
+            assert_eq!(variable(words), None, "{words}");
+        }
     }
 
     #[test]
     fn the_name_of_who_denied_is_made_fit_to_be_printed() {
         let said =
             |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
-                Refusal::Denied { by: Some(denier) } => denier.to_string(),
+                Refusal::Denied { by: Some(denier), .. } => denier.to_string(),
                 other => panic!("{other:?}"),
             };
         assert_eq!(said("w.example"), "the admission webhook w.example");

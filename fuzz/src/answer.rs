@@ -114,7 +114,7 @@ async fn api_server(answer: &Answer) {
 }
 
 fn is_fit_to_be_shown(refusal: Refusal) {
-    if let Refusal::Denied { by: Some(denier) } = refusal {
+    if let Refusal::Denied { by: Some(denier), .. } = refusal {
         let shown = denier.to_string();
         assert!(
             !shown.contains(char::is_control) && shown.chars().count() < 100,

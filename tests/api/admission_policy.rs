@@ -274,7 +274,8 @@ async fn the_program_says_that_a_policy_refuses_and_which() -> Result<()> {
     outcome
         .expect("ERROR", "created", "api-forbidden", 77)
         .expect_message("cannot create serviceaccounts/token")
-        .expect_message(&policy);
+        .expect_message(&policy)
+        .expect_message("correct PULL_SECRET_TOKEN_LIFETIME");
     assert_eq!(outcome.report["remedy"], Value::Null, "no Role would help");
 
     // Somebody else's policy says 422 where its author set no reason.
