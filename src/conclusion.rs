@@ -87,10 +87,7 @@ fn finding(
 ) -> Option<Finding> {
     let registry = clip_name(&at.registry.to_string(), NAME);
     let whole = image.map_or_else(|| at.registry.to_string(), ToString::to_string);
-    let subject = image.map_or_else(
-        || registry.clone(),
-        |image| clip_name(&image.to_string(), NAME * 2),
-    );
+    let subject = image.map_or_else(|| registry.clone(), |image| image.clipped(NAME * 2));
     let new = |reason, cause: String| Some(Finding::new(reason, cause).about(whole.clone()));
     match proof {
         Proof::Pulls | Proof::Accepted => None,

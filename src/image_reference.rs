@@ -12,6 +12,8 @@
 
 use std::fmt;
 
+use crate::clip::clip_name;
+
 mod grammar;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,8 @@ const DOCKER_HUB_LEGACY: &str = "index.docker.io";
 const OFFICIAL_NAMESPACE: &str = "library/";
 /// Asked for where the reference has neither tag nor digest.
 const DEFAULT_TAG: &str = "latest";
+/// How many digits of a digest a sentence shows.
+const SHOWN_DIGITS: usize = 12;
 /// Longest name (`host/path`), in bytes (containers/image `docker/reference/reference.go`).
 const MAX_NAME_LENGTH: usize = 255;
 /// Prefixes of other programs' spellings of an image (KServe's `storageUri`, skopeo's transport).
@@ -174,6 +178,21 @@ impl ImageReference {
     /// by (kubelet `pkg/util/parsers/parsers.go`, containers/image `reference.Named.Name`).
     pub fn name(&self) -> String {
         format!("{}/{}", self.host, self.repository)
+    }
+
+    /// The reference for a sentence, at most `max` characters long. Where it is longer, its digest is shortened to the
+    /// first twelve digits, as `docker images` shows them: the repository is what a reader looks for.
+    pub fn clipped(&self, max: usize) -> String {
+        let whole = self.to_string();
+        match self.digest().and_then(|digest| digest.split_once(':')) {
+            Some((algorithm, digits)) if whole.chars().count() > max => {
+                let digits: String = digits.chars().take(SHOWN_DIGITS).collect();
+                let end = format!("@{algorithm}:{digits}…");
+                let room = max.saturating_sub(end.chars().count());
+                format!("{}{end}", clip_name(&self.name(), room))
+            }
+            _ => clip_name(&whole, max),
+        }
     }
 }
 

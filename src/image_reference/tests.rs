@@ -64,6 +64,27 @@ fn a_digest_is_asked_for_rather_than_the_tag_beside_it() {
 }
 
 #[test]
+fn in_a_sentence_a_long_reference_keeps_its_repository_and_loses_digits_of_its_digest() {
+    let clipped = |text: &str| ImageReference::parse(text).unwrap().clipped(80);
+    let short = format!("a.io/b@{SHA256}");
+    assert_eq!(clipped(&short), short);
+    assert_eq!(
+        clipped(&format!("image-registry.test.svc:5000/models/granite:1@{SHA256}")),
+        "image-registry.test.svc:5000/models/granite@sha256:e3b0c44298fc…"
+    );
+    let tag = clipped(&format!("quay.io/team/model:{}", "1".repeat(100)));
+    let name = clipped(&format!("quay.io/{}/model@{SHA256}", "a".repeat(100)));
+    assert!(
+        tag.starts_with("quay.io/team/model:1") && tag.chars().count() == 80,
+        "{tag}"
+    );
+    assert!(
+        name.ends_with("/model@sha256:e3b0c44298fc…") && name.chars().count() == 80,
+        "{name}"
+    );
+}
+
+#[test]
 fn the_canonical_form_reads_as_itself() {
     for text in [
         "ubuntu",
