@@ -158,10 +158,10 @@ reasons! {
         "Put the CA into PULL_SECRET_REGISTRY_CA_FILE, or name the host in PULL_SECRET_TRUSTED_HOSTS.";
     ApiForbidden = "api-forbidden", 77, Error, 2,
         "the API server does not permit a call",
-        "Apply the Role of the report, bound to the account that runs this.";
+        "Apply the Role in the log, bound to the account that runs this, or correct the name.";
     PullForbidden = "pull-forbidden", 77, Failure, 9,
         "the credential is accepted, but may not pull the image",
-        "Grant the account the right to pull; the report holds the grant.";
+        "Grant the account the right to pull; the log holds the grant.";
     SecretMissing = "secret-missing", 78, Failure, 7,
         "verify found no such Secret",
         "Run ensure to create it, or correct PULL_SECRET_NAME.";

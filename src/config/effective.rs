@@ -19,7 +19,7 @@ impl Config {
         let path = |path: &Path| shown(&path.display());
         let text = |text: &Option<String>| text.as_ref().map(|_| SET.to_owned());
         let username = if self.username == "<token>" {
-            "default"
+            "<token>"
         } else {
             SET
         };
