@@ -68,7 +68,8 @@ fn put(path: &Path, content: &str) -> Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// For each registry the authority of its certificate (containerd, docs/hosts.md).
+/// For each registry the authority of its certificate (containerd, docs/hosts.md). It stands there twice, since the
+/// server is asked again after the host: without it, a missing image would be told as a certificate that isn't trusted.
 fn trust(directory: &Path, registries: &Registries) -> Result<()> {
     let authority = directory.join("authority.pem");
     for registry in registries.all() {
@@ -78,8 +79,8 @@ fn trust(directory: &Path, registries: &Registries) -> Result<()> {
         put(
             &host.join("hosts.toml"),
             &format!(
-                "server = \"https://{name}\"\n[host.\"https://{name}\"]\nca = \"{}\"\n",
-                authority.display()
+                "server = \"https://{name}\"\nca = \"{authority}\"\n[host.\"https://{name}\"]\nca = \"{authority}\"\n",
+                authority = authority.display()
             ),
         )?;
     }
