@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use test_cluster::{
     access::ClusterAccess,
     node::namespaces::{Namespaces, obstacle},
+    registry::OPENSHIFT,
     servers::{Binaries, NodeBinaries},
 };
 
@@ -76,12 +77,19 @@ fn way_in(access: &ClusterAccess, first: u32, directory: &Path) -> Result<String
          export KUBECONFIG={}\n\
          export PATH={}:$PATH\n\
          cd {}\n\
-         cargo xtask image --push {}/tools/ensure-pull-secret --cert-dir {}\n\n\
-         Then tekton/README.md, from its first line.",
+         cargo xtask image --push {open}/tools/ensure-pull-secret:1 --cert-dir {certificates}\n\n\
+         Then tekton/README.md, from its first line. What is OpenShift's there is here too: the registry\n\
+         {OPENSHIFT}, the role system:image-puller, and trusted authorities. To have an\n\
+         image to ask for, once the namespace my-models is there:\n\n\
+         kubectl create clusterrolebinding pusher --clusterrole cluster-admin --serviceaccount default:default\n\
+         skopeo copy --src-cert-dir {certificates} --dest-cert-dir {certificates} \\\n  \
+         --dest-creds pusher:$(kubectl create token default) \\\n  \
+         docker://{open}/tools/ensure-pull-secret:1 \\\n  \
+         docker://{OPENSHIFT}/my-models/granite:1.0",
         node.kubeconfig.display(),
         kubectl.display(),
         project::root().display(),
-        registries.open.host.name,
-        certificates.display(),
+        open = registries.open.host.name,
+        certificates = certificates.display(),
     ))
 }
