@@ -116,15 +116,12 @@ async fn frozen_servers_hold_no_run_beyond_its_timeout() -> Result<()> {
         .env("PULL_SECRET_IMAGE", format!("{OPENSHIFT}/{repository}"))
         .env("PULL_SECRET_TIMEOUT", "4s");
 
-    let mut store = |signal| {
-        cluster
-            .registries()
-            .context("registries")?
-            .store()
-            .process()
-            .signal(signal)
-    };
-    store(Signal::STOP)?;
+    cluster
+        .registries()
+        .context("registries")?
+        .store()
+        .process()
+        .freeze()?;
     let started = Instant::now();
     let outcome = program.run().await?;
     outcome
@@ -135,7 +132,12 @@ async fn frozen_servers_hold_no_run_beyond_its_timeout() -> Result<()> {
     let outcome = program.clone().env("PULL_SECRET_MODE", "verify").run().await?;
     outcome.expect("ERROR", "none", "registry-unavailable", 75);
     assert!(started.elapsed() < timeout + GRACE, "{:?}", started.elapsed());
-    store(Signal::CONT)?;
+    cluster
+        .registries()
+        .context("registries")?
+        .store()
+        .process()
+        .thaw()?;
     program
         .run()
         .await?

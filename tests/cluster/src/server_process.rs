@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process, test_kill_process};
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid};
 use tokio::time::Instant;
 
 /// How often a server is asked whether it is ready.
@@ -112,11 +112,34 @@ impl ServerProcess {
         }
     }
 
-    /// Sends a signal, such as `Signal::STOP` and `Signal::CONT` to freeze and thaw the server.
+    /// Keeps the server from doing anything until `thaw` (SIGSTOP), and returns when it has come to rest: the kernel
+    /// stops the threads of a process one after the other, and until the last of them one may still answer (wait(2),
+    /// `WSTOPPED`: the parent is told then).
     ///
     /// # Errors
     /// Where the process is gone.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let stopped = waitid(
+            WaitId::Pid(Pid::from_child(&self.child)),
+            WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        )
+        .with_context(|| format!("cannot wait for {} to stop", self.name))?;
+        if !stopped.is_some_and(|status| status.stopped()) {
+            bail!("{} ended when it was to be frozen", self.name);
+        }
+        Ok(())
+    }
+
+    /// Ends `freeze` (SIGCONT).
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(Pid::from_child(&self.child), signal)
             .with_context(|| format!("cannot send {signal:?} to {}", self.name))
     }

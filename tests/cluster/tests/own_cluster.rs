@@ -125,6 +125,43 @@ async fn a_frozen_api_server_answers_nothing_until_it_thaws() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_api_server_has_come_to_rest_when_it_is_frozen() -> Result<()> {
+    let cluster = Cluster::start(Options::new()).await?;
+    let client = cluster.access().client().await?;
+    let [api_server, ..] = cluster.access().pids[..] else {
+        panic!("the API server's process id comes first");
+    };
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let client = client.clone();
+        callers.spawn(async move { while client.apiserver_version().await.is_ok() {} });
+    }
+    for _ in 0..20 {
+        // So that it is at work, whatever the scheduler does with the callers.
+        client.apiserver_version().await?;
+        cluster.freeze()?;
+        let moving = threads_that_move(api_server)?;
+        assert!(moving.is_empty(), "threads that are not stopped: {moving:?}");
+        cluster.thaw()?;
+    }
+    callers.shutdown().await;
+    Ok(())
+}
+
+/// What the threads of a process are doing that are not stopped: the third field of their `stat` (proc(5)).
+fn threads_that_move(pid: u32) -> Result<Vec<String>> {
+    let mut moving = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat"))?;
+        let (_, after_the_name) = stat.rsplit_once(") ").context("a name in parentheses")?;
+        if !after_the_name.starts_with('T') {
+            moving.push(after_the_name.chars().take(1).collect());
+        }
+    }
+    Ok(moving)
+}
+
 #[tokio::test]
 async fn a_server_that_refuses_its_flags_says_so_at_once() {
     let started = std::time::Instant::now();

@@ -18,7 +18,7 @@ use crate::{
     node::NodeAccess,
     random::random_hex,
     registry::{ApiServer, RunningRegistries, Setup},
-    server_process::{ServerProcess, Signal},
+    server_process::ServerProcess,
     servers::Binaries,
     supervisor::Supervisor,
 };
@@ -203,20 +203,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops the API server from doing anything, connections included, until `thaw` (SIGSTOP).
+    /// Stops the API server from doing anything, connections included, until `thaw`.
     ///
     /// # Errors
     /// Where it is gone.
     pub fn freeze(&self) -> Result<()> {
-        self.api_server.signal(Signal::STOP)
+        self.api_server.freeze()
     }
 
-    /// Ends `freeze` (SIGCONT).
+    /// Ends `freeze`.
     ///
     /// # Errors
     /// Where it is gone.
     pub fn thaw(&self) -> Result<()> {
-        self.api_server.signal(Signal::CONT)
+        self.api_server.thaw()
     }
 
     /// The end of the API server's log, for messages.
