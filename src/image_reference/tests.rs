@@ -64,6 +64,21 @@ fn a_digest_is_asked_for_rather_than_the_tag_beside_it() {
 }
 
 #[test]
+fn a_digest_is_of_an_algorithm_that_clients_know_and_of_its_length() {
+    for (algorithm, digits) in [("sha256", 64), ("sha384", 96), ("sha512", 128)] {
+        let image = |digits| display(&format!("quay.io/team/model@{algorithm}:{}", "a".repeat(digits)));
+        assert!(image(digits).is_ok(), "{algorithm}");
+        for wrong in [digits - 1, digits + 1] {
+            assert_eq!(
+                image(wrong),
+                Err(ImageReferenceError::Digest),
+                "{algorithm} {wrong}"
+            );
+        }
+    }
+}
+
+#[test]
 fn in_a_sentence_a_long_reference_keeps_its_repository_and_loses_digits_of_its_digest() {
     let clipped = |text: &str| ImageReference::parse(text).unwrap().clipped(80);
     let short = format!("a.io/b@{SHA256}");
@@ -72,6 +87,8 @@ fn in_a_sentence_a_long_reference_keeps_its_repository_and_loses_digits_of_its_d
         clipped(&format!("image-registry.test.svc:5000/models/granite:1@{SHA256}")),
         "image-registry.test.svc:5000/models/granite@sha256:e3b0c44298fc…"
     );
+    let just_fits = format!("a.io/b23@{SHA256}");
+    assert_eq!((just_fits.len(), clipped(&just_fits)), (80, just_fits.clone()));
     let tag = clipped(&format!("quay.io/team/model:{}", "1".repeat(100)));
     let name = clipped(&format!("quay.io/{}/model@{SHA256}", "a".repeat(100)));
     assert!(
@@ -137,6 +154,8 @@ fn what_is_malformed_is_named() {
         ("user@quay.io/model", Host),
         ("[::1/model", Host),
         ("[1.2.3.4]/model", Host),
+        ("[::ffff:1.2.3.4]/model", Host),
+        ("[:::1]/model", Host),
         ("[::1]5000/model", Host),
         (".", Repository),
         ("./model", Host),
