@@ -174,8 +174,20 @@ mod tests {
         assert_eq!(read(b"token").as_deref(), Ok("token"));
         assert_eq!(read(b""), Err(TokenError::Empty));
         assert_eq!(read(b"\n"), Err(TokenError::Empty));
-        for content in [b"token\n\n".as_slice(), b"token\r\n", b"to\0ken", b"\ttoken"] {
-            assert_eq!(read(content), Err(TokenError::ControlCharacter));
+        for content in [
+            "token\n\n",
+            "token\r\n",
+            "to\0ken",
+            "\ttoken",
+            " token",
+            "token ",
+            "\u{feff}token",
+        ] {
+            assert_eq!(
+                read(content.as_bytes()),
+                Err(TokenError::ControlCharacter),
+                "{content:?}"
+            );
         }
         assert_eq!(read(b"token\xff"), Err(TokenError::NotUtf8));
     }
