@@ -20,16 +20,21 @@ pub struct RoleNeeds<'a> {
 /// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
 /// another Secret of the namespace it takes nothing away.
 pub fn role(needs: &RoleNeeds<'_>) -> String {
-    let mut rules = rule("secrets", needs.secret, r#""get", "create", "patch""#);
-    if let Some(account) = needs.minted_for {
-        rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
-    }
-    bound(needs, &format!("ensure-pull-secret-{}", needs.secret), &rules)
+    writer(needs, r#""get", "create", "patch""#)
 }
 
 /// The same Role without `create`, which is used only while the Secret does not exist.
 pub fn role_without_create(needs: &RoleNeeds<'_>) -> String {
-    role(needs).replace(r#""get", "create", "patch""#, r#""get", "patch""#)
+    writer(needs, r#""get", "patch""#)
+}
+
+/// `ensure`'s Role, with these verbs on the Secret.
+fn writer(needs: &RoleNeeds<'_>, verbs: &str) -> String {
+    let mut rules = rule("secrets", needs.secret, verbs);
+    if let Some(account) = needs.minted_for {
+        rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
+    }
+    bound(needs, &format!("ensure-pull-secret-{}", needs.secret), &rules)
 }
 
 /// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
