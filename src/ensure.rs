@@ -17,7 +17,7 @@ use crate::{
     outcome::{Action, Outcome},
     refusal::Refusal,
     replacement,
-    secret::{AppliedFields, StoredSecret, Version},
+    secret::{AppliedFields, PLACEHOLDER, StoredSecret, Version},
     stored_document,
     verification::Evidence,
 };
@@ -179,12 +179,9 @@ async fn renew(
         conclusion::conclude(outcome, context.config.mode, &fresh.credential, &fresh.evidence);
         return Ok(());
     }
-    let document = observed
-        .secret
-        .as_ref()
-        .map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
-    let edited = stored_document::with_credential(context.config, document, &fresh.credential)?;
     let (secret, now) = (observed.secret.as_ref(), context.api.now());
+    let document = secret.map_or(PLACEHOLDER, StoredSecret::document);
+    let edited = stored_document::with_credential(context.config, document, &fresh.credential)?;
     let sent = Sent {
         uid: version.uid.clone(),
         credential: fresh.credential.clone(),

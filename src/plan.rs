@@ -14,11 +14,11 @@ use crate::{
     decision::{Decision, Examined, Source},
     ensure::finish,
     finding::Finding,
-    fresh, metadata,
-    observation::{Observed, alive},
+    metadata,
+    observation::{Observed, alive, prove},
     outcome::{Action, CredentialSummary, Outcome},
     permission, replacement,
-    secret::{AppliedFields, DOCUMENT_KEY, SECRET_TYPE, StoredSecret, Version},
+    secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
     stored_document,
     token::Token,
 };
@@ -77,7 +77,7 @@ async fn try_plan(context: &Context<'_>, source: &Source, outcome: &mut Outcome)
             });
             permission::writes(context, secret.is_some()).await?;
             permission::mints(context, source).await?;
-            renewed(context, source, &observed, fields, &credential, outcome).await?;
+            renewed(context, source, &observed, fields, &credential, outcome).await;
         }
         // `consider` has told of a refusal, and what is current is stored.
         (Decision::Unchanged | Decision::Metadata(_) | Decision::Refuse(_), _, _) => {}
@@ -109,7 +109,7 @@ pub fn edited(
     secret: Option<&StoredSecret>,
     credential: &Credential,
 ) -> Result<(Vec<u8>, Action), Finding> {
-    let document = secret.map_or(&b"{\"auths\":{}}"[..], StoredSecret::document);
+    let document = secret.map_or(PLACEHOLDER, StoredSecret::document);
     let edited = stored_document::with_credential(context.config, document, credential)?;
     let action = match (secret, edited.shape_repaired) {
         (None, _) => Action::Created,
@@ -149,20 +149,11 @@ async fn renewed(
     fields: AppliedFields,
     credential: &Credential,
     outcome: &mut Outcome,
-) -> Result<(), Finding> {
-    let version = observed.secret.as_ref().map_or(
-        Version {
-            uid: String::new(),
-            resource_version: String::new(),
-        },
-        |secret| secret.version.clone(),
-    );
+) {
     let evidence = match source {
+        // Of a token that isn't minted nobody says anything.
         Source::Mint { .. } => Vec::new(),
-        Source::File(_) => match fresh::make(context, source, &version).await? {
-            Some(fresh) => fresh.evidence,
-            None => Vec::new(),
-        },
+        Source::File(credential) => prove(context, credential).await,
     };
     let alive = alive(context, observed);
     let stored = std::mem::take(&mut outcome.credential);
@@ -171,15 +162,7 @@ async fn renewed(
         outcome.plan = None;
         crate::conclusion::conclude(outcome, context.config.mode, credential, &evidence);
     } else {
-        let empty = StoredSecret {
-            version,
-            secret_type: SECRET_TYPE.to_owned(),
-            immutable: false,
-            data: Default::default(),
-            labels: Default::default(),
-            annotations: Default::default(),
-        };
-        let mut then = observed.secret.clone().unwrap_or(empty);
+        let mut then = observed.secret.clone().unwrap_or_else(StoredSecret::absent);
         then.data
             .extend(fields.data.into_iter().filter(|(key, _)| key == DOCUMENT_KEY));
         finish(context, outcome, &then, credential, &evidence);
@@ -187,5 +170,4 @@ async fn renewed(
     // The report tells of what is stored, of which nothing was proven here.
     outcome.credential = stored;
     outcome.verified = Default::default();
-    Ok(())
 }

@@ -25,7 +25,8 @@ const FIELD_MANAGER: &str = "ensure-pull-secret";
 /// Owns the placeholder alone, so that a second run's placeholder conflicts with a first run's credential.
 const PLACEHOLDER_MANAGER: &str = "ensure-pull-secret-placeholder";
 
-const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
+/// The document of a placeholder: what a credential is put into where there is no Secret yet.
+pub const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
 
 /// One version of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,21 @@ pub struct StoredSecret {
 }
 
 impl StoredSecret {
+    /// What stands for one that isn't there yet: of the right type, without anything in it.
+    pub fn absent() -> Self {
+        Self {
+            version: Version {
+                uid: String::new(),
+                resource_version: String::new(),
+            },
+            secret_type: SECRET_TYPE.to_owned(),
+            immutable: false,
+            data: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
     /// The document's bytes; empty where the key is missing, which the API server does not allow for this type.
     pub fn document(&self) -> &[u8] {
         self.data.get(DOCUMENT_KEY).map_or(&[], Vec::as_slice)
