@@ -36,13 +36,14 @@ pub async fn consider(
         &observed.examined,
         &proofs,
         now,
-    );
-    match (decision, source) {
-        (Decision::Refuse(finding), _) => Err(finding),
-        (_, Source::File(file)) if file.is_expired(now) => Err(Finding::new(
+    )?;
+    if let Source::File(file) = source
+        && file.is_expired(now)
+    {
+        return Err(Finding::new(
             Reason::CredentialExpired,
             "the token in PULL_SECRET_TOKEN_FILE is past its expiry",
-        )),
-        (decision, _) => Ok((observed, decision)),
+        ));
     }
+    Ok((observed, decision))
 }

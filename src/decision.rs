@@ -235,8 +235,6 @@ pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestam
 
 /// What to do with the Secret.
 pub enum Decision {
-    /// It can't be corrected in place.
-    Refuse(Finding),
     /// Nothing is to be written.
     Unchanged,
     /// The credential stays, labels, annotations or keys are put right.
@@ -246,15 +244,18 @@ pub enum Decision {
 }
 
 /// Decides, once the stored credential was asked about. `proofs` are of the stored credential.
+///
+/// # Errors
+/// The Secret can't be corrected in place.
 pub fn decide(
     config: &Config,
     stored: Option<&StoredSecret>,
     examined: &Examined,
     proofs: &[&Proof],
     now: Timestamp,
-) -> Decision {
+) -> Result<Decision, Finding> {
     let decision = match examined {
-        Examined::Unusable(finding) => return Decision::Refuse(finding.clone()),
+        Examined::Unusable(finding) => return Err(finding.clone()),
         Examined::Absent => Decision::Renew(None),
         Examined::Due { because, .. } => Decision::Renew(Some(*because)),
         Examined::Current(_) if proofs.iter().any(|proof| is_rejected(proof)) => {
@@ -266,9 +267,9 @@ pub fn decide(
         },
     };
     match (decision, stored) {
-        (Decision::Unchanged, _) => Decision::Unchanged,
-        (_, Some(secret)) if secret.immutable => Decision::Refuse(immutable(config)),
-        (decision, _) => decision,
+        (Decision::Unchanged, _) => Ok(Decision::Unchanged),
+        (_, Some(secret)) if secret.immutable => Err(immutable(config)),
+        (decision, _) => Ok(decision),
     }
 }
 

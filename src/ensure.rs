@@ -112,7 +112,6 @@ async fn round(
     }
     let (observed, decision) = consider(context, source, secret, now, outcome).await?;
     match (decision, &observed.secret, &observed.examined) {
-        (Decision::Refuse(finding), _, _) => Err(Stop::Found(finding)),
         (Decision::Unchanged, Some(secret), Examined::Current(credential)) => {
             info!("nothing to change");
             outcome.action = if progress.created {

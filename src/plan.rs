@@ -79,8 +79,8 @@ async fn try_plan(context: &Context<'_>, source: &Source, outcome: &mut Outcome)
             permission::mints(context, source).await?;
             renewed(context, source, &observed, fields, &credential, outcome).await;
         }
-        // `consider` has told of a refusal, and what is current is stored.
-        (Decision::Unchanged | Decision::Metadata(_) | Decision::Refuse(_), _, _) => {}
+        // What is current is stored.
+        (Decision::Unchanged | Decision::Metadata(_), _, _) => {}
     }
     Ok(())
 }

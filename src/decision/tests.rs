@@ -235,17 +235,20 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
     let decided = |proof: &Proof| decide(&config(&[]), Some(&secret), &examined, &[proof], now());
     assert!(matches!(
         decided(&Proof::Rejected),
-        Decision::Renew(Some(Due::Rejected))
+        Ok(Decision::Renew(Some(Due::Rejected)))
     ));
     let refused = Proof::Silent(Silence::NotAsked, Vouch::Refuses);
-    assert!(matches!(decided(&refused), Decision::Renew(Some(Due::Rejected))));
+    assert!(matches!(
+        decided(&refused),
+        Ok(Decision::Renew(Some(Due::Rejected)))
+    ));
     for proof in [
         Proof::PullForbidden,
         Proof::TagMissing,
         Proof::Silent(Silence::Open, Vouch::Unavailable),
     ] {
         assert!(
-            matches!(decided(&proof), Decision::Metadata(_)),
+            matches!(decided(&proof), Ok(Decision::Metadata(_))),
             "{proof:?}: its labels are missing, no more"
         );
     }
@@ -259,7 +262,7 @@ fn an_immutable_secret_is_refused_only_where_something_would_change() {
     let examined = examine(&config(&[]), &source(), Some(&secret), now());
     let decided =
         |secret: &StoredSecret| decide(&config(&[]), Some(secret), &examined, &[&Proof::Accepted], now());
-    assert!(matches!(decided(&secret), Decision::Refuse(finding) if finding.reason == Reason::Immutable));
+    assert!(matches!(decided(&secret), Err(finding) if finding.reason == Reason::Immutable));
     let fields = metadata::fields(
         &config(&[]),
         None,
@@ -268,7 +271,7 @@ fn an_immutable_secret_is_refused_only_where_something_would_change() {
         secret.document().to_vec(),
     );
     (secret.labels, secret.annotations, secret.data) = (fields.labels, fields.annotations, fields.data);
-    assert!(matches!(decided(&secret), Decision::Unchanged));
+    assert!(matches!(decided(&secret), Ok(Decision::Unchanged)));
 }
 
 #[test]

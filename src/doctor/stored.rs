@@ -75,7 +75,7 @@ fn condition(
             format!("labels, annotations or keys of Secret {name} differ from what ensure writes"),
             run,
         ),
-        Decision::Unchanged | Decision::Refuse(_) => {
+        Decision::Unchanged => {
             let bound = stored
                 .and_then(|credential| credential.token.claims()?.kubernetes.as_ref()?.secret.as_ref())
                 .zip(observed.secret.as_ref())
