@@ -9,6 +9,7 @@ use crate::{
     excess::Excess,
     finding::Finding,
     observation::prove,
+    permission::TOKENS,
     refusal::Refusal,
     secret::Version,
     verification::Evidence,
@@ -60,7 +61,7 @@ pub async fn make(
                 Err(Refusal::Conflict) => return Ok(None),
                 Err(Refusal::Missing { kind }) if kind == "secrets" => return Ok(None),
                 Err(refusal) => {
-                    return Err(context.refused("create", "serviceaccounts/token", account, &refusal));
+                    return Err(context.refused("create", TOKENS, account, &refusal));
                 }
             }
         }

@@ -4,6 +4,9 @@ use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
 use crate::{context::Context, credential, decision::Source, finding::Finding, refusal::Refusal, review};
 
+/// What is created where a token is minted, as a Role names it.
+pub const TOKENS: &str = "serviceaccounts/token";
+
 /// The uid of no object: a token bound to it is never given.
 const NO_UID: &str = "none";
 
@@ -12,12 +15,30 @@ const NO_UID: &str = "none";
 /// # Errors
 /// Where the API server can't be asked.
 pub async fn may(context: &Context<'_>, verb: &str) -> Result<bool, Finding> {
-    let name = context.config.name.as_str();
+    ask(context, verb, "secrets", context.config.name.as_str()).await
+}
+
+/// Whether this account may create tokens of `account`, which is of the Secret's namespace. By the rules alone: whether
+/// one would be given is what [`mints`] finds out.
+///
+/// # Errors
+/// Where the API server can't be asked.
+pub async fn may_mint(context: &Context<'_>, account: &str) -> Result<bool, Finding> {
+    ask(context, "create", TOKENS, account).await
+}
+
+/// `resource` as a Role names it, its subresource behind a slash.
+async fn ask(context: &Context<'_>, verb: &str, resource: &str, name: &str) -> Result<bool, Finding> {
+    let (parent, subresource) = match resource.split_once('/') {
+        Some((parent, subresource)) => (parent, Some(subresource)),
+        None => (resource, None),
+    };
     let asked = review::may(
         &context.client,
         ResourceAttributes {
             verb: Some(verb.to_owned()),
-            resource: Some("secrets".to_owned()),
+            resource: Some(parent.to_owned()),
+            subresource: subresource.map(str::to_owned),
             name: Some(name.to_owned()),
             namespace: Some(context.namespace.clone()),
             ..ResourceAttributes::default()
@@ -25,7 +46,12 @@ pub async fn may(context: &Context<'_>, verb: &str) -> Result<bool, Finding> {
     );
     asked
         .await
-        .map_err(|refusal| context.refused(verb, "secrets", name, &refusal))
+        .map_err(|refusal| context.refused(verb, resource, name, &refusal))
+}
+
+/// `api-forbidden`, since the API server said that this account may not.
+pub fn forbidden(context: &Context<'_>, verb: &str, resource: &str, name: &str) -> Finding {
+    context.refused(verb, resource, name, &Refusal::Forbidden { verb: None })
 }
 
 /// `api-forbidden`, where this account may not `verb` the Secret.
@@ -34,10 +60,11 @@ pub async fn may(context: &Context<'_>, verb: &str) -> Result<bool, Finding> {
 /// That, and where the API server can't be asked.
 pub async fn needs(context: &Context<'_>, verb: &str) -> Result<(), Finding> {
     if may(context, verb).await? {
-        return Ok(());
+        Ok(())
+    } else {
+        let name = context.config.name.as_str();
+        Err(forbidden(context, verb, "secrets", name))
     }
-    let name = context.config.name.as_str();
-    Err(context.refused(verb, "secrets", name, &Refusal::Forbidden { verb: None }))
 }
 
 /// What a write of the Secret needs, in the order in which `ensure` would be refused.
@@ -78,6 +105,6 @@ pub async fn mints(context: &Context<'_>, source: &Source) -> Result<(), Finding
     match asked.await {
         Ok(_) | Err(Refusal::Conflict) => Ok(()),
         Err(Refusal::Missing { kind }) if kind == "secrets" => Ok(()),
-        Err(refusal) => Err(context.refused("create", "serviceaccounts/token", account, &refusal)),
+        Err(refusal) => Err(context.refused("create", TOKENS, account, &refusal)),
     }
 }

@@ -1,11 +1,15 @@
 //! Every permission of the Role, asked by SelfSubjectAccessReview; and whether a token can be had.
 
-use k8s_openapi::api::authorization::v1::ResourceAttributes;
-
 use super::Line;
 use crate::{
-    clip::clip_name, context::Context, decision::Source, finding::Finding, grant, outcome::Outcome,
-    permission, refusal::Refusal, review, secret::StoredSecret,
+    clip::clip_name,
+    context::Context,
+    decision::Source,
+    finding::Finding,
+    grant,
+    outcome::Outcome,
+    permission::{self, TOKENS},
+    secret::StoredSecret,
 };
 
 const WHAT: &str = "permission";
@@ -60,46 +64,30 @@ fn tell(context: &Context<'_>, outcome: &mut Outcome, allowed: bool, verb: &str)
         let says = format!("may {verb} secrets {}", clip_name(name, 80));
         outcome.lines.push(Line::ok(WHAT, says));
     } else {
-        let refusal = Refusal::Forbidden { verb: None };
         outcome
             .findings
-            .push(context.refused(verb, "secrets", name, &refusal));
+            .push(permission::forbidden(context, verb, "secrets", name));
     }
 }
 
 async fn mint(context: &Context<'_>, source: &Source, outcome: &mut Outcome) -> Result<(), Finding> {
     let Source::Mint {
-        service_account: (namespace, account),
+        service_account: (_, account),
         ..
     } = source
     else {
         return Ok(());
     };
-    let resource = "serviceaccounts/token";
-    let asked = review::may(
-        &context.client,
-        ResourceAttributes {
-            verb: Some("create".to_owned()),
-            resource: Some("serviceaccounts".to_owned()),
-            subresource: Some("token".to_owned()),
-            name: Some(account.clone()),
-            namespace: Some(namespace.clone()),
-            ..ResourceAttributes::default()
-        },
-    );
-    let allowed = asked
-        .await
-        .map_err(|refusal| context.refused("create", resource, account, &refusal))?;
-    let finding = if allowed {
+    let finding = if permission::may_mint(context, account).await? {
         permission::mints(context, source).await.err()
     } else {
-        Some(context.refused("create", resource, account, &Refusal::Forbidden { verb: None }))
+        Some(permission::forbidden(context, "create", TOKENS, account))
     };
     match finding {
         Some(finding) => outcome.findings.push(finding),
         None => outcome.lines.push(Line::ok(
             WHAT,
-            format!("may create {resource} {}, which exists", clip_name(account, 80)),
+            format!("may create {TOKENS} {}, which exists", clip_name(account, 80)),
         )),
     }
     Ok(())
