@@ -1,5 +1,8 @@
 //! What a run works with: who calls, where the Secret is, whom to trust, and until when.
 
+mod refused;
+mod yaml;
+
 use std::{
     fs,
     sync::{Arc, Mutex, PoisonError},
@@ -9,22 +12,19 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api_server::{ApiServer, Trouble},
+    api_server::ApiServer,
     clip::clip_name,
-    conclusion::failure_text,
-    config::{Access, Config, Depth, Mode},
+    config::{Config, Depth},
     credential::Credential,
     deadline::Deadline,
     decision::Source,
     excess::Excess,
     finding::Finding,
-    grant::{self, RoleNeeds},
     https::{Dialer, Https, roots},
     image_reference::ImageReference,
     outcome::Outcome,
     pod::{api_server_authority, io_text, mounted, not_in_cluster, own_namespace, registry_trust, shown},
     reason::Reason,
-    refusal::{Denier, Refusal},
     registry::{self, Registries},
     registry_host::RegistryHost,
     review::Reviewer,
@@ -233,30 +233,6 @@ impl<'a> Context<'a> {
         Some(excess)
     }
 
-    /// Another account, which may only pull.
-    fn puller(&self, credential: &Credential) -> String {
-        let account = credential
-            .token
-            .claims()
-            .and_then(|claims| claims.service_account());
-        let name = match account {
-            Some((_, grant::PULLER)) => "image-puller",
-            _ => grant::PULLER,
-        };
-        let needs = RoleNeeds {
-            namespace: &self.namespace,
-            secret: self.config.name.as_str(),
-            minted_for: Some(name),
-            runner: self.runner(),
-        };
-        let internal = self.registries_with_images().into_iter();
-        let images: Vec<_> = internal
-            .filter(|(registry, _)| registry.is_openshift_internal())
-            .flat_map(|(_, images)| images)
-            .collect();
-        grant::puller(&needs, &images, self.config.access == Access::PushPull)
-    }
-
     /// The account that runs this, `(namespace, name)`.
     fn runner(&self) -> Option<(&str, &str)> {
         let (namespace, name) = self.caller.as_ref()?;
@@ -283,79 +259,6 @@ impl<'a> Context<'a> {
         rows
     }
 
-    /// What a refusal of the API server means for `verb` on `resource`.
-    pub fn refused(&self, verb: &str, resource: &str, name: &str, refusal: &Refusal) -> Finding {
-        let namespace = clip_name(&self.namespace, 63);
-        let verb = match refusal {
-            Refusal::Forbidden { verb: Some(refused) } => refused,
-            _ => verb,
-        };
-        let object = format!(
-            "{verb} {resource} {} in namespace {namespace}",
-            clip_name(name, 60)
-        );
-        match refusal {
-            Refusal::Forbidden { .. } => self.forbidden(&object, &namespace),
-            Refusal::Denied { by, variable } => {
-                let by = by
-                    .as_ref()
-                    .map_or("an admission policy or a quota".to_owned(), Denier::to_string);
-                let remedy = variable.map_or_else(
-                    || {
-                        "Ask who keeps the cluster's admission policies and quotas; no Role would help."
-                            .to_owned()
-                    },
-                    |variable| {
-                        format!(
-                            "Correct {variable}, or ask who keeps the cluster's admission policies; no Role would help."
-                        )
-                    },
-                );
-                Finding::new(Reason::ApiForbidden, format!("cannot {object}: {by} refuses it"))
-                    .with_remedy(remedy)
-            }
-            Refusal::Unauthenticated => Finding::new(
-                Reason::ApiForbidden,
-                format!("cannot {object}: the API server does not accept this pod's token"),
-            )
-            .with_remedy("Run it in a pod that still exists, with its own mounted token."),
-            Refusal::Missing { kind } if kind == "namespaces" => Finding::new(
-                Reason::NamespaceMissing,
-                format!("the namespace {namespace} does not exist"),
-            ),
-            Refusal::Missing { kind } if kind == "serviceaccounts" => Finding::new(
-                Reason::ServiceAccountMissing,
-                format!(
-                    "service account {} does not exist in namespace {namespace}",
-                    clip_name(name, 60)
-                ),
-            ),
-            Refusal::Immutable => crate::decision::immutable(self.config),
-            Refusal::Conflict => Finding::new(
-                Reason::Conflict,
-                format!("cannot {object}: others write it all the time"),
-            ),
-            Refusal::Missing { .. } => unavailable(&object, "it answers 404 without saying what is missing"),
-            Refusal::Status(status) => unavailable(&object, &format!("it answers {status}")),
-            Refusal::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
-            Refusal::Unreachable(failure) => unavailable(&object, failure_text(*failure)),
-        }
-    }
-
-    fn forbidden(&self, object: &str, namespace: &str) -> Finding {
-        let role = self.role(match self.config.mode {
-            Mode::Ensure | Mode::Plan | Mode::Doctor => grant::role,
-            // It reads and mints nothing.
-            Mode::Verify => grant::reader,
-        });
-        Finding::new(
-            Reason::ApiForbidden,
-            format!("{} may not {object}", self.runner_name()),
-        )
-        .about(namespace)
-        .with_paste(role)
-    }
-
     /// What the mounted token says of itself.
     pub fn caller_claims(&self) -> Option<&Claims> {
         self.caller_token.claims()
@@ -367,43 +270,6 @@ impl<'a> Context<'a> {
             || "the account that runs this".to_owned(),
             |(namespace, name)| clip_name(&format!("{namespace}/{name}"), 60),
         )
-    }
-
-    /// A Role for the account that runs this.
-    pub fn role(&self, role: fn(&RoleNeeds<'_>) -> String) -> String {
-        let account = self
-            .config
-            .token_file
-            .is_none()
-            .then(|| self.service_account().ok())
-            .flatten();
-        role(&RoleNeeds {
-            namespace: &self.namespace,
-            secret: self.config.name.as_str(),
-            minted_for: account.as_ref().map(|(_, name)| name.as_str()),
-            runner: self.runner(),
-        })
-    }
-
-    /// The reason of the last error that was tried again; `deadline` where there was none.
-    pub fn interrupted(&self, by: &str) -> Finding {
-        if let Some(trouble) = self.api.trouble() {
-            let text = match trouble {
-                Trouble::Failed(failure) => failure_text(failure).to_owned(),
-                Trouble::Answered(status) => format!("it answers {}", status.as_u16()),
-            };
-            return Finding::new(
-                Reason::ApiUnavailable,
-                format!("{by}; the API server did not answer ({text})"),
-            );
-        }
-        if self.registries.trouble().is_some() {
-            return Finding::new(
-                Reason::RegistryUnavailable,
-                format!("{by}; the registry did not answer"),
-            );
-        }
-        Finding::new(Reason::Deadline, by)
     }
 
     /// Keeps what was done where a panic's last words find it.
@@ -457,8 +323,4 @@ pub fn untrusted_registry(registry: &RegistryHost) -> Finding {
         "If it may have it, set PULL_SECRET_TRUSTED_HOSTS to {}.",
         clip_name(registry.host_port(), 80)
     ))
-}
-
-fn unavailable(object: &str, said: &str) -> Finding {
-    Finding::new(Reason::ApiUnavailable, format!("cannot {object}: {said}"))
 }
