@@ -1,14 +1,13 @@
 //! Too much power is said: whoever reads the Secret can do what the account of its token may.
 
 use anyhow::{Context as _, Result};
-use http::{Response, StatusCode};
-use hyper::body::Bytes;
+use http::StatusCode;
 use serde_json::{Value, json};
 use test_cluster::{audit::AuditedRequest, listener::Action, program::Outcome};
 
 use crate::{
     images::ship_image_puller,
-    interception::{before_api_server, to},
+    interception::{answer, before_api_server, to},
     registries::with_robot,
     world::{PULLER, RUNNER, World, registries, short_lived},
 };
@@ -32,12 +31,6 @@ fn rules_reviews(requests: &[AuditedRequest]) -> usize {
 fn warnings(outcome: &Outcome) -> Result<u64> {
     let test_output: Value = serde_json::from_str(outcome.result("TEST_OUTPUT"))?;
     test_output["warnings"].as_u64().context("warnings")
-}
-
-fn refusal(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
 }
 
 #[tokio::test]
@@ -169,7 +162,7 @@ async fn an_api_server_that_does_not_review_holds_nothing_up() -> Result<()> {
     ] {
         let proxy = before_api_server(&world, move |request| {
             if request.path.contains("selfsubjectrulesreviews") {
-                Action::Answer(refusal(status))
+                answer(status, "application/json", "")
             } else {
                 Action::Forward
             }

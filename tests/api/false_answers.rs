@@ -1,8 +1,7 @@
 //! Answers that are none of the server's that was asked: each was found by the fault matrix (tests/faults).
 
 use anyhow::Result;
-use http::{HeaderValue, Response, StatusCode, header};
-use hyper::body::Bytes;
+use http::StatusCode;
 use serde_json::json;
 use test_cluster::{
     listener::{Action, Reply, RequestParts},
@@ -12,8 +11,10 @@ use test_cluster::{
 
 use crate::{
     interception::{
-        Scripted, before_api_server, before_openshift, is_secret_get, is_write, through, to_openshift,
+        Scripted, answer, before_api_server, before_openshift, is_secret_get, is_write, json_answer, through,
+        to_openshift,
     },
+    registry_faults::robot,
     silent_registries::{Silence, Silent},
     world::{World, renewing, short_lived},
 };
@@ -27,18 +28,6 @@ fn is_review(request: &RequestParts) -> bool {
 
 fn is_access_review(request: &RequestParts) -> bool {
     request.path.ends_with("/selfsubjectaccessreviews")
-}
-
-fn json_answer(status: StatusCode, body: &serde_json::Value) -> Action {
-    answer(status, "application/json", body.to_string())
-}
-
-fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Action {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    Action::Answer(response)
 }
 
 #[tokio::test]
@@ -85,30 +74,16 @@ async fn a_web_page_is_no_registry_that_asks_nobody_and_replaces_no_password() -
     let world = World::new("web-page").await?;
     let trusted = Scripted::trusted_by(&world)?;
     let open = trusted.server(NAME, |_| Reply::json(StatusCode::OK, "{}"))?;
-    let robot = |address, password: &str| -> Result<Program> {
-        let file = world.runner.file("robot");
-        std::fs::write(&file, password)?;
-        Ok(world
-            .program()
-            .without("PULL_SECRET_SERVICE_ACCOUNT")
-            .env("PULL_SECRET_REGISTRY", NAME)
-            .env("PULL_SECRET_USERNAME", "robot")
-            .env("PULL_SECRET_TOKEN_FILE", file)
-            .env("PULL_SECRET_CONNECT_TO", format!("{NAME}={address}"))
-            .canary(password))
-    };
-    robot(open.address(), "a-robots-password")?
+    robot(&world, NAME, "a-robots-password", &open)?
         .run()
         .await?
         .expect("WARNING", "created", "registry-open", 0);
     let stored = world.document().await?;
     let portal = trusted.server(NAME, move |_| page())?;
-    robot(portal.address(), "another-password")?.run().await?.expect(
-        "ERROR",
-        "none",
-        "registry-protocol",
-        76,
-    );
+    robot(&world, NAME, "another-password", &portal)?
+        .run()
+        .await?
+        .expect("ERROR", "none", "registry-protocol", 76);
     assert_eq!(world.document().await?, stored, "nobody vouched for the new one");
     Ok(())
 }

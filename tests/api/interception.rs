@@ -3,6 +3,9 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Error, Result};
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::body::Bytes;
+use serde_json::Value;
 use test_cluster::{
     access::ClusterAccess,
     certificates::Authority,
@@ -62,6 +65,20 @@ pub fn before_openshift(
 /// The value of `PULL_SECRET_CONNECT_TO` by which OpenShift's registry is at `address`.
 pub fn to_openshift(address: std::net::SocketAddr) -> String {
     format!("{OPENSHIFT}={address}")
+}
+
+/// This answer in place of the server's.
+pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Action {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Action::Answer(response)
+}
+
+/// This JSON in place of the server's answer.
+pub fn json_answer(status: StatusCode, body: &Value) -> Action {
+    answer(status, "application/json", body.to_string())
 }
 
 /// Servers of one authority, which the runner's pod trusts for registries.

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Bytes;
+use serde_json::json;
 use test_cluster::{
     listener::{Action, RequestParts},
     program::Outcome,
 };
 
 use crate::{
-    interception::{before_api_server, before_openshift, through, to_openshift},
+    interception::{before_api_server, before_openshift, json_answer, through, to_openshift},
     world::World,
 };
 
@@ -52,7 +53,7 @@ async fn a_good_token_refused_for_a_moment_by_registry_and_api_server_is_not_cal
     let refused = AtomicUsize::new(0);
     let api_server = before_api_server(&world, move |request| {
         if request.path.ends_with("/selfsubjectreviews") && refused.fetch_add(1, Ordering::SeqCst) == 0 {
-            Action::Answer(unauthenticated())
+            unauthenticated()
         } else {
             Action::Forward
         }
@@ -116,12 +117,10 @@ fn has_credential(request: &RequestParts) -> bool {
     request.headers.contains_key(header::AUTHORIZATION)
 }
 
-fn unauthenticated() -> Response<Bytes> {
-    let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
-    let mut response = Response::new(Bytes::from_static(status.as_bytes()));
-    *response.status_mut() = StatusCode::UNAUTHORIZED;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+fn unauthenticated() -> Action {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "Unauthorized", "reason": "Unauthorized", "code": 401,
+    });
+    json_answer(StatusCode::UNAUTHORIZED, &status)
 }

@@ -238,7 +238,7 @@ async fn an_image_that_everybody_may_pull_does_not_prove_a_wrong_password_right(
 }
 
 /// The program with a robot's password for the registry `name`, which is really `server`.
-fn robot(world: &World, name: &str, password: &str, server: &ScriptedServer) -> Result<Program> {
+pub fn robot(world: &World, name: &str, password: &str, server: &ScriptedServer) -> Result<Program> {
     let file = world.runner.file("robot");
     fs::write(&file, password)?;
     Ok(world

@@ -2,7 +2,7 @@
 //! credential that is alive and pulls, unless the name says otherwise.
 
 use anyhow::Result;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use test_cluster::{
@@ -14,7 +14,7 @@ use test_cluster::{
 
 use crate::{
     first_run::claims,
-    interception::{before_api_server, through, to},
+    interception::{answer, before_api_server, json_answer, through, to},
     silent_registries::{Silence, Silent},
     world::{PULLER, RUNNER, World, renewing, short_lived},
 };
@@ -195,7 +195,7 @@ async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_aske
     let living = Living::new("minted-no-review").await?;
     let proxy = before_api_server(&living.world, |request| {
         if request.path.contains("selfsubjectreviews") {
-            Action::Answer(answer(StatusCode::SERVICE_UNAVAILABLE, Vec::new()))
+            answer(StatusCode::SERVICE_UNAVAILABLE, "application/json", "")
         } else {
             Action::Forward
         }
@@ -281,17 +281,9 @@ fn minting(token: String) -> impl Fn(&RequestParts) -> Action + Send + Sync + 's
     });
     move |request| {
         if request.path.ends_with("/token") {
-            Action::Answer(answer(StatusCode::CREATED, minted.to_string().into_bytes()))
+            json_answer(StatusCode::CREATED, &minted)
         } else {
             Action::Forward
         }
     }
-}
-
-fn answer(status: StatusCode, body: Vec<u8>) -> Response<hyper::body::Bytes> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-    response
 }

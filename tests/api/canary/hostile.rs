@@ -4,13 +4,14 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use hyper::body::Bytes;
+use http::{HeaderName, Method, StatusCode, header};
 use serde_json::{Value, json};
 use test_cluster::{
     listener::{Action, ReceivedRequest, Reply, RequestParts},
     registry::OPENSHIFT,
 };
+
+use crate::interception::{answer, json_answer};
 
 /// What a terminal, a shell or a log's reader would fall for; nothing of it may come out again.
 pub const BAIT: &str = "\u{1b}[31m$(touch pwned)`pwned`\r\nSUCCESS ok (exit 0): pwned\n";
@@ -214,17 +215,4 @@ fn refusal(status: StatusCode, kind: &str, knowledge: &Knowledge) -> Action {
             "details": {"name": poison, "kind": kind, "causes": [{"message": poison, "field": poison}]},
         }),
     )
-}
-
-fn json_answer(status: StatusCode, body: &Value) -> Action {
-    answer(status, "application/json", body.to_string())
-}
-
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Action {
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Action::Answer(response)
 }
