@@ -60,7 +60,7 @@ async fn try_plan(context: &Context<'_>, source: &Source, outcome: &mut Outcome)
             outcome.plan = Some(Plan {
                 action: Action::Refreshed,
                 because: Some("labels, annotations or keys differ"),
-                diff: diff::of_metadata(context, secret, &fields),
+                diff: diff::of_metadata(context.config, &context.namespace, secret, &fields),
             });
             permission::writes(context, true).await?;
             finish(context, outcome, secret, credential, &observed.evidence);
@@ -73,7 +73,13 @@ async fn try_plan(context: &Context<'_>, source: &Source, outcome: &mut Outcome)
             outcome.plan = Some(Plan {
                 action,
                 because: Some(because),
-                diff: diff::of_renewal(context, source, secret.as_ref(), &fields),
+                diff: diff::of_renewal(
+                    context.config,
+                    &context.namespace,
+                    source,
+                    secret.as_ref(),
+                    &fields,
+                ),
             });
             permission::writes(context, secret.is_some()).await?;
             permission::mints(context, source).await?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::{
     clip::{clip_name, one_line},
     config::{Access, Config},
-    context::Context,
     credential::Credential,
     decision::{self, Source},
     docker_config::{Auths, Document},
@@ -64,8 +63,8 @@ impl Diff {
 }
 
 /// Labels, annotations and keys alone.
-pub fn of_metadata(context: &Context<'_>, stored: &StoredSecret, fields: &AppliedFields) -> Diff {
-    let mut diff = head(context, Change::Keep);
+pub fn of_metadata(config: &Config, namespace: &str, stored: &StoredSecret, fields: &AppliedFields) -> Diff {
+    let mut diff = head(config, namespace, Change::Keep);
     labels_and_annotations(&mut diff, Some(stored), fields, false);
     data(&mut diff, Some(stored), fields);
     diff
@@ -73,7 +72,8 @@ pub fn of_metadata(context: &Context<'_>, stored: &StoredSecret, fields: &Applie
 
 /// A new credential with all that belongs to it.
 pub fn of_renewal(
-    context: &Context<'_>,
+    config: &Config,
+    namespace: &str,
     source: &Source,
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
@@ -83,18 +83,18 @@ pub fn of_renewal(
     } else {
         Change::Add
     };
-    let mut diff = head(context, whole);
+    let mut diff = head(config, namespace, whole);
     let minted = matches!(source, Source::Mint { .. });
     labels_and_annotations(&mut diff, stored, fields, minted);
     data(&mut diff, stored, fields);
-    document(&mut diff, context, source, stored, fields);
+    document(&mut diff, config, source, stored, fields);
     diff
 }
 
-fn head(context: &Context<'_>, change: Change) -> Diff {
+fn head(config: &Config, namespace: &str, change: Change) -> Diff {
     let mut diff = Diff::default();
-    let namespace = clip_name(&context.namespace, VALUE);
-    let name = clip_name(context.config.name.as_str(), VALUE);
+    let namespace = clip_name(namespace, VALUE);
+    let name = clip_name(config.name.as_str(), VALUE);
     diff.line(change, format!("Secret {namespace}/{name}"));
     diff
 }
@@ -162,7 +162,7 @@ fn left_out<'k, V>(diff: &mut Diff, there: impl Iterator<Item = &'k String>, fie
 /// The entries, each by what it is.
 fn document(
     diff: &mut Diff,
-    context: &Context<'_>,
+    config: &Config,
     source: &Source,
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
@@ -183,7 +183,7 @@ fn document(
         );
         diff.line(Change::Add, "    auths:");
     }
-    let ours: Vec<String> = context.config.registries.iter().map(RegistryHost::key).collect();
+    let ours: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
     for key in then.keys() {
         let shown = SafeName::new(key);
         if !ours.iter().any(|ours| ours == key) {
@@ -197,10 +197,7 @@ fn document(
         if let Some(old) = old {
             diff.line(Change::Remove, format!("      {shown}: {}", described(&old)));
         }
-        diff.line(
-            Change::Add,
-            format!("      {shown}: {}", coming(context.config, source)),
-        );
+        diff.line(Change::Add, format!("      {shown}: {}", coming(config, source)));
     }
 }
 
@@ -254,3 +251,6 @@ fn bytes(value: &[u8]) -> String {
         .find(|known| known.as_bytes() == value);
     known.map_or_else(|| foreign(&String::from_utf8_lossy(value)), str::to_owned)
 }
+
+#[cfg(test)]
+mod tests;
