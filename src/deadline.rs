@@ -109,6 +109,14 @@ mod tests {
     }
 
     #[test]
+    fn pauses_are_spread_over_the_upper_half_of_their_step() {
+        let pauses: Vec<_> = (0..64).map(|_| Backoff::new().pause(None)).collect();
+        let middle = Backoff::FIRST * 3 / 4;
+        assert!(pauses.iter().any(|pause| *pause < middle), "{pauses:?}");
+        assert!(pauses.iter().any(|pause| *pause > middle), "{pauses:?}");
+    }
+
+    #[test]
     fn a_longer_retry_after_is_honoured() {
         assert_eq!(
             Backoff::new().pause(Some(Duration::from_secs(7))),
@@ -121,11 +129,14 @@ mod tests {
         let start = Instant::now();
         let huge = Some(Duration::from_secs(u64::MAX));
         assert!(!Backoff::new().wait(huge, start + Duration::from_secs(60)).await);
-        assert!(
-            !Backoff::new()
-                .wait(Some(Duration::from_secs(61)), start + Duration::from_secs(60))
-                .await
-        );
+        for seconds in [60, 61] {
+            let retry_after = Some(Duration::from_secs(seconds));
+            assert!(
+                !Backoff::new()
+                    .wait(retry_after, start + Duration::from_secs(60))
+                    .await
+            );
+        }
         assert_eq!(Instant::now(), start);
         assert!(Backoff::new().wait(None, start + Duration::from_secs(60)).await);
     }

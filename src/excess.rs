@@ -258,6 +258,30 @@ mod tests {
     }
 
     #[test]
+    fn a_review_that_calls_itself_incomplete_is_not_complete() {
+        for incomplete in [false, true] {
+            let status = SubjectRulesReviewStatus {
+                incomplete,
+                ..SubjectRulesReviewStatus::default()
+            };
+            assert_eq!(Excess::of(&status, Access::Pull).complete, !incomplete);
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_said_with_whose_it_is() {
+        for (account, said) in [
+            (Some("demo/puller"), "demo/puller, whose token is stored,"),
+            (None, "the account whose token is stored"),
+        ] {
+            assert_eq!(
+                sentence(account, &["read secrets", "create pods"]),
+                format!("{said} may also read secrets, create pods: so may whoever reads the Secret")
+            );
+        }
+    }
+
+    #[test]
     fn of_two_credentials_both_count_and_one_that_is_unknown_makes_both_so() {
         let one = Excess {
             rights: vec!["read secrets"],
@@ -267,9 +291,12 @@ mod tests {
         let other = Excess {
             rights: vec!["read secrets", "create pods"],
             complete: false,
-            remedy: None,
+            remedy: Some("yaml".to_owned()),
         };
-        let both = one.and(other);
-        assert_eq!((both.rights.len(), both.complete), (2, false));
+        let both = Excess {
+            rights: vec!["read secrets", "create pods"],
+            ..other.clone()
+        };
+        assert_eq!(one.and(other), both);
     }
 }

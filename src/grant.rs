@@ -104,3 +104,91 @@ pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -
         suffix = role.trim_start_matches("system:"),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: RoleNeeds<'_> = RoleNeeds {
+        namespace: "private-ai-demo",
+        secret: "internal-registry-private-ai",
+        minted_for: Some("model-pipeline-sa"),
+        runner: Some(("private-ai-demo", "model-pipeline-sa")),
+    };
+
+    fn image(text: &str) -> ImageReference {
+        ImageReference::parse(text).expect("an image")
+    }
+
+    #[test]
+    fn the_role_is_the_one_that_is_shipped() {
+        let shipped = include_str!("../docs/role.yaml");
+        let (_, rules) = shipped.split_once("\napi").expect("comments come first");
+        assert_eq!(role(&NEEDS), format!("api{rules}"));
+    }
+
+    #[test]
+    fn each_role_has_the_verbs_that_are_used_and_no_more() {
+        let whole = role(&NEEDS);
+        let without_create = whole.replace(r#"["get", "create", "patch"]"#, r#"["get", "patch"]"#);
+        assert_eq!(role_without_create(&NEEDS), without_create);
+        let of_a_file = RoleNeeds {
+            minted_for: None,
+            runner: None,
+            ..NEEDS
+        };
+        let nobody = "subjects:\n- kind: ServiceAccount\n  name: REPLACE-with-the-account-that-runs-this\n  \
+                      namespace: private-ai-demo\n";
+        assert!(!role(&of_a_file).contains("serviceaccounts/token"));
+        assert!(role(&of_a_file).ends_with(nobody), "{}", role(&of_a_file));
+        let to_read = whole
+            .replace(r#"["get", "create", "patch"]"#, r#"["get"]"#)
+            .replace("ensure-pull-secret-", "verify-pull-secret-");
+        let (head, rest) = to_read
+            .split_once("- apiGroups: [\"\"]\n  resources: [\"serviceaccounts/token\"]")
+            .expect("the rule for tokens");
+        let (_, tail) = rest.split_once("---").expect("the binding");
+        assert_eq!(reader(&NEEDS), format!("{head}---{tail}"));
+    }
+
+    #[test]
+    fn a_puller_is_an_account_with_one_grant_for_each_namespace_and_the_role_to_mint_for_it() {
+        let images = [
+            image("registry.test:5000/team/app:1"),
+            image("registry.test:5000/team/other:1"),
+            image("registry.test:5000/models/app:1"),
+            image("registry.test:5000/top:1"),
+        ];
+        let needs = RoleNeeds {
+            minted_for: None,
+            ..NEEDS
+        };
+        let yaml = puller(&needs, &images.iter().collect::<Vec<_>>(), false);
+        let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: model-puller\n  \
+                       namespace: private-ai-demo\nautomountServiceAccountToken: false\n";
+        let grant = |namespace| {
+            format!(
+                "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+                 metadata:\n  name: model-puller-image-puller\n  namespace: {namespace}\n\
+                 roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: system:image-puller\n\
+                 subjects:\n- kind: ServiceAccount\n  name: model-puller\n  namespace: private-ai-demo\n"
+            )
+        };
+        let parts = [account.to_owned(), grant("team"), grant("models"), role(&needs)];
+        assert_eq!(yaml, parts.join("---\n"));
+    }
+
+    #[test]
+    fn who_pushes_needs_another_grant() {
+        let account = ("demo", "builder");
+        let grant = image_puller(account, &image("registry.test:5000/team/app:1"), true).expect("a grant");
+        assert!(
+            grant.contains("name: builder-image-pusher\n  namespace: team\n"),
+            "{grant}"
+        );
+        assert!(
+            grant.contains("kind: ClusterRole\n  name: system:image-pusher\n"),
+            "{grant}"
+        );
+    }
+}

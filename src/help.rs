@@ -153,6 +153,29 @@ mod tests {
     }
 
     #[test]
+    fn each_variable_is_shown_with_what_it_is_where_it_is_unset() {
+        let help = help();
+        for line in [
+            "  PULL_SECRET_NAME (required)\n",
+            "  PULL_SECRET_IMAGE (optional)\n",
+            "  PULL_SECRET_NAMESPACE (default: the pod's own)\n",
+            "  PULL_SECRET_MODE (default: ensure)\n",
+            "  HTTPS_PROXY, NO_PROXY, ALL_PROXY (optional)\n",
+            "  KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT (set by Kubernetes)\n",
+        ] {
+            assert!(help.contains(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_broken_where_the_next_word_does_not_fit() {
+        let word = "x".repeat(47);
+        let mut text = String::new();
+        wrap(&mut text, 4, " a", &format!("{word} {word} y {word}{word} z"));
+        assert_eq!(text, format!(" a  {word} {word}\n    y {word}{word}\n    z\n"));
+    }
+
+    #[test]
     fn help_has_every_variable_result_and_reason_and_fits_its_width() {
         let help = help();
         for variable in VARIABLES {

@@ -140,3 +140,156 @@ pub fn told_expiry(stored: &StoredSecret, credential_id: Option<&str>) -> Option
 pub fn refreshed_at(stored: &StoredSecret) -> Option<Timestamp> {
     stored.annotations.get(REFRESHED_AT)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(more: &[(&str, &str)]) -> Config {
+        let base = [
+            ("PULL_SECRET_NAME", "pull"),
+            ("PULL_SECRET_REGISTRY", "quay.io:443/team,docker.io"),
+            ("PULL_SECRET_TOKEN_FILE", "/robot/token"),
+        ];
+        let variables = base.iter().chain(more);
+        Config::from_env(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
+    }
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn credential() -> CredentialSummary {
+        CredentialSummary {
+            service_account: Some("demo/puller".to_owned()),
+            credential_id: Some("id".to_owned()),
+            issued_at: None,
+            expires_at: Some(time("2026-03-02T12:00:00Z")),
+        }
+    }
+
+    fn applied(config: &Config, stored: Option<&StoredSecret>) -> AppliedFields {
+        let now = time("2026-03-01T12:00:00Z");
+        fields(config, stored, &credential(), now, b"document".to_vec())
+    }
+
+    /// A Secret that has just what was applied.
+    fn stored(fields: AppliedFields) -> StoredSecret {
+        StoredSecret {
+            data: fields.data,
+            labels: fields.labels,
+            annotations: fields.annotations,
+            ..StoredSecret::absent()
+        }
+    }
+
+    fn annotation<'a>(fields: &'a AppliedFields, name: &str) -> Option<&'a str> {
+        fields.annotations.get(name).map(String::as_str)
+    }
+
+    #[test]
+    fn beside_the_document_stands_what_the_dashboard_and_the_next_run_read() {
+        let fields = applied(&config(&[]), None);
+        let texts = |texts: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            texts.iter().map(owned).collect()
+        };
+        assert_eq!(fields.labels, texts(&[("opendatahub.io/dashboard", "true")]));
+        assert_eq!(
+            fields.annotations,
+            texts(&[
+                ("ensure-pull-secret/expires-at", "2026-03-02T12:00:00Z"),
+                ("ensure-pull-secret/refreshed-at", "2026-03-01T12:00:00Z"),
+                ("ensure-pull-secret/service-account", "demo/puller"),
+                ("ensure-pull-secret/credential-id", "id"),
+                ("openshift.io/display-name", config::DEFAULT_DISPLAY_NAME),
+                ("openshift.io/description", config::DEFAULT_DESCRIPTION),
+                ("opendatahub.io/connection-type-ref", "oci-v1"),
+                ("opendatahub.io/connection-type-protocol", "oci"),
+            ])
+        );
+        let data = [
+            (DOCUMENT_KEY, &b"document"[..]),
+            ("OCI_HOST", b"quay.io:443"),
+            ("ACCESS_TYPE", br#"["Pull"]"#),
+        ];
+        let data = data.map(|(name, value)| (name.to_owned(), value.to_vec()));
+        assert_eq!(fields.data, BTreeMap::from(data.clone()));
+        let [_, host, access] = data;
+        assert_eq!(beside_document(fields.data), BTreeMap::from([host, access]));
+    }
+
+    #[test]
+    fn without_a_connection_nothing_of_the_dashboard_is_written() {
+        let fields = applied(&config(&[("PULL_SECRET_CONNECTION", "false")]), None);
+        assert!(fields.labels.is_empty());
+        assert_eq!(fields.annotations.len(), 4);
+        assert_eq!(fields.data.len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_somebody_chose_stays_unless_the_configuration_has_one() {
+        let named = stored(applied(&config(&[("PULL_SECRET_DISPLAY_NAME", "theirs")]), None));
+        let unset = applied(&config(&[]), Some(&named));
+        assert_eq!(annotation(&unset, DISPLAY_NAME), Some("theirs"));
+        let set = applied(&config(&[("PULL_SECRET_DISPLAY_NAME", "ours")]), Some(&named));
+        assert_eq!(annotation(&set, DISPLAY_NAME), Some("ours"));
+        let described = stored(applied(&config(&[("PULL_SECRET_DESCRIPTION", "theirs")]), None));
+        let unset = applied(&config(&[]), Some(&described));
+        assert_eq!(annotation(&unset, DESCRIPTION), Some("theirs"));
+    }
+
+    #[test]
+    fn a_label_an_annotation_or_a_key_alone_makes_a_difference_and_what_is_of_others_makes_none() {
+        let fields = applied(&config(&[]), None);
+        let mut secret = stored(fields.clone());
+        secret.labels.insert("app".to_owned(), "x".to_owned());
+        secret.annotations.insert("app".to_owned(), "x".to_owned());
+        secret.data.insert("app".to_owned(), b"x".to_vec());
+        assert!(!differs(&fields, &secret));
+        let without_label = StoredSecret {
+            labels: BTreeMap::new(),
+            ..secret.clone()
+        };
+        let mut other_annotation = secret.clone();
+        other_annotation
+            .annotations
+            .insert(CREDENTIAL_ID.to_owned(), "another".to_owned());
+        let mut without_key = secret;
+        without_key.data.remove(OCI_HOST);
+        for secret in [without_label, other_annotation, without_key] {
+            assert!(differs(&fields, &secret));
+        }
+    }
+
+    #[test]
+    fn what_was_told_of_an_expiry_counts_for_that_credential_alone() {
+        let mut secret = stored(applied(&config(&[]), None));
+        assert_eq!(refreshed_at(&secret), Some(time("2026-03-01T12:00:00Z")));
+        assert_eq!(
+            told_expiry(&secret, Some("id")),
+            Some(time("2026-03-02T12:00:00Z"))
+        );
+        assert_eq!(told_expiry(&secret, Some("another")), None);
+        assert_eq!(told_expiry(&secret, None), None);
+        for name in [EXPIRES_AT, REFRESHED_AT] {
+            secret.annotations.insert(name.to_owned(), "soon".to_owned());
+        }
+        assert_eq!(
+            (told_expiry(&secret, Some("id")), refreshed_at(&secret)),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn what_a_plan_cannot_know_it_tells_in_words() {
+        for (name, words) in [
+            (EXPIRES_AT, Some("when the new token expires")),
+            (CREDENTIAL_ID, Some("the new token's id")),
+            (REFRESHED_AT, Some("when it is written")),
+            (SERVICE_ACCOUNT, None),
+        ] {
+            assert_eq!(known_after_mint(name), words, "{name}");
+        }
+    }
+}

@@ -205,13 +205,14 @@ fn lists_lose_their_repetitions() {
 }
 
 #[test]
-fn access_is_read_in_either_order() {
-    for (value, access) in [
-        ("Pull", Access::Pull),
-        ("Push,Pull", Access::PushPull),
-        (" Pull , Push ", Access::PushPull),
+fn access_is_read_in_either_order_and_written_as_the_dashboard_does() {
+    for (value, access, written) in [
+        ("Pull", Access::Pull, r#"["Pull"]"#),
+        ("Push,Pull", Access::PushPull, r#"["Push","Pull"]"#),
+        (" Pull , Push ", Access::PushPull, r#"["Push","Pull"]"#),
     ] {
         assert_eq!(config(&[("PULL_SECRET_ACCESS", value)]).access, access, "{value}");
+        assert_eq!(access.as_json(), written);
     }
 }
 

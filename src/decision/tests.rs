@@ -15,6 +15,8 @@ use crate::{
     token::Token,
 };
 
+mod holds;
+
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";
 const UID: &str = "6f2d";
 
@@ -25,6 +27,13 @@ fn config(more: &[(&str, &str)]) -> Config {
         .chain(more)
         .map(|(name, value)| (name.into(), value.into()));
     Config::from_env(variables).expect("a configuration")
+}
+
+fn two_registries() -> Config {
+    config(&[
+        ("PULL_SECRET_REGISTRY", &format!("{REGISTRY},quay.io")),
+        ("PULL_SECRET_TRUSTED_HOSTS", "quay.io"),
+    ])
 }
 
 fn now() -> Timestamp {
@@ -154,12 +163,8 @@ fn each_clause_of_unchanged_broken_alone_makes_a_new_credential_due() {
 
 #[test]
 fn every_registry_needs_the_same_entry() {
-    let both = config(&[
-        ("PULL_SECRET_REGISTRY", &format!("{REGISTRY},quay.io")),
-        ("PULL_SECRET_TRUSTED_HOSTS", "quay.io"),
-    ]);
     let secret = stored(&document("<token>", &token(&good_claims())));
-    assert_eq!(due_because(&both, &secret), Some(Due::EntryMissing));
+    assert_eq!(due_because(&two_registries(), &secret), Some(Due::EntryMissing));
 }
 
 #[test]
@@ -357,4 +362,23 @@ fn a_token_expires_by_the_clock_that_comes_in() {
     let credential = Credential::of("<token>", token(&good_claims()));
     assert!(!credential.is_expired(now()));
     assert!(credential.is_expired(now().saturating_add(2.hours()).expect("a later time")));
+}
+
+#[test]
+fn the_log_tells_one_cause_from_another() {
+    let causes = [
+        Due::NoAuths,
+        Due::EntryMissing,
+        Due::EntriesDiffer,
+        Due::NotTheFile,
+        Due::NotAServiceAccountToken,
+        Due::OtherAccount,
+        Due::BoundToPod,
+        Due::NotBoundToSecret,
+        Due::OtherAudience,
+        Due::LittleLifeLeft,
+        Due::Rejected,
+    ];
+    let told: std::collections::BTreeSet<_> = causes.map(Due::as_str).into();
+    assert_eq!(told.len(), causes.len());
 }
