@@ -198,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_and_a_status_are_printed_as_their_words() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.to_string(), reason.as_str());
+        }
+        let statuses = [Status::Success, Status::Warning, Status::Failure, Status::Error];
+        assert_eq!(
+            statuses.map(|status| status.to_string()),
+            ["SUCCESS", "WARNING", "FAILURE", "ERROR"]
+        );
+    }
+
+    #[test]
     fn words_are_unique() {
         let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         words.sort_unstable();

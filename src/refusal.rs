@@ -210,6 +210,82 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_by_rbac_is_known_by_its_words_and_by_all_of_them() {
+        for (message, verb) in [
+            (
+                "secrets \"s\" is forbidden: User \"u\" cannot patch resource \"secrets\"",
+                Some("patch"),
+            ),
+            ("User \"u\" cannot watch resource \"secrets\"", None),
+        ] {
+            assert_eq!(refusal(403, message), Refusal::Forbidden { verb }, "{message}");
+        }
+        for message in ["it cannot be", "the resource is full", ""] {
+            let denied = Refusal::Denied {
+                by: None,
+                variable: None,
+            };
+            assert_eq!(refusal(403, message), denied, "{message}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_told_by_the_field() {
+        let with_causes = |code: u16, causes: serde_json::Value| {
+            let status = json!({ "code": code, "details": { "kind": "secrets", "causes": causes } });
+            Refusal::from_status(&serde_json::from_value(status).expect("a Status"))
+        };
+        let cause = |field: &str, message: &str| json!({ "field": field, "message": message });
+        let immutable = "field is immutable when `immutable` is set";
+        for (causes, expected) in [
+            (json!([cause("metadata.uid", "")]), Refusal::Conflict),
+            (
+                json!([cause("data", immutable), cause("metadata.uid", "")]),
+                Refusal::Conflict,
+            ),
+            (json!([cause("data", immutable)]), Refusal::Immutable),
+            (json!([cause("stringData", immutable)]), Refusal::Immutable),
+            (json!([cause("immutable", immutable)]), Refusal::Immutable),
+            (json!([cause("type", immutable)]), Refusal::Status(422)),
+            (json!([cause("data", "too long")]), Refusal::Status(422)),
+            (json!([]), Refusal::Status(422)),
+        ] {
+            assert_eq!(with_causes(422, causes.clone()), expected, "{causes}");
+        }
+        let missing = |kind: &str| Refusal::Missing {
+            kind: kind.to_owned(),
+        };
+        assert_eq!(with_causes(404, json!([])), missing("secrets"));
+        let ending = json!([{ "reason": "NamespaceTerminating", "field": "metadata.namespace" }]);
+        assert_eq!(with_causes(403, ending), missing("namespaces"));
+        assert_eq!(refusal(404, ""), missing(""));
+        assert_eq!(refusal(401, ""), Refusal::Unauthenticated);
+        assert_eq!(refusal(418, ""), Refusal::Status(418));
+    }
+
+    #[test]
+    fn no_answer_is_told_from_one_that_says_nothing() {
+        let status = serde_json::from_value(json!({ "code": 409 })).expect("a Status");
+        for (error, expected) in [
+            (kube::Error::Api(Box::new(status)), Refusal::Conflict),
+            (
+                kube::Error::Service(Box::new(Failure::TimedOut)),
+                Refusal::Unreachable(Failure::TimedOut),
+            ),
+            (
+                kube::Error::Service("something else".into()),
+                Refusal::NotUnderstood,
+            ),
+            (
+                kube::Error::LinesCodecMaxLineLengthExceeded,
+                Refusal::NotUnderstood,
+            ),
+        ] {
+            assert_eq!(Refusal::from(error), expected);
+        }
+    }
+
+    #[test]
     fn of_a_denials_words_the_variable_to_correct_is_read_and_nothing_else() {
         let variable = |words: &str| {
             let message = format!("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {words}");
