@@ -124,3 +124,115 @@ pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Cr
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::secret::{DOCUMENT_KEY, Version};
+
+    fn config() -> Config {
+        let variables = [
+            ("PULL_SECRET_NAME", "pull"),
+            ("PULL_SECRET_REGISTRY", "quay.io"),
+            ("PULL_SECRET_TOKEN_FILE", "/robot/token"),
+        ];
+        Config::from_env(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
+    }
+
+    fn stored(document: &str) -> StoredSecret {
+        StoredSecret {
+            version: Version {
+                uid: "6f2d".to_owned(),
+                resource_version: "7".to_owned(),
+            },
+            data: [(DOCUMENT_KEY.to_owned(), document.as_bytes().to_vec())].into(),
+            ..StoredSecret::absent()
+        }
+    }
+
+    fn robot(password: &str) -> Credential {
+        Credential::of("robot", Token::new(SecretString::from(password)))
+    }
+
+    /// A service account's token that is bound to the Secret of this uid.
+    fn bound_to(uid: &str) -> String {
+        let part = |claims: &str| URL_SAFE_NO_PAD.encode(claims);
+        let claims = format!(r#"{{"kubernetes.io":{{"secret":{{"name":"pull","uid":"{uid}"}}}}}}"#);
+        format!("{}.{}.c2ln", part("{}"), part(&claims))
+    }
+
+    #[test]
+    fn an_entry_that_spoils_the_document_is_named_unless_it_is_ours() {
+        for (document, subject, words) in [
+            (
+                r#"{"auths":{"other.test":{"auth":"?"}}}"#,
+                Some("other.test"),
+                "in Secret pull the entry other.test has an auth that",
+            ),
+            (
+                r#"{"auths":{},"HttpHeaders":{"a":1}}"#,
+                Some("HttpHeaders"),
+                "in Secret pull HttpHeaders is not an object of strings, so that",
+            ),
+        ] {
+            let finding = foreign_entry_broken(&config(), document.as_bytes()).expect("a finding");
+            assert_eq!(finding.reason, Reason::ForeignEntryBroken);
+            assert_eq!(finding.subject.as_deref(), subject, "{document}");
+            assert!(finding.cause.starts_with(words), "{}", finding.cause);
+        }
+        for document in [
+            r#"{"auths":{"quay.io":{"auth":"?"}}}"#,
+            r#"{"auths":{}}"#,
+            r#"{"auths":[]}"#,
+        ] {
+            assert_eq!(foreign_entry_broken(&config(), document.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_ours_by_its_token_or_by_the_secret_that_the_token_is_bound_to() {
+        let told = |password: &str| {
+            let document = format!(
+                r#"{{"auths":{{"old.test":{{"username":"robot","password":"{password}"}},"quay.io":{{}}}}}}"#
+            );
+            forgotten_entries(&config(), &stored(&document), &robot("ours")).len()
+        };
+        assert_eq!(told("ours"), 1);
+        assert_eq!(told(&bound_to("6f2d")), 1);
+        assert_eq!(told(&bound_to("another")), 0);
+        assert_eq!(told("another's"), 0);
+        assert!(forgotten_entries(&config(), &stored("none"), &robot("ours")).is_empty());
+    }
+
+    #[test]
+    fn the_document_gets_the_credential_and_what_cannot_be_read_stays() {
+        let edited =
+            with_credential(&config(), br#"{"auths":{}}"#, &robot("pw")).expect("an edited document");
+        let entry = r#"{"username":"robot","password":"pw","auth":"cm9ib3Q6cHc="}"#;
+        assert_eq!(
+            String::from_utf8_lossy(&edited.bytes),
+            format!(r#"{{"auths":{{"quay.io":{entry}}}}}"#)
+        );
+        let reason = |document: &[u8], username| {
+            let credential = Credential {
+                username,
+                ..robot("pw")
+            };
+            let error = with_credential(&config(), document, &credential).err();
+            error.map(|finding| finding.reason)
+        };
+        let robot = || "robot".to_owned();
+        assert_eq!(reason(b"none", robot()), Some(Reason::DocumentUnreadable));
+        assert_eq!(
+            reason(br#"{"auths":{"Quay.io":{}}}"#, robot()),
+            Some(Reason::DocumentAmbiguous)
+        );
+        assert_eq!(
+            reason(b"{}", "a:b".to_owned()),
+            Some(Reason::InvalidConfiguration)
+        );
+    }
+}

@@ -302,3 +302,36 @@ fn the_effective_configuration_names_every_variable_that_is_set() {
         Some("registry.example.com:443=10.0.0.7:5000")
     );
 }
+
+#[test]
+fn the_effective_configuration_says_what_was_set_unless_it_may_be_secret() {
+    for (name, given, shown) in [
+        ("PULL_SECRET_REGISTRY", "quay.io, docker.io", "quay.io,docker.io"),
+        ("PULL_SECRET_NEXT_RUN_WITHIN", "9h", "9h"),
+        ("PULL_SECRET_NEXT_RUN_WITHIN", "none", "none"),
+        ("PULL_SECRET_ACCESS", "Pull", "Pull"),
+        ("PULL_SECRET_ACCESS", "Pull,Push", "Push,Pull"),
+        ("PULL_SECRET_VERIFY", "registry", "registry"),
+        ("PULL_SECRET_VERIFY", "api", "api"),
+        ("PULL_SECRET_VERIFY", "structure", "structure"),
+        ("PULL_SECRET_LOG", "error", "error"),
+        ("PULL_SECRET_LOG", "warn", "warn"),
+        ("PULL_SECRET_LOG", "info", "info"),
+        ("PULL_SECRET_LOG", "debug", "debug"),
+        ("PULL_SECRET_LOG_FORMAT", "text", "text"),
+        ("PULL_SECRET_LOG_FORMAT", "json", "json"),
+        ("PULL_SECRET_TIMEOUT", "3m", "180s"),
+        ("PULL_SECRET_DESCRIPTION", "anything", "set"),
+        ("PULL_SECRET_USERNAME", "<token>", "<token>"),
+        ("PULL_SECRET_USERNAME", "robot", "set"),
+        (
+            "PULL_SECRET_REGISTRY_CA_FILE",
+            "/ca/eyJhbGciOi.eyJzdWIi.c2ln",
+            "set",
+        ),
+    ] {
+        let effective = config(&[(name, given), ("PULL_SECRET_TOKEN_FILE", "/robot/token")]).effective();
+        let value = effective.into_iter().find(|(other, _)| *other == name);
+        assert_eq!(value, Some((name, shown.to_owned())), "{given}");
+    }
+}

@@ -13,6 +13,7 @@ use crate::outcome::{Action, CredentialSummary, Verified};
 mod files;
 mod schema;
 mod streams;
+mod warnings;
 
 fn now() -> Timestamp {
     "2026-11-24T14:00:00.7Z".parse().expect("a time")

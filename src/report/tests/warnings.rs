@@ -1,0 +1,59 @@
+//! What somebody should look at beside the findings.
+
+use super::*;
+use crate::{doctor::Line, excess::Excess};
+
+fn test_output(report: &Report) -> (u64, u64) {
+    let value = results::value(ResultName::TestOutput, report);
+    let value: Value = serde_json::from_str(&value).expect("JSON");
+    let count = |name: &str| value[name].as_u64().expect("a number");
+    (count("failures"), count("warnings"))
+}
+
+#[test]
+fn a_stored_token_that_may_more_than_pull_is_a_warning_and_is_told() {
+    let with = |rights: Vec<&'static str>| Outcome {
+        excess: Some(Excess {
+            rights,
+            complete: true,
+            remedy: Some("kind: ServiceAccount\n".to_owned()),
+        }),
+        ..refreshed()
+    };
+    for (rights, warnings) in [(vec!["read secrets"], 1), (vec![], 0)] {
+        let outcome = with(rights);
+        let report = Report::new(&outcome, &subject(), &[], true, now());
+        assert_eq!(test_output(&report), (0, warnings));
+        let (code, _, log) = ended(&outcome, &[], &Output::default());
+        assert_eq!(code, 0);
+        for told in [
+            "private-ai-demo/model-puller, whose token is stored, may also read secrets",
+            "kind: ServiceAccount",
+        ] {
+            assert_eq!(log.contains(told), warnings == 1, "{log}");
+        }
+    }
+}
+
+#[test]
+fn of_what_doctor_looked_at_each_warning_counts_once() {
+    let line = |warning| Line {
+        warning,
+        ..Line::ok("clock", "it is right")
+    };
+    let outcome = Outcome {
+        lines: vec![line(false), line(true), line(true)],
+        findings: vec![
+            forbidden(),
+            forbidden(),
+            Finding::new(Reason::RegistryUnavailable, "no answer").as_warning(),
+        ],
+        ..Outcome::default()
+    };
+    let doctor = Subject {
+        mode: Some(Mode::Doctor),
+        ..subject()
+    };
+    let report = Report::new(&outcome, &doctor, &[], true, now());
+    assert_eq!(test_output(&report), (2, 3));
+}
