@@ -192,6 +192,8 @@ mod tests {
             "0123456789abcdef0123456789abcdef",
             "ABCDEFGH12345678IJKLMNOP",
             "glpat-AbCdEfGh12345678",
+            "quay.io/model@sha256:0123456789abcdef0123456789abcdef",
+            "quay.io/model@sha256:0123456789abcdeg0123456789abcdeg0123456789abcdeg0123456789abcdeg",
         ] {
             let problem = Problem::of(of_kind(Kind::Name), Some(credential), "is wrong");
             assert_eq!(problem.given, None, "{credential}");
@@ -206,6 +208,8 @@ mod tests {
             "my_secret".to_owned(),
             "internal-registry-private-ai-2026".to_owned(),
             "https://quay.io".to_owned(),
+            "https://user@quay.io".to_owned(),
+            "INTERNAL_REGISTRY_PRIVATE".to_owned(),
         ] {
             assert!(
                 Problem::of(of_kind(Kind::List), Some(&plain), "is wrong")

@@ -231,17 +231,41 @@ fn the_next_run_is_unknown_not_planned_or_within_a_time() {
 
 #[test]
 fn beside_a_token_file_a_service_account_has_no_effect_and_that_is_said() {
-    let config = config(&[
+    let both = config(&[
         ("PULL_SECRET_TOKEN_FILE", "/token"),
         ("PULL_SECRET_SERVICE_ACCOUNT", "puller"),
     ]);
-    assert_eq!(config.service_account, None);
+    assert_eq!(both.service_account, None);
     assert!(
-        config
-            .warnings
+        both.warnings
             .iter()
             .any(|warning| warning.starts_with("PULL_SECRET_SERVICE_ACCOUNT has no effect"))
     );
+    for alone in [
+        ("PULL_SECRET_TOKEN_FILE", "/token"),
+        ("PULL_SECRET_SERVICE_ACCOUNT", "puller"),
+    ] {
+        assert_eq!(config(&[alone]).warnings, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_list_of_registries_without_any_is_a_problem_and_a_wrong_one_is_told_once() {
+    let file = ("PULL_SECRET_TOKEN_FILE", "/token");
+    let told = |more: &[(&'static str, &str)]| {
+        let problems = problems(&[&[file], more].concat()).into_iter();
+        problems.map(|problem| problem.problem).collect::<Vec<_>>()
+    };
+    let none = ("PULL_SECRET_REGISTRY", " , ");
+    assert_eq!(told(&[none]), ["names no registry"]);
+    let beside = told(&[none, ("PULL_SECRET_MODE", "nothing")]);
+    assert!(beside.contains(&"names no registry".to_owned()), "{beside:?}");
+    assert_eq!(told(&[("PULL_SECRET_REGISTRY", "https://quay.io")]).len(), 1);
+    assert_eq!(
+        told(&[("PULL_SECRET_REGISTRY", "quay.io,Quay.io,docker.io")]),
+        ["names one registry twice, in different case"]
+    );
+    assert_eq!(told(&[("PULL_SECRET_REGISTRY", "quay.io,docker.io")]).len(), 0);
 }
 
 #[test]
@@ -278,6 +302,20 @@ fn the_platforms_variables_are_carried_the_capitals_first() {
         Some(std::path::Path::new("/ca.crt"))
     );
     assert!(!format!("{config:?}").contains("password"));
+}
+
+#[test]
+fn a_proxy_is_spoken_to_in_plain_http_alone() {
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        for proxy in ["https://proxy:3128", "socks5://proxy:1080"] {
+            let problems = problems(&[(name, proxy)]);
+            let named = problems.iter().map(|problem| problem.variable.as_str());
+            assert_eq!(named.collect::<Vec<_>>(), [name], "{proxy}");
+        }
+        for proxy in ["http://proxy:3128", "HTTP://proxy:3128", "proxy:3128"] {
+            assert_eq!(problems(&[(name, proxy)]), [], "{proxy}");
+        }
+    }
 }
 
 #[test]

@@ -162,6 +162,13 @@ fn a_token_is_refused_in_every_variable_of_ours_and_not_shown() {
 fn one_name_with_two_values_is_a_problem() {
     let (_, problems) = sorted(&[("PULL_SECRET_NAME", "a"), ("PULL_SECRET_NAME", "b")]);
     assert_eq!(problems.len(), 1);
+    let right = VARIABLES
+        .iter()
+        .find(|variable| variable.name == "PULL_SECRET_NAME");
+    assert_eq!(
+        problems.first().and_then(|problem| problem.example.as_deref()),
+        right.map(|variable| variable.example)
+    );
     let (_, problems) = sorted(&[("PULL_SECRET_NAME", "a"), ("PULL_SECRET_NAME", "a")]);
     assert_eq!(problems, vec![]);
 }
