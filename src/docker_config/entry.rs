@@ -147,3 +147,96 @@ fn is_well_formed(value: &str, username: &str, password: &str) -> bool {
         && says("password", password)
         && says("auth", &auth)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_told_by_what_clients_find_in_it() {
+        let ours = r#"{"username":"u","password":"p","auth":"dTpw"}"#;
+        for (value, decodes, read_alike, well_formed) in [
+            (ours, true, true, true),
+            (
+                r#"{"auth":"dTpw","password":"p","username":"u"}"#,
+                true,
+                true,
+                true,
+            ),
+            (
+                r#"{"username":"u","password":"p","auth":"dTpw","email":""}"#,
+                true,
+                true,
+                false,
+            ),
+            (
+                r#"{"username":"x","password":"p","auth":"dTpw"}"#,
+                true,
+                true,
+                false,
+            ),
+            (
+                r#"{"username":"u","password":"x","auth":"dTpw"}"#,
+                true,
+                true,
+                false,
+            ),
+            (r#"{"auth":"dTpw"}"#, true, true, false),
+            // Without its padding, for the kubelet alone.
+            (r#"{"auth":"dTpwYQ"}"#, true, false, false),
+            (r#"{"auth":"dTpwYQ=="}"#, true, true, false),
+            (r#"{"username":"u","password":"p"}"#, true, false, false),
+            // A NUL around the password, which containers/image drops.
+            (r#"{"auth":"dToAcAA="}"#, true, false, false),
+            (r#"{"auth":"dTo="}"#, false, false, false),
+            (r#"{"auth":"OnA="}"#, false, false, false),
+            (
+                r#"{"username":"u","password":"","auth":"dTo="}"#,
+                false,
+                false,
+                true,
+            ),
+            (
+                r#"{"username":"","password":"p","auth":"OnA="}"#,
+                false,
+                false,
+                false,
+            ),
+            ("{}", false, false, false),
+            ("null", false, false, false),
+            ("5", false, false, false),
+        ] {
+            let entry = Entry::read(value);
+            assert_eq!(
+                (entry.decodes(), entry.is_read_alike(), entry.is_well_formed()),
+                (decodes, read_alike, well_formed),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_stays_where_it_is_as_we_write_it_and_says_the_same() {
+        let ours = Entry::new("u", SecretString::from("p")).unwrap();
+        for (value, same) in [
+            (r#"{ "auth":"dTpw","password":"p","username":"u"}"#, true),
+            (r#"{"auth":"dTpw"}"#, false),
+            (r#"{"username":"x","password":"p","auth":"eDpw"}"#, false),
+            (r#"{"username":"u","password":"x","auth":"dTp4"}"#, false),
+        ] {
+            assert_eq!(ours.says_the_same_as(&Entry::read(value)), same, "{value}");
+        }
+        assert!(Entry::read(&ours.to_json()).is_well_formed());
+    }
+
+    #[test]
+    fn a_user_name_that_cannot_be_read_back_is_refused() {
+        for (username, error) in [
+            ("", EntryError::EmptyUsername),
+            ("a:b", EntryError::ColonInUsername),
+            ("a\n", EntryError::ControlCharacterInUsername),
+        ] {
+            assert_eq!(Entry::new(username, SecretString::from("p")).err(), Some(error));
+        }
+    }
+}

@@ -81,6 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_tables_are_those_of_the_readme() {
+        let readme = include_str!("../../README.md");
+        for table in [variables_markdown(), results_markdown(), reasons_markdown()] {
+            assert!(
+                readme.contains(&table),
+                "`cargo xtask generate` puts it right:\n{table}"
+            );
+        }
+    }
+
+    #[test]
     fn every_row_has_as_many_cells_as_the_head() {
         for (table, rows) in [
             (variables_markdown(), VARIABLES.len() + PLATFORM_VARIABLES.len()),

@@ -146,6 +146,15 @@ mod tests {
                 bearer("https://h/t?a=1,2", Some("a \"b\"")),
             ),
             (
+                &["Bearer service=\"a \\\", b\", realm=\"https://h/t\""],
+                bearer("https://h/t", Some("a \", b")),
+            ),
+            // A backslash escapes between quotes alone.
+            (
+                &["Bearer realm=https://h/\\\"t, service=x"],
+                bearer("https://h/\\\"t, service=x", None),
+            ),
+            (
                 &["Basic realm=\"x\", Bearer realm=\"https://h/t\""],
                 bearer("https://h/t", None),
             ),

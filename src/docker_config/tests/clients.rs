@@ -240,6 +240,14 @@ fn for_containers_image_only_auth_counts() {
         (r#"{"auth":"?"}"#, broken()),
         (r#"{"auth":"dQ=="}"#, Ok(None)),
         (r#"{"auth":"Og=="}"#, Ok(None)),
+        (
+            r#"{"auth":"dTo="}"#,
+            Ok(Some(("quay.io".to_owned(), "u".to_owned(), String::new()))),
+        ),
+        (
+            r#"{"auth":"OnA="}"#,
+            Ok(Some(("quay.io".to_owned(), String::new(), "p".to_owned()))),
+        ),
         ("null", Ok(None)),
         (
             r#"{"username":"x","auth":"dTpwYQ=="}"#,
@@ -336,5 +344,19 @@ fn what_we_write_is_found_by_both_whatever_the_registry() {
         let auth_file = containers_image_reads(document.as_bytes()).unwrap();
         let found = auth_file.lookup(&image(image_reference)).unwrap().unwrap();
         assert_eq!(credential(&found), expected, "{registry}");
+    }
+}
+
+#[test]
+fn null_forgets_what_came_before_it_for_containers_image() {
+    let auths = format!(r#""auths":{{"quay.io":{ENTRY}}}"#);
+    let helpers = r#""credHelpers":{"quay.io":"x"}"#;
+    for (document, is_found) in [
+        (format!(r#"{{{auths},"auths":null}}"#), false),
+        (format!(r#"{{"auths":null,{auths}}}"#), true),
+        (format!(r#"{{{auths},{helpers},"credHelpers":null}}"#), true),
+    ] {
+        let found = containers_image_finds(&document, "quay.io/model");
+        assert_eq!(found.map(|found| found.is_some()), Ok(is_found), "{document}");
     }
 }

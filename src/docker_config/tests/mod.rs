@@ -6,6 +6,7 @@ use super::*;
 
 mod ambiguity;
 mod clients;
+mod printing;
 mod property;
 mod splicing;
 
