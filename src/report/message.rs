@@ -236,6 +236,135 @@ mod tests {
     }
 
     #[test]
+    fn where_the_cause_just_fits_the_expiry_stands_behind_it() {
+        let subject = Subject {
+            next_run_unknown: true,
+            ..subject()
+        };
+        let tail = "; the credential expires at 2026-11-25T14:00:00Z and no next run is known";
+        let room = MAX_BYTES - tail.len() - '…'.len_utf8();
+        for (length, is_behind) in [(room, true), (room + 1, false)] {
+            let warning = Finding::new(Reason::RegistryUnavailable, "c".repeat(length)).as_warning();
+            let message = of_finding(&warning, 1, &expiring(), &subject);
+            assert!(message.starts_with(&warning.cause), "{message}");
+            assert_eq!(message.ends_with(tail), is_behind, "{message}");
+            assert!(message.len() <= MAX_BYTES, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_goes_on_in_small_letters_unless_it_begins_a_name() {
+        for (sentence, second_half) in [
+            ("Apply it.", "apply it."),
+            ("PULL_SECRET_NAME is it.", "PULL_SECRET_NAME is it."),
+            ("A", "A"),
+            ("", ""),
+        ] {
+            assert_eq!(in_sentence(sentence), second_half);
+        }
+    }
+
+    #[test]
+    fn what_was_proven_is_said_of_one_and_of_several() {
+        let check = || crate::outcome::Check {
+            subject: "quay.io".to_owned(),
+            verified: Verified::Pull,
+            reason: None,
+        };
+        for (verified, count, proven) in [
+            (Verified::Pull, 1, "pulls the image"),
+            (Verified::Pull, 2, "pulls all 2 images"),
+            (Verified::Login, 1, "is accepted by the registry"),
+            (Verified::Login, 2, "is accepted by all 2 registries"),
+            (
+                Verified::Review,
+                1,
+                "is accepted by the API server; no registry was asked",
+            ),
+            (
+                Verified::None,
+                1,
+                "is well-formed; nobody was asked about its credential",
+            ),
+        ] {
+            let outcome = Outcome {
+                verified,
+                images: (0..count).map(|_| check()).collect(),
+                registries: (0..count).map(|_| check()).collect(),
+                ..Outcome::default()
+            };
+            for (next_run_unknown, end) in [(false, ""), (true, " and no next run is known")] {
+                let subject = Subject {
+                    namespace: None,
+                    name: Some("pull".to_owned()),
+                    next_run_unknown,
+                    ..Subject::default()
+                };
+                assert_eq!(
+                    of_success(&outcome, &subject),
+                    format!("pull {proven}; its credential has no known expiry{end}")
+                );
+            }
+        }
+        assert!(
+            of_success(&Outcome::default(), &Subject::default()).starts_with("the secret is well-formed")
+        );
+    }
+
+    #[test]
+    fn doctor_counts_what_is_right_and_what_is_not_quite() {
+        let doctor = Subject {
+            mode: Some(Mode::Doctor),
+            ..subject()
+        };
+        for (warnings, said) in [
+            (0, "nothing is missing: all 2 checks are ok"),
+            (
+                1,
+                "nothing is missing: 2 checks are ok, and one is a warning; the log has its remedy",
+            ),
+            (
+                2,
+                "nothing is missing: 2 checks are ok, and 2 are warnings; the log has their remedies",
+            ),
+        ] {
+            let fine = crate::doctor::Line::ok("clock", "it is right");
+            let warning = crate::doctor::Line {
+                warning: true,
+                ..fine.clone()
+            };
+            let lines = [vec![fine; 2], vec![warning; warnings]].concat();
+            let outcome = Outcome {
+                lines,
+                ..Outcome::default()
+            };
+            assert_eq!(of_success(&outcome, &doctor), said);
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_ensure_would_do_and_why() {
+        for (action, would) in [
+            (Action::Created, "create"),
+            (Action::Repaired, "repair"),
+            (Action::Refreshed, "refresh"),
+        ] {
+            let outcome = Outcome {
+                plan: Some(Plan {
+                    action,
+                    because: Some("it is due"),
+                    diff: crate::plan::Diff::default(),
+                }),
+                ..Outcome::default()
+            };
+            assert_eq!(
+                of_success(&outcome, &subject()),
+                format!("ensure would {would} private-ai-demo/internal-registry-private-ai: it is due")
+            );
+        }
+    }
+
+    #[test]
     fn of_several_findings_the_message_counts_the_others() {
         let finding = Finding::new(Reason::TagMissing, "no such tag");
         let message = of_finding(&finding, 3, &Outcome::default(), &subject());
@@ -256,7 +385,9 @@ mod tests {
 
     #[test]
     fn what_escapes_to_more_is_cut_earlier() {
-        let message = cut(&"<".repeat(300), MAX_BYTES, MAX_ESCAPED);
-        assert_eq!(message, format!("{}…", "<".repeat(82)));
+        for (letter, kept) in [("<", 82), ("\"", 248), ("\u{2028}", 82), ("é", 148)] {
+            let message = cut(&letter.repeat(300), MAX_BYTES, MAX_ESCAPED);
+            assert_eq!(message, format!("{}…", letter.repeat(kept)));
+        }
     }
 }

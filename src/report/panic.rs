@@ -97,6 +97,7 @@ mod tests {
             String::from_utf8_lossy(&child.stderr),
         );
         assert!(stdout.contains(r#""reason":"internal""#), "{stdout}");
+        assert!(!stdout.contains(r#""timestamp":"1970-"#), "{stdout}");
         let last = stderr.lines().last().unwrap_or_default();
         assert!(
             last.starts_with("ERROR internal (exit 70): the program panicked at src/report/panic.rs:"),

@@ -84,6 +84,35 @@ fn a_warnings_yaml_is_as_quiet_as_the_warning() {
     };
     let (_, _, stderr) = ended(&outcome, &[], &output);
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    let outcome = Outcome {
+        findings: vec![forbidden()],
+        ..refreshed()
+    };
+    let (_, _, stderr) = ended(&outcome, &[], &output);
+    assert!(stderr.contains("\nkind: RoleBinding\n"), "{stderr}");
+}
+
+#[test]
+fn the_level_of_the_last_record_is_that_of_the_status() {
+    let warning = Finding::new(Reason::RegistryUnavailable, "no answer").as_warning();
+    let json = Output {
+        log_format: LogFormat::Json,
+        ..Output::default()
+    };
+    for (findings, level) in [
+        (vec![], "INFO"),
+        (vec![warning], "WARN"),
+        (vec![forbidden()], "ERROR"),
+        (vec![Finding::new(Reason::Internal, "a defect")], "ERROR"),
+    ] {
+        let outcome = Outcome {
+            findings,
+            ..refreshed()
+        };
+        let (_, _, stderr) = ended(&outcome, &[], &json);
+        let last: Value = serde_json::from_str(stderr.lines().last().expect("a last line")).expect("JSON");
+        assert_eq!(last["level"], level, "{stderr}");
+    }
 }
 
 /// A stream whose reader has gone.
