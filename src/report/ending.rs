@@ -95,10 +95,10 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
 /// What the modes have of their own, findings, what is to be pasted for them, and hints.
 fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     if let Some(plan) = &report.plan {
-        told::plan(plan, format, stderr);
+        told::plan(plan, format, told::Paint::of_stderr(), stderr);
     }
     match &report.doctor {
-        Some(lines) => told::doctor(lines, format, stderr),
+        Some(lines) => told::doctor(lines, format, told::Paint::of_stderr(), stderr),
         None => {
             findings(report, format, stderr);
             if let Some(excess) = report.excess() {

@@ -3,6 +3,7 @@
 //! In text as it is to be read or copied, without time and level before each line, in colours where a terminal shows
 //! them; in JSON as one record each.
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 
 use tracing::{Level, error, event_enabled, info, warn};
@@ -16,7 +17,7 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
 /// The diff.
-pub(super) fn plan(plan: &PlanRow, format: LogFormat, stderr: &mut dyn Write) {
+pub(super) fn plan(plan: &PlanRow, format: LogFormat, paint: Paint, stderr: &mut dyn Write) {
     let PlanRow {
         action,
         because,
@@ -25,7 +26,6 @@ pub(super) fn plan(plan: &PlanRow, format: LogFormat, stderr: &mut dyn Write) {
     match format {
         LogFormat::Json => info!(action, because, diff, "what ensure would do"),
         LogFormat::Text => {
-            let paint = Paint::of_stderr();
             for line in diff.lines() {
                 let colour = match line.as_bytes().first() {
                     Some(b'+') => Some(GREEN),
@@ -39,8 +39,7 @@ pub(super) fn plan(plan: &PlanRow, format: LogFormat, stderr: &mut dyn Write) {
 }
 
 /// One line for each thing that was looked at; YAML below the lines, once each.
-pub(super) fn doctor(lines: &[LineRow], format: LogFormat, stderr: &mut dyn Write) {
-    let paint = Paint::of_stderr();
+pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr: &mut dyn Write) {
     let mut pasted: Vec<&str> = Vec::new();
     for line in lines {
         let LineRow {
@@ -94,15 +93,22 @@ pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, 
 }
 
 /// Colours, or none (https://no-color.org).
-struct Paint(bool);
+#[derive(Clone, Copy)]
+pub(super) struct Paint(bool);
 
 impl Paint {
-    fn of_stderr() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self(io::stderr().is_terminal() && !unwanted)
+    pub(super) fn of_stderr() -> Self {
+        Self::of(
+            io::stderr().is_terminal(),
+            std::env::var_os("NO_COLOR").as_deref(),
+        )
     }
 
-    fn paint(&self, colour: Option<&str>, text: &str) -> String {
+    fn of(is_terminal: bool, no_color: Option<&OsStr>) -> Self {
+        Self(is_terminal && no_color.is_none_or(OsStr::is_empty))
+    }
+
+    fn paint(self, colour: Option<&str>, text: &str) -> String {
         match colour {
             Some(colour) if self.0 => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
             _ => text.to_owned(),
@@ -126,6 +132,14 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_alone() {
+        for (is_terminal, no_color, coloured) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (false, None, false),
+        ] {
+            assert_eq!(Paint::of(is_terminal, no_color.map(OsStr::new)).0, coloured);
+        }
         assert_eq!(Paint(true).paint(Some(RED), "- a"), "\u{1b}[31m- a\u{1b}[0m");
         assert_eq!(Paint(true).paint(None, "  a"), "  a");
         assert_eq!(Paint(false).paint(Some(RED), "- a"), "- a");
@@ -139,12 +153,32 @@ mod tests {
             row("fail", Some("kind: Role\n")),
         ];
         let mut told = Vec::new();
-        doctor(&lines, LogFormat::Text, &mut told);
+        doctor(&lines, LogFormat::Text, Paint(false), &mut told);
         let told = String::from_utf8(told).expect("text");
         let expected = "ok    permission: may get secrets x\n\
                         fail  permission: may get secrets x\n      Apply it.\n\
                         fail  permission: may get secrets x\n      Apply it.\n\
                         ---\nkind: Role\n";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn each_verdict_and_each_change_has_its_colour() {
+        let lines = ["ok", "warn", "fail"].map(|verdict| row(verdict, None));
+        let mut told = Vec::new();
+        doctor(&lines, LogFormat::Text, Paint(true), &mut told);
+        let row = PlanRow {
+            action: "refreshed",
+            because: None,
+            diff: "  Secret\n- old\n+ new\n".to_owned(),
+        };
+        plan(&row, LogFormat::Text, Paint(true), &mut told);
+        plan(&row, LogFormat::Text, Paint(false), &mut told);
+        let told = String::from_utf8(told).expect("text");
+        let expected = "\u{1b}[32mok  \u{1b}[0m  permission: may get secrets x\n\
+                        \u{1b}[33mwarn\u{1b}[0m  permission: may get secrets x\n\
+                        \u{1b}[31mfail\u{1b}[0m  permission: may get secrets x\n\x20 Secret\n\
+                        \u{1b}[31m- old\u{1b}[0m\n\u{1b}[32m+ new\u{1b}[0m\n\x20 Secret\n- old\n+ new\n";
         assert_eq!(told, expected);
     }
 }
