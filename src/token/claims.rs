@@ -254,7 +254,19 @@ mod tests {
         let claims = Claims::read_unverified(&jwt(&payload.to_string())).unwrap();
         assert_eq!(claims.service_account(), Some(("demo", "puller")));
         assert_eq!(claims.validity(), None);
-        assert_eq!(claims.kubernetes.unwrap().secret.unwrap().name, "puller-token-x");
+        let object = |name: &str, uid: &str| {
+            Some(ObjectReference {
+                name: name.to_owned(),
+                uid: uid.to_owned(),
+            })
+        };
+        let legacy = KubernetesClaims {
+            namespace: Some("demo".to_owned()),
+            service_account: object("puller", "u1"),
+            secret: object("puller-token-x", ""),
+            ..KubernetesClaims::default()
+        };
+        assert_eq!(claims.kubernetes, Some(legacy));
     }
 
     #[test]
