@@ -42,7 +42,7 @@ fn of_what_doctor_looked_at_each_warning_counts_once() {
         ..Line::ok("clock", "it is right")
     };
     let outcome = Outcome {
-        lines: vec![line(false), line(true), line(true)],
+        lines: vec![line(false), line(false), line(true), line(true)],
         findings: vec![
             forbidden(),
             forbidden(),
