@@ -114,3 +114,90 @@ pub(crate) fn io_text(error: &io::Error) -> &'static str {
         _ => "cannot be read",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn directory_of(files: &[(&str, &[u8])]) -> TempDir {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, content) in files {
+            fs::write(directory.path().join(name), content).expect("a file");
+        }
+        directory
+    }
+
+    fn config(more: &[(&str, &Path)]) -> Config {
+        let name = [("PULL_SECRET_NAME", Path::new("pull"))];
+        let variables = name.iter().chain(more);
+        Config::from_env(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
+    }
+
+    #[test]
+    fn what_is_not_mounted_is_named_with_where_it_should_be() {
+        let directory = directory_of(&[("namespace", b"demo\n")]);
+        assert_eq!(
+            mounted(directory.path(), "namespace").as_deref(),
+            Ok(&b"demo\n"[..])
+        );
+        let missing = mounted(directory.path(), "token").expect_err("there is none");
+        assert_eq!(missing.reason, Reason::NotInCluster);
+        assert!(missing.cause.contains("the file token in "), "{}", missing.cause);
+        assert!(missing.cause.ends_with(" does not exist"), "{}", missing.cause);
+        let a_directory = mounted(directory.path(), "").expect_err("it is no file");
+        assert!(
+            a_directory.cause.ends_with(" cannot be read"),
+            "{}",
+            a_directory.cause
+        );
+    }
+
+    #[test]
+    fn the_pods_own_namespace_is_a_label_with_white_space_around_it_dropped() {
+        let label = "n".repeat(63);
+        for (content, namespace) in [
+            ("demo\n", Some("demo")),
+            (" a-1 ", Some("a-1")),
+            (&label, Some(label.as_str())),
+            (&format!("{label}n"), None),
+            ("", None),
+            ("Demo", None),
+            ("a.b", None),
+        ] {
+            let directory = directory_of(&[("namespace", content.as_bytes())]);
+            let found = own_namespace(directory.path());
+            assert_eq!(found.as_deref().ok(), namespace, "{content:?}");
+            if let Err(finding) = found {
+                assert!(
+                    finding.cause.ends_with(" holds no namespace"),
+                    "{}",
+                    finding.cause
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_ca_file_that_was_named_must_be_one_and_a_systems_file_is_only_noted() {
+        let directory = directory_of(&[("empty.pem", b"")]);
+        let (empty, missing) = (directory.path().join("empty.pem"), directory.path().join("gone"));
+        for (path, said) in [(&missing, " does not exist"), (&empty, "empty.pem: ")] {
+            let config = config(&[("PULL_SECRET_REGISTRY_CA_FILE", path)]);
+            let finding = registry_trust(&config, &mut Vec::new()).expect_err("it is none");
+            assert_eq!(finding.reason, Reason::InvalidConfiguration);
+            assert!(finding.cause.contains(said), "{}", finding.cause);
+        }
+        let mut notes = Vec::new();
+        let elsewhere = directory_of(&[("other.pem", b"nothing")]);
+        let config = config(&[("SSL_CERT_FILE", &empty), ("SSL_CERT_DIR", elsewhere.path())]);
+        assert!(registry_trust(&config, &mut notes).is_ok());
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with("SSL_CERT_FILE "), "{notes:?}");
+        assert!(
+            notes[0].ends_with("empty.pem holds no certificate that can be used."),
+            "{notes:?}"
+        );
+    }
+}
