@@ -12,6 +12,7 @@ use test_cluster::{
 use crate::{
     images::ship_image_puller,
     plan::writing_nothing,
+    registries::with_robot,
     silent_registries::{Silence, Silent},
     world::{PULLER, RUNNER, SECRET, World, registries},
 };
@@ -196,6 +197,31 @@ async fn a_registry_that_is_not_there_or_not_trusted_fails_once() -> Result<()> 
 }
 
 #[tokio::test]
+async fn what_a_registry_asks_for_is_told_and_where_it_is_not_to_be_asked_that() -> Result<()> {
+    let world = World::new("doctor-asks").await?;
+    let all = registries();
+    let robot = |registry| with_robot(&world, registry, "robot");
+    let token = doctor(&world, &robot(&all.token)?).await?;
+    line(&token, "ok", "asks for a token of its token service");
+    let basic = robot(&all.basic)?;
+    let open = basic.clone().env("PULL_SECRET_REGISTRY", &all.open.host.name);
+    let open = doctor(&world, &open).await?;
+    open.expect("SUCCESS", "none", "ok", 0);
+    line(&open, "warn", "no credentials, so that it proves nothing");
+    for depth in ["api", "structure"] {
+        let unasked = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
+        unasked.expect("SUCCESS", "none", "ok", 0);
+        line(&unasked, "ok", "not asked, by PULL_SECRET_VERIFY");
+    }
+    let without_file = world.runner.file("gone");
+    let outcome = doctor(&world, &basic.env("PULL_SECRET_TOKEN_FILE", without_file)).await?;
+    outcome
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .expect_message("does not exist");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_the_stored_token_opens_is_a_warning_with_an_account_to_apply() -> Result<()> {
     let world = World::new("doctor-excess").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
@@ -223,7 +249,7 @@ async fn a_token_from_a_file_needs_no_right_to_mint_and_in_json_each_line_is_a_r
     let secret =
         json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"] }]);
     world.namespace.grant(RUNNER, "secrets", secret).await?;
-    let robot = crate::registries::with_robot(&world, &registries().basic, "robot")?;
+    let robot = with_robot(&world, &registries().basic, "robot")?;
     let outcome = doctor(&world, &robot.env("PULL_SECRET_LOG_FORMAT", "json")).await?;
     outcome.expect("SUCCESS", "none", "ok", 0);
     line(&outcome, "ok", "asks for user name and password");

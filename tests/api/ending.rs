@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use http::StatusCode;
 use test_cluster::{
     control_plane::{Cluster, Options},
     listener::{Action, InterceptingProxy, RequestParts},
@@ -17,7 +18,7 @@ use test_cluster::{
 
 use crate::{
     interception::{
-        before_api_server, before_openshift, held, is_placeholder, is_secret_get, is_write, through,
+        answer, before_api_server, before_openshift, held, is_placeholder, is_secret_get, is_write, through,
         to_openshift,
     },
     world::World,
@@ -43,6 +44,36 @@ async fn told_to_stop_while_the_api_server_is_asked_it_ends_at_once_with_results
             .await?
             .expect("ERROR", action, "deadline", 75);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_while_a_server_is_asked_again_it_says_what_that_server_answered() -> Result<()> {
+    fn later(request: &RequestParts) -> Action {
+        // The second try has failed as well by the time that the third is held.
+        match request.number {
+            1 | 2 => answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", ""),
+            _ => hold_if(true),
+        }
+    }
+    let world = World::new("stop-api-again").await?;
+    let proxy = before_api_server(&world, later)?;
+    let run = through(&world, &proxy).spawn()?;
+    stopped_at_once(run, &proxy, Signal::TERM)
+        .await?
+        .expect("ERROR", "none", "api-unavailable", 75)
+        .expect_message("SIGTERM")
+        .expect_message("the API server did not answer (it answers 503)");
+
+    let world = World::new("stop-registry-again").await?;
+    let proxy = before_openshift(&world, later)?;
+    let program = world
+        .program()
+        .env("PULL_SECRET_CONNECT_TO", to_openshift(proxy.address()));
+    stopped_at_once(program.spawn()?, &proxy, Signal::TERM)
+        .await?
+        .expect("ERROR", "created", "registry-unavailable", 75)
+        .expect_message("the registry did not answer");
     Ok(())
 }
 

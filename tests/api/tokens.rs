@@ -69,6 +69,46 @@ async fn a_pod_bound_token_in_a_file_is_refused_and_nothing_is_written() -> Resu
 }
 
 #[tokio::test]
+async fn a_token_that_dies_with_another_secret_is_named_by_verify_and_replaced_by_ensure() -> Result<()> {
+    let world = World::new("bound-elsewhere").await?;
+    let image = world.push("app:v1")?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    world
+        .namespace
+        .create_docker_config_json("other", br#"{"auths":{}}"#)
+        .await?;
+    let bound = BoundObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Secret".to_owned()),
+        name: Some("other".to_owned()),
+        uid: world
+            .namespace
+            .secret("other")
+            .await?
+            .and_then(|secret| secret.metadata.uid),
+    };
+    let foreign = world.namespace.token(PULLER, Some(bound), 7200).await?;
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document_with(&foreign).as_bytes())
+        .await?;
+    let program = program.canary(&foreign);
+    program
+        .clone()
+        .env("PULL_SECRET_MODE", "verify")
+        .run()
+        .await?
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .expect_message("is bound to another Secret and dies with that; run ensure");
+    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    assert_eq!(
+        claims(&world.stored_token().await?)?["kubernetes.io"]["secret"]["name"],
+        SECRET
+    );
+    world.assert_pulls(&image).await
+}
+
+#[tokio::test]
 async fn another_accounts_token_is_replaced() -> Result<()> {
     let world = World::new("other-account").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
