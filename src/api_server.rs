@@ -1,11 +1,13 @@
 //! The API server: the service under `kube::Client`, its clock, and what its refusals mean.
 //!
-//! Retried inside, until the share of the deadline that is set: 429 and 5xx, broken connections, no answer in time.
+//! Retried inside, until the share of the deadline that is set: 429 and 5xx, broken connections, no answer in time. A
+//! refusal is heard twice before it counts.
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
 //! for up to 1000 s.
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -26,12 +28,16 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::{
-    deadline::Backoff,
+    deadline::{Backoff, REFUSAL_PAUSE},
     https::{self, Dialer, Failure, Https},
 };
 
 /// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
 const ANSWER_LIMIT: usize = 4 << 20;
+
+/// For how long after trouble a refusal is asked about again and again: what failed then may be starting now. It takes a
+/// second on an idle machine until an API server that answers knows whom to let in.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// The API server, and what was learned of it during the run.
 #[derive(Clone)]
@@ -45,6 +51,7 @@ struct Learned {
     until: Instant,
     ahead: Option<SignedDuration>,
     trouble: Option<Trouble>,
+    last_trouble: Option<Instant>,
     status: Option<StatusCode>,
 }
 
@@ -67,6 +74,7 @@ impl ApiServer {
                 until,
                 ahead: None,
                 trouble: None,
+                last_trouble: None,
                 status: None,
             })),
         }
@@ -127,6 +135,7 @@ impl ApiServer {
 
     async fn answer(&self, request: Request<Full<Bytes>>) -> Result<https::Answer, Failure> {
         let mut backoff = Backoff::new();
+        let mut is_first = true;
         loop {
             let until = self.until();
             let outcome = self.https.exchange(request.clone(), until).await;
@@ -134,9 +143,10 @@ impl ApiServer {
                 Ok(answer) => {
                     self.learn_time(&answer.headers);
                     if !can_be_tried_again(answer.status) {
-                        let mut learned = self.learned();
-                        (learned.trouble, learned.status) = (None, Some(answer.status));
-                        drop(learned);
+                        self.learned().answered(answer.status);
+                        if is_refusal(answer.status) && self.doubts_refusal(mem::take(&mut is_first)).await {
+                            continue;
+                        }
                         return outcome;
                     }
                     (Trouble::Answered(answer.status), retry_after(&answer.headers))
@@ -144,11 +154,20 @@ impl ApiServer {
                 Err(failure) if failure.is_transient() => (Trouble::Failed(*failure), None),
                 Err(_) => return outcome,
             };
-            self.learned().trouble = Some(trouble);
+            self.learned().had(trouble);
             if !backoff.wait(retry_after, until).await {
                 return outcome;
             }
         }
+    }
+
+    /// Waits, and says whether a refusal is to be asked about again then: the first one of its question, or one that
+    /// follows trouble. What failed a moment ago may be an API server that starts: it answers before it has read accounts
+    /// and roles, and refuses everybody until then.
+    pub async fn doubts_refusal(&self, is_first: bool) -> bool {
+        let last_trouble = self.learned().last_trouble;
+        let is_settling = last_trouble.is_some_and(|last| last.elapsed() < SETTLING);
+        (is_first || is_settling) && Backoff::new().wait(Some(REFUSAL_PAUSE), self.until()).await
     }
 
     fn learn_time(&self, headers: &HeaderMap) {
@@ -164,6 +183,20 @@ impl ApiServer {
             self.learned().ahead = Some(ahead);
         }
     }
+}
+
+impl Learned {
+    fn had(&mut self, trouble: Trouble) {
+        (self.trouble, self.last_trouble) = (Some(trouble), Some(Instant::now()));
+    }
+
+    fn answered(&mut self, status: StatusCode) {
+        (self.trouble, self.status) = (None, Some(status));
+    }
+}
+
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// 429 and every 5xx but "not implemented".
@@ -323,6 +356,27 @@ mod tests {
         for status in [200, 301, 400, 401, 403, 404, 409, 422, 501] {
             assert!(!again(status), "{status}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_counts_when_it_is_heard_again_and_there_was_no_trouble_for_a_while() {
+        let server = ApiServer::new(
+            https::roots::Registries::public().client().expect("public roots"),
+            Authority::from_static("127.0.0.1:1"),
+            Instant::now() + Duration::from_secs(60),
+        );
+        let begun = Instant::now();
+        assert!(server.doubts_refusal(true).await, "the first time");
+        assert_eq!(begun.elapsed(), REFUSAL_PAUSE);
+        assert!(!server.doubts_refusal(false).await, "the second time");
+        server
+            .learned()
+            .had(Trouble::Answered(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(server.doubts_refusal(false).await, "soon after trouble");
+        tokio::time::advance(SETTLING).await;
+        assert!(!server.doubts_refusal(false).await, "later");
+        server.set_until(Instant::now() + REFUSAL_PAUSE / 2);
+        assert!(!server.doubts_refusal(true).await, "when there is no time for it");
     }
 
     #[test]

@@ -198,9 +198,7 @@ impl<'a> Context<'a> {
     /// A verifier for `credential`; asked about nothing yet.
     pub fn verifier<'c>(&'c self, registries: &'c Registries, credential: &'c Credential) -> Verifier<'c> {
         let kubernetes = credential.token.kind().is_kubernetes();
-        let client = kubernetes
-            .then(|| self.api.client(credential.token.secret()).ok())
-            .flatten();
+        let reviewer = kubernetes.then(|| self.reviewer(credential)).flatten();
         let may_go_to = if kubernetes {
             MayGoTo::KubernetesToken
         } else {
@@ -208,11 +206,17 @@ impl<'a> Context<'a> {
         };
         Verifier::new(
             registries,
-            client.map(Reviewer::new),
+            reviewer,
             credential,
             (self.config.access, self.config.verify),
             Box::new(move |registry, host, port| may_go_to.allows(self.config, registry, host, port)),
         )
+    }
+
+    /// Asks the API server about `credential`; none where it can't stand in a header.
+    fn reviewer(&self, credential: &Credential) -> Option<Reviewer> {
+        let client = self.api.client(credential.token.secret()).ok()?;
+        Some(Reviewer::new(self.api.clone(), client))
     }
 
     /// What `credential` may do in the Secret's namespace beyond pulling. Said beside the work, so it may not hold it up;
@@ -222,7 +226,7 @@ impl<'a> Context<'a> {
         if !credential.token.kind().is_kubernetes() || verify == Depth::Structure {
             return None;
         }
-        let reviewer = Reviewer::new(self.api.client(credential.token.secret()).ok()?);
+        let reviewer = self.reviewer(credential)?;
         let soon = self.deadline.registry.min(Instant::now() + EXCESS);
         let mut excess = tokio::time::timeout_at(soon, reviewer.excess(&self.namespace, access))
             .await

@@ -13,6 +13,10 @@ use tokio::time::Instant;
 /// The longest time that is kept for apply, re-read and results; a tenth of the whole, where that is less.
 const WRITING: Duration = Duration::from_secs(10);
 
+/// How long a refusal, the API server's or a registry's, is left to stand before it is asked for once more: longer than
+/// the moment for which an API server that starts on an idle machine refuses good tokens (0.25 s were seen).
+pub const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
+
 /// The points in time at which the shares of a run end.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {

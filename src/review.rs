@@ -12,7 +12,9 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{config::Access, excess::Excess, image_reference::ImageReference, refusal::Refusal};
+use crate::{
+    api_server::ApiServer, config::Access, excess::Excess, image_reference::ImageReference, refusal::Refusal,
+};
 
 /// What the API server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +29,14 @@ pub enum Review {
 
 /// Asks the API server about one credential.
 pub struct Reviewer {
+    api: ApiServer,
     client: Client,
 }
 
 impl Reviewer {
-    /// A reviewer whose `client` calls with the credential under test.
-    pub const fn new(client: Client) -> Self {
-        Self { client }
+    /// A reviewer whose `client` calls `api` with the credential under test.
+    pub const fn new(api: ApiServer, client: Client) -> Self {
+        Self { api, client }
     }
 
     /// Is the credential accepted?
@@ -67,22 +70,23 @@ impl Reviewer {
         let Some((namespace, name)) = image.repository().split_once('/') else {
             return Review::Refuses;
         };
-        let answer = may(
-            &self.client,
-            ResourceAttributes {
-                group: Some("image.openshift.io".to_owned()),
-                resource: Some("imagestreams/layers".to_owned()),
-                verb: Some(verb.to_owned()),
-                namespace: Some(namespace.to_owned()),
-                name: Some(name.to_owned()),
-                ..ResourceAttributes::default()
-            },
-        );
-        match answer.await {
-            Ok(true) => Review::Accepts,
-            Ok(false) => Review::Refuses,
-            // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
-            Err(_) => Review::Unavailable,
+        let pull = ResourceAttributes {
+            group: Some("image.openshift.io".to_owned()),
+            resource: Some("imagestreams/layers".to_owned()),
+            verb: Some(verb.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        loop {
+            match may(&self.client, pull.clone()).await {
+                Ok(true) => return Review::Accepts,
+                // The first one counts, where there was no trouble: the registry has said no as well.
+                Ok(false) if self.api.doubts_refusal(false).await => {}
+                Ok(false) => return Review::Refuses,
+                // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
+                Err(_) => return Review::Unavailable,
+            }
         }
     }
 

@@ -9,9 +9,9 @@ use tokio::sync::OnceCell;
 use crate::{
     config::{Access, Depth},
     credential::Credential,
-    deadline::Backoff,
+    deadline::{Backoff, REFUSAL_PAUSE},
     image_reference::ImageReference,
-    registry::{Asks, Obstacle, REFUSAL_PAUSE, Registries, Said, Session, Silence},
+    registry::{Asks, Obstacle, Registries, Said, Session, Silence},
     registry_host::RegistryHost,
     review::{Review, Reviewer},
 };
@@ -315,18 +315,10 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Whether the API server accepts the credential: asked once, a refusal twice. None: it may not be asked.
+    /// Whether the API server accepts the credential: asked once. None: it may not be asked.
     async fn reviewed(&self) -> Option<Review> {
         let reviewer = self.reviewer.as_ref()?;
-        let review = self.authenticates.get_or_init(|| async {
-            match reviewer.authenticates().await {
-                Review::Refuses => {
-                    tokio::time::sleep(REFUSAL_PAUSE).await;
-                    reviewer.authenticates().await
-                }
-                other => other,
-            }
-        });
+        let review = self.authenticates.get_or_init(|| reviewer.authenticates());
         Some(*review.await)
     }
 
@@ -348,8 +340,8 @@ struct Insistence {
 impl Insistence {
     /// Judges a registry's 401 by what the API server says; none: ask the registry again.
     ///
-    /// - It refuses the credential too: rejected, once both have said so twice (an API server that starts refuses good
-    ///   tokens for a moment).
+    /// - It refuses the credential too: rejected, once the registry has said so twice, as the API server has (one that
+    ///   starts refuses good tokens for a moment).
     /// - Nobody may be asked (no Kubernetes token): the registry's word stands, after one retry.
     /// - It accepts: the registry is asked until its share of the deadline is over, then it counts as unreachable.
     async fn judge(&mut self, review: Option<Review>, registries: &Registries) -> Option<Proof> {

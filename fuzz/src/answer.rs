@@ -7,10 +7,10 @@ use std::{
 };
 
 use ensure_pull_secret::{
-    api_server::{can_be_tried_again, retry_after},
+    api_server::{ApiServer, can_be_tried_again, retry_after},
     credential::mint,
     docker_config::Document,
-    https::Answer,
+    https::{Answer, roots},
     image_reference::ImageReference,
     refusal::Refusal,
     registry::answer::{asks, bearer, error_code, same_digest},
@@ -19,11 +19,12 @@ use ensure_pull_secret::{
     secret::{AppliedFields, SecretApi, Version},
     token::Lifetime,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, uri::Authority};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use kube::{Client, client::Body};
 use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 use tower::Service;
 
 /// An answer as it is written in HTTP: the status, a header a line, an empty line, the body. The very same answer is given to
@@ -108,7 +109,13 @@ async fn api_server(answer: &Answer) {
         Err(refusal) => is_fit_to_be_shown(refusal),
     }
     let image = ImageReference::parse("quay.io/team/model").expect("an image");
-    let reviewer = Reviewer::new(client);
+    // There is no time for pauses.
+    let api = ApiServer::new(
+        roots::Registries::public().client().expect("public roots"),
+        Authority::from_static("127.0.0.1:1"),
+        Instant::now(),
+    );
+    let reviewer = Reviewer::new(api, client);
     reviewer.authenticates().await;
     reviewer.permits("get", &image).await;
 }

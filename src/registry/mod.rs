@@ -8,10 +8,7 @@ pub mod answer;
 pub mod challenge;
 mod session;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{
     HeaderValue, Method, Request, StatusCode,
@@ -240,7 +237,3 @@ fn url(registry: &RegistryHost, path: &str) -> String {
     };
     format!("https://{authority}{path}")
 }
-
-/// How long a refusal is left to stand before it is asked for once more: longer than the moment for which an API
-/// server that starts refuses good tokens (0.25 s were seen).
-pub const REFUSAL_PAUSE: Duration = Duration::from_secs(1);

@@ -85,7 +85,10 @@ impl Told {
                     forbidden()
                 }
                 (Invented::Status(401), Kind::Review) => Ending::new("credential-rejected", "FAILURE", 67),
-                (Invented::Status(401 | 403) | Invented::Admission, _) if !is_review => forbidden(),
+                (Invented::Status(401 | 403) | Invented::Admission, Kind::AccessReview) => {
+                    self.unless_lasting(unavailable())
+                }
+                (Invented::Status(401 | 403) | Invented::Admission, _) => self.unless_lasting(forbidden()),
                 // The Secret is not there; where it is, the placeholder finds out.
                 (Invented::Status(404), Kind::Read) if verifies => {
                     Ending::new("secret-missing", "FAILURE", 78)
