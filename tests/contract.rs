@@ -17,6 +17,7 @@ const TIERS: &[(&str, &str)] = &[
     ("xtask ", "xtask/src"),
     ("node ", "tests/node/tests"),
     ("verdict ", "tests/verdict"),
+    ("faults ", "tests/faults"),
 ];
 
 /// One row of a table: a promise and the tests that hold it.

@@ -144,6 +144,14 @@ impl Ord for Second {
     }
 }
 
+impl Step {
+    /// Whether it is one of this setting's own: the other calls of one in which the registry is not trusted are those of
+    /// the one in which it is.
+    pub fn belongs_to(&self, setting: Setting) -> bool {
+        setting.reviewed == matches!(self.kind, Kind::Review | Kind::AccessReview)
+    }
+}
+
 impl Case {
     /// Its name, by which it can be run again: `situation/call/fault`.
     pub fn name(&self) -> String {
@@ -174,33 +182,25 @@ impl Case {
         is_pair && self.step.kind == Kind::Apply && matches!(self.fault, Fault::Cut(_))
     }
 
-    /// All cases of one setting, given the calls of a run without faults.
-    pub fn all(setting: Setting, steps: &[Step], seed: u64) -> Vec<Self> {
+    /// All cases of one call of one setting.
+    pub fn all(setting: Setting, step: &Step, seed: u64) -> Vec<Self> {
+        let case = |fault, course| Self {
+            setting,
+            step: step.clone(),
+            fault,
+            course,
+        };
         let mut cases = Vec::new();
-        for step in steps {
-            let is_review = matches!(step.kind, Kind::Review | Kind::AccessReview);
-            // The other calls are those of the setting in which the registry is trusted.
-            if setting.reviewed != is_review {
-                continue;
+        for (index, fault) in catalogue::faults(step, seed).iter().enumerate() {
+            cases.push(case(*fault, Course::Once));
+            if catalogue::may_differ_when_lasting(*fault) {
+                cases.push(case(*fault, Course::Lasting));
             }
-            let case = |fault, course| Self {
-                setting,
-                step: step.clone(),
-                fault,
-                course,
-            };
-            let faults = catalogue::faults(step, seed);
-            for (index, fault) in faults.iter().enumerate() {
-                cases.push(case(*fault, Course::Once));
-                if catalogue::may_differ_when_lasting(*fault) {
-                    cases.push(case(*fault, Course::Lasting));
-                }
-                // One in three is a second fault too, and the first ones take turns; the seed draws which.
-                let turn = index + usize::try_from(seed).unwrap_or(0) + step.number;
-                let first = FIRST_OF_PAIRS.get(turn / 3 % FIRST_OF_PAIRS.len());
-                if let Some(first) = first.filter(|_| turn.is_multiple_of(3)) {
-                    cases.push(case(*first, Course::Then(Second(*fault))));
-                }
+            // One in three is a second fault too, and the first ones take turns; the seed draws which.
+            let turn = index + usize::try_from(seed).unwrap_or(0) + step.number;
+            let first = FIRST_OF_PAIRS.get(turn / 3 % FIRST_OF_PAIRS.len());
+            if let Some(first) = first.filter(|_| turn.is_multiple_of(3)) {
+                cases.push(case(*first, Course::Then(Second(*fault))));
             }
         }
         cases

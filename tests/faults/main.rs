@@ -1,20 +1,40 @@
 //! The fault matrix: every call of every situation, and every fault that can befall it, against the real API server and a
 //! registry with OpenShift's rules. Run with `cargo xtask reliability`.
 
+mod all_of;
 mod case;
 mod catalogue;
+mod crashes;
+mod crowd;
 mod endings;
+mod history;
+mod model;
 mod oracle;
 mod promises;
 mod proxies;
 mod record;
+mod restarts;
 mod runner;
 mod situation;
+mod slots;
+mod steps;
 mod world;
+mod writers;
 
 use anyhow::{Context as _, Result, ensure};
+use proptest::prelude::ProptestConfig;
+use proptest_state_machine::prop_state_machine;
 
-use crate::{record::Record, runner::Matrix};
+use tokio::sync::Mutex;
+
+use test_cluster::{
+    access::ClusterAccess,
+    control_plane::{Cluster, Options},
+};
+
+use crate::{
+    model::System, record::Record, restarts::Ends, runner::Matrix, situation::Situation, writers::Writer,
+};
 
 /// Where the record of the matrix is to be written.
 const RECORD: &str = "FAULT_MATRIX_RECORD";
@@ -25,9 +45,19 @@ const SEED: &str = "FAULT_MATRIX_SEED";
 /// What pairs and places are drawn with, unless told otherwise.
 const USUAL_SEED: u64 = 1;
 
+/// The situations in which a run may write.
+const WRITTEN_TO: [Situation; 4] = [
+    Situation::FirstRun,
+    Situation::Refresh,
+    Situation::Repair,
+    Situation::Steady,
+];
+/// One after the other: each keeps the machine busy, and counts time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes ten minutes and more: `cargo xtask reliability`"]
 async fn whatever_fails_at_whatever_call_what_pulled_before_pulls_after() -> Result<()> {
+    let _alone = ALONE.lock().await;
     let seed = match std::env::var(SEED) {
         Ok(seed) => seed.parse().with_context(|| format!("{SEED} is not a number"))?,
         Err(_) => USUAL_SEED,
@@ -46,4 +76,63 @@ async fn whatever_fails_at_whatever_call_what_pulled_before_pulls_after() -> Res
         record.write(path.as_ref())?;
     }
     record.ensure_kept()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_a_run_is_killed_or_told_to_stop_what_pulled_before_pulls_after() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let count = crashes::ensure_all_survived().await?;
+    ensure!(count > 100, "only {count} runs were ended");
+    println!("{count} runs were ended");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_outlive_their_api_server_and_their_control_plane() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    for ends in [Ends::ApiServer, Ends::ControlPlane] {
+        let count = restarts::ensure_outlived(ends)
+            .await
+            .with_context(|| format!("{ends:?}"))?;
+        ensure!(count > 20, "only {count} runs were under way");
+        println!("{count} runs outlived the {ends:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_runs_at_once_and_others_that_write_lose_nothing_of_each_other() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let api_servers = [ClusterAccess::shared().clone()];
+    crowd::ensure_all_well(&api_servers, &WRITTEN_TO, &[Writer::Labels, Writer::Entries]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_runs_at_once_end_well_while_the_secret_is_deleted_and_made_again() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let api_servers = [ClusterAccess::shared().clone()];
+    let situations = [Situation::FirstRun, Situation::Refresh];
+    crowd::ensure_all_well(&api_servers, &situations, &[Writer::Recreates, Writer::Labels]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_and_writers_at_two_api_servers_lose_nothing_of_each_other() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let mut cluster = Cluster::start(Options::new().registries()).await?;
+    let another = cluster.another_api_server().await?;
+    let api_servers = [cluster.access().clone(), another];
+    crowd::ensure_all_well(&api_servers, &WRITTEN_TO, &[Writer::Labels, Writer::Entries]).await
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig {
+        // A case takes a few seconds; more of them by PROPTEST_CASES.
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 16 },
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_happens_in_whatever_order_each_run_ends_as_the_contract_says(sequential 1..20 => System);
 }

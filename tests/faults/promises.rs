@@ -13,7 +13,7 @@ use crate::{
     case::{Case, Course, Second},
     endings::Ending,
     oracle,
-    situation::Setting,
+    situation::{Setting, Situation},
     world::{Prepared, Slot, World},
 };
 
@@ -42,14 +42,7 @@ pub async fn ensure_kept(
     show_to_crane: bool,
 ) -> Result<()> {
     let image = world.image();
-    let minted = calls.api.iter().filter_map(minted_token);
-    for secret in prepared.token.iter().cloned().chain(minted) {
-        let canary = Canary::new(&secret);
-        ensure!(
-            canary.trace_in(&outcome.to_string()).is_none(),
-            "a token was given away"
-        );
-    }
+    ensure_nothing_given_away(&outcome.to_string(), prepared, calls)?;
     let secret = world.secret(slot).await?;
     let before = &prepared.before;
     let after = before
@@ -89,6 +82,21 @@ pub async fn ensure_kept(
     Ok(())
 }
 
+/// No token that was stored before, or minted meanwhile, is in what the run put out.
+///
+/// # Errors
+/// Where one is.
+pub fn ensure_nothing_given_away(output: &str, prepared: &Prepared, calls: &Calls) -> Result<()> {
+    let minted = calls.api.iter().filter_map(minted_token);
+    for secret in prepared.token.iter().cloned().chain(minted) {
+        ensure!(
+            Canary::new(&secret).trace_in(output).is_none(),
+            "a token was given away"
+        );
+    }
+    Ok(())
+}
+
 /// Where nothing fails any more, all is well.
 ///
 /// # Errors
@@ -96,10 +104,9 @@ pub async fn ensure_kept(
 pub async fn ensure_next_ends_well(
     world: &World,
     slot: &Slot,
-    case: &Case,
+    situation: Situation,
     prepared: &Prepared,
 ) -> Result<()> {
-    let situation = case.setting.situation;
     let next = world.program(slot, situation).run().await?;
     ensure!(
         Ending::of(&next)

@@ -10,7 +10,6 @@ use test_cluster::{
 };
 
 use crate::{
-    case::Case,
     promises::Calls,
     situation::{Setting, Situation},
     world::{Prepared, World},
@@ -23,13 +22,18 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Starts both; without a case nothing fails but what the setting has.
+    /// Starts both; without a plan for one of them nothing fails but what the setting has.
     ///
     /// # Errors
     /// Where the system gives no port.
-    pub fn start(world: &World, setting: Setting, case: Option<&Case>, prepared: &Prepared) -> Result<Self> {
-        let plan = |side| match case {
-            Some(case) if case.step.side == side => case.plan(),
+    pub fn start(
+        world: &World,
+        setting: Setting,
+        planned: Option<(Side, Plan)>,
+        prepared: &Prepared,
+    ) -> Result<Self> {
+        let plan = |side| match &planned {
+            Some((planned, plan)) if *planned == side => plan.clone(),
             _ if side == Side::Registry && setting.reviewed => {
                 Plan::none().lasting(1, Fault::Connection(ConnectionFault::UnknownAuthority))
             }
@@ -63,6 +67,21 @@ impl Proxies {
                 "PULL_SECRET_CONNECT_TO",
                 format!("{OPENSHIFT}={}", self.registry.address()),
             )
+    }
+
+    /// Ends when this has befallen a call, and the server has done what it was asked, if it was.
+    pub fn befallen(&self, side: Side, fault: Fault) -> impl Future<Output = ()> + Send + use<> {
+        let proxy = match side {
+            Side::ApiServer => &self.api,
+            Side::Registry => &self.registry,
+        };
+        proxy.after(move |call| call.fault == Some(fault))
+    }
+
+    /// Resets the connections of the calls that hang.
+    pub fn let_go(&self) {
+        self.api.let_go();
+        self.registry.let_go();
     }
 
     /// What the servers were asked so far.

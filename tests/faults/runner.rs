@@ -1,25 +1,23 @@
 //! Runs cases, many at the same time, and holds each to every promise.
 
 use std::{
+    sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
-    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
-use test_cluster::listener::faulty::Side;
+use anyhow::{Result, ensure};
 use tokio::sync::Semaphore;
 
 use crate::{
-    case::{Case, Course, Kind, Second, Step},
+    case::{Case, Course, Second},
     catalogue::hangs,
     endings::Ending,
-    oracle,
     promises::{ensure_kept, ensure_next_ends_well, may_have_been_spared},
     proxies::Proxies,
     record::Ran,
-    situation::{Setting, Situation},
-    world::{Slot, World},
+    steps,
+    world::{Slot, Slots, World},
 };
 
 /// Cases at the same time. Most of the time most of them wait for a deadline.
@@ -40,7 +38,7 @@ const SAMPLE: usize = 40;
 /// Everything that cases share.
 pub struct Matrix {
     world: World,
-    slots: Mutex<Vec<Slot>>,
+    slots: Slots,
     seed: u64,
 }
 
@@ -48,81 +46,29 @@ impl Matrix {
     /// Makes what cases share.
     pub async fn new(seed: u64) -> Result<Self> {
         let (world, slots) = World::new(SLOTS).await?;
-        Ok(Self {
-            world,
-            slots: Mutex::new(slots),
-            seed,
-        })
+        Ok(Self { world, slots, seed })
     }
 
     /// All cases: each setting is run once without faults, and its calls are what they are made from.
     pub async fn cases(&self) -> Result<Vec<Case>> {
-        let mut cases = Vec::new();
-        for situation in Situation::ALL {
-            for reviewed in [false, true] {
-                let setting = Setting { situation, reviewed };
-                let steps = self
-                    .steps(setting)
-                    .await
-                    .with_context(|| format!("{setting}, without faults"))?;
-                cases.extend(Case::all(setting, &steps, self.seed));
-            }
-        }
-        Ok(cases)
-    }
-
-    async fn steps(&self, setting: Setting) -> Result<Vec<Step>> {
-        let slot = self.slot().context("all slots are free")?;
-        let prepared = self.world.prepare(&slot, setting.situation).await?;
-        let proxies = Proxies::start(&self.world, setting, None, &prepared)?;
-        let outcome = proxies
-            .lead(self.world.program(&slot, setting.situation))
-            .run()
-            .await?;
-        let ending = Ending::of(&outcome);
-        ensure!(
-            oracle::without_faults(setting) == ending,
-            "it ended with {ending}\n{outcome}"
-        );
-        let mut steps = Vec::new();
-        let calls = proxies.calls();
-        for (side, calls) in [(Side::ApiServer, calls.api), (Side::Registry, calls.registry)] {
-            if side == Side::Registry && setting.reviewed {
-                continue;
-            }
-            for (index, (call, kind)) in calls.iter().zip(Kind::of(&calls)).enumerate() {
-                steps.push(Step {
-                    side,
-                    number: index + 1,
-                    kind,
-                    has_body: call.has_body,
-                    answer_has_body: kind != Kind::Manifest && !call.answered.is_empty(),
-                });
-            }
-        }
-        self.world.clear(&slot).await?;
-        self.give_back(slot);
-        Ok(steps)
+        let steps = steps::of_all_settings(&self.world, &*self.slots.take().await).await?;
+        let cases = steps
+            .iter()
+            .flat_map(|(setting, step)| Case::all(*setting, step, self.seed));
+        Ok(cases.collect())
     }
 
     /// Runs them all. `chatty`: says how each ended.
     pub async fn run(self, cases: Vec<Case>, chatty: bool) -> Result<Vec<Ran>> {
         let matrix = Arc::new(self);
-        let slots = Arc::new(Semaphore::new(SLOTS));
         let busy = Arc::new(Semaphore::new(BUSY as usize));
         let (begun, done) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
         let count = cases.len();
         let mut running = Vec::new();
         for (index, case) in cases.into_iter().enumerate() {
-            let (matrix, slots, busy, done) = (
-                Arc::clone(&matrix),
-                Arc::clone(&slots),
-                Arc::clone(&busy),
-                Arc::clone(&done),
-            );
+            let (matrix, busy, done) = (Arc::clone(&matrix), Arc::clone(&busy), Arc::clone(&done));
             running.push(tokio::spawn(async move {
-                let _free = slots.acquire().await?;
-                let slot = matrix.slot().context("as many slots as permits")?;
+                let slot = matrix.slots.take().await;
                 let mut again = false;
                 let mut ran = matrix.case(&slot, &case, &busy, index % SAMPLE == 0).await;
                 matrix.world.clear(&slot).await?;
@@ -135,7 +81,6 @@ impl Matrix {
                     ran = matrix.case(&slot, &case, &Semaphore::new(1), false).await;
                     matrix.world.clear(&slot).await?;
                 }
-                matrix.give_back(slot);
                 let ran = Ran::new(&case, ran, again);
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 if chatty {
@@ -161,7 +106,12 @@ impl Matrix {
         let (world, situation) = (&self.world, case.setting.situation);
         let mut at_work = Some(busy.acquire().await?);
         let prepared = world.prepare(slot, situation).await?;
-        let proxies = Proxies::start(world, case.setting, Some(case), &prepared)?;
+        let proxies = Proxies::start(
+            world,
+            case.setting,
+            Some((case.step.side, case.plan())),
+            &prepared,
+        )?;
         let waits = waits(case);
         let time = if waits { SHORT } else { LONG };
         let program = proxies
@@ -184,7 +134,7 @@ impl Matrix {
         let kept = async {
             ensure!(took <= time + GRACE, "it took {took:?} of {time:?}");
             ensure_kept(world, slot, case, &prepared, &outcome, &calls, show_to_crane).await?;
-            ensure_next_ends_well(world, slot, case, &prepared).await
+            ensure_next_ends_well(world, slot, situation, &prepared).await
         };
         let kept = kept.await;
         drop(at_work);
@@ -197,17 +147,6 @@ impl Matrix {
                 || may_have_been_spared(case, &Ending::of(&outcome)),
             broken: kept.err().map(|error| format!("{error:#}\n{outcome}")),
         })
-    }
-
-    fn slot(&self) -> Option<Slot> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn give_back(&self, slot: Slot) {
-        self.slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(slot);
     }
 }
 

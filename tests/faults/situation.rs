@@ -37,6 +37,15 @@ impl Situation {
     ];
 }
 
+impl Setting {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Situation::ALL
+            .into_iter()
+            .flat_map(|situation| [false, true].map(|reviewed| Self { situation, reviewed }))
+    }
+}
+
 impl fmt::Display for Situation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

@@ -25,10 +25,11 @@ use test_cluster::{
     },
     namespace::TestNamespace,
     program::Program,
-    registry::{OPENSHIFT, Registries, push_image},
+    registry::{OPENSHIFT, push_image},
 };
 
 use crate::situation::Situation;
+pub use crate::slots::{Slot, Slots};
 
 const RUNNER: &str = "model-pipeline-sa";
 const PULLER: &str = "model-puller";
@@ -40,18 +41,12 @@ pub struct World {
     namespace: TestNamespace,
     runner: ServiceAccountDir,
     image: String,
+    to_openshift: String,
     puller: Puller,
     crane: Crane,
     _proxy: ConnectProxy,
     api: (Upstream, Arc<Certificates>),
     registry: (Upstream, Arc<Certificates>),
-}
-
-/// A Secret's name, used by one case at a time.
-#[derive(Debug)]
-pub struct Slot {
-    /// The name.
-    pub secret: String,
 }
 
 /// What is there before a case's run.
@@ -65,9 +60,13 @@ pub struct Prepared {
 }
 
 impl World {
-    /// A namespace whose runner holds the shipped Role for each slot's Secret.
-    pub async fn new(slots: usize) -> Result<(Self, Vec<Slot>)> {
-        let access = ClusterAccess::shared();
+    /// A namespace of the suite's cluster whose runner holds the shipped Role for each slot's Secret.
+    pub async fn new(slots: usize) -> Result<(Self, Slots)> {
+        Self::within(ClusterAccess::shared(), slots).await
+    }
+
+    /// As `new`, in another cluster.
+    pub async fn within(access: &ClusterAccess, slots: usize) -> Result<(Self, Slots)> {
         let namespace = TestNamespace::within(access, "faults").await?;
         namespace.service_account(RUNNER).await?;
         namespace.service_account(PULLER).await?;
@@ -85,8 +84,7 @@ impl World {
             })
         });
         namespace.apply(&roles.collect::<Vec<_>>().join("---\n")).await?;
-        let pull = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}]);
-        namespace.grant(PULLER, "pull", pull).await?;
+        namespace.grant(PULLER, "pull", pull_rules()).await?;
         let registries = access.registries()?;
         let repository = format!("{}/model:v1", namespace.name());
         push_image(registries.store, &repository)?;
@@ -103,6 +101,7 @@ impl World {
         let name = OPENSHIFT.split(':').next().unwrap_or_default();
         let world = Self {
             image: format!("{OPENSHIFT}/{repository}"),
+            to_openshift: registries.openshift.connect_to(),
             puller: Puller::new(host, &registries.ca)?,
             crane: Crane {
                 binary: access.binaries.crane.clone(),
@@ -127,7 +126,12 @@ impl World {
             namespace,
             runner,
         };
-        Ok((world, slots))
+        Ok((world, Slots::new(slots)))
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &TestNamespace {
+        &self.namespace
     }
 
     /// The image that every run is about.
@@ -173,15 +177,11 @@ impl World {
 
     /// The program as it is run in this situation, straight to both servers.
     pub fn program(&self, slot: &Slot, situation: Situation) -> Program {
-        let registries: &Registries = ClusterAccess::shared()
-            .registries
-            .as_ref()
-            .expect("the suite's cluster has registries");
         let program = Program::new(&self.runner)
             .env("PULL_SECRET_NAME", &slot.secret)
             .env("PULL_SECRET_SERVICE_ACCOUNT", PULLER)
             .env("PULL_SECRET_IMAGE", &self.image)
-            .env("PULL_SECRET_CONNECT_TO", registries.openshift.connect_to());
+            .env("PULL_SECRET_CONNECT_TO", &self.to_openshift);
         match situation {
             Situation::FirstRun | Situation::Steady | Situation::Repair => program,
             Situation::Refresh => program.env("PULL_SECRET_NEXT_RUN_WITHIN", "1h"),
@@ -213,15 +213,7 @@ impl World {
         prepared.earlier.insert(target, answer(&first)?);
         let token = match situation {
             Situation::FirstRun | Situation::Steady | Situation::Verify => None,
-            Situation::Refresh | Situation::Repair => {
-                let bound_to = BoundObjectReference {
-                    api_version: Some("v1".to_owned()),
-                    kind: Some("Secret".to_owned()),
-                    name: Some(slot.secret.clone()),
-                    uid: first.metadata.uid.clone(),
-                };
-                Some(self.namespace.token(PULLER, Some(bound_to), SHORT).await?)
-            }
+            Situation::Refresh | Situation::Repair => Some(self.short_lived_token(&first).await?),
         };
         match &token {
             Some(token) => {
@@ -250,6 +242,27 @@ impl World {
         Ok(prepared)
     }
 
+    /// A token of the puller for this Secret that is good for as short a time as the API server gives one.
+    pub async fn short_lived_token(&self, secret: &Secret) -> Result<String> {
+        let bound_to = BoundObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Secret".to_owned()),
+            name: secret.metadata.name.clone(),
+            uid: secret.metadata.uid.clone(),
+        };
+        self.namespace.token(PULLER, Some(bound_to), SHORT).await
+    }
+
+    /// Gives the puller the right to pull, or takes it away, and returns when the registry knows.
+    pub async fn let_pull(&self, may: bool) -> Result<()> {
+        if may {
+            self.namespace.grant(PULLER, "pull", pull_rules()).await?;
+        } else {
+            self.namespace.revoke(PULLER, "pull").await?;
+        }
+        Ok(())
+    }
+
     /// Empties the slot.
     pub async fn clear(&self, slot: &Slot) -> Result<()> {
         match self.secret(slot).await? {
@@ -257,6 +270,10 @@ impl World {
             None => Ok(()),
         }
     }
+}
+
+fn pull_rules() -> serde_json::Value {
+    json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}])
 }
 
 /// The token that is stored for OpenShift's registry: what `auth` holds behind the user name.
@@ -285,7 +302,8 @@ fn document(unwrapped: bool, token: Option<&str>) -> String {
     }
 }
 
-fn foreign() -> Foreign {
+/// What is others' on every Secret that is there before.
+pub fn foreign() -> Foreign {
     Foreign {
         labels: [("team".to_owned(), "blue".to_owned())].into(),
         annotations: [("note".to_owned(), "kept".to_owned())].into(),
@@ -294,7 +312,8 @@ fn foreign() -> Foreign {
     }
 }
 
-fn foreign_secret(name: &str) -> Secret {
+/// A pull secret of others, without an entry of ours.
+pub fn foreign_secret(name: &str) -> Secret {
     let foreign = foreign();
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());

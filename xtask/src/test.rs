@@ -16,7 +16,7 @@ use test_cluster::{
 };
 use tokio::process::Command;
 
-use crate::{interrupt, picture, project, release};
+use crate::{interrupt, picture, project, release, reliability};
 
 /// Which tests are run.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +34,8 @@ pub struct Tiers {
 /// The last tier is the last to speak: what the test runner says in the end stays the end.
 ///
 /// # Errors
-/// Where the binary or the image can't be built, the cluster can't be started, the demo's picture is out of date, or, in
-/// CI, a tier can't be run.
+/// Where the binary or the image can't be built, the cluster can't be started, the demo's picture or the fault matrix' page
+/// is out of date, or, in CI, a tier can't be run.
 pub fn test(tiers: Tiers) -> Result<ExitCode> {
     let node = tiers.node && node::can_run()?;
     let binary = if tiers.api {
@@ -91,7 +91,12 @@ async fn api(binary: &PathBuf) -> Result<u8> {
         .args(["--test", "*", "--no-fail-fast"])
         .env(variable, state)
         .env(BINARY, binary);
-    finish(&mut cargo).await
+    let matrix = reliability::record_for(&mut cargo)?;
+    let code = finish(&mut cargo).await?;
+    if code == 0 {
+        reliability::compare(&matrix)?;
+    }
+    Ok(code)
 }
 
 /// A run of cargo and of the tests that it starts; however this process ends, the supervisor ends them.

@@ -124,6 +124,11 @@ impl Before {
         })
     }
 
+    /// What belongs to others on it.
+    pub fn foreign(&self) -> &Foreign {
+        &self.foreign
+    }
+
     /// Whether it pulled.
     pub fn pulled(&self) -> bool {
         self.pulled

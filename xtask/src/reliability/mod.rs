@@ -4,11 +4,12 @@ mod page;
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use test_cluster::{
     control_plane::{Cluster, Options},
@@ -19,7 +20,8 @@ use crate::{generate::markers, interrupt, project, release, test};
 
 /// The page.
 const PAGE: &str = "docs/reliability.md";
-/// The matrix' own variables (tests/faults/main.rs).
+/// The test that is the matrix, and its own variables (tests/faults/main.rs).
+const MATRIX: &str = "whatever_fails_at_whatever_call_what_pulled_before_pulls_after";
 const RECORD: &str = "FAULT_MATRIX_RECORD";
 const CASE: &str = "FAULT_MATRIX_CASE";
 const SEED: &str = "FAULT_MATRIX_SEED";
@@ -59,7 +61,7 @@ async fn run(arguments: &Arguments, binary: PathBuf) -> Result<ExitCode> {
     let whole = arguments.case.is_none() && arguments.seed == USUAL_SEED;
     let mut cargo = test::cargo_test(cluster.supervisor(), &["--test", "faults"])?;
     cargo
-        .args(["--", "--nocapture", "--ignored"])
+        .args(["--", "--nocapture", "--exact", MATRIX])
         .env(variable, state)
         .env(BINARY, binary)
         .env(SEED, arguments.seed.to_string());
@@ -75,6 +77,35 @@ async fn run(arguments: &Arguments, binary: PathBuf) -> Result<ExitCode> {
         write(&record)?;
     }
     Ok(ExitCode::from(code))
+}
+
+/// Lets a run of all tests leave the matrix' record, which `compare` then reads.
+///
+/// # Errors
+/// Where an earlier record can't be removed.
+pub fn record_for(tests: &mut tokio::process::Command) -> Result<PathBuf> {
+    let record = record()?;
+    match fs::remove_file(&record) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", record.display()));
+        }
+        _ => tests.env(RECORD, &record),
+    };
+    Ok(record)
+}
+
+/// Compares the page's matrix with what was run; how many ended how is another thing in each run.
+///
+/// # Errors
+/// Where the page says something else.
+pub fn compare(record: &Path) -> Result<()> {
+    let page = read(&project::file(PAGE))?;
+    let run = with_parts(&page, &read(record)?, &[page::matrix])?;
+    ensure!(
+        page == run,
+        "{PAGE} does not say what was run: write it again with `cargo xtask reliability`"
+    );
+    Ok(())
 }
 
 fn write(record: &Path) -> Result<()> {

@@ -1,6 +1,9 @@
 //! etcd, the API server's store.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -12,12 +15,20 @@ use crate::{server_process::ServerProcess, supervisor::Supervisor};
 /// # Errors
 /// Where it can't be started. That it is ready shows only through the API server.
 pub fn start(binary: &Path, supervisor: &Supervisor, ports: &Ports) -> Result<ServerProcess> {
-    let directory = supervisor.directory();
-    let data = directory.join("etcd");
     // A try with other ports may have left a half-made store.
+    let data = store(supervisor);
     if data.exists() {
         fs::remove_dir_all(&data).context("cannot empty etcd's directory")?;
     }
+    start_again(binary, supervisor, ports)
+}
+
+/// Starts etcd with what was stored before it ended.
+///
+/// # Errors
+/// As `start`.
+pub fn start_again(binary: &Path, supervisor: &Supervisor, ports: &Ports) -> Result<ServerProcess> {
+    let (directory, data) = (supervisor.directory(), store(supervisor));
     let client = format!("http://127.0.0.1:{}", ports.etcd_client);
     let peer = format!("http://127.0.0.1:{}", ports.etcd_peer);
     let mut command = supervisor.command(binary)?;
@@ -28,8 +39,13 @@ pub fn start(binary: &Path, supervisor: &Supervisor, ports: &Ports) -> Result<Se
         .arg(format!("--listen-peer-urls={peer}"))
         .arg(format!("--initial-advertise-peer-urls={peer}"))
         .arg(format!("--initial-cluster=default={peer}"))
-        // The store is thrown away: waiting for the disk proves nothing.
+        // The store is thrown away with the machine at the latest: waiting for the disk proves nothing. What was written
+        // outlives the process all the same.
         .arg("--unsafe-no-fsync")
         .env_clear();
     ServerProcess::spawn("etcd", command, &directory.join("etcd.log"))
+}
+
+fn store(supervisor: &Supervisor) -> PathBuf {
+    supervisor.directory().join("etcd")
 }

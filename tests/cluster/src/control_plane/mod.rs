@@ -33,6 +33,7 @@ pub struct Cluster {
     // In the order of their end: the servers, then whoever removes their files.
     registries: Option<RunningRegistries>,
     api_server: ServerProcess,
+    others: Vec<ServerProcess>,
     etcd: ServerProcess,
     supervisor: Supervisor,
     files: Files,
@@ -119,6 +120,7 @@ impl Cluster {
         let mut cluster = Self {
             registries,
             api_server,
+            others: Vec::new(),
             etcd,
             supervisor,
             files,
@@ -172,7 +174,49 @@ impl Cluster {
         &self.supervisor
     }
 
-    /// Kills the API server and starts it again, same address, same store.
+    /// Starts another API server on the same store, as a control plane of several nodes has them, and gives what the
+    /// cluster is through it. It ends with the cluster.
+    ///
+    /// # Errors
+    /// Where it can't be started or doesn't get ready.
+    pub async fn another_api_server(&mut self) -> Result<ClusterAccess> {
+        let mut access = self.access.clone();
+        access.audit_log = self.files.audit_log().with_extension("another.log");
+        for attempt in 1.. {
+            let port = ports::one()?;
+            access.api_server.set_port(port);
+            let options = self
+                .options
+                .clone()
+                .flag("secure-port", port.to_string())
+                .flag("audit-log-path", access.audit_log.display().to_string());
+            let mut server = self.start_api_server(&options)?;
+            match await_ready(&mut server, &mut self.etcd, &access).await {
+                Ok(()) => {
+                    self.others.push(server);
+                    break;
+                }
+                Err(error) if attempt < TRIES && ports::is_clash(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.record_pids();
+        access.pids.clone_from(&self.access.pids);
+        Ok(access)
+    }
+
+    /// Kills the API server; `restart` starts it again.
+    pub fn kill_api_server(&mut self) {
+        self.api_server.kill();
+    }
+
+    /// Kills the API server and its store; `restart` starts both again, with what was stored.
+    pub fn kill(&mut self) {
+        self.kill_api_server();
+        self.etcd.kill();
+    }
+
+    /// Kills the API server and starts it again, same address, same store. Where its store was killed, that one too.
     ///
     /// # Errors
     /// Where it can't be started or doesn't get ready.
@@ -190,14 +234,10 @@ impl Cluster {
             self.signing_key = key.clone();
         }
         self.options = options;
-        self.api_server = api_server::start(
-            &self.access.binaries.kube_apiserver,
-            &self.supervisor,
-            &self.files,
-            &self.ports,
-            &self.signing_key,
-            &self.options,
-        )?;
+        if self.etcd.ensure_running().is_err() {
+            self.etcd = etcd::start_again(&self.access.binaries.etcd, &self.supervisor, &self.ports)?;
+        }
+        self.api_server = self.start_api_server(&self.options)?;
         await_ready(&mut self.api_server, &mut self.etcd, &self.access).await?;
         self.record_pids();
         Ok(())
@@ -224,9 +264,21 @@ impl Cluster {
         self.api_server.log_tail()
     }
 
+    fn start_api_server(&self, options: &Options) -> Result<ServerProcess> {
+        api_server::start(
+            &self.access.binaries.kube_apiserver,
+            &self.supervisor,
+            &self.files,
+            &self.ports,
+            &self.signing_key,
+            options,
+        )
+    }
+
     fn record_pids(&mut self) {
         self.access.pids = [self.api_server.pid(), self.etcd.pid()]
             .into_iter()
+            .chain(self.others.iter().map(ServerProcess::pid))
             .chain(self.supervisor.pids())
             .chain(self.registries.iter().flat_map(RunningRegistries::pids))
             .collect();

@@ -41,6 +41,15 @@ impl Ports {
     }
 }
 
+/// One that was free a moment ago.
+///
+/// # Errors
+/// Where no loopback port can be bound.
+pub fn one() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("cannot find a free port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
 /// Whether a server's failure says that somebody else has its port.
 pub fn is_clash(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("address already in use")

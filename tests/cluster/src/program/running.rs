@@ -106,6 +106,31 @@ impl RunningProgram {
         kill_process(pid, signal).context("cannot send the program a signal")
     }
 
+    /// Ends when the program has ended; what became of it is for `wait` to say.
+    pub async fn ended(&mut self) {
+        // Where it can't be waited for, `wait` says so.
+        let _ = self.child.wait().await;
+    }
+
+    /// Kills the program (SIGKILL) and gives what it had put out until then: standard output, then standard error.
+    ///
+    /// # Errors
+    /// Where it had ended, or what it put out isn't text.
+    pub async fn kill(mut self) -> Result<String> {
+        let ended = self
+            .child
+            .try_wait()
+            .context("cannot ask for the program's state")?;
+        if let Some(status) = ended {
+            bail!(
+                "the program had ended already ({status}); its standard error:\n{}",
+                text(self.stderr.await)?
+            );
+        }
+        self.child.kill().await.context("cannot kill the program")?;
+        Ok(text(self.stdout.await)? + &text(self.stderr.await)?)
+    }
+
     /// Waits for the end and checks what every run promises.
     ///
     /// # Errors

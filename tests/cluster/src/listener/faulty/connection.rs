@@ -81,7 +81,7 @@ async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()>
         while head_length(&unread)?.is_none() {
             changes.mark_unchanged();
             if unread.is_empty() && state.needs_no_idle() {
-                return end(stream, Ending::Close).await;
+                return end(state, stream, Ending::Close).await;
             }
             let read = tokio::select! {
                 read = stream.read_buf(&mut unread) => read?,
@@ -115,8 +115,8 @@ async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()>
         state.over(number);
         let ending = send(&mut stream, spoilt, closes, request.method == Method::HEAD).await?;
         match ending {
-            Some(ending) => return end(stream, ending).await,
-            None if closes => return end(stream, Ending::Close).await,
+            Some(ending) => return end(state, stream, ending).await,
+            None if closes => return end(state, stream, Ending::Close).await,
             None => {}
         }
     }
@@ -228,12 +228,17 @@ async fn send(
     Ok(ending)
 }
 
-async fn end(mut stream: TlsStream<TcpStream>, ending: Ending) -> Result<()> {
+async fn end(state: &State, mut stream: TlsStream<TcpStream>, ending: Ending) -> Result<()> {
     match ending {
         Ending::Close => Ok(stream.shutdown().await?),
         Ending::Abort => Ok(stream.into_inner().0.shutdown().await?),
         Ending::Reset => reset(stream.get_ref().0),
-        Ending::Hang => std::future::pending().await,
+        Ending::Hang => {
+            let mut let_go = state.let_go.subscribe();
+            // The sender is a part of the state.
+            let _ = let_go.wait_for(|let_go| *let_go).await;
+            reset(stream.get_ref().0)
+        }
     }
 }
 

@@ -75,6 +75,8 @@ struct State {
     plan: Plan,
     seen: Mutex<Seen>,
     changed: watch::Sender<()>,
+    /// Whether what hangs is to end.
+    let_go: watch::Sender<bool>,
     refuse: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
@@ -117,6 +119,7 @@ impl FaultyProxy {
                 first_answers: earlier,
             }),
             changed: watch::Sender::new(()),
+            let_go: watch::Sender::new(false),
             refuse,
         });
         let listener = if refused { None } else { Some(listen(address)?) };
@@ -141,6 +144,11 @@ impl FaultyProxy {
     /// sees the others.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().calls.clone()
+    }
+
+    /// Resets the connections of the calls that hang, and of those that will.
+    pub fn let_go(&self) {
+        self.state.let_go.send_replace(true);
     }
 
     /// Ends when a call that `wanted` accepts is over.

@@ -1,0 +1,121 @@
+//! Sequences of writers, faults, time and runs, drawn at random, and a model that says how each run has to end.
+
+mod state;
+mod system;
+
+use proptest::{
+    prelude::{BoxedStrategy, Just, Strategy, any},
+    prop_oneof,
+};
+use proptest_state_machine::ReferenceStateMachine;
+
+use self::state::State;
+pub use self::system::System;
+use crate::crashes::Moment;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A run of `ensure`.
+    Ensure,
+    /// A run of `verify`.
+    Verify,
+    /// A run of `plan`.
+    Plan,
+    /// A run of `ensure` that a fault befalls, then one in peace.
+    Fault(Drawn),
+    /// A run of `ensure` that is killed, then one in peace.
+    Killed(usize, Moment),
+    /// Another tool labels the Secret.
+    Labels(u32),
+    /// Another tool writes an entry of its own.
+    Entry(u32),
+    /// Somebody takes the dashboard's label away.
+    TakesLabel,
+    /// Somebody takes our entry away.
+    TakesEntry,
+    /// Somebody writes the entries without `auths`, as in the incident.
+    Unwraps,
+    /// Somebody applies an empty placeholder again, as GitOps does.
+    Blanks,
+    /// Somebody deletes the Secret.
+    Deletes,
+    /// Somebody deletes the Secret and restores it from a backup: the same content, another object.
+    Restores,
+    /// Time passes: too little is left of the stored token's life.
+    Ages,
+    /// An administrator takes the right to pull away.
+    Revokes,
+    /// And gives it back.
+    Grants,
+}
+
+/// A fault, drawn: which server's how-manieth call, and which of the faults that make sense for a call.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// Whether it is the registry's.
+    pub at_registry: bool,
+    /// The call, from 1.
+    pub number: usize,
+    /// Which of the faults.
+    pub which: proptest::sample::Index,
+}
+
+/// The model.
+pub struct Model;
+
+impl ReferenceStateMachine for Model {
+    type State = State;
+    type Transition = Event;
+
+    fn init_state() -> BoxedStrategy<State> {
+        Just(State {
+            secret: None,
+            may_pull: true,
+        })
+        .boxed()
+    }
+
+    fn transitions(_: &State) -> BoxedStrategy<Event> {
+        let fault = (any::<bool>(), 1..=6_usize, any::<proptest::sample::Index>());
+        let moment = prop_oneof![Just(Moment::Asked), Just(Moment::Done)];
+        prop_oneof![
+            4 => Just(Event::Ensure),
+            2 => Just(Event::Verify),
+            1 => Just(Event::Plan),
+            3 => fault.prop_map(|(at_registry, number, which)| Event::Fault(Drawn { at_registry, number, which })),
+            2 => (1..=6_usize, moment).prop_map(|(number, moment)| Event::Killed(number, moment)),
+            1 => (0..9_u32).prop_map(Event::Labels),
+            2 => (0..9_u32).prop_map(Event::Entry),
+            1 => Just(Event::TakesLabel),
+            1 => Just(Event::TakesEntry),
+            1 => Just(Event::Unwraps),
+            1 => Just(Event::Blanks),
+            1 => Just(Event::Deletes),
+            1 => Just(Event::Restores),
+            2 => Just(Event::Ages),
+            1 => Just(Event::Revokes),
+            1 => Just(Event::Grants),
+        ]
+        .boxed()
+    }
+
+    /// What others do to a Secret needs one.
+    fn preconditions(state: &State, event: &Event) -> bool {
+        match event {
+            Event::Ensure | Event::Verify | Event::Plan | Event::Fault(_) | Event::Killed(..) => true,
+            Event::Labels(_) | Event::TakesLabel | Event::Blanks | Event::Deletes | Event::Restores => {
+                state.secret.is_some()
+            }
+            Event::Entry(_) | Event::TakesEntry | Event::Unwraps | Event::Ages => {
+                state.secret.as_ref().is_some_and(|stored| stored.wrapped)
+            }
+            Event::Revokes => state.may_pull,
+            Event::Grants => !state.may_pull,
+        }
+    }
+
+    fn apply(state: State, event: &Event) -> State {
+        state.after(event)
+    }
+}

@@ -1,0 +1,150 @@
+//! What there is, as far as it matters, and what follows from it: the contract in small.
+
+use super::Event;
+
+/// What there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The Secret.
+    pub secret: Option<Stored>,
+    /// Whether the puller may pull.
+    pub may_pull: bool,
+}
+
+/// A Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whether the document has `auths`.
+    pub wrapped: bool,
+    /// Our entry.
+    pub ours: Ours,
+    /// Whether the label is there by which the dashboard finds it.
+    pub labelled: bool,
+    /// Another tool's label.
+    pub label: Option<u32>,
+    /// Another tool's entry.
+    pub entry: Option<u32>,
+}
+
+/// Our entry of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ours {
+    /// There is none.
+    None,
+    /// It is good for a day.
+    Fresh,
+    /// It is good for minutes.
+    Old,
+    /// It is bound to an object that is gone.
+    OfAnother,
+}
+
+impl State {
+    /// What there is after an event.
+    pub fn after(mut self, event: &Event) -> Self {
+        match event {
+            Event::Verify | Event::Plan => {}
+            Event::Ensure | Event::Fault(_) | Event::Killed(..) => {
+                let kept = self.secret.as_ref();
+                self.secret = Some(Stored {
+                    wrapped: true,
+                    ours: Ours::Fresh,
+                    labelled: true,
+                    label: kept.and_then(|stored| stored.label),
+                    entry: kept.and_then(|stored| stored.entry),
+                });
+            }
+            Event::Deletes => self.secret = None,
+            Event::Revokes => self.may_pull = false,
+            Event::Grants => self.may_pull = true,
+            of_the_secret => {
+                if let Some(stored) = &mut self.secret {
+                    stored.suffer(of_the_secret);
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether what is stored pulls; none where that takes its time to show.
+    pub fn pulls(&self) -> Option<bool> {
+        match &self.secret {
+            Some(stored) if stored.wrapped && self.may_pull => match stored.ours {
+                Ours::None => Some(false),
+                Ours::Fresh | Ours::Old => Some(true),
+                // An API server remembers for 10 s that it accepted a token.
+                Ours::OfAnother => None,
+            },
+            _ => Some(false),
+        }
+    }
+
+    /// What `ensure` does to the object: ACTION.
+    pub fn action(&self) -> &'static str {
+        match &self.secret {
+            None => "created",
+            Some(stored) if !stored.wrapped => "repaired",
+            Some(stored) if stored.ours == Ours::Fresh && stored.labelled => "unchanged",
+            Some(_) => "refreshed",
+        }
+    }
+
+    /// How `ensure` ends: REASON.
+    pub fn ensured(&self) -> &'static str {
+        if self.may_pull { "ok" } else { "pull-forbidden" }
+    }
+
+    /// What `verify` may say: every complaint that is true, `ok` where none is. REASON.
+    pub fn verified(&self) -> Vec<&'static str> {
+        let Some(stored) = &self.secret else {
+            return vec!["secret-missing"];
+        };
+        if !stored.wrapped {
+            return vec!["auths-missing"];
+        }
+        let mut complaints = Vec::new();
+        match stored.ours {
+            Ours::None => return vec!["no-matching-entry"],
+            Ours::Fresh => {}
+            Ours::Old => complaints.push("expires-before-next-run"),
+            Ours::OfAnother => complaints.extend(["credential-rejected", "ok"]),
+        }
+        if !self.may_pull {
+            complaints.retain(|complaint| *complaint != "ok");
+            complaints.push("pull-forbidden");
+        }
+        if complaints.is_empty() {
+            complaints.push("ok");
+        }
+        complaints
+    }
+}
+
+impl Stored {
+    fn suffer(&mut self, event: &Event) {
+        match event {
+            Event::Labels(number) => self.label = Some(*number),
+            Event::Entry(number) => self.entry = Some(*number),
+            Event::TakesLabel => self.labelled = false,
+            Event::TakesEntry => self.ours = Ours::None,
+            Event::Unwraps => self.wrapped = false,
+            Event::Blanks => {
+                (self.wrapped, self.ours, self.entry) = (true, Ours::None, None);
+            }
+            Event::Restores => {
+                if self.ours != Ours::None {
+                    self.ours = Ours::OfAnother;
+                }
+            }
+            Event::Ages => self.ours = Ours::Old,
+            Event::Ensure
+            | Event::Verify
+            | Event::Plan
+            | Event::Fault(_)
+            | Event::Killed(..)
+            | Event::Deletes
+            | Event::Revokes
+            | Event::Grants => {}
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! What the model is compared with: the program, the real servers, and others that write by their own means.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use anyhow::{Context as _, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::Api;
+use proptest_state_machine::StateMachineTest;
+use serde_json::{Map, Value, json};
+use test_cluster::{
+    invariants::{After, Before, Foreign, ensure_true},
+    listener::faulty::{Fault, Plan, Side},
+    program::{Outcome, Program},
+    registry::OPENSHIFT,
+};
+use tokio::{runtime::Runtime, sync::MutexGuard};
+
+use super::{Drawn, Event, Model, State};
+use crate::{
+    ALONE,
+    case::{Kind, Step},
+    catalogue,
+    crashes::Moment,
+    proxies::Proxies,
+    situation::{Setting, Situation},
+    slots::Taken,
+    world::{Prepared, Slots, World},
+    writers::Writer,
+};
+
+const DOCUMENT: &str = ".dockerconfigjson";
+const LABEL: &str = "opendatahub.io/dashboard";
+/// The time of a run that a fault befalls.
+const SHORT: &str = "4s";
+
+/// What all sequences share; they run one after the other.
+static SHARED: LazyLock<(Runtime, World, Slots)> = LazyLock::new(|| {
+    let runtime = Runtime::new().expect("a runtime");
+    let (world, slots) = runtime.block_on(World::new(1)).expect("a namespace");
+    (runtime, world, slots)
+});
+
+/// One Secret, and what the model says of it.
+pub struct System {
+    world: &'static World,
+    slot: Taken<'static>,
+    state: State,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl StateMachineTest for System {
+    type SystemUnderTest = Self;
+    type Reference = Model;
+
+    fn init_test(state: &State) -> Self {
+        let (runtime, world, slots) = &*SHARED;
+        runtime.block_on(async {
+            let system = Self {
+                world,
+                slot: slots.take().await,
+                state: state.clone(),
+                _alone: ALONE.lock().await,
+            };
+            system
+                .world
+                .clear(&system.slot)
+                .await
+                .expect("there is no Secret");
+            system.world.let_pull(true).await.expect("the puller may pull");
+            system
+        })
+    }
+
+    fn apply(mut system: Self, after: &State, event: Event) -> Self {
+        let (runtime, ..) = &*SHARED;
+        let happened = runtime.block_on(system.happens(&event));
+        happened.unwrap_or_else(|error| panic!("{event:?} in {:?}: {error:#}", system.state));
+        system.state = after.clone();
+        system
+    }
+
+    fn check_invariants(system: &Self, _: &State) {
+        let (runtime, ..) = &*SHARED;
+        let told = runtime.block_on(system.ensure_as_modelled());
+        told.unwrap_or_else(|error| panic!("not {:?}: {error:#}", system.state));
+    }
+}
+
+impl System {
+    async fn happens(&self, event: &Event) -> Result<()> {
+        match event {
+            Event::Ensure => self.ensures(&[self.state.action()]).await,
+            Event::Verify => self.verifies().await,
+            Event::Plan => self.plans().await,
+            Event::Fault(drawn) => {
+                self.is_befallen_by(drawn).await?;
+                self.ensures(&self.actions_after_part_of_one()).await
+            }
+            Event::Killed(number, moment) => {
+                self.is_killed(*number, *moment).await?;
+                self.ensures(&self.actions_after_part_of_one()).await
+            }
+            Event::Revokes => self.world.let_pull(false).await,
+            Event::Grants => self.world.let_pull(true).await,
+            Event::Deletes => self.world.clear(&self.slot).await,
+            Event::Restores => self.restores().await,
+            Event::Ages => self.ages().await,
+            Event::Labels(number) => {
+                Writer::Labels
+                    .write(&self.api(), &self.slot.secret, *number)
+                    .await
+            }
+            Event::Entry(number) => {
+                Writer::Entries
+                    .write(&self.api(), &self.slot.secret, *number)
+                    .await
+            }
+            Event::TakesLabel => {
+                self.edits(|secret| {
+                    secret.metadata.labels.get_or_insert_default().remove(LABEL);
+                    Ok(())
+                })
+                .await
+            }
+            Event::TakesEntry => {
+                self.edits_document(|document| {
+                    entries(document)?.remove(OPENSHIFT);
+                    Ok(())
+                })
+                .await
+            }
+            Event::Unwraps => {
+                self.edits_document(|document| {
+                    *document = Value::Object(std::mem::take(entries(document)?));
+                    Ok(())
+                })
+                .await
+            }
+            Event::Blanks => {
+                self.edits_document(|document| {
+                    *document = json!({"auths": {}});
+                    Ok(())
+                })
+                .await
+            }
+        }
+    }
+
+    /// A run in peace, which ends as the model says; the object suffers one of these actions.
+    async fn ensures(&self, actions: &[&str]) -> Result<()> {
+        let before = self.before().await?;
+        let outcome = self.program("ensure").run().await?;
+        self.ensure_kept(&before, &outcome, false).await?;
+        ensure!(
+            outcome.result("REASON") == self.state.ensured() && actions.contains(&outcome.result("ACTION")),
+            "expected {actions:?} and {}\n{outcome}",
+            self.state.ensured()
+        );
+        Ok(())
+    }
+
+    async fn verifies(&self) -> Result<()> {
+        let outcome = self.reads("verify").await?;
+        let complaints = self.state.verified();
+        ensure!(
+            complaints.contains(&outcome.result("REASON")),
+            "expected one of {complaints:?}\n{outcome}"
+        );
+        Ok(())
+    }
+
+    async fn plans(&self) -> Result<()> {
+        let outcome = self.reads("plan").await?;
+        ensure!(
+            !self.state.may_pull || outcome.result("REASON") == "ok",
+            "it would be possible\n{outcome}"
+        );
+        Ok(())
+    }
+
+    /// A run that writes nothing.
+    async fn reads(&self, mode: &str) -> Result<Outcome> {
+        let version = |secret: Option<Secret>| secret.and_then(|secret| secret.metadata.resource_version);
+        let before = version(self.secret().await?);
+        let outcome = self.program(mode).run().await?;
+        ensure!(
+            version(self.secret().await?) == before && outcome.result("ACTION") == "none",
+            "{mode} wrote\n{outcome}"
+        );
+        Ok(outcome)
+    }
+
+    async fn is_befallen_by(&self, drawn: &Drawn) -> Result<()> {
+        let (side, kind) = if drawn.at_registry {
+            (Side::Registry, Kind::Manifest)
+        } else {
+            (Side::ApiServer, Kind::Read)
+        };
+        let faults = catalogue::faults(
+            &Step {
+                side,
+                number: drawn.number,
+                kind,
+                has_body: true,
+                answer_has_body: true,
+            },
+            1,
+        );
+        let fault = *drawn.which.get(&faults);
+        let before = self.before().await?;
+        let proxies = self.proxies(side, drawn.number, fault, &before)?;
+        let program = self.program("ensure").env("PULL_SECRET_TIMEOUT", SHORT);
+        let outcome = proxies.lead(program).run().await?;
+        let kept = self.ensure_kept(&before, &outcome, true).await;
+        kept.with_context(|| format!("{fault}\n{outcome}"))
+    }
+
+    async fn is_killed(&self, number: usize, moment: Moment) -> Result<()> {
+        let before = self.before().await?;
+        let held = moment.held();
+        let proxies = self.proxies(Side::ApiServer, number, held, &before)?;
+        let mut running = proxies.lead(self.program("ensure")).spawn()?;
+        tokio::select! {
+            () = proxies.befallen(Side::ApiServer, held) => {
+                running.kill().await?;
+                self.ensure_stored_kept(&before).await.map(drop)
+            }
+            // It made fewer calls.
+            () = running.ended() => {
+                let outcome = running.wait().await?;
+                self.ensure_kept(&before, &outcome, true).await
+            }
+        }
+    }
+
+    fn proxies(&self, side: Side, number: usize, fault: Fault, before: &Before) -> Result<Proxies> {
+        let setting = Setting {
+            situation: Situation::Refresh,
+            reviewed: false,
+        };
+        let prepared = Prepared {
+            before: before.clone(),
+            earlier: HashMap::new(),
+            token: None,
+        };
+        Proxies::start(
+            self.world,
+            setting,
+            Some((side, Plan::none().once(number, fault))),
+            &prepared,
+        )
+    }
+
+    async fn ensure_kept(&self, before: &Before, outcome: &Outcome, answers_are_lost: bool) -> Result<()> {
+        let (secret, after) = self.ensure_stored_kept(before).await?;
+        match after {
+            Some(after) => ensure_true(outcome, after, secret.as_ref(), answers_are_lost),
+            None => Ok(()),
+        }
+        .with_context(|| outcome.to_string())
+    }
+
+    /// Nothing is lost, and nothing is worse. Where the puller may not pull, the latter is no question.
+    async fn ensure_stored_kept(&self, before: &Before) -> Result<(Option<Secret>, Option<After>)> {
+        let secret = self.secret().await?;
+        if self.state.may_pull {
+            let after = before
+                .ensure_not_worse(secret.as_ref(), self.world.puller(), self.world.image())
+                .await?;
+            return Ok((secret, Some(after)));
+        }
+        if let Some(secret) = &secret {
+            before.foreign().ensure_in(secret)?;
+        }
+        Ok((secret, None))
+    }
+
+    /// What is stored is what the model says.
+    async fn ensure_as_modelled(&self) -> Result<()> {
+        let secret = self.secret().await?;
+        ensure!(
+            secret.is_some() == self.state.secret.is_some(),
+            "whether there is a Secret"
+        );
+        let (Some(secret), Some(stored)) = (secret, &self.state.secret) else {
+            return Ok(());
+        };
+        self.foreign().ensure_in(&secret)?;
+        let labels = secret.metadata.labels.unwrap_or_default();
+        ensure!(
+            labels.contains_key(LABEL) == stored.labelled,
+            "whether it has its label"
+        );
+        let data = secret.data.unwrap_or_default();
+        let document = data.get(DOCUMENT).context("there is a document")?;
+        let pulls = self.world.puller().pulls(&document.0, self.world.image()).await?;
+        ensure!(
+            self.state.pulls().is_none_or(|expected| expected == pulls),
+            "whether it pulls: {pulls}"
+        );
+        Ok(())
+    }
+
+    /// What an undisturbed run may do after one that got as far as it got.
+    fn actions_after_part_of_one(&self) -> Vec<&'static str> {
+        vec![self.state.action(), "refreshed", "unchanged"]
+    }
+
+    async fn before(&self) -> Result<Before> {
+        let (puller, image) = (self.world.puller(), self.world.image());
+        Before::new(self.secret().await?, self.foreign(), puller, image).await
+    }
+
+    fn foreign(&self) -> Foreign {
+        let mut foreign = Foreign::default();
+        if let Some(stored) = &self.state.secret {
+            foreign.labels.extend(stored.label.map(Writer::label));
+            foreign.document.extend(stored.entry.map(Writer::entry));
+        }
+        foreign
+    }
+
+    async fn secret(&self) -> Result<Option<Secret>> {
+        self.world.secret(&self.slot).await
+    }
+
+    fn api(&self) -> Api<Secret> {
+        self.world.namespace().api()
+    }
+
+    fn program(&self, mode: &str) -> Program {
+        let program = self.world.program(&self.slot, Situation::Refresh);
+        program.env("PULL_SECRET_MODE", mode)
+    }
+
+    /// The same content as another object.
+    async fn restores(&self) -> Result<()> {
+        let mut secret = self.secret().await?.context("there is a Secret")?;
+        self.world.clear(&self.slot).await?;
+        secret.metadata = ObjectMeta {
+            name: secret.metadata.name,
+            labels: secret.metadata.labels,
+            annotations: secret.metadata.annotations,
+            ..ObjectMeta::default()
+        };
+        self.world.namespace().create(&secret).await.map(drop)
+    }
+
+    /// The stored token is one that was minted a day ago, as far as can be seen.
+    async fn ages(&self) -> Result<()> {
+        let secret = self.secret().await?.context("there is a Secret")?;
+        let token = self.world.short_lived_token(&secret).await?;
+        let auth = STANDARD.encode(format!("<token>:{token}"));
+        self.edits_document(|document| {
+            let ours = json!({"username": "<token>", "password": token, "auth": auth});
+            entries(document)?.insert(OPENSHIFT.to_owned(), ours);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn edits_document(&self, edit: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
+        self.edits(|secret| {
+            let data = secret.data.get_or_insert_default();
+            let stored = data.get_mut(DOCUMENT).context("there is a document")?;
+            let mut document = serde_json::from_slice(&stored.0)?;
+            edit(&mut document)?;
+            stored.0 = serde_json::to_vec(&document)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn edits(&self, edit: impl FnOnce(&mut Secret) -> Result<()>) -> Result<()> {
+        let mut secret = self.secret().await?.context("there is a Secret")?;
+        edit(&mut secret)?;
+        self.world.namespace().replace(&secret).await.map(drop)
+    }
+}
+
+fn entries(document: &mut Value) -> Result<&mut Map<String, Value>> {
+    let auths = document.get_mut("auths").and_then(Value::as_object_mut);
+    auths.context("the document has auths")
+}
