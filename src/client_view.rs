@@ -108,6 +108,20 @@ mod tests {
     }
 
     #[test]
+    fn a_document_that_containers_image_cannot_use_is_said_to_be_that_once() {
+        let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
+        let told = containers_image_prefers_others(&[&image, &image], b"[]", &credential());
+        assert_eq!(
+            told,
+            [
+                "skopeo and buildah cannot use the document: containers/image can't read the document: it is not a \
+              JSON object."
+            ]
+        );
+        assert_eq!(missed("[]"), None, "told elsewhere");
+    }
+
+    #[test]
     fn an_entry_that_does_not_match_is_a_finding() {
         let document = r#"{"auths":{"other.test":{"auth":"cm9ib3Q6cHc="}}}"#;
         assert_eq!(missed(document), Some(Reason::NoMatchingEntry));

@@ -211,14 +211,6 @@ impl fmt::Display for ImageReference {
     }
 }
 
-impl std::str::FromStr for ImageReference {
-    type Err = ImageReferenceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
 /// Splits off the registry's host, and fills in Docker Hub's defaults
 /// (distribution/reference `normalize.go`, `splitDockerDomain`).
 fn split_host(name: &str) -> (&str, String) {

@@ -207,11 +207,3 @@ impl fmt::Display for RegistryHost {
         }
     }
 }
-
-impl std::str::FromStr for RegistryHost {
-    type Err = RegistryHostError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}

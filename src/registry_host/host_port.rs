@@ -134,11 +134,3 @@ impl fmt::Display for HostPort {
         }
     }
 }
-
-impl std::str::FromStr for HostPort {
-    type Err = HostPortError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}

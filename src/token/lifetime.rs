@@ -62,14 +62,6 @@ impl fmt::Display for Lifetime {
     }
 }
 
-impl std::str::FromStr for Lifetime {
-    type Err = LifetimeError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
 /// Why a text isn't a percentage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write a whole number from 0 to 100 and a percent sign, such as 40%")]
@@ -100,14 +92,6 @@ impl Percentage {
 impl fmt::Display for Percentage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.percent)
-    }
-}
-
-impl std::str::FromStr for Percentage {
-    type Err = PercentageError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
     }
 }
 
