@@ -2,6 +2,7 @@
 
 mod bench;
 mod c_compiler;
+mod coverage;
 mod demo;
 mod fuzz;
 mod generate;
@@ -66,6 +67,9 @@ enum Command {
         /// The one target to run, a file of fuzz/fuzz_targets; all of them otherwise.
         target: Option<String>,
     },
+    /// Counts which lines the tests reach, all that need no node, and writes its part of docs/reliability.md. Needs
+    /// cargo-llvm-cov.
+    Coverage,
     /// Builds the release binary for each platform, and checks that it is static and within its budget.
     Size,
     /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
@@ -128,6 +132,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             });
         }
         Command::Picture { check } => return picture::picture(check),
+        Command::Coverage => return coverage::coverage(),
         Command::Reliability(arguments) => return reliability::reliability(&arguments),
         Command::Bench { rounds } => return bench::bench(rounds),
         Command::BenchOnNode {

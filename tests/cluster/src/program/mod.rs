@@ -25,10 +25,12 @@ use crate::identity::ServiceAccountDir;
 
 /// The variable that holds the path of the binary under test.
 pub const BINARY: &str = "ENSURE_PULL_SECRET_BIN";
+/// The variable that says where a binary with counters writes them: `cargo xtask coverage` sets it.
+pub const COUNTERS: &str = "LLVM_PROFILE_FILE";
 /// The program's own default timeout is 2 min; one that outlives it by this much hangs.
 const TIMEOUT: Duration = Duration::from_secs(150);
 
-/// A run to be: the binary, and exactly the environment it will see.
+/// A run to be: the binary, and exactly the environment it will see; but for the counters' file, where there is one.
 #[derive(Clone, Debug)]
 pub struct Program {
     binary: PathBuf,
@@ -62,11 +64,12 @@ impl Program {
 
     /// Another binary than the one under test.
     pub fn at(binary: impl Into<PathBuf>) -> Self {
+        let counters = std::env::var_os(COUNTERS).map(|file| (COUNTERS.into(), file));
         Self {
             binary: binary.into(),
             schema: report_schema::published(),
             arguments: Vec::new(),
-            environment: BTreeMap::new(),
+            environment: counters.into_iter().collect(),
             results: RESULTS.to_vec(),
             canaries: Vec::new(),
             timeout: TIMEOUT,

@@ -1,0 +1,146 @@
+//! `cargo xtask coverage`: which lines and regions of the program's own sources the tests reach, written to
+//! docs/reliability.md.
+//!
+//! What is instrumented is the debug build. The binary that the API tier starts is one too, and its counters are written
+//! however a run ends by itself, a panic and SIGTERM included; of a run that is killed nothing is known. No test reads the
+//! figures: they move with each change.
+
+mod measure;
+mod page;
+
+use std::{collections::BTreeMap, fs, process::ExitCode};
+
+use anyhow::{Context as _, Result, ensure};
+use test_cluster::{
+    control_plane::{Cluster, Options},
+    program::{BINARY, COUNTERS},
+    supervisor::Supervisor,
+};
+use tokio::process::Command;
+use xshell::{Cmd, Shell};
+
+use self::measure::Coverage;
+use crate::{generate::markers, interrupt, project, test};
+
+/// The page.
+const PAGE: &str = "docs/reliability.md";
+/// Where instrumented builds are, beside the others.
+const TARGET: &str = "target/llvm-cov-target";
+/// How many files the processes of a run share: each of thousands would write its own otherwise.
+const POOL: &str = "%8m";
+/// The cases of the fault matrix that are a part of it, a fifth: each fault at each call of a refresh.
+const FAULTS: &str = "refresh/";
+
+/// Runs the unit tests, then all that need no node, with counters, and writes the figures.
+///
+/// # Errors
+/// Where cargo-llvm-cov or LLVM's tools are missing, something can't be built or written, or a test fails.
+pub fn coverage() -> Result<ExitCode> {
+    let shell = project::shell()?;
+    let instrumented = Instrumented::new(&shell)?;
+    interrupt::run(async {
+        let unit = instrumented.unit().await?;
+        let all = instrumented.all().await?;
+        let path = project::file(PAGE);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
+        let command = "cargo xtask coverage";
+        let content = page::table(&unit, &all);
+        let text = markers::between_by(markers::Comment::Markdown, &text, "coverage", command, &content)?;
+        fs::write(&path, text).with_context(|| format!("cannot write {PAGE}"))?;
+        print!("{}\n{content}\nwrote {PAGE}\n", page::uncovered(&all));
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Cargo's environment for instrumented builds, as cargo-llvm-cov says it.
+struct Instrumented<'shell> {
+    shell: &'shell Shell,
+    variables: BTreeMap<String, String>,
+}
+
+impl<'shell> Instrumented<'shell> {
+    /// Asks cargo-llvm-cov, and drops the counters of earlier runs.
+    fn new(shell: &'shell Shell) -> Result<Self> {
+        let target = project::file(TARGET).display().to_string();
+        let mut new = Self {
+            shell,
+            variables: [("CARGO_TARGET_DIR".to_owned(), target)].into(),
+        };
+        let said = new.llvm_cov("show-env").quiet().ignore_stderr().read().context(
+            "cargo-llvm-cov does not say its variables; it is installed by `cargo install --locked cargo-llvm-cov` and \
+             `rustup component add llvm-tools`",
+        )?;
+        for line in said.lines() {
+            let (name, value) = line
+                .split_once('=')
+                .with_context(|| format!("cargo-llvm-cov says no variable in {line:?}"))?;
+            let value = value.trim_matches('\'').to_owned();
+            new.variables.insert(name.to_owned(), value);
+        }
+        let counters = new.variables.get_mut(COUNTERS);
+        let counters = counters.with_context(|| format!("cargo-llvm-cov does not set {COUNTERS}"))?;
+        let (start, _) = counters
+            .split_once('%')
+            .with_context(|| format!("{counters:?} is no pattern"))?;
+        *counters = format!("{start}{POOL}.profraw");
+        new.llvm_cov("clean")
+            .args(["--profraw-only", "--workspace"])
+            .quiet()
+            .run()?;
+        Ok(new)
+    }
+
+    /// cargo-llvm-cov's own commands.
+    fn llvm_cov(&self, verb: &str) -> Cmd<'shell> {
+        project::cargo(self.shell)
+            .args(["llvm-cov", verb])
+            .envs(&self.variables)
+    }
+
+    /// The unit tests alone.
+    async fn unit(&self) -> Result<Coverage> {
+        let supervisor = Supervisor::start()?;
+        let mut cargo = test::cargo_test(&supervisor, &["--lib"])?;
+        self.run("the unit tests", &mut cargo).await?;
+        self.measured()
+    }
+
+    /// And everything else: the binary is built as the tests are.
+    async fn all(&self) -> Result<Coverage> {
+        let cluster = Cluster::start(Options::new().registries()).await?;
+        let (variable, state) = cluster.environment()?;
+        project::cargo(self.shell)
+            .args(["build", "--locked", "--bin", "ensure-pull-secret"])
+            .envs(&self.variables)
+            .run()?;
+        let binary = project::file(TARGET).join("debug/ensure-pull-secret");
+        let mut cargo = test::cargo_test(cluster.supervisor(), &["--test", "*"])?;
+        cargo
+            .env(variable, &state)
+            .env(BINARY, &binary)
+            .env("FAULT_MATRIX_CASE", FAULTS);
+        self.run("a test", &mut cargo).await?;
+        let all = self.measured()?;
+        // Nobody but the binary runs its main.
+        let has_run = all
+            .of(Some("main"))
+            .any(|file| file.lines.values().any(|reached| *reached));
+        ensure!(has_run, "the binary left no counters");
+        Ok(all)
+    }
+
+    async fn run(&self, what: &str, cargo: &mut Command) -> Result<()> {
+        let code = test::finish(cargo.envs(&self.variables)).await?;
+        ensure!(code == 0, "{what} failed");
+        Ok(())
+    }
+
+    /// What all runs so far reached.
+    fn measured(&self) -> Result<Coverage> {
+        let report = |format: &str| {
+            let report = self.llvm_cov("report").arg(format).quiet();
+            report.read().context("cargo-llvm-cov makes no report")
+        };
+        Coverage::read(&report("--lcov")?, &report("--json")?)
+    }
+}
