@@ -2,6 +2,7 @@
 
 mod bench;
 mod c_compiler;
+mod cargo_test;
 mod coverage;
 mod demo;
 mod fuzz;

@@ -2,21 +2,19 @@
 
 mod node;
 
-use std::{
-    path::{Path, PathBuf},
-    process::{ExitCode, Stdio},
-    time::Instant,
-};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use test_cluster::{
     control_plane::{Cluster, Options},
     program::BINARY,
     supervisor::Supervisor,
 };
-use tokio::process::Command;
 
-use crate::{interrupt, picture, project, release, reliability};
+use crate::{
+    cargo_test::{cargo_test, finish},
+    interrupt, picture, release, reliability,
+};
 
 /// Which tests are run.
 #[derive(Clone, Copy, Debug)]
@@ -97,38 +95,6 @@ async fn api(binary: &PathBuf) -> Result<u8> {
         reliability::compare(&matrix)?;
     }
     Ok(code)
-}
-
-/// A run of cargo and of the tests that it starts; however this process ends, the supervisor ends them.
-///
-/// # Errors
-/// Where the supervisor is gone.
-pub fn cargo_test(supervisor: &Supervisor, packages: &[&str]) -> Result<Command> {
-    let mut command = Command::from(supervisor.command(Path::new("cargo"))?);
-    command
-        .current_dir(project::root())
-        .args(["test", "--locked"])
-        .args(packages)
-        .stdin(Stdio::null());
-    for variable in project::own_variables() {
-        command.env_remove(variable);
-    }
-    Ok(command)
-}
-
-/// Runs it to its end, and gives its exit code.
-///
-/// # Errors
-/// Where it can't be run.
-pub async fn finish(command: &mut Command) -> Result<u8> {
-    let status = command
-        .status()
-        .await
-        .with_context(|| format!("cannot run {}", command.as_std().get_program().display()))?;
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1))
 }
 
 /// Does the work and says how long it took.

@@ -20,7 +20,11 @@ use tokio::process::Command;
 use xshell::{Cmd, Shell};
 
 use self::measure::Coverage;
-use crate::{generate::markers, interrupt, project, test};
+use crate::{
+    cargo_test::{cargo_test, finish},
+    generate::markers,
+    interrupt, project,
+};
 
 /// The page.
 const PAGE: &str = "docs/reliability.md";
@@ -100,7 +104,7 @@ impl<'shell> Instrumented<'shell> {
     /// The unit tests alone.
     async fn unit(&self) -> Result<Coverage> {
         let supervisor = Supervisor::start()?;
-        let mut cargo = test::cargo_test(&supervisor, &["--lib"])?;
+        let mut cargo = cargo_test(&supervisor, &["--lib"])?;
         self.run("the unit tests", &mut cargo).await?;
         self.measured()
     }
@@ -114,7 +118,7 @@ impl<'shell> Instrumented<'shell> {
             .envs(&self.variables)
             .run()?;
         let binary = project::file(TARGET).join("debug/ensure-pull-secret");
-        let mut cargo = test::cargo_test(cluster.supervisor(), &["--test", "*"])?;
+        let mut cargo = cargo_test(cluster.supervisor(), &["--test", "*"])?;
         cargo
             .env(variable, &state)
             .env(BINARY, &binary)
@@ -130,7 +134,7 @@ impl<'shell> Instrumented<'shell> {
     }
 
     async fn run(&self, what: &str, cargo: &mut Command) -> Result<()> {
-        let code = test::finish(cargo.envs(&self.variables)).await?;
+        let code = finish(cargo.envs(&self.variables)).await?;
         ensure!(code == 0, "{what} failed");
         Ok(())
     }

@@ -16,7 +16,11 @@ use test_cluster::{
     program::BINARY,
 };
 
-use crate::{generate::markers, interrupt, project, release, test};
+use crate::{
+    cargo_test::{cargo_test, finish},
+    generate::markers,
+    interrupt, project, release,
+};
 
 /// The page.
 const PAGE: &str = "docs/reliability.md";
@@ -59,7 +63,7 @@ async fn run(arguments: &Arguments, binary: PathBuf) -> Result<ExitCode> {
     let cluster = Cluster::start(Options::new().registries()).await?;
     let (variable, state) = cluster.environment()?;
     let whole = arguments.case.is_none() && arguments.seed == USUAL_SEED;
-    let mut cargo = test::cargo_test(cluster.supervisor(), &["--test", "faults"])?;
+    let mut cargo = cargo_test(cluster.supervisor(), &["--test", "faults"])?;
     cargo
         .args(["--", "--nocapture", "--exact", MATRIX])
         .env(variable, state)
@@ -72,7 +76,7 @@ async fn run(arguments: &Arguments, binary: PathBuf) -> Result<ExitCode> {
     if whole {
         cargo.env(RECORD, &record);
     }
-    let code = test::finish(&mut cargo).await?;
+    let code = finish(&mut cargo).await?;
     if code == 0 && whole {
         write(&record)?;
     }

@@ -4,8 +4,10 @@ use anyhow::{Context as _, Result, bail};
 use test_cluster::{node::namespaces, supervisor::Supervisor};
 use tokio::process::Command;
 
-use super::{cargo_test, finish};
-use crate::{project, release};
+use crate::{
+    cargo_test::{cargo_test, finish},
+    project, release,
+};
 
 /// The package of the tier's tests.
 pub const PACKAGE: &str = "node-tests";
