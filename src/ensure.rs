@@ -1,5 +1,6 @@
 //! `ensure`: observe, decide, act, verify. One way; only another writer sends it back to the start.
 
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     metadata,
     observation::{Observed, alive},
     outcome::{Action, Outcome},
+    reason::Reason,
     refusal::Refusal,
     replacement,
     secret::{AppliedFields, PLACEHOLDER, StoredSecret, Version},
@@ -60,14 +62,25 @@ impl From<Finding> for Stop {
 pub async fn ensure(context: &Context<'_>, source: &Source, outcome: &mut Outcome) {
     let mut progress = Progress::default();
     let mut backoff = Backoff::new();
+    let mut has_started_over = false;
     loop {
         match round(context, source, &mut progress, outcome).await {
             Ok(()) => return,
+            // Where others took all the time, the call that its end met is not why.
+            Err(Stop::Found(finding))
+                if has_started_over
+                    && finding.reason == Reason::ApiUnavailable
+                    && Instant::now() >= context.deadline.writing =>
+            {
+                give_up(context, &progress, outcome).await;
+                return;
+            }
             Err(Stop::Found(finding)) => {
                 outcome.findings.push(finding);
                 return;
             }
             Err(Stop::StartOver) => {
+                has_started_over = true;
                 context.begin_reading();
                 debug!("somebody else wrote the Secret in between: starting over");
                 if !backoff.wait(None, context.deadline.writing).await {

@@ -3,13 +3,15 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result};
+use http::StatusCode;
+use serde_json::json;
 use test_cluster::{
     listener::{Action, Forwarder},
     program::{Outcome, Program},
 };
 
 use crate::{
-    interception::{before_api_server, held, is_placeholder, is_secret_get, is_write, through},
+    interception::{before_api_server, held, is_placeholder, is_secret_get, is_write, json_answer, through},
     world::{SECRET, World, registries},
 };
 
@@ -164,6 +166,31 @@ async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
     assert_eq!(minted, 1, "a token that was minted is not minted again");
     world.secret().await?.metadata.uid.context("a Secret")?;
     world.assert_pulls(&image).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_others_took_all_the_time_they_are_named_and_not_the_call_that_its_end_met() -> Result<()> {
+    let world = World::new("no-time-left").await?;
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409,
+        "details": {"kind": "secrets"},
+    });
+    let proxy = before_api_server(&world, move |request| {
+        if request.method == "PATCH" {
+            json_answer(StatusCode::CONFLICT, &status)
+        } else if request.number > 4 {
+            // Under way when the time is over.
+            Action::Hold("late".to_owned())
+        } else {
+            Action::Forward
+        }
+    })?;
+    let outcome = through(&world, &proxy)
+        .env("PULL_SECRET_TIMEOUT", "2s")
+        .run()
+        .await?;
+    outcome.expect("ERROR", "none", "conflict", 75);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

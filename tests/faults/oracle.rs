@@ -47,15 +47,11 @@ pub fn endings(case: &Case) -> Endings {
         },
         _ => told,
     };
-    let ending = match case.step.side {
+    [match case.step.side {
         Side::ApiServer => told.by_api_server(fault),
         Side::Registry => told.by_registry(fault),
-    };
-    if told.lasting && ending == conflict() {
-        // Starting over goes on to the end of the time, which may also come while a call is under way.
-        return [ending, unavailable()].into();
-    }
-    [ending].into()
+    }]
+    .into()
 }
 
 /// What a call is told in place of the server's answer.
