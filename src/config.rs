@@ -11,7 +11,6 @@ use secrecy::SecretString;
 
 use crate::image_reference::{ImageReference, is_domain};
 use crate::registry_host::{HostPort, RegistryHost};
-use crate::report::Subject;
 use crate::token::{Lifetime, Percentage};
 
 mod effective;
@@ -19,6 +18,7 @@ mod environment;
 mod names;
 mod output;
 mod problem;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -28,6 +28,7 @@ mod variables;
 pub use names::{NameError, Namespace, ObjectName};
 pub use output::{LogFormat, LogLevel, Output};
 pub use problem::Problem;
+pub use subject::Subject;
 pub use variables::{
     DEFAULT_DESCRIPTION, DEFAULT_DISPLAY_NAME, Kind, PLATFORM_VARIABLES, PREFIX, Preset, VARIABLES, Variable,
 };

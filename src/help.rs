@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::{PLATFORM_VARIABLES, Preset, Problem, VARIABLES, Variable};
 use crate::reason::Reason;
-use crate::report::ResultName;
+use crate::result_name::ResultName;
 
 mod markdown;
 

@@ -36,6 +36,7 @@ pub mod registry;
 pub mod registry_host;
 pub mod replacement;
 pub mod report;
+pub mod result_name;
 pub mod review;
 pub mod run;
 pub mod safe_name;

@@ -7,12 +7,10 @@ use std::{
 };
 
 use ensure_pull_secret::{
-    config::{Config, ConfigError, Output},
+    config::{Config, ConfigError, Output, Subject},
     help, log,
     outcome::Outcome,
-    process,
-    report::{self, Subject},
-    run,
+    process, report, run,
 };
 use k8s_openapi::jiff::Timestamp;
 

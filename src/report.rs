@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use self::rows::{ExcessRow, LineRow, PlanRow};
 use crate::clip::{block, clip_name, one_line};
-use crate::config::{Mode, Problem};
+use crate::config::{Mode, Problem, Subject};
 use crate::finding::{Finding, gravest};
 use crate::outcome::{Check, Outcome};
 use crate::reason::{Reason, Status};
@@ -25,23 +25,9 @@ mod told;
 
 pub use ending::finish;
 pub use panic::on_panic;
-pub use results::ResultName;
 
 /// Longest name from outside in the report, in characters: `namespace/name` with both at their limits.
 const NAME_MAX: usize = 317;
-
-/// What a run is about, as far as the configuration could be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subject {
-    /// What was to be done.
-    pub mode: Option<Mode>,
-    /// The Secret's namespace; the run fills it in where it is the pod's own.
-    pub namespace: Option<String>,
-    /// The Secret's name.
-    pub name: Option<String>,
-    /// `PULL_SECRET_NEXT_RUN_WITHIN` is not set: MESSAGE says so.
-    pub next_run_unknown: bool,
-}
 
 /// The full report: what standard output carries, as `docs/report.schema.json` describes it.
 #[derive(Clone, Debug, Serialize)]

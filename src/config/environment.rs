@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::problem::{Problem, is_token};
 use super::variables::{PREFIX, RESERVED, Raw, VARIABLES, Values};
 use crate::clip::clip_name;
-use crate::report::ResultName;
+use crate::result_name::ResultName;
 use crate::token::looks_like_credential;
 
 /// Variables without our prefix that are read.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::environment::Environment;
 use super::problem::Problem;
 use super::value::{choice, path, switch};
-use crate::report::ResultName;
+use crate::result_name::ResultName;
 
 /// The level of the program's own messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

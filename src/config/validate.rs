@@ -11,11 +11,10 @@ use super::value::{
     access, choice, connect_to, duration, host, image, list, namespace, next_run, object_name, path, plain,
     registry, share, switch, timer, username,
 };
-use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, is_trusted};
+use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, Subject, is_trusted};
 use crate::clip::clip_name;
 use crate::image_reference::ImageReference;
 use crate::registry_host::{HostPort, RegistryHost};
-use crate::report::Subject;
 
 /// What may be asked of the API server; it refuses less than ten minutes (`k8s.io/kubernetes`
 /// `pkg/apis/authentication/validation`).

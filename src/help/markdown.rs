@@ -2,7 +2,7 @@
 
 use crate::config::{PLATFORM_VARIABLES, Preset, VARIABLES};
 use crate::reason::Reason;
-use crate::report::ResultName;
+use crate::result_name::ResultName;
 
 /// The table of variables.
 pub fn variables_markdown() -> String {

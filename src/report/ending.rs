@@ -8,11 +8,12 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use tracing::{Level, error, event_enabled, info, warn};
 
+use super::Report;
 use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use super::told;
-use super::{Report, Subject};
 use crate::clip::one_line;
+use crate::config::Subject;
 use crate::config::{LogFormat, Output, Problem};
 use crate::outcome::Outcome;
 

@@ -2,9 +2,8 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::Subject;
 use crate::clip::{clip_name, one_line};
-use crate::config::Mode;
+use crate::config::{Mode, Subject};
 use crate::finding::Finding;
 use crate::outcome::{Action, Outcome, Verified};
 use crate::plan::Plan;

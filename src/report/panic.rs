@@ -8,9 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Subject, ending};
+use super::ending;
 use crate::clip::clip_name;
 use crate::config::Output;
+use crate::config::Subject;
 use crate::finding::Finding;
 use crate::outcome::Outcome;
 use crate::reason::Reason;

@@ -9,6 +9,7 @@ use super::*;
 use crate::config::{Config, Output};
 use crate::log::tests::{Lines, logged};
 use crate::outcome::{Action, CredentialSummary, Verified};
+use crate::result_name::ResultName;
 
 mod files;
 mod schema;

@@ -1,6 +1,7 @@
 //! What somebody should look at beside the findings.
 
 use super::*;
+use crate::result_name::ResultName;
 use crate::{doctor::Line, excess::Excess};
 
 fn test_output(report: &Report) -> (u64, u64) {

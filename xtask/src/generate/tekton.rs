@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use ensure_pull_secret::{
     config::{PREFIX, Preset, VARIABLES, Variable},
     reason::Reason,
-    report::ResultName,
+    result_name::ResultName,
 };
 
 use super::markers::{Comment, between, moved};

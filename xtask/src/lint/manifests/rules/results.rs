@@ -1,6 +1,6 @@
 //! The results that our Task and StepAction declare.
 
-use ensure_pull_secret::report::ResultName;
+use ensure_pull_secret::result_name::ResultName;
 use serde_json::Value;
 
 use super::super::{
