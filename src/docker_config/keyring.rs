@@ -97,8 +97,11 @@ fn split_host_port(host: &[u8]) -> (&[u8], &[u8]) {
         Some(bracketed) => bracketed.strip_suffix(b"]"),
         None => Some(before).filter(|name| !name.contains(&b':')),
     };
-    // Go minds a bracket elsewhere too. No image has one there, so that such a key is for none, split or not.
-    name.map_or(whole, |name| (name, port))
+    let is_bracket = |b: &u8| matches!(b, b'[' | b']');
+    match name {
+        Some(name) if !name.iter().any(is_bracket) && !port.iter().any(is_bracket) => (name, port),
+        _ => whole,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +125,7 @@ mod tests {
             ("quay.io", "quay.io:443/team/model", false),
             ("quay.io:", "quay.io/team/model", true),
             ("quay.io]:443", "quay.io:443/team/model", false),
+            ("*]:", "[::1]/model", false),
             ("[::1%25]]:5000", "[::1]:5000/model", false),
             ("registry.svc:5000", "registry.svc:5000/ns/model", true),
             ("*.io", "quay.io/team/model", true),
