@@ -5,6 +5,8 @@
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
 //! for up to 1000 s.
 
+mod answer;
+
 use std::{
     future::Future,
     mem,
@@ -27,6 +29,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tower::Service;
 
+pub use self::answer::response;
 use crate::{
     deadline::{Backoff, REFUSAL_PAUSE},
     https::{self, Dialer, Failure, Https},
@@ -248,10 +251,7 @@ impl Service<Request<Body>> for Caller {
                 .headers
                 .insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
             let answer = server.answer(Request::from_parts(parts, Full::new(body))).await?;
-            let mut response = Response::new(Full::new(answer.body));
-            *response.status_mut() = answer.status;
-            *response.headers_mut() = answer.headers;
-            Ok(response)
+            Ok(response(answer))
         })
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ensure_pull_secret::{
-    api_server::{ApiServer, can_be_tried_again, retry_after},
+    api_server::{ApiServer, can_be_tried_again, response, retry_after},
     credential::mint,
     docker_config::Document,
     https::{Answer, roots},
@@ -147,8 +147,10 @@ impl Service<Request<Body>> for Same {
     }
 
     fn call(&mut self, _: Request<Body>) -> Self::Future {
-        let mut response = Response::new(Full::new(self.body.clone()));
-        *response.status_mut() = self.status;
-        ready(Ok(response))
+        ready(Ok(response(Answer {
+            status: self.status,
+            headers: HeaderMap::new(),
+            body: self.body.clone(),
+        })))
     }
 }

@@ -94,6 +94,13 @@ async fn what_is_no_answer_of_an_api_server_is_said_to_be_none() -> Result<()> {
         ("reset", Reply::Reset),
         ("teapot", Reply::status(StatusCode::IM_A_TEAPOT)),
         ("redirect", Reply::redirect("https://127.0.0.1:1/")),
+        (
+            "secret-in-a-redirect",
+            Reply::json(
+                StatusCode::FOUND,
+                r#"{"metadata":{"name":"x","uid":"u","resourceVersion":"1"}}"#,
+            ),
+        ),
         ("unavailable", Reply::status(StatusCode::SERVICE_UNAVAILABLE)),
     ];
     for (name, reply) in replies {
