@@ -75,7 +75,9 @@ fn has_password(word: &str) -> bool {
         let begins = after.split('…').next().unwrap_or_default();
         let is_digest =
             "sha256:".starts_with(begins) || begins.starts_with("sha") || begins.starts_with("digest]");
-        let authority = match before.split_once("://") {
+        // What is clipped may have lost the slashes.
+        let schemes_end = ["://", ":/…", ":…"].iter().find_map(|end| before.split_once(end));
+        let authority = match schemes_end {
             Some((scheme, authority)) if !scheme.contains(':') => authority,
             _ => before,
         };
