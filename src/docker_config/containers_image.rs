@@ -1,7 +1,7 @@
 //! The document as containers/image reads it: CRI-O, podman, buildah and skopeo
 //! (containers/image `pkg/docker/config/config.go`).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -74,7 +74,7 @@ impl fmt::Debug for AuthFile {
 /// containers/image rejects the whole document.
 pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| ContainersImageRefusal::Document)?;
-    let mut entries: HashMap<String, (usize, FileEntry)> = HashMap::new();
+    let mut entries: BTreeMap<String, (usize, FileEntry)> = BTreeMap::new();
     let mut helpers: Vec<String> = Vec::new();
     for member in go_json::document_members(source).ok_or(ContainersImageRefusal::Document)? {
         match (fold(&member.name).as_str(), member.value) {

@@ -1,6 +1,6 @@
 //! The document, read for editing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -104,7 +104,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`DocumentError::Ambiguous`]: a key is there in another case, in the document or among `keys`.
     pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), DocumentError> {
-        let mut spellings: HashMap<String, &str> = self
+        let mut spellings: BTreeMap<String, &str> = self
             .entries
             .iter()
             .chain(self.unwrapped_entries())
@@ -164,7 +164,7 @@ fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
 /// Refuses a name that is there twice, differs from another in case alone, or differs in case from one
 /// of the `known` names.
 fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Result<(), DocumentError> {
-    let mut spellings: HashMap<String, &str> = HashMap::with_capacity(members.len());
+    let mut spellings: BTreeMap<String, &str> = BTreeMap::new();
     for Member { name, .. } in members {
         let folded = go_json::fold(name);
         let usual = known

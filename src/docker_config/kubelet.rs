@@ -4,7 +4,7 @@
 //! any credential.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -101,7 +101,7 @@ impl fmt::Debug for Keyring {
 /// # Errors
 /// The kubelet rejects the whole document; the first cause of several in the document's order.
 pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
-    let mut read: HashMap<String, (usize, UsernamePassword)> = HashMap::new();
+    let mut read: BTreeMap<String, (usize, UsernamePassword)> = BTreeMap::new();
     for part in parts(bytes)? {
         match part {
             Part::Refused(refusal) => return Err(refusal),
