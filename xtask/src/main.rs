@@ -60,11 +60,14 @@ enum Command {
     },
     /// Checks format, lints, dependencies, generated files and manifests.
     Lint,
-    /// Feeds everything that comes from outside with anything, for a while. Needs cargo-fuzz and a C++ compiler.
+    /// Feeds everything that comes from outside with anything. Needs cargo-fuzz and a C++ compiler.
     Fuzz {
-        /// How long each target runs.
+        /// How long each target runs, with other inputs each time.
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
         seconds: u32,
+        /// Instead, how many inputs each target gets: the same ones each time, as long as what they reach is the same.
+        #[arg(long, conflicts_with = "seconds", value_parser = clap::value_parser!(u32).range(1..))]
+        runs: Option<u32>,
         /// The one target to run, a file of fuzz/fuzz_targets; all of them otherwise.
         target: Option<String>,
     },
@@ -142,7 +145,14 @@ fn execute(command: Command) -> Result<ExitCode> {
             figures,
         } => return bench::node::measure(rounds, &shell, &figures),
         Command::Image(arguments) => return image::image(&arguments),
-        Command::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref())?,
+        Command::Fuzz {
+            seconds,
+            runs,
+            target,
+        } => {
+            let amount = runs.map_or(fuzz::Amount::Seconds(seconds), fuzz::Amount::Inputs);
+            fuzz::fuzz(amount, target.as_deref())?;
+        }
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,
         Command::Generate { check } => generate::generate(check)?,
