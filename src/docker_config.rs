@@ -6,8 +6,7 @@
 //! - [`containers_image_reads`]: what CRI-O, podman and skopeo make of it, by containers/image's.
 //!
 //! Text is edited at the offsets of borrowed slices and never serialised again, so that numbers,
-//! escapes, order and white space of others survive. Names are kept in order and never hashed with keys of chance:
-//! what is made of a document, and how, depends on its bytes alone, so that a fuzz target can be run the same again.
+//! escapes, order and white space of others survive.
 
 mod auth_config;
 mod auth_field;
@@ -21,6 +20,7 @@ mod go_url;
 mod keyring;
 mod kubelet;
 mod splice;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,6 @@
 //! The document as containers/image reads it: CRI-O, podman, buildah and skopeo
 //! (containers/image `pkg/docker/config/config.go`).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -10,6 +9,7 @@ use super::auth_config::AuthConfig;
 use super::auth_field;
 use super::go_json::{self, GoString, fold};
 use super::kubelet::is_map_of_strings;
+use super::table::Table;
 use crate::image_reference::{DOCKER_HUB, ImageReference};
 use crate::safe_name::SafeName;
 
@@ -74,7 +74,7 @@ impl fmt::Debug for AuthFile {
 /// containers/image rejects the whole document.
 pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| ContainersImageRefusal::Document)?;
-    let mut entries: BTreeMap<String, (usize, FileEntry)> = BTreeMap::new();
+    let mut entries: Table<String, (usize, FileEntry)> = Table::default();
     let mut helpers: Vec<String> = Vec::new();
     for member in go_json::document_members(source).ok_or(ContainersImageRefusal::Document)? {
         match (fold(&member.name).as_str(), member.value) {

@@ -1,6 +1,5 @@
 //! The document, read for editing.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -8,6 +7,7 @@ use serde_json::value::RawValue;
 use super::document_error::{Ambiguity, DocumentError, Place, Unreadable};
 use super::entry::Entry;
 use super::go_json::{self, Member};
+use super::table::Table;
 use crate::safe_name::SafeName;
 
 /// The member that every client reads credentials from.
@@ -104,7 +104,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`DocumentError::Ambiguous`]: a key is there in another case, in the document or among `keys`.
     pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), DocumentError> {
-        let mut spellings: BTreeMap<String, &str> = self
+        let mut spellings: Table<String, &str> = self
             .entries
             .iter()
             .chain(self.unwrapped_entries())
@@ -164,7 +164,7 @@ fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
 /// Refuses a name that is there twice, differs from another in case alone, or differs in case from one
 /// of the `known` names.
 fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Result<(), DocumentError> {
-    let mut spellings: BTreeMap<String, &str> = BTreeMap::new();
+    let mut spellings: Table<String, &str> = Table::default();
     for Member { name, .. } in members {
         let folded = go_json::fold(name);
         let usual = known

@@ -4,7 +4,6 @@
 //! any credential.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -13,6 +12,7 @@ use super::auth_config::AuthConfig;
 use super::auth_field::{self, AuthFieldError, UsernamePassword};
 use super::go_json::{self, GoString, Member, fold};
 use super::keyring::KeyringIndex;
+use super::table::Table;
 use crate::image_reference::ImageReference;
 use crate::safe_name::SafeName;
 
@@ -101,7 +101,7 @@ impl fmt::Debug for Keyring {
 /// # Errors
 /// The kubelet rejects the whole document; the first cause of several in the document's order.
 pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
-    let mut read: BTreeMap<String, (usize, UsernamePassword)> = BTreeMap::new();
+    let mut read: Table<String, (usize, UsernamePassword)> = Table::default();
     for part in parts(bytes)? {
         match part {
             Part::Refused(refusal) => return Err(refusal),

@@ -1,7 +1,6 @@
 //! Editing the document in place: our entries are replaced or inserted at their offsets, the shape is
 //! put right, and every other byte stays.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -11,6 +10,7 @@ use super::document::{AUTHS, Document};
 use super::document_error::DocumentError;
 use super::entry::Entry;
 use super::go_json::Member;
+use super::table::Set;
 
 /// A document with our entries in it.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Document<'_> {
     /// Moves the entries at the top under an `auths` in the place of the first of them. Where they stand
     /// side by side, what separates them moves along.
     fn wrap(&self, entries: &[(&str, &Entry)]) -> Vec<Edit> {
-        let moved: BTreeSet<usize> = self.unwrapped_entries().map(|member| member.start).collect();
+        let moved: Set<usize> = self.unwrapped_entries().map(|member| member.start).collect();
         let text = |range: Range<usize>| self.source.get(range).unwrap_or_default();
         let mut inner = String::new();
         let mut edits: Vec<Edit> = Vec::new();
@@ -123,7 +123,7 @@ fn new_members<'m, 'a: 'm>(
     found: impl IntoIterator<Item = &'m Member<'a>>,
     entries: &[(&str, &Entry)],
 ) -> Vec<String> {
-    let found: BTreeSet<&str> = found.into_iter().map(|member| member.name.as_str()).collect();
+    let found: Set<&str> = found.into_iter().map(|member| member.name.as_str()).collect();
     entries
         .iter()
         .filter(|(key, _)| !found.contains(key))
