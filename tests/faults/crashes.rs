@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::{
-    invariants::ensure_true,
     listener::faulty::{Cut, Ending as CutEnding, Fault, Place, Plan, RequestFault},
     server_process::Signal,
 };
@@ -16,7 +15,7 @@ use crate::{
     all_of::all_of,
     case::Step,
     endings::Ending,
-    promises::{ensure_next_ends_well, ensure_nothing_given_away},
+    promises::{ensure_next_ends_well, ensure_nothing_given_away, ensure_nothing_lost},
     proxies::Proxies,
     situation::Setting,
     steps,
@@ -108,11 +107,15 @@ impl Crash {
         tokio::time::timeout(PATIENCE, proxies.befallen(side, fault))
             .await
             .context("it did not get to the call")?;
-        let told = match self.end {
+        match self.end {
             End::Killed => {
                 let put_out = running.kill().await?;
                 ensure_nothing_given_away(&put_out, &prepared, &proxies.calls())?;
-                None
+                let secret = world.secret(slot).await?;
+                prepared
+                    .before
+                    .ensure_not_worse(secret.as_ref(), world.puller(), world.image())
+                    .await?;
             }
             End::ToldToStop => {
                 let begun = Instant::now();
@@ -120,20 +123,11 @@ impl Crash {
                 let outcome = running.wait().await?;
                 let took = begun.elapsed();
                 ensure!(took <= AT_ONCE, "it took {took:?} to stop");
-                ensure_nothing_given_away(&outcome.to_string(), &prepared, &proxies.calls())?;
                 let (ending, expected) = (Ending::of(&outcome), Ending::new("deadline", "ERROR", 75));
                 ensure!(ending == expected, "it ended with {ending}\n{outcome}");
-                Some(outcome)
+                let (calls, is_lost) = (proxies.calls(), self.moment.loses_answer());
+                ensure_nothing_lost(world, slot, &prepared, &outcome, &calls, is_lost).await?;
             }
-        };
-        let secret = world.secret(slot).await?;
-        let after = prepared
-            .before
-            .ensure_not_worse(secret.as_ref(), world.puller(), world.image())
-            .await?;
-        if let Some(outcome) = told {
-            ensure_true(&outcome, after, secret.as_ref(), self.moment.loses_answer())
-                .with_context(|| outcome.to_string())?;
         }
         ensure_next_ends_well(world, slot, situation, &prepared).await?;
         world.clear(slot).await

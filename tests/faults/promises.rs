@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 use test_cluster::{
-    invariants::ensure_true,
+    invariants::{After, ensure_true},
     listener::faulty::{Call, ConnectionFault, Fault},
     program::{Canary, Outcome},
 };
@@ -41,14 +41,8 @@ pub async fn ensure_kept(
     calls: &Calls,
     show_to_crane: bool,
 ) -> Result<()> {
-    let image = world.image();
-    ensure_nothing_given_away(&outcome.to_string(), prepared, calls)?;
-    let secret = world.secret(slot).await?;
-    let before = &prepared.before;
-    let after = before
-        .ensure_not_worse(secret.as_ref(), world.puller(), image)
-        .await?;
-    ensure_true(outcome, after, secret.as_ref(), answers_are_lost(case))?;
+    let (secret, after) =
+        ensure_nothing_lost(world, slot, prepared, outcome, calls, answers_are_lost(case)).await?;
     if show_to_crane && after.pulls {
         world.crane_pulls(document(secret)?).await?;
     }
@@ -80,6 +74,32 @@ pub async fn ensure_kept(
             .join(" or ")
     );
     Ok(())
+}
+
+/// What a run that ended by itself promises wherever it was disturbed: no token is given away, what is stored is not worse,
+/// and what it says is true. Gives what is stored.
+///
+/// # Errors
+/// Names the promise that is broken.
+pub async fn ensure_nothing_lost(
+    world: &World,
+    slot: &Slot,
+    prepared: &Prepared,
+    outcome: &Outcome,
+    calls: &Calls,
+    answers_were_lost: bool,
+) -> Result<(Option<Secret>, After)> {
+    ensure_nothing_given_away(&outcome.to_string(), prepared, calls)?;
+    let secret = world.secret(slot).await?;
+    // Shown from here on: nothing in it is secret.
+    let shown = || outcome.to_string();
+    let after = prepared
+        .before
+        .ensure_not_worse(secret.as_ref(), world.puller(), world.image())
+        .await
+        .with_context(shown)?;
+    ensure_true(outcome, after, secret.as_ref(), answers_were_lost).with_context(shown)?;
+    Ok((secret, after))
 }
 
 /// No token that was stored before, or minted meanwhile, is in what the run put out.

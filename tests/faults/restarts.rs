@@ -5,7 +5,6 @@ use std::{fmt, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::{
     control_plane::{Cluster, Options},
-    invariants::ensure_true,
     listener::faulty::{Plan, Side},
     program::RunningProgram,
 };
@@ -16,7 +15,7 @@ use crate::{
     crashes::Moment,
     endings::Ending,
     oracle,
-    promises::{ensure_next_ends_well, ensure_nothing_given_away},
+    promises::{ensure_next_ends_well, ensure_nothing_lost},
     proxies::Proxies,
     situation::Setting,
     slots::Taken,
@@ -79,16 +78,15 @@ impl<'a> Held<'a> {
 
     async fn ensure_ends_well(&self, world: &World, running: RunningProgram) -> Result<()> {
         let outcome = running.wait().await?;
-        ensure_nothing_given_away(&outcome.to_string(), &self.prepared, &self.proxies.calls())?;
-        let secret = world.secret(&self.slot).await?;
-        let after = self
-            .prepared
-            .before
-            .ensure_not_worse(secret.as_ref(), world.puller(), world.image())
-            .await
-            .with_context(|| outcome.to_string())?;
-        ensure_true(&outcome, after, secret.as_ref(), self.moment.loses_answer())
-            .with_context(|| outcome.to_string())?;
+        ensure_nothing_lost(
+            world,
+            &self.slot,
+            &self.prepared,
+            &outcome,
+            &self.proxies.calls(),
+            self.moment.loses_answer(),
+        )
+        .await?;
         let (ending, expected) = (Ending::of(&outcome), oracle::without_faults(self.setting));
         ensure!(ending == expected, "it ended with {ending}\n{outcome}");
         ensure_next_ends_well(world, &self.slot, self.setting.situation, &self.prepared).await
