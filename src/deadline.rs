@@ -17,6 +17,9 @@ const WRITING: Duration = Duration::from_secs(10);
 /// the moment for which an API server that starts on an idle machine refuses good tokens (0.25 s were seen).
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
+/// The pause before a registry's refused login is asked once more (CONTRACT section 5).
+pub const LOGIN_RETRY_PAUSE: Duration = Duration::from_secs(2);
+
 /// The points in time at which the shares of a run end.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {

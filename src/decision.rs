@@ -11,12 +11,11 @@ use crate::{
     metadata,
     outcome::CredentialSummary,
     reason::Reason,
-    registry::Silence,
     registry_host::RegistryHost,
     secret::{AppliedFields, StoredSecret},
     stored_document,
     token::TokenKind,
-    verification::{Proof, Vouch},
+    verification::Proof,
 };
 
 /// Whose credential shall be stored.
@@ -258,7 +257,7 @@ pub fn decide(
         Examined::Unusable(finding) => return Err(finding.clone()),
         Examined::Absent => Decision::Renew(None),
         Examined::Due { because, .. } => Decision::Renew(Some(*because)),
-        Examined::Current(_) if proofs.iter().any(|proof| is_rejected(proof)) => {
+        Examined::Current(_) if proofs.iter().any(|proof| proof.is_rejection()) => {
             Decision::Renew(Some(Due::Rejected))
         }
         Examined::Current(credential) => match stored {
@@ -310,49 +309,6 @@ fn keep(config: &Config, secret: &StoredSecret, credential: &CredentialSummary, 
         Decision::Metadata(fields)
     } else {
         Decision::Unchanged
-    }
-}
-
-/// Whether a proof says that the credential is not accepted. Not being allowed to pull an image is no rejection.
-pub fn is_rejected(proof: &Proof) -> bool {
-    match proof {
-        Proof::Rejected | Proof::Silent(_, Vouch::Refuses) => true,
-        Proof::Pulls
-        | Proof::Accepted
-        | Proof::RepositoryMissing
-        | Proof::TagMissing
-        | Proof::PullForbidden
-        | Proof::PushForbidden
-        | Proof::Silent(_, Vouch::Accepts | Vouch::Unavailable | Vouch::Nobody) => false,
-    }
-}
-
-/// Whether a new credential may replace the stored one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Permit {
-    /// Write.
-    Yes,
-    /// Write, unless the stored one pulls an image that this one may not.
-    UnlessStoredPulls,
-    /// Write only where nothing alive is stored.
-    UnlessAlive,
-    /// Don't write.
-    No,
-}
-
-/// The table "What `ensure` writes" of the contract, for one proof of the new credential; of several the strictest
-/// holds.
-pub fn permit(proof: &Proof) -> Permit {
-    match proof {
-        Proof::Pulls | Proof::Accepted | Proof::RepositoryMissing | Proof::TagMissing => Permit::Yes,
-        Proof::PullForbidden | Proof::PushForbidden => Permit::UnlessStoredPulls,
-        Proof::Rejected | Proof::Silent(_, Vouch::Refuses | Vouch::Unavailable) => Permit::No,
-        Proof::Silent(_, Vouch::Accepts)
-        | Proof::Silent(Silence::Open | Silence::NotAsked, Vouch::Nobody) => Permit::Yes,
-        Proof::Silent(
-            Silence::Unreachable(_) | Silence::Untrusted(_) | Silence::Protocol(_),
-            Vouch::Nobody,
-        ) => Permit::UnlessAlive,
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::{
-    client_view, conclusion,
+    client_view,
     consider::consider,
     context::Context,
     credential::Credential,
@@ -14,14 +14,14 @@ use crate::{
     finding::Finding,
     fresh::{self, Fresh},
     metadata,
-    observation::{Observed, alive},
+    observation::{Observed, usable_credentials},
     outcome::{Action, Outcome},
     reason::Reason,
     refusal::Refusal,
-    replacement,
+    replacement::{self, Replacement},
     secret::{AppliedFields, PLACEHOLDER, StoredSecret, Version},
     stored_document,
-    verification::Evidence,
+    verification::{Evidence, explain},
 };
 
 /// A write that was sent: found stored, it is ours, whatever answer got lost.
@@ -177,18 +177,19 @@ async fn renew(
     // A token that was minted for this Secret in an earlier round is used again.
     let fresh = match progress.fresh.take().filter(|fresh| fresh.uid == version.uid) {
         Some(fresh) => fresh,
-        None => fresh::make(context, source, &version)
+        None => fresh::make(context, source, &version, &observed)
             .await?
             .ok_or(Stop::StartOver)?,
     };
     let fresh = progress.fresh.insert(fresh);
-    let alive = alive(context, &observed);
-    if !replacement::may_write(context, &fresh.evidence, &alive).await {
+    let usable = usable_credentials(context, &observed);
+    let replacement = replacement::decide(context, &fresh.credential, &fresh.evidence, &usable).await;
+    if let Replacement::Keep(evidence) = replacement {
         if was_made_anew(context, source, &version).await {
             return Err(Stop::StartOver);
         }
         info!("the new credential is not written");
-        conclusion::conclude(outcome, context.config.mode, &fresh.credential, &fresh.evidence);
+        explain::findings(outcome, context.config.mode, &fresh.credential, &evidence);
         return Ok(());
     }
     let (secret, now) = (observed.secret.as_ref(), context.api.now());
@@ -264,7 +265,7 @@ async fn write(
             let registries = context.registries.with_until(context.deadline.end);
             let evidence = context
                 .verifier(&registries, &credential)
-                .prove(&context.registries_with_images())
+                .verify(&context.registries_with_images())
                 .await;
             finish(context, outcome, &secret, &credential, &evidence);
             Ok(())
@@ -328,8 +329,8 @@ pub fn finish(
     let (config, document) = (context.config, secret.document());
     let images: Vec<_> = config.images.iter().collect();
     outcome.credential = credential.summary();
-    outcome.verified = conclusion::least_verified(evidence);
-    conclusion::conclude(outcome, context.config.mode, credential, evidence);
+    outcome.verified = explain::least_verified(evidence);
+    explain::findings(outcome, context.config.mode, credential, evidence);
     outcome
         .findings
         .extend(stored_document::foreign_entry_broken(config, document));

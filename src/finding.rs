@@ -78,12 +78,13 @@ impl Finding {
         }
     }
 
-    /// Gravity, the gravest first.
+    /// Severity, the most severe first. Of warnings: others interfere, not verified, anonymous access, unreachable.
     pub fn rank(&self) -> u8 {
-        if self.warning {
-            Reason::RegistryOpen.entry().rank
-        } else {
-            self.reason.entry().rank
+        let rank = self.reason.entry().rank;
+        match (self.warning, self.reason) {
+            (false, _) | (true, Reason::NotVerified | Reason::RegistryAnonymous) => rank,
+            (true, Reason::Reverted) => 12,
+            (true, _) => 15,
         }
     }
 

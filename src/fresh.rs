@@ -5,10 +5,10 @@ use futures_util::future::join;
 use crate::{
     context::Context,
     credential::{self, Credential},
-    decision::Source,
+    decision::{Examined, Source},
     excess::Excess,
     finding::Finding,
-    observation::prove,
+    observation::{Observed, prove},
     permission::TOKENS,
     refusal::Refusal,
     secret::Version,
@@ -36,6 +36,7 @@ pub async fn make(
     context: &Context<'_>,
     source: &Source,
     version: &Version,
+    observed: &Observed,
 ) -> Result<Option<Fresh>, Finding> {
     let credential = match source {
         Source::File(credential) => credential.as_ref().clone(),
@@ -66,7 +67,14 @@ pub async fn make(
             }
         }
     };
-    let (evidence, excess) = join(prove(context, &credential), context.excess(&credential)).await;
+    let verified = async {
+        match &observed.examined {
+            // The file's token is the stored one, which was verified just now: a failed login counts once.
+            Examined::Current(stored) if **stored == credential => observed.evidence.clone(),
+            _ => prove(context, &credential).await,
+        }
+    };
+    let (evidence, excess) = join(verified, context.excess(&credential)).await;
     Ok(Some(Fresh {
         uid: version.uid.clone(),
         credential,

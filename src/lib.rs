@@ -5,7 +5,6 @@
 pub mod api_server;
 pub mod client_view;
 pub mod clip;
-pub mod conclusion;
 pub mod config;
 pub mod consider;
 pub mod context;
@@ -34,6 +33,7 @@ pub mod reason;
 pub mod refusal;
 pub mod registry;
 pub mod registry_host;
+pub mod replace_policy;
 pub mod replacement;
 pub mod report;
 pub mod result_name;

@@ -8,7 +8,7 @@ use crate::{
     decision::{self, Examined, Source},
     registry_host::RegistryHost,
     secret::StoredSecret,
-    verification::Evidence,
+    verification::{Evidence, Proof},
 };
 
 /// What was observed, before anything is decided.
@@ -44,7 +44,7 @@ pub async fn observe(
 pub async fn prove(context: &Context<'_>, credential: &Credential) -> Vec<Evidence> {
     context
         .verifier(&context.registries, credential)
-        .prove(&context.registries_with_images())
+        .verify(&context.registries_with_images())
         .await
 }
 
@@ -62,13 +62,18 @@ pub fn stored_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(Re
     }
 }
 
-/// Of what is stored, what may still do its work: it decodes, is not past its expiry and was not rejected in this run.
-pub fn alive(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
+/// Stored credentials that may still work: decodable, unexpired, not rejected in this run, and not a Kubernetes token at a
+/// registry that may not receive one.
+pub fn usable_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
     let rejected = |registry: &RegistryHost| {
         let at = observed.evidence.iter().filter(|at| at.registry == *registry);
-        at.flat_map(Evidence::proofs).any(decision::is_rejected)
+        at.flat_map(Evidence::proofs).any(Proof::is_rejection)
     };
     let mut stored = stored_credentials(context, observed);
-    stored.retain(|(registry, credential)| !credential.is_expired(context.api.now()) && !rejected(registry));
+    stored.retain(|(registry, credential)| {
+        let may_be_sent =
+            !credential.token.kind().is_kubernetes() || context.config.may_receive_kubernetes_token(registry);
+        may_be_sent && !credential.is_expired(context.api.now()) && !rejected(registry)
+    });
     stored
 }

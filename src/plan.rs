@@ -15,12 +15,14 @@ use crate::{
     ensure::finish,
     finding::Finding,
     metadata,
-    observation::{Observed, alive, prove},
+    observation::{Observed, prove, usable_credentials},
     outcome::{Action, CredentialSummary, Outcome},
-    permission, replacement,
+    permission,
+    replacement::{self, Replacement},
     secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
     stored_document,
     token::Token,
+    verification::explain,
 };
 
 pub use self::diff::{Change, Diff};
@@ -161,12 +163,12 @@ async fn renewed(
         Source::Mint { .. } => Vec::new(),
         Source::File(credential) => prove(context, credential).await,
     };
-    let alive = alive(context, observed);
+    let usable = usable_credentials(context, observed);
     let stored = std::mem::take(&mut outcome.credential);
-    if !replacement::may_write(context, &evidence, &alive).await {
+    if let Replacement::Keep(evidence) = replacement::decide(context, credential, &evidence, &usable).await {
         // It would be refused: nothing of the plan would come true.
         outcome.plan = None;
-        crate::conclusion::conclude(outcome, context.config.mode, credential, &evidence);
+        explain::findings(outcome, context.config.mode, credential, &evidence);
     } else {
         let mut then = observed.secret.clone().unwrap_or_else(StoredSecret::absent);
         then.data

@@ -83,13 +83,16 @@ macro_rules! reasons {
 }
 
 // Ranks: 70, 64, api-forbidden, 65 but foreign-entry-broken, 73, 76, 67, 78, foreign-entry-broken, pull-forbidden, 66,
-// 75, WARNING, ok.
+// 75, WARNING (its reasons in the order of `Finding::rank`), ok.
 reasons! {
-    Ok = "ok", 0, Success, 13,
+    Ok = "ok", 0, Success, 16,
         "the secret is right", "Nothing to do.";
-    RegistryOpen = "registry-open", 0, Warning, 12,
-        "the registry asks nobody for credentials, so it proves nothing",
-        "Nothing to do, if this registry is meant to be open.";
+    NotVerified = "not-verified", 0, Warning, 13,
+        "the credential was not verified: PULL_SECRET_VERIFY excludes it",
+        "Set PULL_SECRET_VERIFY to registry, where the registry can be reached.";
+    RegistryAnonymous = "registry-anonymous", 0, Warning, 14,
+        "the registry allows anonymous access, so the credential could not be verified",
+        "Nothing to do, if anonymous access is intended; a private image in PULL_SECRET_IMAGE can be verified.";
     InvalidConfiguration = "invalid-configuration", 64, Error, 1,
         "an environment variable or argument is wrong",
         "Set the named variables as the report shows.";
@@ -151,7 +154,7 @@ reasons! {
         "the time was over, or the run was told to stop",
         "Try again, or raise PULL_SECRET_TIMEOUT.";
     RegistryProtocol = "registry-protocol", 76, Error, 5,
-        "what answered does not speak the registry protocol",
+        "the endpoint is not a container registry",
         "Check the name and port in PULL_SECRET_REGISTRY.";
     RegistryUntrusted = "registry-untrusted", 76, Error, 5,
         "the registry's certificate, or a host that asks for the credential, is not trusted",
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn every_exit_code_is_the_contracts_and_none_has_another_meaning_to_a_shell_or_a_runtime() {
         let contract: &[(u8, &[&str])] = &[
-            (0, &["ok", "registry-open"]),
+            (0, &["ok", "not-verified", "registry-anonymous"]),
             (
                 64,
                 &[
@@ -290,7 +293,8 @@ mod tests {
             Reason::PullForbidden,
             Reason::TagMissing,
             Reason::ApiUnavailable,
-            Reason::RegistryOpen,
+            Reason::NotVerified,
+            Reason::RegistryAnonymous,
             Reason::Ok,
         ];
         for pair in order.windows(2) {
@@ -307,7 +311,10 @@ mod tests {
             let exception = |reason: Reason| {
                 matches!(
                     reason,
-                    Reason::ForeignEntryBroken | Reason::ApiForbidden | Reason::RegistryOpen
+                    Reason::ForeignEntryBroken
+                        | Reason::ApiForbidden
+                        | Reason::NotVerified
+                        | Reason::RegistryAnonymous
                 )
             };
             if one.entry().exit_code == other.entry().exit_code && !exception(*one) && !exception(*other) {

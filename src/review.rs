@@ -16,15 +16,17 @@ use crate::{
     api_server::ApiServer, config::Access, excess::Excess, image_reference::ImageReference, refusal::Refusal,
 };
 
-/// What the API server says.
+/// What the API server says about a token, or about a permission of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Review {
-    /// Yes.
-    Accepts,
-    /// No.
-    Refuses,
-    /// It can't be asked.
+pub enum TokenReview {
+    /// Accepted, allowed.
+    Valid,
+    /// Refused, denied.
+    Invalid,
+    /// The API server can't be asked.
     Unavailable,
+    /// It is not asked: no Kubernetes token.
+    NotApplicable,
 }
 
 /// Asks the API server about one credential.
@@ -40,7 +42,7 @@ impl Reviewer {
     }
 
     /// Is the credential accepted?
-    pub async fn authenticates(&self) -> Review {
+    pub async fn authenticates(&self) -> TokenReview {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
         match reviews
             .create(&PostParams::default(), &SelfSubjectReview::default())
@@ -53,22 +55,22 @@ impl Reviewer {
                     .as_ref()
                     .is_some_and(|status| status.user_info.is_some()) =>
             {
-                Review::Accepts
+                TokenReview::Valid
             }
             // Who may not even ask who he is was authenticated all the same.
-            Err(Refusal::Forbidden { .. } | Refusal::Denied { .. }) => Review::Accepts,
-            Err(Refusal::Unauthenticated) => Review::Refuses,
+            Err(Refusal::Forbidden { .. } | Refusal::Denied { .. }) => TokenReview::Valid,
+            Err(Refusal::Unauthenticated) => TokenReview::Invalid,
             // An object that names nobody is no review.
-            Ok(_) | Err(_) => Review::Unavailable,
+            Ok(_) | Err(_) => TokenReview::Unavailable,
         }
     }
 
     /// May the credential `verb` (`get` pulls, `update` pushes) the image's stream? Asked as OpenShift's registry asks:
     /// the resource is the one string `imagestreams/layers`, with the stream's name; the split form says yes where the
     /// registry says no.
-    pub async fn permits(&self, verb: &str, image: &ImageReference) -> Review {
+    pub async fn permits(&self, verb: &str, image: &ImageReference) -> TokenReview {
         let Some((namespace, name)) = image.repository().split_once('/') else {
-            return Review::Refuses;
+            return TokenReview::Invalid;
         };
         let pull = ResourceAttributes {
             group: Some("image.openshift.io".to_owned()),
@@ -80,12 +82,12 @@ impl Reviewer {
         };
         loop {
             match may(&self.client, pull.clone()).await {
-                Ok(true) => return Review::Accepts,
+                Ok(true) => return TokenReview::Valid,
                 // The first one counts, where there was no trouble: the registry has said no as well.
                 Ok(false) if self.api.doubts_refusal(false).await => {}
-                Ok(false) => return Review::Refuses,
+                Ok(false) => return TokenReview::Invalid,
                 // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
-                Err(_) => return Review::Unavailable,
+                Err(_) => return TokenReview::Unavailable,
             }
         }
     }

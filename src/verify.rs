@@ -6,7 +6,6 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     client_view,
     clip::clip_name,
-    conclusion,
     config::Mode,
     context::{self, Context},
     credential::Credential,
@@ -19,7 +18,7 @@ use crate::{
     registry_host::RegistryHost,
     secret::StoredSecret,
     stored_document,
-    verification::Evidence,
+    verification::{Evidence, explain},
 };
 
 /// Reads the Secret and proves what is stored.
@@ -72,7 +71,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
     let proofs = usable_rows.iter().map(async |(registry, images, credential)| {
         context
             .verifier(&context.registries, credential)
-            .prove(&[(*registry, images.clone())])
+            .verify(&[(*registry, images.clone())])
             .await
     });
     let (proven, excesses) = join(join_all(proofs), excesses).await;
@@ -85,7 +84,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
         outcome.notes.extend(client_view::containers_image_prefers_others(
             images, stored, credential,
         ));
-        conclusion::conclude(outcome, Mode::Verify, credential, evidence);
+        explain::findings(outcome, Mode::Verify, credential, evidence);
         note_other_account(context, outcome, credential);
         let beyond = decision::outlives_next_run(context.config, credential, now);
         if !outcome
@@ -98,7 +97,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
     }
     if usable_rows.len() == context.config.registries.len() {
         let proven: Vec<Evidence> = proven.into_iter().flatten().collect();
-        outcome.verified = conclusion::least_verified(&proven);
+        outcome.verified = explain::least_verified(&proven);
     }
     Ok(())
 }

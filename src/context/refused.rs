@@ -4,12 +4,12 @@ use super::Context;
 use crate::{
     api_server::Trouble,
     clip::clip_name,
-    conclusion::failure_text,
     config::Mode,
     finding::Finding,
     grant,
     reason::Reason,
     refusal::{Denier, Refusal},
+    verification::explain::failure_text,
 };
 
 impl Context<'_> {
@@ -98,7 +98,7 @@ impl Context<'_> {
                 format!("{by}; the API server did not answer ({text})"),
             );
         }
-        if self.registries.trouble().is_some() {
+        if self.registries.last_failure().is_some() {
             return Finding::new(
                 Reason::RegistryUnavailable,
                 format!("{by}; the registry did not answer"),

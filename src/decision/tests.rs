@@ -1,4 +1,4 @@
-//! The clauses of "Unchanged" and the table "What `ensure` writes", one by one.
+//! The clauses of "Unchanged", one by one.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use k8s_openapi::jiff::ToSpan as _;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     docker_config::Document,
-    https::Failure,
-    registry::{Distrust, Obstacle},
+    registry::Inconclusive,
+    review::TokenReview,
     secret::{DOCUMENT_KEY, SECRET_TYPE, Version},
     stored_document::forgotten_entries,
     token::Token,
@@ -242,7 +242,7 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
         decided(&Proof::Rejected),
         Ok(Decision::Renew(Some(Due::Rejected)))
     ));
-    let refused = Proof::Silent(Silence::NotAsked, Vouch::Refuses);
+    let refused = Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Invalid);
     assert!(matches!(
         decided(&refused),
         Ok(Decision::Renew(Some(Due::Rejected)))
@@ -250,7 +250,7 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
     for proof in [
         Proof::PullForbidden,
         Proof::TagMissing,
-        Proof::Silent(Silence::Open, Vouch::Unavailable),
+        Proof::Inconclusive(Inconclusive::Anonymous, TokenReview::Unavailable),
     ] {
         assert!(
             matches!(decided(&proof), Ok(Decision::Metadata(_))),
@@ -277,68 +277,6 @@ fn an_immutable_secret_is_refused_only_where_something_would_change() {
     );
     (secret.labels, secret.annotations, secret.data) = (fields.labels, fields.annotations, fields.data);
     assert!(matches!(decided(&secret), Ok(Decision::Unchanged)));
-}
-
-#[test]
-fn what_ensure_writes_is_the_contracts_table() {
-    let unreachable = Silence::Unreachable(Obstacle::Failed(Failure::TimedOut));
-    let untrusted = Silence::Untrusted(Distrust::Certificate);
-    let protocol = Silence::Protocol(Obstacle::NoToken);
-    let vouched = |silence: &Silence, vouch| Proof::Silent(silence.clone(), vouch);
-    for proof in [
-        Proof::Pulls,
-        Proof::Accepted,
-        Proof::RepositoryMissing,
-        Proof::TagMissing,
-    ] {
-        assert_eq!(permit(&proof), Permit::Yes, "{proof:?}");
-    }
-    assert_eq!(permit(&Proof::PullForbidden), Permit::UnlessStoredPulls);
-    assert_eq!(permit(&Proof::PushForbidden), Permit::UnlessStoredPulls);
-    assert_eq!(permit(&Proof::Rejected), Permit::No);
-    for silence in [
-        &unreachable,
-        &untrusted,
-        &protocol,
-        &Silence::Open,
-        &Silence::NotAsked,
-    ] {
-        assert_eq!(
-            permit(&vouched(silence, Vouch::Accepts)),
-            Permit::Yes,
-            "{silence:?}"
-        );
-        assert_eq!(
-            permit(&vouched(silence, Vouch::Refuses)),
-            Permit::No,
-            "{silence:?}"
-        );
-        assert_eq!(
-            permit(&vouched(silence, Vouch::Unavailable)),
-            Permit::No,
-            "{silence:?}"
-        );
-    }
-    for silence in [&unreachable, &untrusted, &protocol] {
-        assert_eq!(
-            permit(&vouched(silence, Vouch::Nobody)),
-            Permit::UnlessAlive,
-            "{silence:?}"
-        );
-    }
-    for silence in [&Silence::Open, &Silence::NotAsked] {
-        assert_eq!(
-            permit(&vouched(silence, Vouch::Nobody)),
-            Permit::Yes,
-            "{silence:?}"
-        );
-    }
-}
-
-#[test]
-fn the_strictest_of_several_permits_holds() {
-    assert!(Permit::Yes < Permit::UnlessStoredPulls && Permit::UnlessStoredPulls < Permit::UnlessAlive);
-    assert!(Permit::UnlessAlive < Permit::No);
 }
 
 #[test]

@@ -8,15 +8,15 @@ use tokio::time::{Instant, timeout};
 use super::Line;
 use crate::{
     clip::clip_name,
-    conclusion,
     config::{Depth, Mode},
     context::Context,
     finding::Finding,
     outcome::Outcome,
     reason::Reason,
-    registry::Asks,
+    registry::{AuthScheme, Inconclusive, Ping, ProtocolError},
     registry_host::RegistryHost,
-    verification::Vouch,
+    review::TokenReview,
+    verification::explain,
 };
 
 const WHAT: &str = "registry";
@@ -53,20 +53,35 @@ async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<Line, Fin
     let dialled = address(context, registry, &name).await?;
     let until = context.registries.until().min(Instant::now() + ANSWER);
     let registries = context.registries.with_until(until);
-    let asks = registries.survey(registry).await.or_else(|silence| {
-        // Nobody vouches: there is no credential here.
-        conclusion::silent(Mode::Doctor, &name, &silence, Vouch::Nobody).map_or(Ok(Asks::Nobody), Err)
-    })?;
-    let reached = format!("{name} {dialled}, its certificate is trusted, and it asks for");
-    Ok(match asks {
-        Asks::Nobody => Line::warn(
+    let ping = registries.ping(registry).await.and_then(|ping| match ping {
+        Ping::Anonymous {
+            is_registry: false, ..
+        } => Err(Inconclusive::Protocol(ProtocolError::NotARegistry)),
+        ping => Ok(ping),
+    });
+    let reached = format!("{name} {dialled}, its certificate is trusted, and it");
+    Ok(match ping {
+        Err(inconclusive) => {
+            // There is no credential here to be reviewed.
+            let finding =
+                explain::inconclusive(Mode::Doctor, &name, &inconclusive, TokenReview::NotApplicable);
+            return finding.map_or_else(|| Ok(Line::ok(WHAT, format!("{name} is not asked"))), Err);
+        }
+        Ok(Ping::Anonymous { .. }) => Line::warn(
             WHAT,
-            format!("{reached} no credentials, so that it proves nothing"),
-            Reason::RegistryOpen.entry().remedy,
+            format!("{reached} allows anonymous access: a credential may not be verifiable there"),
+            Reason::RegistryAnonymous.entry().remedy,
         ),
-        Asks::Basic => Line::ok(WHAT, format!("{reached} user name and password")),
-        Asks::Bearer { .. } => Line::ok(WHAT, format!("{reached} a token of its token service")),
-        Asks::OpenShift => Line::ok(WHAT, format!("{reached} a Kubernetes token, as OpenShift's does")),
+        Ok(Ping::Asks(AuthScheme::Basic)) => {
+            Line::ok(WHAT, format!("{reached} asks for user name and password"))
+        }
+        Ok(Ping::Asks(AuthScheme::Bearer { .. })) => {
+            Line::ok(WHAT, format!("{reached} asks for a token of its token service"))
+        }
+        Ok(Ping::Asks(AuthScheme::OpenShift)) => Line::ok(
+            WHAT,
+            format!("{reached} asks for a Kubernetes token, as OpenShift's does"),
+        ),
     })
 }
 

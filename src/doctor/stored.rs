@@ -3,7 +3,6 @@
 use super::{Line, clients};
 use crate::{
     clip::clip_name,
-    conclusion,
     consider::consider,
     context::Context,
     credential::Credential,
@@ -14,7 +13,7 @@ use crate::{
     registry_host::RegistryHost,
     secret::StoredSecret,
     token::rfc3339,
-    verification::Evidence,
+    verification::{Evidence, explain},
 };
 
 const WHAT: &str = "secret";
@@ -107,9 +106,9 @@ fn proven(
         .filter(|at| !unreached.contains(&at.registry))
         .cloned()
         .collect();
-    conclusion::conclude(outcome, context.config.mode, credential, &evidence);
+    explain::findings(outcome, context.config.mode, credential, &evidence);
     if unreached.is_empty() {
-        outcome.verified = conclusion::least_verified(&evidence);
+        outcome.verified = explain::least_verified(&evidence);
     }
     let pulled = outcome.images.iter().filter(|image| image.reason.is_none());
     let lines: Vec<Line> = pulled

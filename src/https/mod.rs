@@ -9,15 +9,15 @@ pub mod roots;
 
 use std::time::Duration;
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper_rustls::HttpsConnector;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::Instant;
+use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 pub use self::{
     dial::{ConnectTo, Dialer},
@@ -30,11 +30,13 @@ pub const ATTEMPT: Duration = Duration::from_secs(15);
 /// Sent with every request, to the API server and to registries.
 pub const USER_AGENT: &str = concat!("ensure-pull-secret/", env!("CARGO_PKG_VERSION"));
 
+/// A request without a streamed body, as this program sends them.
+pub type HttpRequest = Request<Full<Bytes>>;
+
 /// An HTTPS client with one root store and one way to dial.
 #[derive(Clone)]
 pub struct Https {
-    client: Client<HttpsConnector<Dialer>, Full<Bytes>>,
-    answer_limit: usize,
+    service: BoxCloneSyncService<HttpRequest, Answer, Failure>,
 }
 
 /// A whole answer. Its body never enters a log, a result or an error.
@@ -58,36 +60,51 @@ impl Https {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Self { client, answer_limit }
+        Self::from_service(service_fn(move |request| {
+            let client = client.clone();
+            async move {
+                let response = client
+                    .request(request)
+                    .await
+                    .map_err(|error| Failure::of(&error))?;
+                read(response, answer_limit).await
+            }
+        }))
+    }
+
+    /// A client whose answers come from `service`: in tests, a script instead of a server.
+    pub fn from_service<S>(service: S) -> Self
+    where
+        S: Service<HttpRequest, Response = Answer, Error = Failure> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Self {
+            service: BoxCloneSyncService::new(service),
+        }
     }
 
     /// Sends `request` and reads the whole answer, in at most [`ATTEMPT`] and not past `until`.
     ///
     /// # Errors
     /// How the exchange failed below HTTP; an answer of any status is not an error.
-    pub async fn exchange(&self, request: Request<Full<Bytes>>, until: Instant) -> Result<Answer, Failure> {
+    pub async fn exchange(&self, request: HttpRequest, until: Instant) -> Result<Answer, Failure> {
         let limit = until.min(Instant::now() + ATTEMPT);
-        tokio::time::timeout_at(limit, self.read(request))
+        tokio::time::timeout_at(limit, self.service.clone().oneshot(request))
             .await
             .unwrap_or(Err(Failure::TimedOut))
     }
+}
 
-    async fn read(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| Failure::of(&error))?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, self.answer_limit)
-            .collect()
-            .await
-            .map_err(|error| Failure::of(error.as_ref()))?
-            .to_bytes();
-        Ok(Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        })
-    }
+async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, Failure> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, limit)
+        .collect()
+        .await
+        .map_err(|error| Failure::of(error.as_ref()))?
+        .to_bytes();
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
 }

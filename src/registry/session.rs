@@ -1,135 +1,245 @@
-//! One credential at one registry.
+//! One credential at one registry, one question at a time.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Asks, Distrust, Obstacle, Registries, Said, Silence,
-    answer::{bearer, error_code, same_digest},
-    url,
+    AuthScheme, Inconclusive, Login, ProtocolError, PullAnswer, Registries, UntrustedParty,
+    client::url,
+    response::{bearer, error_code, is_manifest, same_digest, scheme},
 };
 use crate::{
+    deadline::{Backoff, LOGIN_RETRY_PAUSE},
     https::{Answer, Failure},
     image_reference::ImageReference,
     registry_host::RegistryHost,
 };
 
-/// One credential at one registry.
+/// How often a credential may fail to log in at one registry in one run: registries lock accounts and addresses.
+const MAX_FAILED_LOGINS: u32 = 2;
+
+/// Whether the credential may be sent to a host and port, beside the registry itself.
+pub type MayGoTo<'a> = dyn Fn(&str, u16) -> bool + Send + Sync + 'a;
+
+/// One credential, or none, at one registry that authenticates by `scheme`.
 pub struct Session<'a> {
     registries: &'a Registries,
     registry: &'a RegistryHost,
-    asks: &'a Asks,
-    basic: Option<HeaderValue>,
-    may_go_to: &'a (dyn Fn(&str, u16) -> bool + Send + Sync),
+    scheme: Option<AuthScheme>,
+    credential: Credential,
+    may_go_to: &'a MayGoTo<'a>,
+    failed_logins: AtomicU32,
+}
+
+/// What a session sends.
+#[derive(Clone)]
+enum Credential {
+    /// Nothing.
+    None,
+    /// The header of Basic authentication.
+    Basic(HeaderValue),
+    /// A credential with characters that a header can't hold.
+    NotSendable,
 }
 
 /// How to send the credential with a request.
-enum Login {
+enum Authorization {
     Header(Option<HeaderValue>),
     Refused,
 }
 
+/// The answer for one manifest, and how the repository asks to authenticate, where it does.
+pub(super) struct ManifestAnswer {
+    /// The answer.
+    pub answer: PullAnswer,
+    /// The challenge of a 401.
+    pub challenge: Option<AuthScheme>,
+}
+
 impl<'a> Session<'a> {
-    /// The credential `username`:`password` at `registry`, which asks for `asks`. It is sent to the registry itself,
-    /// and to the host of a Bearer challenge where `may_go_to(host, port)` says so.
+    /// The credential `username`:`password` at `registry`. It is sent to the registry itself, and to the host of a
+    /// Bearer challenge where `may_go_to(host, port)` allows it.
     pub fn new(
         registries: &'a Registries,
         registry: &'a RegistryHost,
-        asks: &'a Asks,
+        scheme: Option<AuthScheme>,
         (username, password): (&str, &SecretString),
-        may_go_to: &'a (dyn Fn(&str, u16) -> bool + Send + Sync),
+        may_go_to: &'a MayGoTo<'a>,
     ) -> Self {
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        let basic = HeaderValue::try_from(format!("Basic {pair}"))
-            .ok()
-            .map(|mut header| {
+        let credential = match HeaderValue::try_from(format!("Basic {pair}")) {
+            Ok(mut header) => {
                 header.set_sensitive(true);
-                header
-            });
+                Credential::Basic(header)
+            }
+            Err(_) => Credential::NotSendable,
+        };
         Self {
             registries,
             registry,
-            asks,
-            basic,
+            scheme,
+            credential,
             may_go_to,
+            failed_logins: AtomicU32::new(0),
         }
     }
 
-    /// Is the credential accepted at all? `GET /v2/` with it.
-    pub async fn login(&self) -> Said {
-        self.try_login().await.unwrap_or_else(Said::Nothing)
-    }
-
-    /// May the credential pull this image, and is it there? `HEAD` of the manifest with it.
-    pub async fn pull(&self, image: &ImageReference) -> Said {
-        self.try_pull(image).await.unwrap_or_else(Said::Nothing)
-    }
-
-    /// May the credential push to this image's repository? Starts an upload, as go-containerregistry's
-    /// `CheckPushPermission` does, and cancels it: no content is sent. Never asked of OpenShift's registry, where an
-    /// access review says the same without a trace.
-    pub async fn push(&self, image: &ImageReference) -> Said {
-        self.try_push(image).await.unwrap_or_else(Said::Nothing)
-    }
-
-    async fn try_login(&self) -> Result<Said, Silence> {
-        let Login::Header(authorization) = self.authorize(None).await? else {
-            return Ok(Said::Refused);
-        };
-        let answer = self
-            .registries
-            .send(&Method::GET, &url(self.registry, "/v2/"), authorization.as_ref())
-            .await?;
-        Ok(match answer.status {
-            StatusCode::OK => Said::Yes,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Said::Refused,
-            other => Said::Nothing(Silence::Protocol(Obstacle::Status(other))),
-        })
-    }
-
-    async fn try_pull(&self, image: &ImageReference) -> Result<Said, Silence> {
-        let repository = image.repository();
-        if *self.asks == Asks::OpenShift && repository.split('/').count() != 2 {
-            // Its repositories are image streams, project/name; to anything else it answers a bare 400.
-            return Ok(match self.try_login().await? {
-                Said::Yes => Said::RepositoryMissing,
-                other => other,
-            });
+    /// The same registry without credentials.
+    #[must_use]
+    pub fn without_credentials(&self) -> Session<'a> {
+        Session {
+            registries: self.registries,
+            registry: self.registry,
+            scheme: self.scheme.clone(),
+            credential: Credential::None,
+            may_go_to: self.may_go_to,
+            failed_logins: AtomicU32::new(0),
         }
-        let Login::Header(authorization) = self.authorize(Some((image, "pull"))).await? else {
-            return Ok(Said::Refused);
+    }
+
+    /// The same, as a client that was asked for nothing.
+    #[must_use]
+    pub(super) fn without_scheme(self) -> Self {
+        Session { scheme: None, ..self }
+    }
+
+    /// The same credential, for a registry that authenticates by another scheme than its `/v2/` told.
+    pub(super) fn set_scheme(&mut self, scheme: AuthScheme) {
+        self.scheme = Some(scheme);
+    }
+
+    /// How the registry authenticates.
+    pub const fn scheme(&self) -> Option<&AuthScheme> {
+        self.scheme.as_ref()
+    }
+
+    /// The registry.
+    pub(super) const fn registry(&self) -> &'a RegistryHost {
+        self.registry
+    }
+
+    /// Is the credential accepted at all? Basic: `GET /v2/` with it; Bearer: a token without a scope.
+    pub async fn login(&self) -> Login {
+        self.login_with_challenge().await.0
+    }
+
+    /// The login, and how the registry asks to authenticate where it refuses.
+    pub(super) async fn login_with_challenge(&self) -> (Login, Option<AuthScheme>) {
+        let (login, challenge) = self
+            .try_login()
+            .await
+            .unwrap_or_else(|inconclusive| (Login::Inconclusive(inconclusive), None));
+        if login == Login::Refused {
+            self.count_failed_login();
+        }
+        (login, challenge)
+    }
+
+    /// Asks once more after a refused login, two seconds later, unless it failed as often as it may already.
+    pub async fn confirm_refusal(&self) -> Login {
+        let is_final = || self.failed_logins.load(Ordering::Relaxed) >= MAX_FAILED_LOGINS;
+        if is_final()
+            || !Backoff::new()
+                .wait(Some(LOGIN_RETRY_PAUSE), self.registries.until())
+                .await
+        {
+            return Login::Refused;
+        }
+        self.login().await
+    }
+
+    /// The login, asked once more where it is refused.
+    pub async fn confirmed_login(&self) -> Login {
+        match self.login().await {
+            Login::Refused => self.confirm_refusal().await,
+            login => login,
+        }
+    }
+
+    /// May this image be pulled, and is it there?
+    pub async fn pull(&self, image: &ImageReference) -> PullAnswer {
+        self.manifest(image).await.answer
+    }
+
+    pub(super) async fn manifest(&self, image: &ImageReference) -> ManifestAnswer {
+        self.try_manifest(image)
+            .await
+            .unwrap_or_else(|inconclusive| ManifestAnswer {
+                answer: PullAnswer::Inconclusive(inconclusive),
+                challenge: None,
+            })
+    }
+
+    async fn try_login(&self) -> Result<(Login, Option<AuthScheme>), Inconclusive> {
+        if let Some(AuthScheme::Bearer { realm, service }) = &self.scheme {
+            let login = match self.fetch_token(realm, service.as_deref(), None).await {
+                Ok(Authorization::Header(_)) => Login::Accepted,
+                Ok(Authorization::Refused) => Login::Refused,
+                Err(Inconclusive::Protocol(ProtocolError::Status(StatusCode::BAD_REQUEST))) => {
+                    Login::NeedsScope
+                }
+                Err(inconclusive) => return Err(inconclusive),
+            };
+            return Ok((login, None));
+        }
+        let Authorization::Header(authorization) = self.basic() else {
+            return Ok((Login::Refused, None));
         };
-        let manifest = url(
-            self.registry,
-            &format!("/v2/{repository}/manifests/{}", image.reference()),
-        );
-        let head = self
-            .registries
+        let ping = url(self.registry, "/v2/");
+        let answer = self.send(&Method::GET, &ping, authorization.as_ref()).await?;
+        match answer.status {
+            StatusCode::OK => Ok((Login::Accepted, None)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => {
+                Ok((Login::Refused, scheme(self.registry, &answer.headers)))
+            }
+            other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
+        }
+    }
+
+    /// HEAD; GET where HEAD's answer is neither a manifest nor 401.
+    async fn try_manifest(&self, image: &ImageReference) -> Result<ManifestAnswer, Inconclusive> {
+        let decided = |answer| ManifestAnswer {
+            answer,
+            challenge: None,
+        };
+        let Authorization::Header(authorization) = self.authorize(Some((image, "pull"))).await? else {
+            self.count_failed_login();
+            return Ok(decided(PullAnswer::Refused));
+        };
+        let path = format!("/v2/{}/manifests/{}", image.repository(), image.reference());
+        let manifest = url(self.registry, &path);
+        let mut answer = self
             .send(&Method::HEAD, &manifest, authorization.as_ref())
             .await?;
-        match head.status {
-            StatusCode::OK => Ok(same_digest(image, &head)),
-            StatusCode::UNAUTHORIZED => Ok(Said::Refused),
-            StatusCode::FORBIDDEN => Ok(Said::Forbidden),
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
-                let get = self
-                    .registries
-                    .send(&Method::GET, &manifest, authorization.as_ref())
-                    .await?;
-                match get.status {
-                    StatusCode::OK => Ok(same_digest(image, &get)),
-                    StatusCode::UNAUTHORIZED => Ok(Said::Refused),
-                    StatusCode::FORBIDDEN => Ok(Said::Forbidden),
-                    StatusCode::NOT_FOUND => {
-                        self.what_is_missing(repository, &get, authorization.as_ref())
-                            .await
-                    }
-                    other => Ok(Said::Nothing(Silence::Protocol(Obstacle::Status(other)))),
-                }
-            }
-            other => Ok(Said::Nothing(Silence::Protocol(Obstacle::Status(other)))),
+        let is_decided = match answer.status {
+            StatusCode::UNAUTHORIZED => true,
+            StatusCode::OK => is_manifest(&answer),
+            _ => false,
+        };
+        if !is_decided {
+            answer = self.send(&Method::GET, &manifest, authorization.as_ref()).await?;
         }
+        Ok(match answer.status {
+            StatusCode::OK if is_manifest(&answer) => decided(same_digest(image, &answer)),
+            StatusCode::OK => return Err(Inconclusive::Protocol(ProtocolError::NotAManifest)),
+            StatusCode::UNAUTHORIZED => ManifestAnswer {
+                challenge: scheme(self.registry, &answer.headers),
+                // The token service gave a token: it knows the credential, or lets everybody in.
+                answer: match self.scheme {
+                    Some(AuthScheme::Bearer { .. }) => PullAnswer::Forbidden,
+                    Some(AuthScheme::Basic | AuthScheme::OpenShift) | None => PullAnswer::Refused,
+                },
+            },
+            StatusCode::FORBIDDEN => decided(PullAnswer::Forbidden),
+            StatusCode::NOT_FOUND => decided(
+                self.what_is_missing(image.repository(), &answer, authorization.as_ref())
+                    .await?,
+            ),
+            other => return Err(Inconclusive::Protocol(ProtocolError::Status(other))),
+        })
     }
 
     /// Only the body tells a missing repository from a missing tag, and of some registries not even that: they say
@@ -139,75 +249,71 @@ impl<'a> Session<'a> {
         repository: &str,
         answer: &Answer,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Said, Silence> {
+    ) -> Result<PullAnswer, Inconclusive> {
         match error_code(answer).as_deref() {
-            Some("NAME_UNKNOWN") => return Ok(Said::RepositoryMissing),
-            Some("MANIFEST_UNKNOWN") if *self.asks == Asks::OpenShift => return Ok(Said::TagMissing),
+            Some("NAME_UNKNOWN") => return Ok(PullAnswer::RepositoryMissing),
+            Some("MANIFEST_UNKNOWN") if self.scheme == Some(AuthScheme::OpenShift) => {
+                return Ok(PullAnswer::TagMissing);
+            }
             _ => {}
         }
         let tags = url(self.registry, &format!("/v2/{repository}/tags/list?n=1"));
-        match self.registries.send(&Method::GET, &tags, authorization).await {
-            Ok(tags) if tags.status == StatusCode::NOT_FOUND => Ok(Said::RepositoryMissing),
-            // A list of tags that is longer than we read is one.
-            Ok(_) | Err(Silence::Protocol(Obstacle::Failed(Failure::TooLong))) => Ok(Said::TagMissing),
-            Err(silence) => Err(silence),
-        }
-    }
-
-    async fn try_push(&self, image: &ImageReference) -> Result<Said, Silence> {
-        let Login::Header(authorization) = self.authorize(Some((image, "pull,push"))).await? else {
-            return Ok(Said::Refused);
-        };
-        let uploads = url(
-            self.registry,
-            &format!("/v2/{}/blobs/uploads/", image.repository()),
-        );
-        let answer = self
-            .registries
-            .send(&Method::POST, &uploads, authorization.as_ref())
-            .await?;
-        match answer.status {
-            StatusCode::ACCEPTED => {
-                self.cancel(&answer, authorization.as_ref()).await;
-                Ok(Said::Yes)
+        match self.send(&Method::GET, &tags, authorization).await {
+            Ok(tags) if tags.status == StatusCode::NOT_FOUND => Ok(PullAnswer::RepositoryMissing),
+            // A list of tags that is longer than the limit is one.
+            Ok(_) | Err(Inconclusive::Protocol(ProtocolError::Failed(Failure::TooLong))) => {
+                Ok(PullAnswer::TagMissing)
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
-                Ok(Said::Forbidden)
+            Err(inconclusive) => Err(inconclusive),
+        }
+    }
+
+    pub(super) async fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Inconclusive> {
+        let is_openshift = self.scheme == Some(AuthScheme::OpenShift);
+        self.registries
+            .send(method, url, authorization, is_openshift)
+            .await
+    }
+
+    fn count_failed_login(&self) {
+        self.failed_logins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The header for a request in `scope`, refused where there is none.
+    ///
+    /// # Errors
+    /// The token service doesn't tell.
+    pub(super) async fn header_for(
+        &self,
+        scope: (&ImageReference, &str),
+    ) -> Result<Option<Option<HeaderValue>>, Inconclusive> {
+        Ok(match self.authorize(Some(scope)).await? {
+            Authorization::Header(header) => Some(header),
+            Authorization::Refused => None,
+        })
+    }
+
+    async fn authorize(&self, scope: Option<(&ImageReference, &str)>) -> Result<Authorization, Inconclusive> {
+        match &self.scheme {
+            // A registry that doesn't ask gets no credential.
+            None => Ok(Authorization::Header(None)),
+            Some(AuthScheme::Basic | AuthScheme::OpenShift) => Ok(self.basic()),
+            Some(AuthScheme::Bearer { realm, service }) => {
+                self.fetch_token(realm, service.as_deref(), scope).await
             }
-            StatusCode::NOT_FOUND => Ok(Said::RepositoryMissing),
-            other => Ok(Said::Nothing(Silence::Protocol(Obstacle::Status(other)))),
         }
     }
 
-    /// Cancels the upload at its `Location`, on this registry only. Where that fails the registry drops it in time.
-    async fn cancel(&self, answer: &Answer, authorization: Option<&HeaderValue>) {
-        let base = url(self.registry, "");
-        let location = answer
-            .headers
-            .get(http::header::LOCATION)
-            .and_then(|location| location.to_str().ok());
-        let upload = location.and_then(|location| match location.strip_prefix(&base) {
-            Some(rest) if rest.starts_with('/') => Some(location.to_owned()),
-            Some(_) => None,
-            None => location.starts_with('/').then(|| format!("{base}{location}")),
-        });
-        if let Some(upload) = upload {
-            let _ = self
-                .registries
-                .send(&Method::DELETE, &upload, authorization)
-                .await;
-        }
-    }
-
-    async fn authorize(&self, scope: Option<(&ImageReference, &str)>) -> Result<Login, Silence> {
-        match self.asks {
-            // Sent to nobody who does not ask for it.
-            Asks::Nobody => Ok(Login::Header(None)),
-            Asks::Basic | Asks::OpenShift => Ok(match &self.basic {
-                Some(basic) => Login::Header(Some(basic.clone())),
-                None => Login::Refused,
-            }),
-            Asks::Bearer { realm, service } => self.fetch_token(realm, service.as_deref(), scope).await,
+    fn basic(&self) -> Authorization {
+        match &self.credential {
+            Credential::None => Authorization::Header(None),
+            Credential::Basic(header) => Authorization::Header(Some(header.clone())),
+            Credential::NotSendable => Authorization::Refused,
         }
     }
 
@@ -217,42 +323,45 @@ impl<'a> Session<'a> {
         realm: &str,
         service: Option<&str>,
         scope: Option<(&ImageReference, &str)>,
-    ) -> Result<Login, Silence> {
-        let service_url: Uri = realm
-            .parse()
-            .map_err(|_| Silence::Protocol(Obstacle::Challenge))?;
-        let host = service_url.host().ok_or(Silence::Protocol(Obstacle::Challenge))?;
+    ) -> Result<Authorization, Inconclusive> {
+        let challenge = Inconclusive::Protocol(ProtocolError::Challenge);
+        let service_url: Uri = realm.parse().map_err(|_| challenge.clone())?;
+        let host = service_url.host().ok_or(challenge)?;
+        if service_url.scheme_str() != Some("https") {
+            return Err(Inconclusive::Protocol(ProtocolError::PlainTokenService));
+        }
         let port = service_url.port_u16().unwrap_or(443);
-        let own = self.registry.dial().is(host, port);
-        if service_url.scheme_str() != Some("https") || !(own || (self.may_go_to)(host, port)) {
-            return Err(Silence::Untrusted(Distrust::Realm(host_port(host, port))));
+        let is_own = self.registry.dial().is(host, port);
+        if !(is_own || (self.may_go_to)(host, port)) {
+            return Err(Inconclusive::Untrusted(UntrustedParty::Realm(host_port(
+                host, port,
+            ))));
         }
-        let mut query = String::new();
-        let service = service.map(|service| ("service", service.to_owned()));
-        let scope = scope.map(|(image, what)| ("scope", format!("repository:{}:{what}", image.repository())));
-        for (name, value) in service.into_iter().chain(scope) {
-            let separator = if query.is_empty() && service_url.query().is_none() {
-                '?'
-            } else {
-                '&'
-            };
-            query.push(separator);
-            query.push_str(name);
-            query.push('=');
-            query.push_str(&percent_encode(&value));
-        }
-        let Some(basic) = &self.basic else {
-            return Ok(Login::Refused);
+        let Authorization::Header(basic) = self.basic() else {
+            return Ok(Authorization::Refused);
         };
-        let answer = self
-            .registries
-            .send(&Method::GET, &format!("{realm}{query}"), Some(basic))
-            .await?;
+        let token_url = format!("{realm}{}", query(service_url.query().is_some(), service, scope));
+        let answer = self.send(&Method::GET, &token_url, basic.as_ref()).await?;
         match answer.status {
-            StatusCode::OK => bearer(&answer).map(|token| Login::Header(Some(token))),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Login::Refused),
-            other => Err(Silence::Protocol(Obstacle::Status(other))),
+            StatusCode::OK => bearer(&answer).map(|token| Authorization::Header(Some(token))),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Authorization::Refused),
+            other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
         }
+    }
+}
+
+/// The query of a token request, `?` or `&` included; empty where there is nothing to ask for.
+fn query(has_query: bool, service: Option<&str>, scope: Option<(&ImageReference, &str)>) -> String {
+    let service = service.map(|service| format!("service={}", percent_encode(service)));
+    let scope = scope.map(|(image, actions)| {
+        let repository = percent_encode(image.repository());
+        format!("scope=repository:{repository}:{actions}")
+    });
+    let parameters: Vec<String> = service.into_iter().chain(scope).collect();
+    match (parameters.is_empty(), has_query) {
+        (true, _) => String::new(),
+        (false, true) => format!("&{}", parameters.join("&")),
+        (false, false) => format!("?{}", parameters.join("&")),
     }
 }
 
@@ -283,10 +392,13 @@ mod tests {
 
     #[test]
     fn a_scope_stands_readably_in_a_query_and_nothing_breaks_out_of_it() {
+        let image = ImageReference::parse("registry.test/team/app:1").expect("an image");
+        let scope = Some((&image, "pull,push"));
         assert_eq!(
-            percent_encode("repository:team/app:pull,push"),
-            "repository:team/app:pull,push"
+            query(false, Some("a b&scope=x#\u{e9}"), scope),
+            "?service=a%20b%26scope%3Dx%23%C3%A9&scope=repository:team/app:pull,push"
         );
-        assert_eq!(percent_encode("a b&scope=x#\u{e9}"), "a%20b%26scope%3Dx%23%C3%A9");
+        assert_eq!(query(true, None, scope), "&scope=repository:team/app:pull,push");
+        assert_eq!(query(true, None, None), "");
     }
 }

@@ -177,7 +177,11 @@ fn the_gravest_finding_decides_and_the_exit_code_follows_unless_it_is_a_failure_
             false,
             ("ERROR", "api-forbidden", 77),
         ),
-        (&[Reason::RegistryOpen], true, ("WARNING", "registry-open", 0)),
+        (
+            &[Reason::RegistryAnonymous],
+            true,
+            ("WARNING", "registry-anonymous", 0),
+        ),
         (&[], true, ("SUCCESS", "ok", 0)),
     ] {
         let report = Report::new(&outcome(reasons), &subject(), &[], strict, now());

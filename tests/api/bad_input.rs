@@ -184,7 +184,7 @@ async fn a_registry_that_says_nothing_sensible_never_holds_back_a_kubernetes_tok
     let registry = test_cluster::registry::OPENSHIFT;
     let host = registry.split(':').next().unwrap_or_default().to_owned();
     let cases: Vec<(&str, Reply, &str, u8)> = vec![
-        ("open", Reply::json(StatusCode::OK, "{}"), "registry-open", 0),
+        ("open", Reply::json(StatusCode::OK, "{}"), "registry-anonymous", 0),
         (
             "html",
             Reply::html(StatusCode::NOT_FOUND, "<html>"),

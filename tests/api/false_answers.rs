@@ -77,7 +77,7 @@ async fn a_web_page_is_no_registry_that_asks_nobody_and_replaces_no_password() -
     robot(&world, NAME, "a-robots-password", &open)?
         .run()
         .await?
-        .expect("WARNING", "created", "registry-open", 0);
+        .expect("WARNING", "created", "registry-anonymous", 0);
     let stored = world.document().await?;
     let portal = trusted.server(NAME, move |_| page())?;
     robot(&world, NAME, "another-password", &portal)?

@@ -183,10 +183,10 @@ async fn a_registry_that_asks_nobody_proves_nothing_and_a_robot_is_stored_for_it
         .canary("a-robots-password");
     let outcome = program.run().await?;
     outcome
-        .expect("WARNING", "created", "registry-open", 0)
+        .expect("WARNING", "created", "registry-anonymous", 0)
         .expect_verified("none");
     let again = program.run().await?;
-    again.expect("WARNING", "unchanged", "registry-open", 0);
+    again.expect("WARNING", "unchanged", "registry-anonymous", 0);
     Ok(())
 }
 

@@ -226,7 +226,7 @@ async fn one_that_the_api_server_accepts_is_written_while_the_registry_is_unreac
 
 #[tokio::test]
 async fn one_that_the_api_server_accepts_is_written_though_the_registry_asks_nobody() -> Result<()> {
-    written_though_the_registry_is("open", Silence::AsksNobody, ("WARNING", "registry-open", 0)).await
+    written_though_the_registry_is("open", Silence::AsksNobody, ("WARNING", "registry-anonymous", 0)).await
 }
 
 #[tokio::test]

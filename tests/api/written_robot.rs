@@ -164,7 +164,7 @@ type End = (&'static str, &'static str, i32);
 const UNREACHABLE: End = ("ERROR", "registry-unavailable", 75);
 const UNTRUSTED: End = ("ERROR", "registry-untrusted", 76);
 const PROTOCOL: End = ("ERROR", "registry-protocol", 76);
-const OPEN: End = ("WARNING", "registry-open", 0);
+const OPEN: End = ("WARNING", "registry-anonymous", 0);
 
 #[tokio::test]
 async fn one_that_nobody_vouches_for_never_replaces_a_living_one() -> Result<()> {

@@ -137,7 +137,7 @@ impl Told {
         match invented {
             // It asks nobody, as far as can be told; and where it then does ask, it is no registry.
             Invented::OtherObject | Invented::Empty if self.lasting => {
-                Ending::new("registry-open", "WARNING", 0)
+                Ending::new("registry-anonymous", "WARNING", 0)
             }
             _ => protocol(),
         }

@@ -20,14 +20,17 @@ fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
     }
 }
 
-fn unreachable(vouch: Vouch) -> Proof {
-    Proof::Silent(Silence::Unreachable(Obstacle::Failed(Failure::TimedOut)), vouch)
+fn unreachable(review: TokenReview) -> Proof {
+    Proof::Inconclusive(
+        Inconclusive::Unreachable(ProtocolError::Failed(Failure::TimedOut)),
+        review,
+    )
 }
 
 fn concluded(mode: Mode, proof: Proof) -> Option<(Reason, u8)> {
     let mut outcome = Outcome::default();
     let credential = Credential::of("<token>", Token::new(SecretString::from("x")));
-    conclude(&mut outcome, mode, &credential, &[evidence(None, &[proof])]);
+    findings(&mut outcome, mode, &credential, &[evidence(None, &[proof])]);
     outcome
         .findings
         .first()
@@ -36,10 +39,11 @@ fn concluded(mode: Mode, proof: Proof) -> Option<(Reason, u8)> {
 
 #[test]
 fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
-    let open = |vouch| Proof::Silent(Silence::Open, vouch);
-    let untrusted = |vouch| Proof::Silent(Silence::Untrusted(Distrust::Certificate), vouch);
-    let protocol = |vouch| Proof::Silent(Silence::Protocol(Obstacle::NoToken), vouch);
-    let not_asked = |vouch| Proof::Silent(Silence::NotAsked, vouch);
+    let open = |review| Proof::Inconclusive(Inconclusive::Anonymous, review);
+    let untrusted =
+        |review| Proof::Inconclusive(Inconclusive::Untrusted(UntrustedParty::Certificate), review);
+    let protocol = |review| Proof::Inconclusive(Inconclusive::Protocol(ProtocolError::NoToken), review);
+    let not_asked = |review| Proof::Inconclusive(Inconclusive::NotAsked, review);
     let cases = [
         (Proof::Pulls, None),
         (Proof::Accepted, None),
@@ -49,30 +53,48 @@ fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
         (Proof::PushForbidden, Some((Reason::PullForbidden, 77))),
         (Proof::Rejected, Some((Reason::CredentialRejected, 67))),
         (
-            unreachable(Vouch::Accepts),
+            unreachable(TokenReview::Valid),
             Some((Reason::RegistryUnavailable, 0)),
         ),
         (
-            unreachable(Vouch::Nobody),
+            unreachable(TokenReview::NotApplicable),
             Some((Reason::RegistryUnavailable, 75)),
         ),
         (
-            unreachable(Vouch::Refuses),
+            unreachable(TokenReview::Invalid),
             Some((Reason::CredentialRejected, 67)),
         ),
         (
-            unreachable(Vouch::Unavailable),
+            unreachable(TokenReview::Unavailable),
             Some((Reason::ApiUnavailable, 75)),
         ),
-        (open(Vouch::Accepts), Some((Reason::RegistryOpen, 0))),
-        (open(Vouch::Nobody), Some((Reason::RegistryOpen, 0))),
-        (open(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
-        (untrusted(Vouch::Accepts), Some((Reason::RegistryUntrusted, 76))),
-        (protocol(Vouch::Nobody), Some((Reason::RegistryProtocol, 76))),
-        (not_asked(Vouch::Accepts), None),
-        (not_asked(Vouch::Nobody), None),
-        (not_asked(Vouch::Refuses), Some((Reason::CredentialRejected, 67))),
-        (not_asked(Vouch::Unavailable), Some((Reason::ApiUnavailable, 75))),
+        (open(TokenReview::Valid), Some((Reason::RegistryAnonymous, 0))),
+        (
+            open(TokenReview::NotApplicable),
+            Some((Reason::RegistryAnonymous, 0)),
+        ),
+        (open(TokenReview::Invalid), Some((Reason::CredentialRejected, 67))),
+        (
+            untrusted(TokenReview::Valid),
+            Some((Reason::RegistryUntrusted, 76)),
+        ),
+        (
+            protocol(TokenReview::NotApplicable),
+            Some((Reason::RegistryProtocol, 76)),
+        ),
+        (not_asked(TokenReview::Valid), Some((Reason::NotVerified, 0))),
+        (
+            not_asked(TokenReview::NotApplicable),
+            Some((Reason::NotVerified, 0)),
+        ),
+        (
+            not_asked(TokenReview::Invalid),
+            Some((Reason::CredentialRejected, 67)),
+        ),
+        (
+            not_asked(TokenReview::Unavailable),
+            Some((Reason::ApiUnavailable, 75)),
+        ),
     ];
     for (proof, expected) in cases {
         assert_eq!(concluded(Mode::Ensure, proof.clone()), expected, "{proof:?}");
@@ -80,15 +102,48 @@ fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
 }
 
 #[test]
+fn p5_a_review_is_enough_at_openshifts_registry_alone() {
+    for (review, is_openshift, expected) in [
+        (TokenReview::Valid, true, None),
+        (TokenReview::Valid, false, Some(Reason::NotVerified)),
+        (TokenReview::NotApplicable, true, Some(Reason::NotVerified)),
+        (TokenReview::NotApplicable, false, Some(Reason::NotVerified)),
+    ] {
+        for mode in [Mode::Ensure, Mode::Verify, Mode::Plan] {
+            let at = Evidence {
+                is_openshift,
+                ..evidence(Some(Proof::Inconclusive(Inconclusive::NotAsked, review)), &[])
+            };
+            let mut outcome = Outcome::default();
+            findings(&mut outcome, mode, &robot(), &[at]);
+            let found = outcome
+                .findings
+                .first()
+                .map(|finding| (finding.reason, finding.exit_code()));
+            assert_eq!(
+                found,
+                expected.map(|reason| (reason, 0)),
+                "{review:?} {is_openshift}"
+            );
+        }
+    }
+}
+
+#[test]
+fn push_that_is_not_shown_is_verified_as_a_login_at_most() {
+    assert_eq!(verified(&Proof::PushForbidden), Verified::Login);
+}
+
+#[test]
 fn a_realm_that_is_named_by_the_credential_is_not_named() {
     let realm = |host: &str| {
         let mut outcome = Outcome::default();
         let credential = Credential::of("<token>", Token::new(SecretString::from("A-Password-Of-A-Robot")));
-        let proof = Proof::Silent(
-            Silence::Untrusted(Distrust::Realm(host.to_owned())),
-            Vouch::Nobody,
+        let proof = Proof::Inconclusive(
+            Inconclusive::Untrusted(UntrustedParty::Realm(host.to_owned())),
+            TokenReview::NotApplicable,
         );
-        conclude(
+        findings(
             &mut outcome,
             Mode::Ensure,
             &credential,
@@ -111,14 +166,14 @@ fn a_realm_that_is_named_by_the_credential_is_not_named() {
 #[test]
 fn verify_has_no_work_but_the_proof() {
     let expected = Some((Reason::RegistryUnavailable, 75));
-    assert_eq!(concluded(Mode::Verify, unreachable(Vouch::Accepts)), expected);
+    assert_eq!(concluded(Mode::Verify, unreachable(TokenReview::Valid)), expected);
 }
 
 #[test]
 fn the_least_proof_counts_and_a_registry_without_images_need_only_accept() {
     let pulls = evidence(None, &[Proof::Pulls]);
     let accepted = evidence(Some(Proof::Accepted), &[]);
-    let reviewed = evidence(Some(unreachable(Vouch::Accepts)), &[]);
+    let reviewed = evidence(Some(unreachable(TokenReview::Valid)), &[]);
     assert_eq!(least_verified(std::slice::from_ref(&accepted)), Verified::Login);
     assert_eq!(least_verified(&[pulls.clone(), accepted]), Verified::Pull);
     assert_eq!(least_verified(&[pulls, reviewed]), Verified::Review);
@@ -144,40 +199,49 @@ fn robot() -> Credential {
 #[test]
 fn why_a_registry_said_nothing_is_told_in_words() {
     let status = StatusCode::BAD_GATEWAY;
-    for (obstacle, words) in [
-        (Obstacle::Failed(Failure::NoConnection), "no connection"),
-        (Obstacle::Failed(Failure::TimedOut), "no answer in time"),
+    for (error, words) in [
+        (ProtocolError::Failed(Failure::NoConnection), "no connection"),
+        (ProtocolError::Failed(Failure::TimedOut), "no answer in time"),
         (
-            Obstacle::Failed(Failure::Untrusted),
+            ProtocolError::Failed(Failure::Untrusted),
             "its certificate is not trusted",
         ),
         (
-            Obstacle::Failed(Failure::NotTls),
+            ProtocolError::Failed(Failure::NotTls),
             "it does not speak TLS as we do",
         ),
-        (Obstacle::Failed(Failure::NotHttp), "it does not speak HTTP"),
-        (Obstacle::Failed(Failure::TooLong), "its answer is too long"),
-        (Obstacle::Status(status), "it answers 502"),
-        (Obstacle::Refused, "it answers 401 to a good token"),
-        (Obstacle::Challenge, "it asks for something unknown"),
-        (Obstacle::NoToken, "its token service sends no token"),
+        (ProtocolError::Failed(Failure::NotHttp), "it does not speak HTTP"),
+        (ProtocolError::Failed(Failure::TooLong), "its answer is too long"),
+        (ProtocolError::Status(status), "it answers 502"),
+        (ProtocolError::Refused, "it answers 401 to a good token"),
         (
-            Obstacle::OtherDigest,
-            "it names another digest than the one asked for",
+            ProtocolError::Challenge,
+            "unsupported authentication challenge: neither Basic nor Bearer",
         ),
-        (Obstacle::WebPage, "it answers with a web page"),
+        (ProtocolError::NoToken, "its token service sends no token"),
+        (ProtocolError::PlainTokenService, "its token service is not https"),
+        (
+            ProtocolError::LoginNotAnswered,
+            "its token service does not answer a login",
+        ),
+        (
+            ProtocolError::OtherDigest,
+            "it sends another digest than the one asked for",
+        ),
+        (ProtocolError::NotARegistry, "it answers 200 with something else"),
+        (ProtocolError::NotAManifest, "it answers 200 without a manifest"),
     ] {
-        let cause = |silence| {
-            let finding = silent(Mode::Verify, "quay.io", &silence, Vouch::Nobody);
+        let cause = |answer| {
+            let finding = inconclusive(Mode::Verify, "quay.io", &answer, TokenReview::NotApplicable);
             finding.map(|finding| finding.cause).unwrap_or_default()
         };
         assert_eq!(
-            cause(Silence::Unreachable(obstacle)),
+            cause(Inconclusive::Unreachable(error)),
             format!("quay.io cannot be asked ({words})")
         );
         assert_eq!(
-            cause(Silence::Protocol(obstacle)),
-            format!("quay.io does not speak as a registry ({words})")
+            cause(Inconclusive::Protocol(error)),
+            format!("quay.io does not answer as a container registry ({words})")
         );
     }
 }

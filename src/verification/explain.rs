@@ -1,4 +1,4 @@
-//! From proofs to findings: what each proof means for the user, and what was proven in all. Pure.
+//! From proofs to findings: what each proof means for the user, and the weakest verification of all. Pure.
 
 use crate::{
     clip::clip_name,
@@ -10,15 +10,16 @@ use crate::{
     image_reference::ImageReference,
     outcome::{Check, Outcome, Verified},
     reason::Reason,
-    registry::{Distrust, Obstacle, Silence},
-    verification::{Evidence, Proof, Vouch},
+    registry::{Inconclusive, ProtocolError, UntrustedParty},
+    review::TokenReview,
+    verification::{Evidence, Proof},
 };
 
 /// How many characters of a name a cause may hold; the report has the whole one.
 const NAME: usize = 60;
 
-/// Adds to `outcome` what `evidence` tells of what is stored (or was refused to be stored).
-pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
+/// Adds to `outcome` what `evidence` shows about the stored credential, or about the one that is not written.
+pub fn findings(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
     for at in evidence {
         let registry = at.registry.to_string();
         if let Some(proof) = &at.login {
@@ -48,7 +49,7 @@ pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evid
     }
 }
 
-/// The least that was proven. A registry that no image was asked of need only accept the credential.
+/// The weakest verification. A registry without a configured image counts when it accepts the credential.
 pub fn least_verified(evidence: &[Evidence]) -> Verified {
     let any_image = evidence.iter().any(|at| !at.images.is_empty());
     let of = |at: &Evidence| {
@@ -63,17 +64,21 @@ pub fn least_verified(evidence: &[Evidence]) -> Verified {
     evidence.iter().map(of).min().unwrap_or_default()
 }
 
-/// What one proof proves.
+/// The verification that one proof reaches.
 pub const fn verified(proof: &Proof) -> Verified {
     match proof {
-        Proof::Pulls | Proof::PushForbidden => Verified::Pull,
-        Proof::Accepted | Proof::RepositoryMissing | Proof::TagMissing | Proof::PullForbidden => {
-            Verified::Login
-        }
-        Proof::Silent(_, Vouch::Accepts) => Verified::Review,
-        Proof::Rejected | Proof::Silent(_, Vouch::Refuses | Vouch::Unavailable | Vouch::Nobody) => {
-            Verified::None
-        }
+        Proof::Pulls => Verified::Pull,
+        Proof::Accepted
+        | Proof::RepositoryMissing
+        | Proof::TagMissing
+        | Proof::PullForbidden
+        | Proof::PushForbidden => Verified::Login,
+        Proof::Inconclusive(_, TokenReview::Valid) => Verified::Review,
+        Proof::Rejected
+        | Proof::Inconclusive(
+            _,
+            TokenReview::Invalid | TokenReview::Unavailable | TokenReview::NotApplicable,
+        ) => Verified::None,
     }
 }
 
@@ -105,63 +110,76 @@ fn finding(
             Reason::CredentialRejected,
             format!("{registry} does not accept the credential"),
         ),
-        Proof::Silent(_, Vouch::Refuses) => new(
+        Proof::Inconclusive(_, TokenReview::Invalid) => new(
             Reason::CredentialRejected,
             "the API server does not accept the credential".to_owned(),
         ),
-        Proof::Silent(_, Vouch::Unavailable) => new(
+        Proof::Inconclusive(_, TokenReview::Unavailable) => new(
             Reason::ApiUnavailable,
-            format!("the API server cannot be asked about the credential, of which {registry} said nothing"),
+            format!("the API server cannot be asked about the credential, and {registry} did not decide"),
         ),
-        Proof::Silent(silence, vouch @ (Vouch::Accepts | Vouch::Nobody)) => {
-            let finding = match silence {
-                Silence::Untrusted(Distrust::Realm(host)) => Some(realm(credential, &registry, host)),
-                silence => silent(mode, &registry, silence, *vouch),
+        // At OpenShift's registry the API server's permission is the registry's.
+        Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.is_openshift => None,
+        Proof::Inconclusive(
+            inconclusive_answer,
+            review @ (TokenReview::Valid | TokenReview::NotApplicable),
+        ) => {
+            let finding = match inconclusive_answer {
+                Inconclusive::Untrusted(UntrustedParty::Realm(host)) => {
+                    Some(realm(credential, &registry, host))
+                }
+                other => inconclusive(mode, &registry, other, *review),
             };
             finding.map(|finding| finding.about(whole))
         }
     }
 }
 
-/// What it means that a registry said nothing; none where that is meant so.
-pub fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Option<Finding> {
-    match silence {
-        Silence::NotAsked => None,
-        Silence::Open => Some(
-            Finding::new(
-                Reason::RegistryOpen,
-                format!("{registry} asks nobody for credentials, so it proves nothing"),
-            )
-            .as_warning(),
-        ),
-        Silence::Unreachable(obstacle) => {
-            let said = obstacle_text(*obstacle);
+/// What an inconclusive answer means for the user; none where there is nothing to report.
+pub fn inconclusive(
+    mode: Mode,
+    registry: &str,
+    answer: &Inconclusive,
+    review: TokenReview,
+) -> Option<Finding> {
+    Some(match answer {
+        Inconclusive::NotAsked if mode == Mode::Doctor => return None,
+        Inconclusive::NotAsked => Finding::new(
+            Reason::NotVerified,
+            format!("the credential for {registry} was not verified (PULL_SECRET_VERIFY)"),
+        )
+        .as_warning(),
+        Inconclusive::Anonymous => Finding::new(
+            Reason::RegistryAnonymous,
+            format!("{registry} allows anonymous access, so the credential could not be verified"),
+        )
+        .as_warning(),
+        Inconclusive::Unreachable(error) => {
+            let error = error_text(*error);
             let finding = |cause| Finding::new(Reason::RegistryUnavailable, cause);
-            // `verify` has no work but the proof.
-            Some(match (vouch, mode) {
-                (Vouch::Accepts, Mode::Ensure | Mode::Plan) => finding(format!(
-                    "{registry} cannot be asked ({said}); the API server accepts the credential"
+            // `verify` has no work but the verification.
+            match (review, mode) {
+                (TokenReview::Valid, Mode::Ensure | Mode::Plan) => finding(format!(
+                    "{registry} cannot be asked ({error}); the API server accepts the credential"
                 ))
                 .as_warning(),
-                _ => finding(format!("{registry} cannot be asked ({said})")),
-            })
+                _ => finding(format!("{registry} cannot be asked ({error})")),
+            }
         }
-        Silence::Untrusted(Distrust::Certificate) => Some(
-            Finding::new(
-                Reason::RegistryUntrusted,
-                format!("the certificate of {registry} is not trusted"),
-            )
-            .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
-        ),
-        Silence::Untrusted(Distrust::Realm(host)) => Some(untrusted_realm(registry, host)),
-        Silence::Protocol(obstacle) => Some(Finding::new(
+        Inconclusive::Untrusted(UntrustedParty::Certificate) => Finding::new(
+            Reason::RegistryUntrusted,
+            format!("the certificate of {registry} is not trusted"),
+        )
+        .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
+        Inconclusive::Untrusted(UntrustedParty::Realm(host)) => untrusted_realm(registry, host),
+        Inconclusive::Protocol(error) => Finding::new(
             Reason::RegistryProtocol,
             format!(
-                "{registry} does not speak as a registry ({})",
-                obstacle_text(*obstacle)
+                "{registry} does not answer as a container registry ({})",
+                error_text(*error)
             ),
-        )),
-    }
+        ),
+    })
 }
 
 /// A host that may not have the credential. A registry that knows it may name its realm by it.
@@ -232,15 +250,20 @@ fn forbidden(
     })
 }
 
-fn obstacle_text(obstacle: Obstacle) -> String {
-    match obstacle {
-        Obstacle::Failed(failure) => failure_text(failure).to_owned(),
-        Obstacle::Status(status) => format!("it answers {}", status.as_u16()),
-        Obstacle::Refused => "it answers 401 to a good token".to_owned(),
-        Obstacle::Challenge => "it asks for something unknown".to_owned(),
-        Obstacle::NoToken => "its token service sends no token".to_owned(),
-        Obstacle::OtherDigest => "it names another digest than the one asked for".to_owned(),
-        Obstacle::WebPage => "it answers with a web page".to_owned(),
+fn error_text(error: ProtocolError) -> String {
+    match error {
+        ProtocolError::Failed(failure) => failure_text(failure).to_owned(),
+        ProtocolError::Status(status) => format!("it answers {}", status.as_u16()),
+        ProtocolError::Refused => "it answers 401 to a good token".to_owned(),
+        ProtocolError::Challenge => {
+            "unsupported authentication challenge: neither Basic nor Bearer".to_owned()
+        }
+        ProtocolError::NoToken => "its token service sends no token".to_owned(),
+        ProtocolError::PlainTokenService => "its token service is not https".to_owned(),
+        ProtocolError::LoginNotAnswered => "its token service does not answer a login".to_owned(),
+        ProtocolError::OtherDigest => "it sends another digest than the one asked for".to_owned(),
+        ProtocolError::NotARegistry => "it answers 200 with something else".to_owned(),
+        ProtocolError::NotAManifest => "it answers 200 without a manifest".to_owned(),
     }
 }
 

@@ -1,0 +1,159 @@
+//! The client that all registries of a run are asked with.
+//!
+//! Retried inside, until the registry's share of the deadline: 429, 5xx, a 400 without a body of OpenShift's registry
+//! (its way to report that its API server failed), broken connections and no answer in time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{
+    HeaderValue, Method, Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, USER_AGENT},
+};
+use http_body_util::Full;
+use tokio::time::Instant;
+
+use super::{Inconclusive, Ping, ProtocolError, UntrustedParty, response};
+use crate::{
+    api_server::{can_be_tried_again, retry_after},
+    deadline::Backoff,
+    https::{self, Answer, Failure, HttpRequest, Https},
+    registry_host::{HTTPS_PORT, RegistryHost},
+};
+
+/// The longest answer that is read of a registry: a challenge, a token, an error, a page of tags.
+pub const ANSWER_LIMIT: usize = 64 << 10;
+
+/// The manifests that a client of today asks for: without the OCI types OpenShift's registry says 404.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                         application/vnd.docker.distribution.manifest.list.v2+json, \
+                         application/vnd.docker.distribution.manifest.v2+json";
+
+/// Talks to registries.
+#[derive(Clone)]
+pub struct Registries {
+    https: Https,
+    until: Instant,
+    last_failure: Arc<Mutex<Option<ProtocolError>>>,
+}
+
+impl Registries {
+    /// A client that trusts and dials as `https` does; what is undecided at `until` is unreachable.
+    pub fn new(https: Https, until: Instant) -> Self {
+        Self {
+            https,
+            until,
+            last_failure: Arc::default(),
+        }
+    }
+
+    /// When asking ends.
+    pub const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// The same client with another end.
+    #[must_use]
+    pub fn with_until(&self, until: Instant) -> Self {
+        Self {
+            until,
+            ..self.clone()
+        }
+    }
+
+    /// What made the last retried try fail; none where the last request went through.
+    pub fn last_failure(&self) -> Option<ProtocolError> {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `GET /v2/` without credentials: how does this registry ask clients to authenticate?
+    ///
+    /// # Errors
+    /// Why the answer doesn't tell.
+    pub async fn ping(&self, registry: &RegistryHost) -> Result<Ping, Inconclusive> {
+        let answer = self
+            .send(
+                &Method::GET,
+                &url(registry, "/v2/"),
+                None,
+                registry.is_openshift_internal(),
+            )
+            .await?;
+        response::ping(registry, &answer)
+    }
+
+    /// One request, sent again while its answer is transient.
+    pub(super) async fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        authorization: Option<&HeaderValue>,
+        is_openshift: bool,
+    ) -> Result<Answer, Inconclusive> {
+        let mut backoff = Backoff::new();
+        loop {
+            let request = request(method, url, authorization)
+                .ok_or(Inconclusive::Protocol(ProtocolError::Challenge))?;
+            let (error, retry_after) = match self.https.exchange(request, self.until).await {
+                Ok(answer) if is_transient(method, &answer, is_openshift) => {
+                    (ProtocolError::Status(answer.status), retry_after(&answer.headers))
+                }
+                Ok(answer) if response::is_web_page(&answer) => {
+                    return Err(Inconclusive::Protocol(ProtocolError::NotARegistry));
+                }
+                Ok(answer) => {
+                    self.record(None);
+                    return Ok(answer);
+                }
+                Err(failure) if failure.is_transient() => (ProtocolError::Failed(failure), None),
+                Err(Failure::Untrusted) => {
+                    return Err(Inconclusive::Untrusted(UntrustedParty::Certificate));
+                }
+                Err(failure) => return Err(Inconclusive::Protocol(ProtocolError::Failed(failure))),
+            };
+            self.record(Some(error));
+            if !backoff.wait(retry_after, self.until).await {
+                return Err(Inconclusive::Unreachable(error));
+            }
+        }
+    }
+
+    fn record(&self, error: Option<ProtocolError>) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+/// A 400 to HEAD has no body by nature; the caller asks again with GET before it believes it.
+fn is_transient(method: &Method, answer: &Answer, is_openshift: bool) -> bool {
+    let bare_400 = is_openshift
+        && answer.status == StatusCode::BAD_REQUEST
+        && answer.body.is_empty()
+        && method != Method::HEAD;
+    can_be_tried_again(answer.status) || bare_400
+}
+
+fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> Option<HttpRequest> {
+    let accept = if url.contains("/manifests/") {
+        MANIFESTS
+    } else {
+        "application/json"
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header(USER_AGENT, https::USER_AGENT)
+        .header(ACCEPT, accept);
+    if let Some(authorization) = authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    request.body(Full::default()).ok()
+}
+
+/// The registry's URL; the port is left out where it is https' own, as every client does.
+pub(super) fn url(registry: &RegistryHost, path: &str) -> String {
+    let endpoint = registry.dial().to_string();
+    let authority = match registry.dial().port() {
+        HTTPS_PORT => endpoint.trim_end_matches(":443"),
+        _ => endpoint.as_str(),
+    };
+    format!("https://{authority}{path}")
+}

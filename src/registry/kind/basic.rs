@@ -1,0 +1,21 @@
+//! Registries that ask for user name and password with each request.
+
+use futures_util::future::join_all;
+
+use super::{Answers, Login, accepted, login_verdict};
+use crate::{image_reference::ImageReference, registry::Session};
+
+/// The login first: such a registry may serve a public image to anybody, whatever the password.
+pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {
+    let login = session.confirmed_login().await;
+    if images.is_empty() || login != Login::Accepted {
+        return Answers::all(&login_verdict(login), images);
+    }
+    let verdicts = images
+        .iter()
+        .map(async |image| accepted(session, image, session.pull(image).await, push).await);
+    Answers {
+        login: None,
+        images: join_all(verdicts).await,
+    }
+}

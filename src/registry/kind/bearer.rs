@@ -1,0 +1,126 @@
+//! Registries with a token service.
+//!
+//! The token service's answer without a scope is the login: with a scope, many services give a wrong password an
+//! anonymous token, which pulls every public image.
+
+use futures_util::future::{join, join_all};
+
+use super::{
+    Answers, Inconclusive, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, login_verdict,
+};
+use crate::{image_reference::ImageReference, registry::Session};
+
+/// The login and the first image at the same time, the other images once the login is accepted.
+pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {
+    let Some((first, others)) = images.split_first() else {
+        return Answers::all(&login_verdict(session.confirmed_login().await), images);
+    };
+    let ask = async |image: &&ImageReference| accepted(session, image, session.pull(image).await, push).await;
+    let login_then_others = async {
+        let login = session.login().await;
+        let verdicts = match login {
+            Login::Accepted => join_all(others.iter().map(ask)).await,
+            Login::Refused | Login::NeedsScope | Login::Inconclusive(_) => Vec::new(),
+        };
+        (login, verdicts)
+    };
+    let (answer, (login, verdicts)) = join(session.pull(first), login_then_others).await;
+    let (first_verdict, others_verdicts) = match login {
+        Login::Accepted => (accepted(session, first, answer, push).await, verdicts),
+        login => {
+            let verdict = without_login(session, first, login, answer, push).await;
+            let others = if is_accepted(&verdict) {
+                join_all(others.iter().map(ask)).await
+            } else {
+                vec![verdict.clone(); others.len()]
+            };
+            (verdict, others)
+        }
+    };
+    Answers {
+        login: None,
+        images: std::iter::once(first_verdict).chain(others_verdicts).collect(),
+    }
+}
+
+/// The verdict on the first image where the token service didn't accept the login.
+async fn without_login(
+    session: &Session<'_>,
+    image: &ImageReference,
+    login: Login,
+    answer: PullAnswer,
+    push: bool,
+) -> RegistryVerdict {
+    let login = match login {
+        Login::Refused => session.confirm_refusal().await,
+        login => login,
+    };
+    let asks_anonymously = match login {
+        Login::Accepted | Login::Inconclusive(_) => false,
+        Login::Refused | Login::NeedsScope => matches!(
+            answer,
+            PullAnswer::Served | PullAnswer::RepositoryMissing | PullAnswer::TagMissing
+        ),
+    };
+    let anonymous = if asks_anonymously {
+        Some(session.without_credentials().pull(image).await)
+    } else {
+        None
+    };
+    match conclude(login, answer, anonymous) {
+        Conclusion::Image(answer) => accepted(session, image, answer, push).await,
+        Conclusion::Verdict(verdict) => verdict,
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Conclusion {
+    /// The image's answer is about this credential.
+    Image(PullAnswer),
+    /// It isn't.
+    Verdict(RegistryVerdict),
+}
+
+/// What login and image mean together; `anonymous` is the image's answer without credentials, where it was asked.
+///
+/// - Refused: some services refuse every request without a scope. What the repository serves with this credential and
+///   not without it shows that it is accepted.
+/// - 400: the service answers no request without a scope. What everybody may pull shows nothing.
+fn conclude(login: Login, answer: PullAnswer, anonymous: Option<PullAnswer>) -> Conclusion {
+    let is_for_everybody = anonymous.as_ref() == Some(&answer);
+    match (login, answer) {
+        (Login::Accepted, answer) => Conclusion::Image(answer),
+        (Login::Inconclusive(inconclusive), _)
+        | (Login::NeedsScope, PullAnswer::Inconclusive(inconclusive)) => {
+            Conclusion::Verdict(RegistryVerdict::Inconclusive(inconclusive))
+        }
+        (Login::Refused | Login::NeedsScope, PullAnswer::Refused)
+        | (Login::Refused, PullAnswer::Forbidden | PullAnswer::Inconclusive(_)) => {
+            Conclusion::Verdict(RegistryVerdict::Rejected)
+        }
+        (Login::Refused, _) if is_for_everybody => Conclusion::Verdict(RegistryVerdict::Rejected),
+        (Login::NeedsScope, PullAnswer::Served) if is_for_everybody => Conclusion::Verdict(
+            RegistryVerdict::Inconclusive(Inconclusive::Protocol(ProtocolError::LoginNotAnswered)),
+        ),
+        (Login::Refused | Login::NeedsScope, answer) => match anonymous {
+            // It could not be told from what everybody gets.
+            Some(PullAnswer::Inconclusive(inconclusive)) => {
+                Conclusion::Verdict(RegistryVerdict::Inconclusive(inconclusive))
+            }
+            _ => Conclusion::Image(answer),
+        },
+    }
+}
+
+/// Whether a verdict shows that the credential is accepted.
+fn is_accepted(verdict: &RegistryVerdict) -> bool {
+    match verdict {
+        RegistryVerdict::Pulls
+        | RegistryVerdict::Accepted
+        | RegistryVerdict::RepositoryMissing
+        | RegistryVerdict::TagMissing
+        | RegistryVerdict::PullForbidden
+        | RegistryVerdict::PushForbidden => true,
+        RegistryVerdict::Rejected | RegistryVerdict::Inconclusive(_) => false,
+    }
+}

@@ -1,0 +1,119 @@
+//! May a credential push to a repository? (distribution spec, Pushing Blobs)
+
+use http::{HeaderValue, Method, StatusCode, Uri, header::LOCATION};
+
+use super::{Inconclusive, ProtocolError, RegistryVerdict, Session, client::url};
+use crate::{https::Answer, image_reference::ImageReference};
+
+/// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
+/// an image that was found: Quay creates a repository for the token alone. Never at OpenShift's registry, where an
+/// access review tells the same without a trace.
+pub async fn may_push(session: &Session<'_>, image: &ImageReference) -> RegistryVerdict {
+    ask(session, image)
+        .await
+        .unwrap_or_else(RegistryVerdict::Inconclusive)
+}
+
+async fn ask(session: &Session<'_>, image: &ImageReference) -> Result<RegistryVerdict, Inconclusive> {
+    let Some(authorization) = session.header_for((image, "pull,push")).await? else {
+        return Ok(RegistryVerdict::PushForbidden);
+    };
+    let uploads = url(session.registry(), &uploads_path(image));
+    let answer = session
+        .send(&Method::POST, &uploads, authorization.as_ref())
+        .await?;
+    match answer.status {
+        StatusCode::ACCEPTED => {
+            cancel(session, image, &answer, authorization.as_ref()).await;
+            Ok(RegistryVerdict::Pulls)
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
+            Ok(RegistryVerdict::PushForbidden)
+        }
+        StatusCode::NOT_FOUND => Ok(RegistryVerdict::RepositoryMissing),
+        other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
+    }
+}
+
+/// Cancels the upload at its `Location`. Where that fails the registry drops it in time.
+async fn cancel(
+    session: &Session<'_>,
+    image: &ImageReference,
+    answer: &Answer,
+    authorization: Option<&HeaderValue>,
+) {
+    let location = answer
+        .headers
+        .get(LOCATION)
+        .and_then(|location| location.to_str().ok());
+    let base = url(session.registry(), "");
+    if let Some(upload) = location.and_then(|location| upload_url(&base, image, location)) {
+        let _ = session.send(&Method::DELETE, &upload, authorization).await;
+    }
+}
+
+fn uploads_path(image: &ImageReference) -> String {
+    format!("/v2/{}/blobs/uploads/", image.repository())
+}
+
+/// The URL of an upload of this image's repository, and of nothing else on this registry or another host: a request to
+/// any other path would carry the credential, and delete what is there.
+fn upload_url(base: &str, image: &ImageReference, location: &str) -> Option<String> {
+    let whole = if location.starts_with('/') {
+        format!("{base}{location}")
+    } else {
+        location.to_owned()
+    };
+    let rest = whole.strip_prefix(base)?;
+    let id = rest.strip_prefix(&uploads_path(image))?;
+    let path = id.split(['?', '#']).next().unwrap_or_default();
+    let is_plain = !path.is_empty()
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~=+:/".contains(&byte))
+        && path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+    // What hyper would send is what was checked.
+    let parsed: Uri = whole.parse().ok()?;
+    (is_plain && parsed.path() == format!("{}{path}", uploads_path(image))).then_some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s13_an_upload_is_cancelled_only_below_its_repository() {
+        let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
+        let base = "https://registry.test:5000";
+        for (location, expected) in [
+            ("/v2/team/app/blobs/uploads/7b1", true),
+            ("/v2/team/app/blobs/uploads/7b1?_state=ab%2Bc%3D", true),
+            ("/v2/team/app/blobs/uploads/uploads/7b1", true),
+            ("https://registry.test:5000/v2/team/app/blobs/uploads/7b1", true),
+            ("/v2/team/app/blobs/uploads/", false),
+            ("/v2/team/app/blobs/uploads/?id=1", false),
+            ("/v2/team/app/blobs/uploads/../../manifests/1", false),
+            ("/v2/team/app/blobs/uploads/%2e%2e/%2e%2e/manifests/1", false),
+            ("/v2/team/app/blobs/uploads/a//b", false),
+            ("/v2/team/app/blobs/uploads/a/./b", false),
+            ("/v2/team/app/manifests/1", false),
+            ("/v2/other/app/blobs/uploads/7b1", false),
+            ("/v2/team/app/blobs/uploadsX/7b1", false),
+            ("/api/v1/users/1", false),
+            ("/", false),
+            ("", false),
+            ("7b1", false),
+            ("//evil.test/v2/team/app/blobs/uploads/7b1", false),
+            ("https://evil.test/v2/team/app/blobs/uploads/7b1", false),
+            (
+                "https://registry.test:5000@evil.test/v2/team/app/blobs/uploads/7b1",
+                false,
+            ),
+            ("https://registry.test:50001/v2/team/app/blobs/uploads/7b1", false),
+            ("http://registry.test:5000/v2/team/app/blobs/uploads/7b1", false),
+        ] {
+            let found = upload_url(base, &image, location);
+            assert_eq!(found.is_some(), expected, "{location}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Verifies one credential against every registry and image of a run.
+
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+
+use crate::{
+    config::{Access, Depth},
+    credential::Credential,
+    deadline::{Backoff, REFUSAL_PAUSE},
+    image_reference::ImageReference,
+    registry::{
+        AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, Registries, RegistryVerdict,
+        Session,
+        kind::{self, Answers},
+        may_push,
+    },
+    registry_host::RegistryHost,
+    review::{Reviewer, TokenReview},
+    verification::{Evidence, Proof},
+};
+
+/// Whether the credential may be sent to a host and port that a registry's Bearer challenge names.
+pub type MayGoTo<'a> = Box<dyn Fn(&RegistryHost, &str, u16) -> bool + Send + Sync + 'a>;
+
+/// Verifies one credential.
+pub struct Verifier<'a> {
+    /// Talks to registries.
+    pub registries: &'a Registries,
+    /// Asks the API server about this credential; none where it is not a Kubernetes token.
+    pub reviewer: Option<Reviewer>,
+    /// The credential.
+    pub credential: &'a Credential,
+    /// What it has to be good for.
+    pub access: Access,
+    /// How far to verify.
+    pub depth: Depth,
+    /// The hosts that may receive it.
+    pub may_go_to: MayGoTo<'a>,
+    token_review: OnceCell<TokenReview>,
+}
+
+impl<'a> Verifier<'a> {
+    /// A verifier that has asked nothing yet.
+    pub fn new(
+        registries: &'a Registries,
+        reviewer: Option<Reviewer>,
+        credential: &'a Credential,
+        (access, depth): (Access, Depth),
+        may_go_to: MayGoTo<'a>,
+    ) -> Self {
+        Self {
+            registries,
+            reviewer,
+            credential,
+            access,
+            depth,
+            may_go_to,
+            token_review: OnceCell::new(),
+        }
+    }
+
+    /// Asks all registries at once, each for the images that it serves. Several rows of one host are one registry: a
+    /// refused login counts for all of them.
+    pub async fn verify(&self, rows: &[(&RegistryHost, Vec<&ImageReference>)]) -> Vec<Evidence> {
+        let mut hosts: Vec<&RegistryHost> = Vec::new();
+        for (registry, _) in rows {
+            if !hosts.iter().any(|host| host.dial() == registry.dial()) {
+                hosts.push(registry);
+            }
+        }
+        let evidence = join_all(hosts.into_iter().map(async |host| {
+            let images: Vec<&ImageReference> = rows
+                .iter()
+                .filter(|(registry, _)| registry.dial() == host.dial())
+                .flat_map(|(_, images)| images.iter().copied())
+                .collect();
+            (host, self.at(host, &images).await)
+        }));
+        let evidence = evidence.await;
+        rows.iter()
+            .filter_map(|(registry, images)| {
+                let (_, found) = evidence.iter().find(|(host, _)| host.dial() == registry.dial())?;
+                Some(row(registry, images, found))
+            })
+            .collect()
+    }
+
+    async fn at(&self, registry: &RegistryHost, images: &[&ImageReference]) -> Evidence {
+        let ping = match self.depth {
+            Depth::Registry => self.registries.ping(registry).await,
+            Depth::Api | Depth::Structure => Err(Inconclusive::NotAsked),
+        };
+        let scheme = match &ping {
+            Ok(Ping::Asks(scheme)) => Some(scheme.clone()),
+            Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
+            Err(_) => None,
+        };
+        let is_openshift = match &ping {
+            Ok(_) => scheme == Some(AuthScheme::OpenShift),
+            Err(_) => registry.is_openshift_internal(),
+        };
+        let may_go_to = |host: &str, port: u16| (self.may_go_to)(registry, host, port);
+        let pair = (self.credential.username.as_str(), self.credential.token.secret());
+        let session = Session::new(self.registries, registry, scheme, pair, &may_go_to);
+        let mut evidence = Evidence {
+            registry: registry.clone(),
+            is_openshift,
+            login: None,
+            images: Vec::new(),
+        };
+        let proofs = if is_openshift && ping.is_ok() {
+            if images.is_empty() {
+                evidence.login = Some(self.openshift_login(&session).await);
+            }
+            // At the same time: one that the registry can't answer for does not use up the others' time.
+            join_all(images.iter().map(|image| self.openshift_image(&session, image))).await
+        } else {
+            let push = self.access == Access::PushPull;
+            let Answers {
+                login,
+                images: verdicts,
+            } = kind::verify(session, ping, images, push).await;
+            if let Some(verdict) = login {
+                evidence.login = Some(self.proof(verdict, None).await);
+            }
+            let proofs = images
+                .iter()
+                .zip(verdicts)
+                .map(async |(image, verdict)| self.proof(verdict, is_openshift.then_some(*image)).await);
+            join_all(proofs).await
+        };
+        evidence.images = images.iter().map(|image| (*image).clone()).zip(proofs).collect();
+        evidence
+    }
+
+    async fn openshift_login(&self, session: &Session<'_>) -> Proof {
+        let mut retry = RefusalRetry::default();
+        loop {
+            match session.login().await {
+                Login::Accepted => return Proof::Accepted,
+                Login::Inconclusive(inconclusive) => return self.inconclusive(inconclusive, None).await,
+                Login::Refused | Login::NeedsScope => {}
+            }
+            // The registry decides by the API server's word, so that word can overrule it.
+            if let Some(proof) = retry.next(self.token_review().await, self.registries).await {
+                return proof;
+            }
+        }
+    }
+
+    async fn openshift_image(&self, session: &Session<'_>, image: &ImageReference) -> Proof {
+        if image.repository().split('/').count() != 2 {
+            // Its repositories are image streams, project/name; to anything else it answers a bare 400.
+            return match self.openshift_login(session).await {
+                Proof::Accepted => Proof::RepositoryMissing,
+                other => other,
+            };
+        }
+        let mut retry = RefusalRetry::default();
+        loop {
+            match session.pull(image).await {
+                PullAnswer::Served => return self.openshift_push(session, image).await,
+                PullAnswer::RepositoryMissing => return Proof::RepositoryMissing,
+                PullAnswer::TagMissing => return Proof::TagMissing,
+                PullAnswer::Forbidden => return Proof::PullForbidden,
+                PullAnswer::Inconclusive(inconclusive) => {
+                    return self.inconclusive(inconclusive, Some(image)).await;
+                }
+                PullAnswer::Refused => {}
+            }
+            let review = self.token_review().await;
+            if review == TokenReview::Valid {
+                match self.permitted("get", image).await {
+                    TokenReview::Valid => {}
+                    TokenReview::Invalid => return Proof::PullForbidden,
+                    TokenReview::Unavailable | TokenReview::NotApplicable => {
+                        return unreachable(TokenReview::Unavailable);
+                    }
+                }
+            }
+            if let Some(proof) = retry.next(review, self.registries).await {
+                return proof;
+            }
+        }
+    }
+
+    /// An access review tells whether it may push, without a trace; an upload, where there can be none.
+    async fn openshift_push(&self, session: &Session<'_>, image: &ImageReference) -> Proof {
+        match self.access {
+            Access::Pull => Proof::Pulls,
+            Access::PushPull if self.reviewer.is_none() => {
+                let verdict = may_push(session, image).await;
+                Proof::from_verdict(verdict, TokenReview::NotApplicable)
+            }
+            Access::PushPull => match self.permitted("update", image).await {
+                TokenReview::Valid => Proof::Pulls,
+                TokenReview::Invalid => Proof::PushForbidden,
+                TokenReview::Unavailable | TokenReview::NotApplicable => {
+                    Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Unavailable)
+                }
+            },
+        }
+    }
+
+    async fn proof(&self, verdict: RegistryVerdict, streamed: Option<&ImageReference>) -> Proof {
+        match verdict {
+            RegistryVerdict::Inconclusive(inconclusive) => self.inconclusive(inconclusive, streamed).await,
+            verdict => Proof::from_verdict(verdict, TokenReview::NotApplicable),
+        }
+    }
+
+    /// What the API server says in the registry's place; for an image stream, whether it may be pulled too.
+    async fn inconclusive(&self, inconclusive: Inconclusive, streamed: Option<&ImageReference>) -> Proof {
+        if self.depth == Depth::Structure {
+            return Proof::Inconclusive(inconclusive, TokenReview::NotApplicable);
+        }
+        let review = self.token_review().await;
+        let (TokenReview::Valid, Some(image)) = (review, streamed) else {
+            return Proof::Inconclusive(inconclusive, review);
+        };
+        match self.permitted("get", image).await {
+            TokenReview::Invalid => return Proof::PullForbidden,
+            TokenReview::Unavailable => {
+                return Proof::Inconclusive(inconclusive, TokenReview::Unavailable);
+            }
+            TokenReview::Valid | TokenReview::NotApplicable => {}
+        }
+        match self.access {
+            Access::Pull => Proof::Inconclusive(inconclusive, TokenReview::Valid),
+            Access::PushPull => match self.permitted("update", image).await {
+                TokenReview::Invalid => Proof::PushForbidden,
+                review => Proof::Inconclusive(inconclusive, review),
+            },
+        }
+    }
+
+    /// Whether the API server accepts the credential: asked once.
+    async fn token_review(&self) -> TokenReview {
+        let Some(reviewer) = &self.reviewer else {
+            return TokenReview::NotApplicable;
+        };
+        *self.token_review.get_or_init(|| reviewer.authenticates()).await
+    }
+
+    async fn permitted(&self, verb: &str, image: &ImageReference) -> TokenReview {
+        match &self.reviewer {
+            Some(reviewer) => reviewer.permits(verb, image).await,
+            None => TokenReview::Unavailable,
+        }
+    }
+}
+
+/// The part of a host's evidence that is about one row.
+fn row(registry: &RegistryHost, images: &[&ImageReference], found: &Evidence) -> Evidence {
+    let of_row = |(image, _): &&(ImageReference, Proof)| images.contains(&image);
+    let images: Vec<_> = found.images.iter().filter(of_row).cloned().collect();
+    let by_images = || {
+        let mut proofs = found.images.iter().map(|(_, proof)| proof);
+        match proofs.clone().find(|proof| !proof.is_acceptance()) {
+            Some(proof) if !proofs.any(Proof::is_acceptance) => Some(proof.clone()),
+            _ => Some(Proof::Accepted),
+        }
+    };
+    let login = match &found.login {
+        None if images.is_empty() => by_images(),
+        login => login.clone(),
+    };
+    Evidence {
+        registry: registry.clone(),
+        is_openshift: found.is_openshift,
+        login,
+        images,
+    }
+}
+
+const fn unreachable(review: TokenReview) -> Proof {
+    Proof::Inconclusive(Inconclusive::Unreachable(ProtocolError::Refused), review)
+}
+
+/// Retry policy for a 401 of OpenShift's registry, which answers so to a good token now and then.
+#[derive(Default)]
+struct RefusalRetry {
+    backoff: Backoff,
+    attempts: u32,
+}
+
+impl RefusalRetry {
+    /// The proof that follows from one more 401 and the API server's review; none: ask the registry again.
+    ///
+    /// - It refuses the credential too: rejected, once the registry has said so twice, as the API server has (one that
+    ///   starts refuses good tokens for a moment).
+    /// - It is not asked (no Kubernetes token): the registry's word stands, after one retry.
+    /// - It accepts: the registry is asked until its share of the deadline is over, then it counts as unreachable.
+    async fn next(&mut self, review: TokenReview, registries: &Registries) -> Option<Proof> {
+        self.attempts += 1;
+        let (pause, last) = match review {
+            TokenReview::Invalid | TokenReview::NotApplicable => {
+                if self.attempts > 1 {
+                    return Some(Proof::Rejected);
+                }
+                (Some(REFUSAL_PAUSE), Proof::Rejected)
+            }
+            TokenReview::Unavailable => return Some(unreachable(TokenReview::Unavailable)),
+            TokenReview::Valid => (None, unreachable(TokenReview::Valid)),
+        };
+        if self.backoff.wait(pause, registries.until()).await {
+            None
+        } else {
+            Some(last)
+        }
+    }
+}
