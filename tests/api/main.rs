@@ -41,6 +41,7 @@ mod silent_registries;
 mod tokens;
 mod trust;
 mod unchanged;
+mod usable_kept;
 mod verify;
 mod world;
 mod written_minted;

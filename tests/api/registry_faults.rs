@@ -253,7 +253,9 @@ pub fn robot(world: &World, name: &str, password: &str, server: &ScriptedServer)
 
 /// What a registry with Basic authentication answers to `robot` and this password.
 fn basic(request: &ReceivedRequest, password: &str) -> Reply {
-    if is_robot(&request.headers, password) {
+    if is_robot(&request.headers, password) && request.target.contains("/manifests/") {
+        Reply::manifest()
+    } else if is_robot(&request.headers, password) {
         Reply::json(StatusCode::OK, "{}")
     } else {
         Reply::challenge("Basic realm=\"registry\"")

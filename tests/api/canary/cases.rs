@@ -87,7 +87,11 @@ impl Case {
     pub fn of(reason: Reason) -> Self {
         match reason {
             Reason::Ok => Self::default(),
-            Reason::RegistryOpen => Self::at(Registry::AsksNobody),
+            Reason::RegistryAnonymous => Self::at(Registry::AsksNobody),
+            Reason::NotVerified => Self {
+                environment: |_, _| vec![("PULL_SECRET_VERIFY", "structure".to_owned())],
+                ..Self::default()
+            },
             Reason::InvalidConfiguration => Self {
                 environment: |_, knowledge| by_mistake(knowledge),
                 ..Self::default()

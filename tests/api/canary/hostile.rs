@@ -82,7 +82,10 @@ impl Registry {
         let reply = match self {
             Self::Down => errors(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", knowledge),
             Self::WebSite => Reply::html(StatusCode::NOT_FOUND, format!("<h1>{}</h1>", knowledge.poison())),
-            Self::AsksNobody => errors(StatusCode::OK, "OK", knowledge),
+            Self::AsksNobody => errors(StatusCode::OK, "OK", knowledge).with_header(
+                HeaderName::from_static("docker-distribution-api-version"),
+                &knowledge.token,
+            ),
             Self::Elsewhere => challenge(
                 &format!("https://{}/{}", knowledge.as_host(), knowledge.token),
                 knowledge,
@@ -93,6 +96,8 @@ impl Registry {
                 &format!("Basic realm=\"{}\"", knowledge.token),
             ),
             Self::Lacks(code) if of_image => errors(StatusCode::NOT_FOUND, code, knowledge),
+            Self::Serves if of_image => errors(StatusCode::OK, "OK", knowledge)
+                .with_header(HeaderName::from_static("docker-content-digest"), &knowledge.token),
             Self::Serves | Self::Lacks(_) => errors(StatusCode::OK, "OK", knowledge),
         };
         echo(reply, request, knowledge)

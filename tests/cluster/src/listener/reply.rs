@@ -42,6 +42,15 @@ impl Reply {
         Self::with_body(status, Some("application/json"), body.into())
     }
 
+    /// 200 with an image's manifest.
+    pub fn manifest() -> Self {
+        Self::with_body(
+            StatusCode::OK,
+            Some("application/vnd.oci.image.manifest.v1+json"),
+            Bytes::from_static(br#"{"schemaVersion":2,"layers":[]}"#),
+        )
+    }
+
     /// An HTML page, such as a proxy or a login page gives in place of an API's answer.
     pub fn html(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self::with_body(status, Some("text/html; charset=utf-8"), body.into())

@@ -1,0 +1,359 @@
+//! A usable credential is never replaced by one that does less: a robot account at registries as they are met in the
+//! field. The stored password pulls the image; the token file holds another one.
+
+use std::fs;
+
+use anyhow::Result;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{StatusCode, header};
+use serde_json::json;
+use test_cluster::listener::{ReceivedRequest, Reply, ScriptedServer};
+
+use crate::{
+    interception::Scripted,
+    registry_faults::robot,
+    world::{SECRET, World},
+};
+
+const NAME: &str = "registry.field.test:5000";
+const STORED: &str = "the-stored-password";
+const WRONG: &str = "a-wrong-password";
+/// A password that logs in and may not see the image.
+const STRANGER: &str = "a-strangers-password";
+const NAME_UNKNOWN: &str = r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#;
+const MANIFEST_UNKNOWN: &str = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
+
+/// How a registry behaves.
+type Registry = fn(&ReceivedRequest) -> Reply;
+
+/// Whose credentials a request brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    Nobody,
+    Stored,
+    Stranger,
+    Wrong,
+}
+
+fn caller(request: &ReceivedRequest) -> Caller {
+    let sent = request.headers.get(header::AUTHORIZATION);
+    let sent = sent.and_then(|sent| sent.to_str().ok()).unwrap_or_default();
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("robot:{password}")));
+    match sent {
+        "" | "Bearer anonymous" => Caller::Nobody,
+        "Bearer stored" => Caller::Stored,
+        "Bearer stranger" => Caller::Stranger,
+        sent if sent == basic(STORED) => Caller::Stored,
+        sent if sent == basic(STRANGER) => Caller::Stranger,
+        _ => Caller::Wrong,
+    }
+}
+
+fn is_manifest(request: &ReceivedRequest) -> bool {
+    request.target.contains("/manifests/")
+}
+
+fn ok() -> Reply {
+    Reply::json(StatusCode::OK, "{}")
+}
+
+/// The answer of a token service to a known account.
+fn token(caller: Caller) -> Reply {
+    let token = match caller {
+        Caller::Nobody | Caller::Wrong => "anonymous",
+        Caller::Stored => "stored",
+        Caller::Stranger => "stranger",
+    };
+    Reply::json(StatusCode::OK, json!({"token": token}).to_string())
+}
+
+fn ask_for_token() -> Reply {
+    Reply::challenge(&format!(
+        "Bearer realm=\"https://{NAME}/token\",service=\"registry\""
+    ))
+}
+
+/// As Harbor: a wrong password gets an anonymous token for a scope, and 401 without one. Every image is public.
+fn harbor(request: &ReceivedRequest) -> Reply {
+    let with_scope = request.target.contains("scope=");
+    match caller(request) {
+        _ if is_manifest(request) && request.headers.contains_key(header::AUTHORIZATION) => Reply::manifest(),
+        Caller::Wrong if request.target.contains("/token") && !with_scope => {
+            Reply::status(StatusCode::UNAUTHORIZED)
+        }
+        caller if request.target.contains("/token") => token(caller),
+        _ => ask_for_token(),
+    }
+}
+
+/// A Bearer registry that hides what a credential may not see.
+fn hiding(request: &ReceivedRequest, code: &'static str) -> Reply {
+    match caller(request) {
+        Caller::Wrong => Reply::status(StatusCode::UNAUTHORIZED),
+        caller if request.target.contains("/token") => token(caller),
+        Caller::Stored if is_manifest(request) => Reply::manifest(),
+        Caller::Nobody => ask_for_token(),
+        _ => Reply::json(StatusCode::NOT_FOUND, code),
+    }
+}
+
+/// The same with Basic authentication.
+fn hiding_basic(request: &ReceivedRequest) -> Reply {
+    match caller(request) {
+        Caller::Nobody | Caller::Wrong => Reply::challenge("Basic realm=\"registry\""),
+        Caller::Stored if is_manifest(request) => Reply::manifest(),
+        Caller::Stored | Caller::Stranger if !is_manifest(request) && !request.target.contains("/tags/") => {
+            ok()
+        }
+        _ => Reply::json(StatusCode::NOT_FOUND, NAME_UNKNOWN),
+    }
+}
+
+/// An ingress' default backend, a health check: `ok` to everything.
+fn health_check(_: &ReceivedRequest) -> Reply {
+    match ok() {
+        Reply::Respond(mut response) => {
+            *response.body_mut() = "ok".into();
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            Reply::Respond(response).with_header(header::CONTENT_TYPE, "text/plain")
+        }
+        other => other,
+    }
+}
+
+/// Another program's JSON.
+fn other_program(_: &ReceivedRequest) -> Reply {
+    Reply::json(StatusCode::OK, r#"{"status":"UP","groups":["live"]}"#)
+}
+
+/// As zot with an anonymous policy: `/v2/` and open images are 200 for everybody but a wrong password.
+fn zot(request: &ReceivedRequest) -> Reply {
+    let version = header::HeaderName::from_static("docker-distribution-api-version");
+    match caller(request) {
+        Caller::Wrong => Reply::challenge("Basic realm=\"zot\""),
+        Caller::Nobody if request.target.contains("/closed/") => Reply::challenge("Basic realm=\"zot\""),
+        Caller::Stranger if request.target.contains("/closed/") => Reply::challenge("Basic realm=\"zot\""),
+        _ if is_manifest(request) => Reply::manifest(),
+        _ => Reply::status(StatusCode::OK)
+            .with_header(header::CONTENT_TYPE, "application/json")
+            .with_header(version, "registry/2.0")
+            .with_header(header::WWW_AUTHENTICATE, "basic realm=zot"),
+    }
+}
+
+/// As Nexus or Artifactory with anonymous access: the same without a challenge.
+fn nexus(request: &ReceivedRequest) -> Reply {
+    match caller(request) {
+        Caller::Wrong => Reply::challenge("Basic realm=\"Sonatype\""),
+        _ if is_manifest(request) => Reply::manifest(),
+        _ => ok(),
+    }
+}
+
+/// A Secret whose stored password pulls, and a registry.
+struct Stored {
+    world: World,
+    trusted: Scripted,
+    document: Vec<u8>,
+}
+
+impl Stored {
+    async fn new(name: &str) -> Result<Self> {
+        let world = World::new(name).await?;
+        let trusted = Scripted::trusted_by(&world)?;
+        let auth = STANDARD.encode(format!("robot:{STORED}"));
+        let entry = json!({"username": "robot", "password": STORED, "auth": auth});
+        let document = json!({"auths": {(NAME): entry}}).to_string().into_bytes();
+        world
+            .namespace
+            .create_docker_config_json(SECRET, &document)
+            .await?;
+        Ok(Self {
+            world,
+            trusted,
+            document,
+        })
+    }
+
+    /// A run with this password, with and without an image; the same as a plan first.
+    async fn run(
+        &self,
+        password: &str,
+        registry: Registry,
+        image: Option<&str>,
+        expected: (&str, &str, &str, i32),
+    ) -> Result<ScriptedServer> {
+        let server = self.trusted.server(NAME, registry)?;
+        let mut program = robot(&self.world, NAME, password, &server)?.canary(STORED);
+        if let Some(image) = image {
+            program = program.env("PULL_SECRET_IMAGE", format!("{NAME}/{image}"));
+        }
+        let (status, action, reason, exit) = expected;
+        let plan = program.clone().env("PULL_SECRET_MODE", "plan").run().await?;
+        plan.expect(status, "none", reason, exit);
+        program.run().await?.expect(status, action, reason, exit);
+        if action == "none" {
+            assert_eq!(
+                self.world.document().await?,
+                self.document,
+                "{password} {image:?}"
+            );
+        } else {
+            assert!(String::from_utf8(self.world.document().await?)?.contains(password));
+        }
+        Ok(server)
+    }
+}
+
+#[tokio::test]
+async fn p1_a_wrong_password_at_a_public_image_is_rejected_and_kept_out() -> Result<()> {
+    let stored = Stored::new("p1-harbor").await?;
+    let rejected = ("FAILURE", "none", "credential-rejected", 67);
+    for image in [Some("team/app:1.0"), None] {
+        stored.run(WRONG, harbor, image, rejected).await?;
+    }
+    // A password that logs in is written, whoever may pull the image.
+    stored
+        .run(
+            STRANGER,
+            harbor,
+            Some("team/app:1.0"),
+            ("SUCCESS", "refreshed", "ok", 0),
+        )
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn p2_what_is_no_registry_replaces_nothing_and_gets_no_password() -> Result<()> {
+    let stored = Stored::new("p2-no-registry").await?;
+    let protocol = ("ERROR", "none", "registry-protocol", 76);
+    for registry in [health_check as Registry, other_program] {
+        for image in [Some("team/app:1.0"), None] {
+            let server = stored.run(WRONG, registry, image, protocol).await?;
+            assert!(!server.record().contains("authorization"), "{image:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn p3_an_image_hidden_from_the_new_password_keeps_the_stored_one() -> Result<()> {
+    let stored = Stored::new("p3-hidden").await?;
+    let kept = ("FAILURE", "none", "pull-forbidden", 77);
+    let registries: [Registry; 3] = [
+        |request| hiding(request, NAME_UNKNOWN),
+        |request| hiding(request, MANIFEST_UNKNOWN),
+        hiding_basic,
+    ];
+    for registry in registries {
+        stored.run(STRANGER, registry, Some("team/app:1.0"), kept).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn p3_an_image_that_is_gone_for_both_replaces_the_stored_password() -> Result<()> {
+    let stored = Stored::new("p3-gone").await?;
+    let gone: Registry = |request| match caller(request) {
+        Caller::Nobody | Caller::Wrong => Reply::challenge("Basic realm=\"registry\""),
+        _ if is_manifest(request) => Reply::json(StatusCode::NOT_FOUND, NAME_UNKNOWN),
+        _ => ok(),
+    };
+    let missing = ("FAILURE", "refreshed", "repository-missing", 66);
+    stored.run(STRANGER, gone, Some("team/app:1.0"), missing).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn p5_a_credential_that_is_not_verified_is_never_a_success() -> Result<()> {
+    for depth in ["api", "structure"] {
+        let stored = Stored::new(&format!("p5-{depth}")).await?;
+        let server = stored.trusted.server(NAME, harbor)?;
+        let program = robot(&stored.world, NAME, WRONG, &server)?.env("PULL_SECRET_VERIFY", depth);
+        // The installer's choice is followed; it is no success.
+        let outcome = program.run().await?;
+        outcome
+            .expect("WARNING", "refreshed", "not-verified", 0)
+            .expect_verified("none");
+        program
+            .run()
+            .await?
+            .expect("WARNING", "unchanged", "not-verified", 0);
+        let verify = program.env("PULL_SECRET_MODE", "verify").run().await?;
+        verify.expect("WARNING", "none", "not-verified", 0);
+        assert_eq!(server.record().connections, 0, "the registry is not contacted");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn p8_a_registry_with_anonymous_access_rejects_a_wrong_password() -> Result<()> {
+    let rejected = ("FAILURE", "none", "credential-rejected", 67);
+    for (name, registry) in [("zot", zot as Registry), ("nexus", nexus)] {
+        let stored = Stored::new(&format!("p8-{name}")).await?;
+        for image in [Some("public/app:1.0"), None] {
+            stored.run(WRONG, registry, image, rejected).await?;
+        }
+        // The right password at an open image: nothing shows that it is right.
+        let anonymous = ("WARNING", "refreshed", "registry-anonymous", 0);
+        stored
+            .run(STRANGER, registry, Some("public/app:1.0"), anonymous)
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn p8_a_closed_image_of_an_open_registry_verifies_a_password() -> Result<()> {
+    let stored = Stored::new("p8-closed").await?;
+    let forbidden = ("FAILURE", "none", "pull-forbidden", 77);
+    stored
+        .run(STRANGER, zot, Some("closed/app:1.0"), forbidden)
+        .await?;
+    let server = stored.trusted.server(NAME, zot)?;
+    fs::write(stored.world.runner.file("robot"), STORED)?;
+    let right = robot(&stored.world, NAME, STORED, &server)?
+        .env("PULL_SECRET_IMAGE", format!("{NAME}/closed/app:1.0"));
+    right
+        .run()
+        .await?
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect_verified("pull");
+    Ok(())
+}
+
+#[tokio::test]
+async fn s13_an_upload_is_cancelled_nowhere_else() -> Result<()> {
+    let world = World::new("s13-location").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let locations: [(&str, bool); 4] = [
+        ("/v2/team/app/blobs/uploads/7b1?_state=x", true),
+        ("/v2/team/app/manifests/1.0", false),
+        ("/v2/team/app/blobs/uploads/../../../other/manifests/1.0", false),
+        ("/api/v2.0/projects/1", false),
+    ];
+    for (location, is_cancelled) in locations {
+        let server = trusted.server(NAME, move |request| match caller(request) {
+            Caller::Stored if request.method == http::Method::POST => {
+                Reply::status(StatusCode::ACCEPTED).with_header(header::LOCATION, location)
+            }
+            Caller::Stored if is_manifest(request) => Reply::manifest(),
+            Caller::Stored => ok(),
+            _ => Reply::challenge("Basic realm=\"registry\""),
+        })?;
+        let outcome = robot(&world, NAME, STORED, &server)?
+            .env("PULL_SECRET_ACCESS", "Push,Pull")
+            .env("PULL_SECRET_IMAGE", format!("{NAME}/team/app:1.0"))
+            .run()
+            .await?;
+        assert_eq!(outcome.result("REASON"), "ok", "{location}");
+        let deleted = server
+            .record()
+            .requests
+            .iter()
+            .any(|request| request.method == http::Method::DELETE);
+        assert_eq!(deleted, is_cancelled, "{location}");
+    }
+    Ok(())
+}
