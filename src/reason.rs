@@ -109,10 +109,10 @@ reasons! {
         "the Secret is immutable and would have to be changed",
         "Choose another PULL_SECRET_NAME and point the services to it.";
     DocumentUnreadable = "document-unreadable", 65, Error, 3,
-        "the stored document is not UTF-8 or not a JSON object; it was left as it is",
-        "Restore the document from its source, or choose another PULL_SECRET_NAME.";
+        ".dockerconfigjson is not UTF-8 or not a JSON object, or its auths is not an object; it was left unchanged",
+        "Correct it or restore it from its source, or choose another PULL_SECRET_NAME.";
     DocumentAmbiguous = "document-ambiguous", 65, Error, 3,
-        "the stored document has members that clients read differently; it was left as it is",
+        ".dockerconfigjson has members that clients read differently, or an auths inside auths; it was left unchanged",
         "Leave one of the duplicate or differently cased members, and run again.";
     ForeignEntryBroken = "foreign-entry-broken", 65, Failure, 8,
         "an entry of somebody else's makes the kubelet reject the whole document; ours was written",

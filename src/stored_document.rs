@@ -33,13 +33,21 @@ pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a
     document.map_err(|error| document_finding(config, &error))
 }
 
-/// `document-unreadable` or `document-ambiguous`; the document was left as it is.
+/// `document-unreadable` or `document-ambiguous`; the document was left unchanged.
 pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
     let name = clip_name(config.name.as_str(), 60);
     match error {
         DocumentError::Unreadable(unreadable) => Finding::new(
             Reason::DocumentUnreadable,
-            format!("the document of Secret {name} {unreadable}; it was left as it is"),
+            format!("in Secret {name}, {unreadable}; it was left unchanged"),
+        ),
+        DocumentError::WrappedTwice => Finding::new(
+            Reason::DocumentAmbiguous,
+            format!("in Secret {name}, the only member of auths is another object named auths"),
+        )
+        .about("auths")
+        .with_remedy(
+            "Remove one of the two, so that the registries are directly under auths, and run ensure again.",
         ),
         DocumentError::Ambiguous(ambiguity) => Finding::new(
             Reason::DocumentAmbiguous,
@@ -162,6 +170,41 @@ mod tests {
         let part = |claims: &str| URL_SAFE_NO_PAD.encode(claims);
         let claims = format!(r#"{{"kubernetes.io":{{"secret":{{"name":"pull","uid":"{uid}"}}}}}}"#);
         format!("{}.{}.c2ln", part("{}"), part(&claims))
+    }
+
+    fn opened(secret: &StoredSecret) -> Finding {
+        open(&config(), secret).expect_err("a finding")
+    }
+
+    #[test]
+    fn v7_the_cause_names_what_auths_is_and_the_remedy_follows() {
+        for (document, reason, cause) in [
+            (
+                r#"{"auths":[]}"#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, auths is a list, not an object; it was left unchanged",
+            ),
+            (
+                r#"{"auths":"{}"}"#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, auths is a string, not an object; it was left unchanged",
+            ),
+            (
+                r#""{}""#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, .dockerconfigjson is JSON, but not an object; it was left unchanged",
+            ),
+            (
+                r#"{"auths":{"auths":{}}}"#,
+                Reason::DocumentAmbiguous,
+                "in Secret pull, the only member of auths is another object named auths",
+            ),
+        ] {
+            let finding = opened(&stored(document));
+            assert_eq!((finding.reason, finding.cause.as_str()), (reason, cause));
+            let written = with_credential(&config(), document.as_bytes(), &robot("pw"));
+            assert_eq!(written.err(), Some(finding), "{document}");
+        }
     }
 
     #[test]
