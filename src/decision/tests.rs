@@ -15,6 +15,7 @@ use crate::{
     token::Token,
 };
 
+mod expiry;
 mod holds;
 
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";

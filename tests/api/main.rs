@@ -1,6 +1,7 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
 mod admission_policy;
+mod annotations;
 mod applied_again;
 mod bad_input;
 mod calls;
