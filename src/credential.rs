@@ -24,7 +24,7 @@ pub struct Credential {
     pub username: String,
     /// The token, or another registry's password.
     pub token: Token,
-    /// When it expires: the earlier of what the API server said and the token's own `exp`; none where unknown.
+    /// When it expires: the `exp` of a JWT; none for any other.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -80,7 +80,7 @@ pub async fn mint(
     service_account: &str,
     lifetime: Lifetime,
     (name, uid): (&str, &str),
-) -> Result<(Token, Option<Timestamp>), Refusal> {
+) -> Result<Token, Refusal> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
     let request = TokenRequest {
         spec: TokenRequestSpec {
@@ -102,8 +102,6 @@ pub async fn mint(
         .status
         .filter(|status| !status.token.is_empty())
         .ok_or(Refusal::NotUnderstood)?;
-    let token = Token::new(SecretString::from(status.token));
-    let told = status.expiration_timestamp.0;
-    let own = token.claims().and_then(|claims| claims.expires_at);
-    Ok((token, Some(own.map_or(told, |own| own.min(told)))))
+    // Its `expirationTimestamp` is left aside: verifiers go by the token's `exp`, and a later run knows nothing else.
+    Ok(Token::new(SecretString::from(status.token)))
 }

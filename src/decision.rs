@@ -14,7 +14,7 @@ use crate::{
     registry_host::RegistryHost,
     secret::{AppliedFields, StoredSecret},
     stored_document,
-    token::TokenKind,
+    token::{TokenKind, rfc3339},
     verification::Proof,
 };
 
@@ -114,7 +114,7 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
         .iter()
         .filter_map(|(registry, entry)| Some((*registry, entry.as_ref()?)))
         .filter(|(_, entry)| entry.decodes())
-        .map(|(registry, entry)| (registry.clone(), stored_credential(secret, entry)))
+        .map(|(registry, entry)| (registry.clone(), Credential::stored_in(entry)))
         .collect();
     let mut found = entries.iter().map(|(_, entry)| entry.as_ref());
     let because = match stored.first() {
@@ -133,16 +133,6 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
             stored,
         },
     }
-}
-
-/// What an entry of this Secret holds, with the expiry that was told when it was minted.
-pub fn stored_credential(secret: &StoredSecret, entry: &Entry) -> Credential {
-    let mut credential = Credential::stored_in(entry);
-    let id = credential.token.claims().and_then(|claims| claims.id.as_deref());
-    if let (Some(told), Some(own)) = (metadata::told_expiry(secret, id), credential.expires_at) {
-        credential.expires_at = Some(told.min(own));
-    }
-    credential
 }
 
 /// Whether every registry of the run has this very credential, as every client reads it.
@@ -221,14 +211,17 @@ pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestam
     let NextRun::Within(within) = config.next_run_within else {
         return None;
     };
-    let left = credential.expires_at?.duration_since(now);
+    let expires_at = credential.expires_at?;
+    let left = expires_at.duration_since(now);
     let needed = SignedDuration::from_secs(within.as_secs());
     (left <= needed).then(|| {
-        let minutes = left.as_mins();
-        Finding::new(
-            Reason::ExpiresBeforeNextRun,
-            format!("the credential lives for {minutes} more minutes, and the next run may be {within} away"),
-        )
+        let at = rfc3339(expires_at);
+        let cause = if credential.is_expired(now) {
+            format!("the credential expired at {at}")
+        } else {
+            format!("the credential expires at {at}, before the next run (in at most {within})")
+        };
+        Finding::new(Reason::ExpiresBeforeNextRun, cause)
     })
 }
 
@@ -295,16 +288,15 @@ pub fn reverted(config: &Config) -> Finding {
 }
 
 fn keep(config: &Config, secret: &StoredSecret, credential: &CredentialSummary, now: Timestamp) -> Decision {
-    let refreshed_at = metadata::refreshed_at(secret)
-        .or(credential.issued_at)
-        .unwrap_or(now);
-    let fields = metadata::fields(
+    let refreshed_at = metadata::refreshed_at(secret, credential, now);
+    let mut fields = metadata::fields(
         config,
         Some(secret),
         credential,
         refreshed_at,
         secret.document().to_vec(),
     );
+    metadata::blank_expiry_of_others(&mut fields, secret);
     if metadata::differs(&fields, secret) {
         Decision::Metadata(fields)
     } else {

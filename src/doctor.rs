@@ -10,7 +10,8 @@ mod stored;
 use k8s_openapi::jiff::SignedDuration;
 
 use crate::{
-    clip::clip_name, context::Context, decision::Source, finding::Finding, outcome::Outcome, token::rfc3339,
+    clip::clip_name, context::Context, decision::Source, finding::Finding, outcome::Outcome, stored_document,
+    token::rfc3339,
 };
 
 /// How far apart the clocks may be.
@@ -80,8 +81,13 @@ pub async fn doctor(context: &Context<'_>, source: Result<Source, Finding>, outc
     };
     outcome.lines.extend(clock(context));
     let unreached = registries::examine(context, outcome).await;
-    if let Some(source) = &source {
-        stored::examine(context, source, secret, &unreached, outcome).await;
+    match (&source, secret) {
+        (Some(source), secret) => stored::examine(context, source, secret, &unreached, outcome).await,
+        // Without a source there is nothing to compare with; a Secret that can't be corrected is reported all the same.
+        (None, Some(secret)) => outcome
+            .findings
+            .extend(stored_document::open(context.config, &secret).err()),
+        (None, None) => {}
     }
 }
 

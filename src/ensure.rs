@@ -97,10 +97,17 @@ async fn give_up(context: &Context<'_>, progress: &Progress, outcome: &mut Outco
     context.begin_writing();
     if let Some(sent) = &progress.sent
         && let Ok(Some(secret)) = context.read().await
-        && found_sent(context, sent, &secret)
     {
-        found(context, outcome, &secret, sent);
-        return;
+        if found_sent(context, sent, &secret) {
+            found(context, outcome, &secret, sent);
+            return;
+        }
+        if secret.deletion.is_some()
+            && let Err(finding) = stored_document::open(context.config, &secret)
+        {
+            outcome.findings.push(finding);
+            return;
+        }
     }
     let name = context.config.name.as_str();
     outcome
@@ -185,7 +192,7 @@ async fn renew(
     let usable = usable_credentials(context, &observed);
     let replacement = replacement::decide(context, &fresh.credential, &fresh.evidence, &usable).await;
     if let Replacement::Keep(evidence) = replacement {
-        if was_made_anew(context, source, &version).await {
+        if has_ended(context, source, &version).await {
             return Err(Stop::StartOver);
         }
         info!("the new credential is not written");
@@ -216,12 +223,15 @@ async fn renew(
     write(context, source, &version, sent, progress, outcome).await
 }
 
-/// Whether the Secret that a token was minted for is gone: the token died with it, so that it was refused is no verdict.
-async fn was_made_anew(context: &Context<'_>, source: &Source, version: &Version) -> bool {
+/// Whether the Secret that a token was requested for is gone or being deleted: the token ends with it, so its refusal says
+/// nothing of the account.
+async fn has_ended(context: &Context<'_>, source: &Source, version: &Version) -> bool {
     match source {
         Source::File(_) => false,
         Source::Mint { .. } => match context.read().await {
-            Ok(secret) => secret.is_none_or(|secret| secret.version.uid != version.uid),
+            Ok(secret) => {
+                secret.is_none_or(|secret| secret.version.uid != version.uid || secret.deletion.is_some())
+            }
             Err(_) => false,
         },
     }
@@ -252,7 +262,7 @@ async fn write(
     let secret = context
         .read()
         .await?
-        .filter(|secret| secret.version.uid == version.uid)
+        .filter(|secret| secret.version.uid == version.uid && secret.deletion.is_none())
         .ok_or(Stop::StartOver)?;
     if found_sent(context, sent, &secret) {
         found(context, outcome, &secret, sent);

@@ -54,11 +54,7 @@ pub async fn make(
                 bound_to,
             );
             match minted.await {
-                Ok((token, expires_at)) => Credential {
-                    username: config.username.clone(),
-                    token,
-                    expires_at,
-                },
+                Ok(token) => Credential::of(&config.username, token),
                 Err(Refusal::Conflict) => return Ok(None),
                 Err(Refusal::Missing { kind }) if kind == "secrets" => return Ok(None),
                 Err(refusal) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::{self, Config},
@@ -17,10 +17,13 @@ const DISPLAY_NAME: &str = "openshift.io/display-name";
 const DESCRIPTION: &str = "openshift.io/description";
 const CONNECTION_TYPE_REF: &str = "opendatahub.io/connection-type-ref";
 const CONNECTION_TYPE_PROTOCOL: &str = "opendatahub.io/connection-type-protocol";
-const EXPIRES_AT: &str = "ensure-pull-secret/expires-at";
+/// The annotation that has the same string as the result EXPIRES_AT.
+pub const EXPIRES_AT: &str = "ensure-pull-secret/expires-at";
 const REFRESHED_AT: &str = "ensure-pull-secret/refreshed-at";
 const SERVICE_ACCOUNT: &str = "ensure-pull-secret/service-account";
 const CREDENTIAL_ID: &str = "ensure-pull-secret/credential-id";
+/// How far the clocks of two API servers may be apart.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
 const OCI_HOST: &str = "OCI_HOST";
 const ACCESS_TYPE: &str = "ACCESS_TYPE";
 
@@ -129,16 +132,39 @@ pub fn beside_document(mut data: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, 
     data
 }
 
-/// When the API server said that the credential of this id expires, a second before or after its own `exp` as it may be;
-/// the earlier of both counts.
-pub fn told_expiry(stored: &StoredSecret, credential_id: Option<&str>) -> Option<Timestamp> {
-    let told_of = stored.annotations.get(CREDENTIAL_ID)?;
-    (Some(told_of.as_str()) == credential_id).then(|| stored.annotations.get(EXPIRES_AT)?.parse().ok())?
+/// The `expires-at` annotation, where it contradicts every credential of `expiries`: it is reported, never trusted.
+pub fn wrong_expiry<'s>(stored: &'s StoredSecret, expiries: &[Option<Timestamp>]) -> Option<&'s str> {
+    let annotation = stored.annotations.get(EXPIRES_AT)?.as_str();
+    let is_right = |expiry: &Option<Timestamp>| expiry.map_or_else(String::new, rfc3339) == annotation;
+    (!expiries.is_empty() && !expiries.iter().any(is_right)).then_some(annotation)
 }
 
-/// When the stored credential was written: its annotation, where that is a time at all.
-pub fn refreshed_at(stored: &StoredSecret) -> Option<Timestamp> {
-    stored.annotations.get(REFRESHED_AT)?.parse().ok()
+/// Empties an `expires-at` annotation that stands beside a credential without a known expiry. Another manager wrote it:
+/// leaving it out of the apply would not remove it.
+pub fn blank_expiry_of_others(fields: &mut AppliedFields, stored: &StoredSecret) {
+    let is_wrong = |annotation: &String| !annotation.is_empty();
+    if !fields.annotations.contains_key(EXPIRES_AT)
+        && stored.annotations.get(EXPIRES_AT).is_some_and(is_wrong)
+    {
+        fields.annotations.insert(EXPIRES_AT.to_owned(), String::new());
+    }
+}
+
+/// When the stored credential was written, by its annotation. One that can't be is replaced by the time of issue: no time
+/// at all, one in the future, or one before the credential was issued.
+pub fn refreshed_at(stored: &StoredSecret, credential: &CredentialSummary, now: Timestamp) -> Timestamp {
+    let annotation = stored.annotations.get(REFRESHED_AT);
+    let claimed = annotation.and_then(|annotation| annotation.parse::<Timestamp>().ok());
+    let is_possible = |claimed: &Timestamp| {
+        claimed.duration_since(now) <= SKEW
+            && credential
+                .issued_at
+                .is_none_or(|issued_at| issued_at.duration_since(*claimed) <= SKEW)
+    };
+    claimed
+        .filter(is_possible)
+        .or(credential.issued_at)
+        .unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -263,22 +289,93 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_of_an_expiry_counts_for_that_credential_alone() {
+    fn o3_a_refresh_time_that_cannot_be_is_replaced() {
+        let now = time("2026-03-01T18:00:00Z");
         let mut secret = stored(applied(&config(&[]), None));
-        assert_eq!(refreshed_at(&secret), Some(time("2026-03-01T12:00:00Z")));
-        assert_eq!(
-            told_expiry(&secret, Some("id")),
-            Some(time("2026-03-02T12:00:00Z"))
-        );
-        assert_eq!(told_expiry(&secret, Some("another")), None);
-        assert_eq!(told_expiry(&secret, None), None);
-        for name in [EXPIRES_AT, REFRESHED_AT] {
-            secret.annotations.insert(name.to_owned(), "soon".to_owned());
+        let issued = CredentialSummary {
+            issued_at: Some(time("2026-03-01T12:00:00Z")),
+            ..credential()
+        };
+        for (annotation, of_token, of_robot) in [
+            // A second of difference between the clocks of two API servers is none.
+            (
+                "2026-03-01T11:59:59Z",
+                "2026-03-01T11:59:59Z",
+                "2026-03-01T11:59:59Z",
+            ),
+            (
+                "2026-03-01T13:30:00Z",
+                "2026-03-01T13:30:00Z",
+                "2026-03-01T13:30:00Z",
+            ),
+            (
+                "2026-03-01T18:00:30Z",
+                "2026-03-01T18:00:30Z",
+                "2026-03-01T18:00:30Z",
+            ),
+            (
+                "2020-01-01T00:00:00Z",
+                "2026-03-01T12:00:00Z",
+                "2020-01-01T00:00:00Z",
+            ),
+            (
+                "2096-01-01T00:00:00Z",
+                "2026-03-01T12:00:00Z",
+                "2026-03-01T18:00:00Z",
+            ),
+            ("soon", "2026-03-01T12:00:00Z", "2026-03-01T18:00:00Z"),
+            ("", "2026-03-01T12:00:00Z", "2026-03-01T18:00:00Z"),
+        ] {
+            secret
+                .annotations
+                .insert(REFRESHED_AT.to_owned(), annotation.to_owned());
+            let found = [&issued, &credential()].map(|of| refreshed_at(&secret, of, now));
+            assert_eq!(found, [time(of_token), time(of_robot)], "{annotation}");
         }
+        secret.annotations.remove(REFRESHED_AT);
+        assert_eq!(refreshed_at(&secret, &credential(), now), now);
+    }
+
+    #[test]
+    fn o3_an_expiry_annotation_that_no_credential_has_is_wrong() {
+        let mut secret = stored(applied(&config(&[]), None));
+        let right = credential().expires_at;
+        let other = Some(time("2026-04-01T00:00:00Z"));
+        assert_eq!(wrong_expiry(&secret, &[other, right]), None);
         assert_eq!(
-            (told_expiry(&secret, Some("id")), refreshed_at(&secret)),
-            (None, None)
+            wrong_expiry(&secret, &[]),
+            None,
+            "there is nothing to compare with"
         );
+        let wrong = Some("2026-03-02T12:00:00Z");
+        assert_eq!(wrong_expiry(&secret, &[other]), wrong);
+        assert_eq!(wrong_expiry(&secret, &[None]), wrong);
+        secret.annotations.insert(EXPIRES_AT.to_owned(), String::new());
+        assert_eq!(wrong_expiry(&secret, &[None]), None);
+        assert_eq!(wrong_expiry(&secret, &[right]), Some(""));
+        secret.annotations.remove(EXPIRES_AT);
+        assert_eq!(wrong_expiry(&secret, &[right]), None);
+    }
+
+    #[test]
+    fn o3_an_expiry_beside_a_credential_without_one_is_emptied_once() {
+        let mut secret = stored(applied(&config(&[]), None));
+        let robot = CredentialSummary::default();
+        let kept = |secret: &StoredSecret| {
+            let now = time("2026-03-01T12:00:00Z");
+            let mut fields = fields(&config(&[]), Some(secret), &robot, now, b"document".to_vec());
+            blank_expiry_of_others(&mut fields, secret);
+            fields
+        };
+        let emptied = kept(&secret);
+        assert_eq!(annotation(&emptied, EXPIRES_AT), Some(""));
+        assert!(differs(&emptied, &secret));
+        secret.annotations.extend(emptied.annotations);
+        let again = kept(&secret);
+        assert_eq!(annotation(&again, EXPIRES_AT), None);
+        assert!(!differs(&again, &secret));
+        secret.annotations.remove(EXPIRES_AT);
+        assert_eq!(annotation(&kept(&secret), EXPIRES_AT), None);
     }
 
     #[test]

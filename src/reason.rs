@@ -111,11 +111,14 @@ reasons! {
     Immutable = "immutable", 65, Error, 3,
         "the Secret is immutable and would have to be changed",
         "Choose another PULL_SECRET_NAME and point the services to it.";
+    SecretTerminating = "secret-terminating", 65, Error, 3,
+        "the Secret is being deleted: a token bound to it stops working within a minute",
+        "Wait for the finalizer's controller or remove the finalizer, then run ensure again; or choose another PULL_SECRET_NAME.";
     DocumentUnreadable = "document-unreadable", 65, Error, 3,
-        "the stored document is not UTF-8 or not a JSON object; it was left as it is",
-        "Restore the document from its source, or choose another PULL_SECRET_NAME.";
+        ".dockerconfigjson is not UTF-8 or not a JSON object, or its auths is not an object; it was left unchanged",
+        "Correct it or restore it from its source, or choose another PULL_SECRET_NAME.";
     DocumentAmbiguous = "document-ambiguous", 65, Error, 3,
-        "the stored document has members that clients read differently; it was left as it is",
+        ".dockerconfigjson has members that clients read differently, or an auths inside auths; it was left unchanged",
         "Leave one of the duplicate or differently cased members, and run again.";
     ForeignEntryBroken = "foreign-entry-broken", 65, Failure, 8,
         "an entry of somebody else's makes the kubelet reject the whole document; ours was written",
@@ -238,6 +241,7 @@ mod tests {
                 &[
                     "wrong-type",
                     "immutable",
+                    "secret-terminating",
                     "document-unreadable",
                     "document-ambiguous",
                     "foreign-entry-broken",
@@ -340,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_remedy_for_what_cannot_be_corrected_in_place_never_says_delete() {
-        for reason in [Reason::WrongType, Reason::Immutable] {
+        for reason in [Reason::WrongType, Reason::Immutable, Reason::SecretTerminating] {
             let remedy = reason.entry().remedy;
             assert!(!remedy.to_lowercase().contains("delete"), "{remedy}");
             assert!(remedy.contains("PULL_SECRET_NAME"), "{remedy}");

@@ -37,6 +37,13 @@ pub struct Version {
     pub resource_version: String,
 }
 
+/// A deletion that has begun and waits for finalizers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The names in `metadata.finalizers`: the Secret is gone once the list is empty.
+    pub finalizers: Vec<String>,
+}
+
 /// The Secret as it is stored. Can't be printed.
 #[derive(Clone)]
 pub struct StoredSecret {
@@ -44,6 +51,8 @@ pub struct StoredSecret {
     pub version: Version,
     /// `type`, empty where absent.
     pub secret_type: String,
+    /// Set once `metadata.deletionTimestamp` is: whatever is written then is lost.
+    pub deletion: Option<Deletion>,
     /// Whether its data can't be changed.
     pub immutable: bool,
     /// All of its data.
@@ -63,6 +72,7 @@ impl StoredSecret {
                 resource_version: String::new(),
             },
             secret_type: SECRET_TYPE.to_owned(),
+            deletion: None,
             immutable: false,
             data: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -115,8 +125,9 @@ impl SecretApi {
         }
     }
 
-    /// Makes the empty Secret that a token can be bound to. Not forced: a [`Refusal::Conflict`] means that somebody
-    /// was first. With `type` and document alone, so that no dashboard offers it.
+    /// Makes the empty Secret that a token can be bound to. Not forced: a [`Refusal::Conflict`] means that another
+    /// writer was first, or that the Secret is being deleted. With `type` and document alone, so that no dashboard
+    /// offers it.
     ///
     /// # Errors
     /// What the API server answered instead.
@@ -156,6 +167,9 @@ impl SecretApi {
             .api
             .patch_metadata(&self.name, params, &Patch::Apply(secret))
             .await?;
+        if answer.metadata.deletion_timestamp.is_some() {
+            return Err(Refusal::Conflict);
+        }
         version(answer.metadata).ok_or(Refusal::NotUnderstood)
     }
 
@@ -186,6 +200,9 @@ fn stored(secret: Secret) -> Option<StoredSecret> {
     Some(StoredSecret {
         labels: secret.metadata.labels.clone().unwrap_or_default(),
         annotations: secret.metadata.annotations.clone().unwrap_or_default(),
+        deletion: secret.metadata.deletion_timestamp.as_ref().map(|_| Deletion {
+            finalizers: secret.metadata.finalizers.clone().unwrap_or_default(),
+        }),
         version: version(secret.metadata)?,
         secret_type: secret.type_.unwrap_or_default(),
         immutable: secret.immutable.unwrap_or_default(),

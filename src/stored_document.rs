@@ -8,15 +8,22 @@ use crate::{
     finding::Finding,
     reason::Reason,
     registry_host::RegistryHost,
-    secret::{SECRET_TYPE, StoredSecret},
+    safe_name::SafeName,
+    secret::{Deletion, SECRET_TYPE, StoredSecret},
     token::Token,
 };
+
+/// How many finalizers a cause names: it has to fit MESSAGE with the remedy behind it.
+const FINALIZERS: usize = 2;
 
 /// The stored document, where this program may touch it at all.
 ///
 /// # Errors
-/// `wrong-type`, `document-unreadable`, `document-ambiguous`.
+/// `secret-terminating`, `wrong-type`, `document-unreadable`, `document-ambiguous`.
 pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a>, Finding> {
+    if let Some(deletion) = &secret.deletion {
+        return Err(terminating(config, deletion));
+    }
     let name = clip_name(config.name.as_str(), 80);
     if secret.secret_type != SECRET_TYPE {
         let found = clip_name(&secret.secret_type, 60);
@@ -33,13 +40,55 @@ pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a
     document.map_err(|error| document_finding(config, &error))
 }
 
-/// `document-unreadable` or `document-ambiguous`; the document was left as it is.
+/// `secret-terminating`. The API server still issues tokens for such a Secret, and refuses them a minute after the
+/// deletion began (Kubernetes `pkg/serviceaccount/claims.go`).
+fn terminating(config: &Config, deletion: &Deletion) -> Finding {
+    let name = clip_name(config.name.as_str(), 60);
+    let finalizers = &deletion.finalizers;
+    let shown: Vec<String> = finalizers
+        .iter()
+        .take(FINALIZERS)
+        .map(|finalizer| clip_name(SafeName::new(finalizer).as_str(), 50))
+        .collect();
+    let noun = if finalizers.len() == 1 {
+        "finalizer"
+    } else {
+        "finalizers"
+    };
+    let shown = shown.join(", ");
+    let more = match finalizers.len().saturating_sub(FINALIZERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if finalizers.is_empty() {
+        Finding::new(
+            Reason::SecretTerminating,
+            format!("Secret {name} is being deleted"),
+        )
+        .with_remedy("Run ensure again once it is gone, or choose another PULL_SECRET_NAME.")
+    } else {
+        Finding::new(
+            Reason::SecretTerminating,
+            format!("Secret {name} is being deleted and is held by the {noun} {shown}{more}"),
+        )
+    }
+}
+
+/// `document-unreadable` or `document-ambiguous`; the document was left unchanged.
 pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
     let name = clip_name(config.name.as_str(), 60);
     match error {
         DocumentError::Unreadable(unreadable) => Finding::new(
             Reason::DocumentUnreadable,
-            format!("the document of Secret {name} {unreadable}; it was left as it is"),
+            format!("in Secret {name}, {unreadable}; it was left unchanged"),
+        ),
+        DocumentError::WrappedTwice => Finding::new(
+            Reason::DocumentAmbiguous,
+            format!("in Secret {name}, the only member of auths is another object named auths"),
+        )
+        .about("auths")
+        .with_remedy(
+            "Remove one of the two, so that the registries are directly under auths, and run ensure again.",
         ),
         DocumentError::Ambiguous(ambiguity) => Finding::new(
             Reason::DocumentAmbiguous,
@@ -162,6 +211,81 @@ mod tests {
         let part = |claims: &str| URL_SAFE_NO_PAD.encode(claims);
         let claims = format!(r#"{{"kubernetes.io":{{"secret":{{"name":"pull","uid":"{uid}"}}}}}}"#);
         format!("{}.{}.c2ln", part("{}"), part(&claims))
+    }
+
+    fn opened(secret: &StoredSecret) -> Finding {
+        open(&config(), secret).expect_err("a finding")
+    }
+
+    #[test]
+    fn v7_the_cause_names_what_auths_is_and_the_remedy_follows() {
+        for (document, reason, cause) in [
+            (
+                r#"{"auths":[]}"#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, auths is a list, not an object; it was left unchanged",
+            ),
+            (
+                r#"{"auths":"{}"}"#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, auths is a string, not an object; it was left unchanged",
+            ),
+            (
+                r#""{}""#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, .dockerconfigjson is JSON, but not an object; it was left unchanged",
+            ),
+            (
+                r#"{"auths":{"auths":{}}}"#,
+                Reason::DocumentAmbiguous,
+                "in Secret pull, the only member of auths is another object named auths",
+            ),
+        ] {
+            let finding = opened(&stored(document));
+            assert_eq!((finding.reason, finding.cause.as_str()), (reason, cause));
+            let written = with_credential(&config(), document.as_bytes(), &robot("pw"));
+            assert_eq!(written.err(), Some(finding), "{document}");
+        }
+    }
+
+    #[test]
+    fn o1_a_secret_being_deleted_is_named_with_its_finalizers() {
+        let deleted = |finalizers: &[&str]| StoredSecret {
+            deletion: Some(Deletion {
+                finalizers: finalizers.iter().map(|&name| name.to_owned()).collect(),
+            }),
+            ..stored(r#"{"auths":{}}"#)
+        };
+        let long = format!("example.test/{}", "x".repeat(300));
+        for (finalizers, cause) in [
+            (&[][..], "Secret pull is being deleted"),
+            (
+                &["example.test/hold"],
+                "Secret pull is being deleted and is held by the finalizer example.test/hold",
+            ),
+            (
+                &["a.test/a", "b.test/$(b)\n", "c", "d"],
+                "Secret pull is being deleted and is held by the finalizers a.test/a, b.test/__b__ and 2 more",
+            ),
+            (
+                &["sha256~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],
+                "Secret pull is being deleted and is held by the finalizer redacted",
+            ),
+        ] {
+            let finding = opened(&deleted(finalizers));
+            assert_eq!(
+                (finding.reason, finding.cause.as_str()),
+                (Reason::SecretTerminating, cause)
+            );
+            assert!(!finding.remedy().to_lowercase().contains("delete"));
+        }
+        let finding = opened(&deleted(&[&long, &long, &long]));
+        assert!(finding.cause.chars().count() < 200, "{}", finding.cause);
+        let opaque = StoredSecret {
+            secret_type: "Opaque".to_owned(),
+            ..deleted(&["a"])
+        };
+        assert_eq!(opened(&opaque).reason, Reason::SecretTerminating);
     }
 
     #[test]

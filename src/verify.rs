@@ -13,11 +13,14 @@ use crate::{
     docker_config::{Auths, Document},
     excess::Excess,
     finding::Finding,
+    metadata,
     outcome::{CredentialSummary, Outcome},
     reason::Reason,
     registry_host::RegistryHost,
+    safe_name::SafeName,
     secret::StoredSecret,
     stored_document,
+    token::rfc3339,
     verification::{Evidence, explain},
 };
 
@@ -49,16 +52,19 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
         context.config,
         secret.document(),
     ));
-    let mut usable_rows = Vec::new();
+    let (mut usable_rows, mut expiries) = (Vec::new(), Vec::new());
     for (registry, images) in context.registries_with_images() {
         if let Some(entry) = document.entry(&registry.key()) {
-            soonest(outcome, &decision::stored_credential(&secret, &entry));
+            let credential = Credential::stored_in(&entry);
+            expiries.push(credential.expires_at);
+            soonest(outcome, &credential);
         }
         match usable(context, outcome, &secret, &document, registry, now) {
             Ok(credential) => usable_rows.push((registry, images, credential)),
             Err(finding) => outcome.findings.push(finding),
         }
     }
+    note_wrong_expiry(outcome, &secret, &expiries);
     // Several registries of one run may hold several credentials.
     let mut asked: Vec<&Credential> = Vec::new();
     for (_, _, credential) in &usable_rows {
@@ -115,6 +121,22 @@ fn soonest(outcome: &mut Outcome, credential: &Credential) {
     }
 }
 
+/// Notes an `expires-at` annotation that isn't the expiry of what is stored: people and dashboards read it.
+fn note_wrong_expiry(outcome: &mut Outcome, secret: &StoredSecret, expiries: &[Option<Timestamp>]) {
+    let Some(annotation) = metadata::wrong_expiry(secret, expiries) else {
+        return;
+    };
+    let expiry = match outcome.credential.expires_at {
+        Some(expires_at) => format!("the credential expires at {}", rfc3339(expires_at)),
+        None => "the credential has no known expiry".to_owned(),
+    };
+    outcome.notes.push(format!(
+        "The annotation {} is {}, but {expiry}; ensure corrects the annotation.",
+        metadata::EXPIRES_AT,
+        clip_name(SafeName::new(annotation).as_str(), 40)
+    ));
+}
+
 /// The credential stored for `registry`, where structure and expiry let it do its work.
 fn usable(
     context: &Context<'_>,
@@ -140,7 +162,7 @@ fn usable(
             "The entry for {shown} has other members than ensure would write."
         ));
     }
-    let credential = decision::stored_credential(secret, &entry);
+    let credential = Credential::stored_in(&entry);
     if credential.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }

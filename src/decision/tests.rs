@@ -10,11 +10,12 @@ use crate::{
     docker_config::Document,
     registry::Inconclusive,
     review::TokenReview,
-    secret::{DOCUMENT_KEY, SECRET_TYPE, Version},
+    secret::{DOCUMENT_KEY, Deletion, SECRET_TYPE, Version},
     stored_document::forgotten_entries,
     token::Token,
 };
 
+mod expiry;
 mod holds;
 
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";
@@ -85,6 +86,7 @@ fn stored(document: &[u8]) -> StoredSecret {
             resource_version: "7".to_owned(),
         },
         secret_type: SECRET_TYPE.to_owned(),
+        deletion: None,
         immutable: false,
         data: [(DOCUMENT_KEY.to_owned(), document.to_vec())].into(),
         labels: Default::default(),
@@ -224,6 +226,13 @@ fn what_cannot_be_corrected_in_place_is_refused() {
         ..stored(b"{}")
     };
     assert_eq!(reason(&opaque), Some(Reason::WrongType));
+    let deleted = StoredSecret {
+        deletion: Some(Deletion {
+            finalizers: Vec::new(),
+        }),
+        ..stored(b"{}")
+    };
+    assert_eq!(reason(&deleted), Some(Reason::SecretTerminating));
     assert_eq!(reason(&stored(b"{\xff}")), Some(Reason::DocumentUnreadable));
     assert_eq!(
         reason(&stored(br#"{"auths":{},"AUTHS":{}}"#)),

@@ -27,8 +27,6 @@ pub enum Auths {
     Missing,
     /// `null`.
     Null,
-    /// Something else: an array, a string, a number, a boolean.
-    NotAnObject,
 }
 
 /// A document that every client reads alike, so that it may be edited.
@@ -37,7 +35,7 @@ pub struct Document<'a> {
     pub(super) source: &'a str,
     /// Members of the outermost object, in order.
     pub(super) top: Vec<Member<'a>>,
-    /// Members of `auths`, in order; none where it is no object.
+    /// Members of `auths`, in order; none where it is missing or null.
     pub(super) entries: Vec<Member<'a>>,
 }
 
@@ -45,20 +43,28 @@ impl<'a> Document<'a> {
     /// Reads the bytes of `.dockerconfigjson`.
     ///
     /// # Errors
-    /// - [`DocumentError::Unreadable`]: not UTF-8, not JSON, not an object, or something behind it.
+    /// - [`DocumentError::Unreadable`]: not UTF-8, not JSON, not an object, something behind it, or an `auths`
+    ///   that is neither an object nor null.
     /// - [`DocumentError::Ambiguous`]: a member is there twice, or in a spelling that differs in case
     ///   from another one or from the one that clients know, at the top, under `auths` or in an entry.
     ///   Go's readers fold case and let the last one win, others don't.
+    /// - [`DocumentError::WrappedTwice`]: the only member of `auths` is an object named `auths`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DocumentError> {
         let source = read(bytes).map_err(DocumentError::Unreadable)?;
         let top = go_json::members(source, 0).ok_or(DocumentError::Unreadable(Unreadable::NotAnObject))?;
         check_members(&top, &Place::Top, &TOP_MEMBERS)?;
-        let auths = top.iter().find(|member| member.name == AUTHS);
-        let entries = auths
-            .and_then(|auths| go_json::members(auths.value, auths.value_start))
-            .unwrap_or_default();
+        let entries = match top.iter().find(|member| member.name == AUTHS) {
+            Some(auths) => entries(auths).map_err(DocumentError::Unreadable)?,
+            None => Vec::new(),
+        };
         let document = Self { source, top, entries };
         check_members(&document.entries, &Place::Auths, &[])?;
+        if let [only] = document.entries.as_slice()
+            && only.name == AUTHS
+            && only.value.starts_with('{')
+        {
+            return Err(DocumentError::WrappedTwice);
+        }
         for entry in document.entries.iter().chain(document.unwrapped_entries()) {
             let members = go_json::members(entry.value, entry.value_start).unwrap_or_default();
             check_members(
@@ -74,9 +80,8 @@ impl<'a> Document<'a> {
     pub fn auths(&self) -> Auths {
         match self.auths_member() {
             None => Auths::Missing,
-            Some(member) if member.value.starts_with('{') => Auths::Present,
             Some(member) if member.value == "null" => Auths::Null,
-            Some(_) => Auths::NotAnObject,
+            Some(_) => Auths::Present,
         }
     }
 
@@ -159,6 +164,19 @@ fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
         return Err(Unreadable::TooDeep);
     }
     Ok(source)
+}
+
+/// The members of `auths`, none where it is null. Any other value may be the only copy of something.
+fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
+    let kind = match auths.value.chars().next() {
+        Some('{') => return Ok(go_json::members(auths.value, auths.value_start).unwrap_or_default()),
+        Some('n') => return Ok(Vec::new()),
+        Some('[') => "a list",
+        Some('"') => "a string",
+        Some('t' | 'f') => "a boolean",
+        _ => "a number",
+    };
+    Err(Unreadable::AuthsNotAnObject(kind))
 }
 
 /// Refuses a name that is there twice, differs from another in case alone, or differs in case from one

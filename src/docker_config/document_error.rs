@@ -8,26 +8,30 @@ use crate::safe_name::SafeName;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// No client can read it: reason `document-unreadable`.
-    #[error("the document {0}; it is never replaced: correct it by hand, or empty it to {{\"auths\":{{}}}}")]
+    #[error("{0}; it is never replaced: correct it by hand")]
     Unreadable(Unreadable),
     /// Clients read it differently: reason `document-ambiguous`.
     #[error(
         "{0}; clients read that differently: keep the one that is meant, spelled so, and remove the other"
     )]
     Ambiguous(Ambiguity),
+    /// The only member of `auths` is another object `auths`, which clients take for a registry of that name: reason
+    /// `document-ambiguous`.
+    #[error("the only member of auths is another object auths")]
+    WrappedTwice,
 }
 
-/// What makes a document unreadable; continues "the document …".
+/// What makes a document unreadable: a whole clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Not UTF-8.
-    #[error("is not UTF-8 text")]
+    #[error(".dockerconfigjson is not UTF-8 text")]
     NotUtf8,
     /// A byte order mark in front, which JSON parsers refuse.
-    #[error("starts with a byte order mark")]
+    #[error(".dockerconfigjson starts with a byte order mark")]
     ByteOrderMark,
     /// Not JSON, or with something behind it.
-    #[error("is not JSON (line {line}, column {column})")]
+    #[error(".dockerconfigjson is not JSON (line {line}, column {column})")]
     NotJson {
         /// Where reading stopped, from 1.
         line: usize,
@@ -35,11 +39,14 @@ pub enum Unreadable {
         column: usize,
     },
     /// JSON, but no object.
-    #[error("is JSON, but not an object")]
+    #[error(".dockerconfigjson is JSON, but not an object")]
     NotAnObject,
     /// Nested deeper than Go's JSON parser goes.
-    #[error("is nested deeper than 10000 levels, more than Kubernetes reads")]
+    #[error(".dockerconfigjson is nested deeper than 10000 levels, more than Kubernetes reads")]
     TooDeep,
+    /// `auths` is another kind of JSON value, which may be the only copy of something.
+    #[error("auths is {0}, not an object")]
+    AuthsNotAnObject(&'static str),
 }
 
 /// A name that is there twice, or spelled as only some clients read it.

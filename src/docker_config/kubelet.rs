@@ -134,14 +134,14 @@ pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
     Ok(Keyring { entries })
 }
 
-/// What of somebody else's makes the kubelet reject the whole document: the first cause in its order that
-/// is neither an entry of `our_keys` nor an `auths` of the wrong type, since both of these are ours to
-/// mend. `None` where there is none, and where the document isn't read at all.
+/// First unmanaged entry that makes the kubelet reject the document, in its order. Entries of `our_keys` are skipped, since
+/// this program fixes those, and so is an `auths` of the wrong type, which [`super::Document::parse`] refuses. `None` where
+/// there is none, and where the document isn't read at all.
 ///
 /// To be asked of what is to be stored: in a document that has no `auths` yet there are no entries.
 pub fn foreign_broken_entry(bytes: &[u8], our_keys: &[&str]) -> Option<KubeletRefusal> {
     parts(bytes).ok()?.into_iter().find_map(|part| match part {
-        // Replaced by us: a repair of the shape.
+        // Null is replaced; of another type, the document is left alone as a whole.
         Part::NullAuths | Part::Refused(KubeletRefusal::Auths) => None,
         Part::Refused(refusal) => Some(refusal),
         Part::Entry(entry) if our_keys.contains(&entry.name.as_str()) => None,

@@ -17,8 +17,8 @@ use super::table::Set;
 pub struct EditedDocument {
     /// The bytes to store.
     pub bytes: Vec<u8>,
-    /// Whether the shape was put right: entries at the top were wrapped, or an `auths` that was missing,
-    /// null or no object was replaced.
+    /// Whether the shape was repaired: entries at the top were wrapped, or an `auths` that was missing or null was
+    /// replaced.
     pub shape_repaired: bool,
 }
 

@@ -6,7 +6,7 @@ use crate::{
     clip::{clip_name, one_line},
     config::{Access, Config},
     credential::Credential,
-    decision::{self, Source},
+    decision::Source,
     docker_config::{Auths, Document},
     metadata,
     registry_host::RegistryHost,
@@ -191,9 +191,9 @@ fn document(
             diff.line(change, format!("      {shown}: as it is"));
             continue;
         }
-        let old = stored
-            .zip(now.as_ref())
-            .and_then(|(stored, now)| Some(decision::stored_credential(stored, &now.entry(key)?)));
+        let old = now
+            .as_ref()
+            .and_then(|now| Some(Credential::stored_in(&now.entry(key)?)));
         if let Some(old) = old {
             diff.line(Change::Remove, format!("      {shown}: {}", described(&old)));
         }

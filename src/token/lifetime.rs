@@ -107,7 +107,7 @@ fn parse_digits(text: &str) -> Option<i64> {
 pub struct Validity {
     /// When it was issued: the start of its lifetime.
     pub issued_at: Timestamp,
-    /// From then on it is refused: the earlier of what the API server said and the token's `exp`.
+    /// From then on it is refused: the token's `exp`.
     pub expires_at: Timestamp,
 }
 

@@ -1,6 +1,7 @@
 //! The program against a real control plane and real registries: run with `cargo xtask test`.
 
 mod admission_policy;
+mod annotations;
 mod applied_again;
 mod bad_input;
 mod calls;
@@ -38,6 +39,7 @@ mod reverting;
 mod robots;
 mod signing_keys;
 mod silent_registries;
+mod terminating;
 mod tokens;
 mod trust;
 mod unchanged;

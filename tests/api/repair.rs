@@ -3,9 +3,12 @@
 use anyhow::Result;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use test_cluster::registry::OPENSHIFT;
+use test_cluster::{audit::AuditedRequest, registry::OPENSHIFT};
 
-use crate::world::{SECRET, World, assert_does_not_pull};
+use crate::{
+    plan::writing_nothing,
+    world::{SECRET, World, assert_does_not_pull},
+};
 
 #[tokio::test]
 async fn the_unwrapped_document_is_named_by_verify_repaired_by_ensure_and_keeps_its_other_entries()
@@ -69,11 +72,8 @@ async fn argo_cds_placeholder_is_filled() -> Result<()> {
 }
 
 #[tokio::test]
-async fn null_and_non_object_auths_are_replaced() -> Result<()> {
-    for (name, document) in [
-        ("null", r#"{"auths":null,"a":1}"#),
-        ("array", r#"{"a":1 , "auths":[1]}"#),
-    ] {
+async fn missing_and_null_auths_are_replaced() -> Result<()> {
+    for (name, document) in [("null", r#"{"auths":null,"a":1}"#), ("missing", r#"{"a":1 }"#)] {
         let world = World::new(&format!("auths-{name}")).await?;
         world
             .namespace
@@ -92,4 +92,84 @@ async fn null_and_non_object_auths_are_replaced() -> Result<()> {
         assert!(parsed["auths"][OPENSHIFT]["auth"].is_string());
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn v7_an_auths_that_may_be_the_only_copy_is_left_alone_in_every_mode() -> Result<()> {
+    let nested = "the only member of auths is another object named auths";
+    for (document, reason, cause) in [
+        (
+            r#"{"auths": "{\"quay.io\": {\"auth\": \"b3RoZXI6cHc=\"}}"}"#,
+            "document-unreadable",
+            "auths is a string, not an object",
+        ),
+        (
+            r#"{"auths": [{"registry": "quay.io", "auth": "b3RoZXI6cHc="}]}"#,
+            "document-unreadable",
+            "auths is a list, not an object",
+        ),
+        (
+            r#"{"auths": 0, "quay.io": {"auth": "b3RoZXI6cHc="}}"#,
+            "document-unreadable",
+            "auths is a number, not an object",
+        ),
+        (
+            r#"{"auths": false}"#,
+            "document-unreadable",
+            "auths is a boolean, not an object",
+        ),
+        (
+            r#"{"auths": {"auths": {"quay.io": {"auth": "b3RoZXI6cHc="}}}}"#,
+            "document-ambiguous",
+            nested,
+        ),
+        (
+            r#"{"auths": {"auths": {"REGISTRY": {"auth": "b3RoZXI6cHc="}}}}"#,
+            "document-ambiguous",
+            nested,
+        ),
+    ] {
+        let document = document.replace("REGISTRY", OPENSHIFT);
+        let world = World::new("only-copy").await?;
+        let before = world
+            .namespace
+            .create_docker_config_json(SECRET, document.as_bytes())
+            .await?;
+        let mark = world.mark().await?;
+        for mode in ["ensure", "verify", "plan", "doctor"] {
+            writing_nothing(&world, &world.program(), mode)
+                .await?
+                .expect("ERROR", "none", reason, 65)
+                .expect_message(cause);
+        }
+        let requests = world.requests(mark).await?;
+        let is_issued = |request: &AuditedRequest| request.subresource == "token" && request.code < 400;
+        assert!(!requests.iter().any(is_issued), "no token is issued");
+        assert_eq!(world.secret().await?, before, "{document}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn v7_the_remedy_for_an_auths_inside_auths_ends_in_a_pull() -> Result<()> {
+    let world = World::new("auths-inside").await?;
+    let image = world.push("app:v1")?;
+    let entries = r#"{"quay.io": {"auth": "b3RoZXI6cHc="}}"#;
+    let nested = format!(r#"{{"auths": {{"auths": {entries}}}}}"#);
+    let mut secret = world
+        .namespace
+        .create_docker_config_json(SECRET, nested.as_bytes())
+        .await?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program
+        .run()
+        .await?
+        .expect("ERROR", "none", "document-ambiguous", 65)
+        .expect_message("remove one of the two");
+    let unwrapped = format!(r#"{{"auths": {entries}}}"#).into_bytes();
+    let data = secret.data.get_or_insert_default();
+    data.insert(".dockerconfigjson".to_owned(), k8s_openapi::ByteString(unwrapped));
+    world.namespace.replace(&secret).await?;
+    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    world.assert_pulls(&image).await
 }

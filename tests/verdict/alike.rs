@@ -48,6 +48,7 @@ fn what_we_accept_is_read_alike_and_what_we_write_is_found_by_all() {
         &[
             ("unreadable", 15),
             ("ambiguous", 8),
+            ("auths inside auths", 300),
             ("read alike", 4),
             ("another spelling of our key", 1000),
             ("shape repaired", 30),
@@ -79,6 +80,12 @@ fn judge(
             tally.count("ambiguous");
             return holds(theirs.plain.collides, || {
                 format!("we say {ambiguity}, and nothing collides")
+            });
+        }
+        Err(DocumentError::WrappedTwice) => {
+            tally.count("auths inside auths");
+            return holds(theirs.plain.keys == ["auths"], || {
+                format!("auths has other members: {:?}", theirs.plain.keys)
             });
         }
     };
@@ -130,7 +137,10 @@ fn is_unreadable(document: &Bytes, why: Unreadable, kubelet: &KubeletVerdict) ->
     let agrees = match why {
         Unreadable::NotUtf8 => text.is_err(),
         Unreadable::NotAnObject => kubelet.refused || text == Ok("null"),
-        Unreadable::ByteOrderMark | Unreadable::NotJson { .. } | Unreadable::TooDeep => kubelet.refused,
+        Unreadable::ByteOrderMark
+        | Unreadable::NotJson { .. }
+        | Unreadable::TooDeep
+        | Unreadable::AuthsNotAnObject(_) => kubelet.refused,
     };
     holds(agrees, || {
         format!("we say that it {why}; the kubelet: {kubelet:?}")

@@ -89,6 +89,7 @@ fn braced(members: Vec<String>) -> String {
 fn auths() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         20 => entries(),
+        1 => entries().prop_map(|entries| format!(r#"{{"auths":{entries}}}"#)),
         1 => select(vec!["null", "[]", "5", "\"auths\"", "true", "{ }"]).prop_map(str::to_owned),
     ];
     member("auths", value)

@@ -46,6 +46,58 @@ fn what_no_client_reads_is_unreadable() {
 }
 
 #[test]
+fn v7_an_auths_of_another_type_is_unreadable() {
+    for (document, kind) in [
+        (
+            r#"{"auths":"{\"quay.io\": {\"auth\": \"b3RoZXI6cHc=\"}}"}"#,
+            "a string",
+        ),
+        (r#"{"auths":""}"#, "a string"),
+        (
+            r#"{"auths" : [{"registry":"quay.io","auth":"b3RoZXI6cHc="}]}"#,
+            "a list",
+        ),
+        (r#"{"auths":[]}"#, "a list"),
+        (r#"{"auths":0}"#, "a number"),
+        (r#"{"auths":-1.5e3}"#, "a number"),
+        (r#"{"auths":true}"#, "a boolean"),
+        (r#"{"auths":false}"#, "a boolean"),
+        (r#"{"a\u0075ths":[]}"#, "a list"),
+        (r#"{"auths":[],"quay.io":{"auth":"dTpw"}}"#, "a list"),
+        (r#"{"credsStore":"","auths":"x"}"#, "a string"),
+    ] {
+        let error = Document::parse(document.as_bytes()).err();
+        let unreadable = Unreadable::AuthsNotAnObject(kind);
+        assert_eq!(error, Some(DocumentError::Unreadable(unreadable)), "{document}");
+        assert_eq!(unreadable.to_string(), format!("auths is {kind}, not an object"));
+    }
+}
+
+#[test]
+fn v7_an_auths_that_holds_only_another_auths_is_ambiguous() {
+    for document in [
+        r#"{"auths":{"auths":{"quay.io":{"auth":"b3RoZXI6cHc="}}}}"#,
+        r#"{"auths":{ "auths" : {} } , "credsStore":""}"#,
+        r#"{"auths":{"a\u0075ths":{"auths":{}}}}"#,
+        r#"{"auths":{"auths":{"auth":"dTpw"}}}"#,
+    ] {
+        let error = Document::parse(document.as_bytes()).err();
+        assert_eq!(error, Some(DocumentError::WrappedTwice), "{document}");
+    }
+    // A registry of that name among others, or no object: nothing is hidden in it.
+    for document in [
+        r#"{"auths":{"auths":{},"quay.io":{}}}"#,
+        r#"{"auths":{"auths":"x"}}"#,
+        r#"{"auths":{"auths":null}}"#,
+        r#"{"auths":{"AUTHS":{}}}"#,
+        r#"{"auths":{"quay.io":{"auths":{}}}}"#,
+        r#"{"x":{"auths":{"auths":{}}}}"#,
+    ] {
+        assert!(Document::parse(document.as_bytes()).is_ok(), "{document}");
+    }
+}
+
+#[test]
 fn a_document_cut_short_anywhere_is_unreadable() {
     let document = format!(r#"{{"x":[2.50,"\ud800"],"auths":{{"quay.io":{ENTRY}}}}}"#);
     for end in 0..document.len() {
@@ -164,8 +216,7 @@ fn messages_say_where_and_what_to_do_and_repeat_no_value() {
         ),
         (
             "{canary",
-            "the document is not JSON (line 1, column 2); it is never replaced: correct it by hand, or empty it to \
-             {\"auths\":{}}",
+            ".dockerconfigjson is not JSON (line 1, column 2); it is never replaced: correct it by hand",
         ),
     ] {
         assert_eq!(

@@ -196,7 +196,7 @@ proptest! {
     #[test]
     fn setting_the_entry_again_changes_nothing_and_it_is_read_back(
         top in pieces(odd_value()), auths in prop_oneof![
-            Just(None), odd_value().prop_map(Some),
+            Just(None), Just(Some("null".to_owned())),
             pieces(odd_entry()).prop_map(|entries| Some(format!("{{{}}}", join(&entries)))),
         ],
         at in any::<usize>(),
@@ -223,6 +223,18 @@ proptest! {
                 prop_assert_eq!(credential(&found), (KEY, "<token>", "TOKEN"));
             }
         }
+    }
+
+    #[test]
+    fn v7_an_auths_of_any_other_type_is_left_alone(
+        top in pieces(odd_value()), auths in odd_value(), at in any::<usize>(),
+    ) {
+        let document = format!("{{{}}}", join(&insert(top, at, member("auths", &auths))));
+        let is_left = matches!(
+            Document::parse(document.as_bytes()),
+            Err(DocumentError::Unreadable(Unreadable::AuthsNotAnObject(_)))
+        );
+        prop_assert_eq!(is_left, !auths.starts_with('{') && auths != "null");
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn a_stored_entry_is_read_as_the_kubelet_reads_it() {
 }
 
 #[test]
-fn an_auths_that_is_missing_null_or_no_object_is_replaced() {
+fn an_auths_that_is_missing_or_null_is_replaced() {
     for (before, state, expected) in [
         ("{}", Auths::Missing, r#"{"auths":{NEW}}"#),
         (" { } ", Auths::Missing, r#" {"auths":{NEW} } "#),
@@ -142,9 +142,6 @@ fn an_auths_that_is_missing_null_or_no_object_is_replaced() {
             Auths::Null,
             r#"{"auths": {NEW} ,"x":1e400}"#,
         ),
-        (r#"{"auths":[{}]}"#, Auths::NotAnObject, r#"{"auths":{NEW}}"#),
-        (r#"{"auths":"x"}"#, Auths::NotAnObject, r#"{"auths":{NEW}}"#),
-        (r#"{"auths":0}"#, Auths::NotAnObject, r#"{"auths":{NEW}}"#),
     ] {
         let expected = expected.replace("NEW", &format!(r#""K":{ENTRY}"#));
         assert_eq!(

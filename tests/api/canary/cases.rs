@@ -38,7 +38,8 @@ pub struct Case {
 pub struct Stored {
     /// Its type.
     pub secret_type: &'static str,
-    /// What it holds; it holds an empty document while the token that is bound to it is minted.
+    /// What it holds; it holds an empty document while the token that is bound to it is requested. With a finalizer, it
+    /// is then deleted.
     pub edit: fn(&mut Secret, &Knowledge),
 }
 
@@ -119,6 +120,11 @@ impl Case {
                 ..Self::default()
             },
             Reason::Immutable => Self::storing(|secret, _| secret.immutable = Some(true)),
+            // A finalizer's name is too short for a token, and has none of the bait's characters.
+            Reason::SecretTerminating => Self::storing(|secret, knowledge| {
+                secret.metadata.finalizers = Some(vec!["hostile.test/hold".to_owned()]);
+                hold(secret, json!({"auths": {}, "x": knowledge.poison()}).to_string());
+            }),
             Reason::DocumentUnreadable => Self::storing(|secret, knowledge| {
                 let mut document =
                     format!("{{\"auths\":{{\"{0}\":{{\"auth\":\"{0}", knowledge.token).into_bytes();

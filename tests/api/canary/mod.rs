@@ -251,6 +251,9 @@ async fn store(world: &World, case: &Case) -> Result<Knowledge> {
     let knowledge = knowledge(world, case, Some(bound)).await?;
     (stored.edit)(&mut secret, &knowledge);
     world.namespace.replace(&secret).await?;
+    if secret.metadata.finalizers.is_some() {
+        world.namespace.delete_secret(SECRET).await?;
+    }
     Ok(knowledge)
 }
 
