@@ -11,6 +11,7 @@ use crate::{
     outcome::{Check, Outcome, Verified},
     reason::Reason,
     registry::{Distrust, Obstacle, Silence},
+    token::KnownSecrets,
     verification::{Evidence, Proof, Vouch},
 };
 
@@ -19,15 +20,18 @@ const NAME: usize = 60;
 
 /// Adds to `outcome` what `evidence` tells of what is stored (or was refused to be stored).
 pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
+    credential.add_to(&outcome.secrets);
+    let secrets = outcome.secrets.clone();
+    let finding = |at: &Evidence, image: Option<&ImageReference>, proof: &Proof| {
+        finding(mode, (credential, &secrets), at, image, proof)
+    };
     for at in evidence {
         let registry = at.registry.to_string();
         if let Some(proof) = &at.login {
-            outcome
-                .findings
-                .extend(finding(mode, credential, at, None, proof));
+            outcome.findings.extend(finding(at, None, proof));
         }
         for (image, proof) in &at.images {
-            let finding = finding(mode, credential, at, Some(image), proof);
+            let finding = finding(at, Some(image), proof);
             outcome.images.push(Check {
                 subject: image.to_string(),
                 verified: verified(proof),
@@ -41,7 +45,7 @@ pub fn conclude(outcome: &mut Outcome, mode: Mode, credential: &Credential, evid
             verified: least.map_or(Verified::None, verified),
             reason: at
                 .proofs()
-                .filter_map(|proof| finding(mode, credential, at, None, proof))
+                .filter_map(|proof| finding(at, None, proof))
                 .min_by_key(Finding::rank)
                 .map(|finding| finding.reason.as_str()),
         });
@@ -80,7 +84,7 @@ pub const fn verified(proof: &Proof) -> Verified {
 /// What one proof means for the user; none where all is well.
 fn finding(
     mode: Mode,
-    credential: &Credential,
+    (credential, secrets): (&Credential, &KnownSecrets),
     at: &Evidence,
     image: Option<&ImageReference>,
     proof: &Proof,
@@ -115,7 +119,7 @@ fn finding(
         ),
         Proof::Silent(silence, vouch @ (Vouch::Accepts | Vouch::Nobody)) => {
             let finding = match silence {
-                Silence::Untrusted(Distrust::Realm(host)) => Some(realm(credential, &registry, host)),
+                Silence::Untrusted(Distrust::Realm(host)) => Some(realm(secrets, &registry, host)),
                 silence => silent(mode, &registry, silence, *vouch),
             };
             finding.map(|finding| finding.about(whole))
@@ -164,14 +168,16 @@ pub fn silent(mode: Mode, registry: &str, silence: &Silence, vouch: Vouch) -> Op
     }
 }
 
-/// A host that may not have the credential. A registry that knows it may name its realm by it.
-fn realm(credential: &Credential, registry: &str, host: &str) -> Finding {
-    if credential.token.shows_in(host) {
+/// A host that may not have the credential. A server that knows a secret may name its realm by it.
+fn realm(secrets: &KnownSecrets, registry: &str, host: &str) -> Finding {
+    if secrets.show_in(host) {
         return Finding::new(
             Reason::RegistryUntrusted,
-            format!("{registry} wants the credential sent to a host that is named by it"),
+            format!(
+                "the token service of {registry} is on another host, whose name shows a secret and is not printed"
+            ),
         )
-        .with_remedy("Find out what answers in this registry's place.");
+        .with_remedy("Find out which server answers as this registry, and replace the credential.");
     }
     untrusted_realm(registry, host)
 }

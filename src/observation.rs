@@ -62,13 +62,18 @@ pub fn stored_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(Re
     }
 }
 
-/// Of what is stored, what may still do its work: it decodes, is not past its expiry and was not rejected in this run.
+/// Of what is stored, what may still do its work: it decodes, is not past its expiry, was not rejected in this run, and is
+/// no Kubernetes token for a registry that is not trusted.
 pub fn alive(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
     let rejected = |registry: &RegistryHost| {
         let at = observed.evidence.iter().filter(|at| at.registry == *registry);
         at.flat_map(Evidence::proofs).any(decision::is_rejected)
     };
     let mut stored = stored_credentials(context, observed);
-    stored.retain(|(registry, credential)| !credential.is_expired(context.api.now()) && !rejected(registry));
+    stored.retain(|(registry, credential)| {
+        !credential.is_expired(context.api.now())
+            && !rejected(registry)
+            && (!credential.is_kubernetes_token() || context.config.may_receive_kubernetes_token(registry))
+    });
     stored
 }

@@ -57,7 +57,7 @@ fn verdict<'a>(at: &Evidence, alive: &'a [(RegistryHost, Credential)]) -> Verdic
 /// Whether the credential stored for this registry pulls an image that the new one may not. Asked only of the registry
 /// that it is stored for; where nobody can tell, it may.
 async fn pulls_what_was_refused(context: &Context<'_>, at: &Evidence, stored: &Credential) -> bool {
-    if stored.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(&at.registry) {
+    if stored.is_kubernetes_token() && !context.config.may_receive_kubernetes_token(&at.registry) {
         return false;
     }
     let proven = context

@@ -142,7 +142,7 @@ fn usable(
         ));
     }
     let credential = decision::stored_credential(secret, &entry);
-    if credential.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(registry) {
+    if credential.is_kubernetes_token() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }
     if credential
