@@ -123,8 +123,6 @@ fn spellings(username: &str, password: &str) -> Vec<String> {
             .replace(['+', '/'], "-")
     };
     vec![
-        password.to_owned(),
-        password.to_uppercase(),
         base64(&pair),
         base64(&pair).to_lowercase(),
         base64(password),
@@ -134,6 +132,8 @@ fn spellings(username: &str, password: &str) -> Vec<String> {
         hexadecimal(password).to_uppercase(),
         hexadecimal(&base64(&pair)),
         password.replace('-', "."),
+        password.to_uppercase(),
+        password.to_owned(),
     ]
 }
 
@@ -156,7 +156,7 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
     let names = spellings(USERNAME, PASSWORD)
         .into_iter()
         .chain(spellings(USERNAME, OLD_PASSWORD))
-        .chain(spellings("", world.runner.token()).into_iter().take(1));
+        .chain([world.runner.token().to_owned()]);
     for name in names {
         let realm = format!("Bearer realm=\"https://{}/token\"", host(&name));
         let server = trusted.server(REGISTRY, move |_| Reply::challenge(&realm))?;
