@@ -29,7 +29,7 @@ use crate::{
     registry_host::RegistryHost,
     review::Reviewer,
     secret::{SecretApi, StoredSecret},
-    token::{Claims, Token},
+    token::{Claims, KnownSecrets, Token, TokenKind},
     verification::Verifier,
 };
 
@@ -54,6 +54,8 @@ pub struct Context<'a> {
     pub registries: Registries,
     /// The run's shares of time.
     pub deadline: Deadline,
+    /// Secrets of this run: a name from a server that shows one of them is not printed.
+    pub secrets: KnownSecrets,
     caller_token: Token,
     done: Arc<Mutex<Outcome>>,
 }
@@ -95,7 +97,10 @@ impl<'a> Context<'a> {
             Dialer::indirect(config.connect_to.clone(), &config.proxy),
             registry::ANSWER_LIMIT,
         );
+        let secrets = KnownSecrets::default();
+        secrets.add("", caller_token.secret());
         Ok(Self {
+            secrets,
             secret: SecretApi::new(client.clone(), &namespace, config.name.as_str()),
             registries: Registries::new(https, deadline.registry),
             config,
@@ -116,7 +121,11 @@ impl<'a> Context<'a> {
     pub async fn read(&self) -> Result<Option<StoredSecret>, Finding> {
         let name = self.config.name.as_str();
         let secret = self.secret.get().await;
-        secret.map_err(|refusal| self.refused("get", "secrets", name, &refusal))
+        let secret = secret.map_err(|refusal| self.refused("get", "secrets", name, &refusal))?;
+        if let Some(secret) = &secret {
+            self.secrets.add_document(secret.document());
+        }
+        Ok(secret)
     }
 
     /// Whose credential shall be stored.
@@ -144,9 +153,12 @@ impl<'a> Context<'a> {
                 io_text(&error)
             ))
         })?;
-        let token = Token::from_file_content(&content)
+        let username = &self.config.username;
+        let token = Token::from_token_file(&content, username)
             .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;
-        let kubernetes = token.kind().is_kubernetes();
+        let credential = Credential::of(username, token);
+        credential.add_to(&self.secrets);
+        let (token, kubernetes) = (&credential.token, credential.is_kubernetes_token());
         let untrusted = |registry: &&RegistryHost| !self.config.may_receive_kubernetes_token(registry);
         if let Some(registry) = self
             .config
@@ -165,15 +177,12 @@ impl<'a> Context<'a> {
             let cause = format!("the token in {} is bound to a pod and dies with it", shown(path));
             return Err(Finding::new(Reason::PodBoundToken, cause));
         }
-        if kubernetes && token.claims().is_none() {
+        if token.kind() == TokenKind::OpenShiftLogin {
             notes.push(
                 "PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned(),
             );
         }
-        Ok(Source::File(Box::new(Credential::of(
-            &self.config.username,
-            token,
-        ))))
+        Ok(Source::File(Box::new(credential)))
     }
 
     /// Whose token is to be stored, `(namespace, name)`.
@@ -197,24 +206,26 @@ impl<'a> Context<'a> {
 
     /// A verifier for `credential`; asked about nothing yet.
     pub fn verifier<'c>(&'c self, registries: &'c Registries, credential: &'c Credential) -> Verifier<'c> {
-        let kubernetes = credential.token.kind().is_kubernetes();
-        let reviewer = kubernetes.then(|| self.reviewer(credential)).flatten();
-        let may_go_to = if kubernetes {
+        credential.add_to(&self.secrets);
+        let may_go_to = if credential.is_kubernetes_token() {
             MayGoTo::KubernetesToken
         } else {
             MayGoTo::Other
         };
         Verifier::new(
             registries,
-            reviewer,
+            self.reviewer(credential),
             credential,
             (self.config.access, self.config.verify),
             Box::new(move |registry, host, port| may_go_to.allows(self.config, registry, host, port)),
         )
     }
 
-    /// Asks the API server about `credential`; none where it can't stand in a header.
+    /// Asks the API server about `credential`; none where it is not exactly a Kubernetes token.
     fn reviewer(&self, credential: &Credential) -> Option<Reviewer> {
+        if !credential.token.is_whole() {
+            return None;
+        }
         let client = self.api.client(credential.token.secret()).ok()?;
         Some(Reviewer::new(self.api.clone(), client))
     }
@@ -223,7 +234,7 @@ impl<'a> Context<'a> {
     /// none where the API server may not be asked, or doesn't answer soon.
     pub async fn excess(&self, credential: &Credential) -> Option<Excess> {
         let Config { access, verify, .. } = *self.config;
-        if !credential.token.kind().is_kubernetes() || verify == Depth::Structure {
+        if verify == Depth::Structure {
             return None;
         }
         let reviewer = self.reviewer(credential)?;

@@ -14,7 +14,7 @@ use crate::{
     docker_config::Entry,
     outcome::CredentialSummary,
     refusal::Refusal,
-    token::{Lifetime, Token},
+    token::{KnownSecrets, Lifetime, Token, kind_in},
 };
 
 /// A user name and a token, and what is known of them.
@@ -48,6 +48,23 @@ impl Credential {
     pub fn is_in(&self, entry: &Entry) -> bool {
         let stored = Self::stored_in(entry);
         entry.is_well_formed() && stored.username == self.username && stored.token == self.token
+    }
+
+    /// Whether a Kubernetes token stands in the password or in the user name, so that it is sent to trusted hosts only.
+    pub fn is_kubernetes_token(&self) -> bool {
+        self.token.kind().is_kubernetes() || kind_in(&self.username).is_kubernetes()
+    }
+
+    /// Adds it to the secrets that no text of this run may show.
+    pub fn add_to(&self, secrets: &KnownSecrets) {
+        secrets.add(&self.username, self.token.secret());
+    }
+
+    /// Whether `text`, a name from a server, shows the password, the login or a part of them, in any encoding.
+    pub fn matches_text(&self, text: &str) -> bool {
+        let secrets = KnownSecrets::default();
+        self.add_to(&secrets);
+        secrets.show_in(text)
     }
 
     /// What may be told of it.
@@ -104,4 +121,34 @@ pub async fn mint(
         .ok_or(Refusal::NotUnderstood)?;
     // Its `expirationTimestamp` is left aside: verifiers go by the token's `exp`, and a later run knows nothing else.
     Ok(Token::new(SecretString::from(status.token)))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    #[test]
+    fn s2_a_kubernetes_token_in_the_user_name_is_one_too() {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.c2ln", part("{}"), part(r#"{"kubernetes.io":{}}"#));
+        let of = |username: &str, password: &str| {
+            let token = Token::new(SecretString::from(password));
+            Credential::of(username, token).is_kubernetes_token()
+        };
+        for token in [token.as_str(), "sha256~AbCd"] {
+            assert!(of(token, "x"));
+            assert!(of("<token>", token));
+            assert!(of("system", &format!("serviceaccount:demo:puller:{token}")));
+        }
+        assert!(!of("system", "serviceaccount:demo:puller:password"));
+    }
+
+    #[test]
+    fn s4_a_name_that_shows_the_login_matches() {
+        let credential = Credential::of("robot", Token::new(SecretString::from("a-password")));
+        assert!(credential.matches_text("cm9ib3q6ys1wyxnzd29yza.evil.test"));
+        assert!(!credential.matches_text("robot.evil.test"));
+    }
 }

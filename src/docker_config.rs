@@ -20,6 +20,7 @@ mod go_url;
 mod keyring;
 mod kubelet;
 mod splice;
+mod stored_secrets;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub use entry::{Entry, EntryError};
 pub use keyring::key_covers;
 pub use kubelet::{EntryProblem, Keyring, KubeletRefusal, foreign_broken_entry, kubelet_reads};
 pub use splice::EditedDocument;
+pub use stored_secrets::stored_secrets;

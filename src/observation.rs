@@ -72,7 +72,7 @@ pub fn usable_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(Re
     let mut stored = stored_credentials(context, observed);
     stored.retain(|(registry, credential)| {
         let may_be_sent =
-            !credential.token.kind().is_kubernetes() || context.config.may_receive_kubernetes_token(registry);
+            !credential.is_kubernetes_token() || context.config.may_receive_kubernetes_token(registry);
         may_be_sent && !credential.is_expired(context.api.now()) && !rejected(registry)
     });
     stored

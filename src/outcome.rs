@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::{doctor::Line, excess::Excess, finding::Finding, plan::Plan};
+use crate::{doctor::Line, excess::Excess, finding::Finding, plan::Plan, token::KnownSecrets};
 
 /// What happened to the Secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,4 +108,6 @@ pub struct Outcome {
     pub plan: Option<Plan>,
     /// What was examined and is right, or not quite; of `doctor` alone. What is wrong is among the findings.
     pub lines: Vec<Line>,
+    /// Secrets of this run: a name from a server that shows one of them is not printed.
+    pub secrets: KnownSecrets,
 }

@@ -1,8 +1,6 @@
 //! What the API server's refusals mean.
 
-use std::fmt;
-
-use crate::{clip::clip_name, https::Failure, safe_name::SafeName};
+use crate::{clip::clip_name, https::Failure, safe_name::SafeName, token::KnownSecrets};
 
 /// What came back instead of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +67,18 @@ impl Denier {
     }
 }
 
-impl fmt::Display for Denier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Denier {
+    /// What denies the request, in a sentence; without its name where that shows a secret.
+    pub fn shown(&self, secrets: &KnownSecrets) -> String {
         let (kind, name) = match self {
             Self::Policy(name) => ("policy", name),
             Self::Webhook(name) => ("webhook", name),
         };
-        write!(f, "the admission {kind} {}", clip_name(name.as_str(), 63))
+        if secrets.show_in(name.as_str()) {
+            format!("an admission {kind}, whose name shows a secret and is not printed,")
+        } else {
+            format!("the admission {kind} {}", clip_name(name.as_str(), 63))
+        }
     }
 }
 
@@ -314,11 +317,46 @@ mod tests {
     fn the_name_of_who_denied_is_made_fit_to_be_printed() {
         let said =
             |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
-                Refusal::Denied { by: Some(denier), .. } => denier.to_string(),
+                Refusal::Denied { by: Some(denier), .. } => denier.shown(&KnownSecrets::default()),
                 other => panic!("{other:?}"),
             };
         assert_eq!(said("w.example"), "the admission webhook w.example");
         assert_eq!(said("a\u{1b}[31m;rm"), "the admission webhook a__31m_rm");
         assert!(said(&"w".repeat(300)).chars().count() < 90);
+    }
+
+    #[test]
+    fn s4_a_denier_that_is_named_by_a_secret_is_not_named() {
+        let secrets = KnownSecrets::default();
+        secrets.add("robot", &"a-robots-password".to_owned().into());
+        let said = |message: &str| match refusal(403, message) {
+            Refusal::Denied { by: Some(denier), .. } => denier.shown(&secrets),
+            other => panic!("{other:?}"),
+        };
+        for name in [
+            "a-robots-password.example",
+            "A-ROBOTS-PASSWORD",
+            // base64 of the password, of the login; hex of it.
+            "YS1yb2JvdHMtcGFzc3dvcmQ",
+            "cm9ib3Q6YS1yb2JvdHMtcGFzc3dvcmQ.example",
+            "612d726f626f74732d70617373776f7264.example",
+        ] {
+            assert_eq!(
+                said(&format!("admission webhook \"{name}\" denied the request: no")),
+                "an admission webhook, whose name shows a secret and is not printed,",
+                "{name}"
+            );
+            assert_eq!(
+                said(&format!(
+                    "ValidatingAdmissionPolicy '{name}' with binding 'b' denied request: no"
+                )),
+                "an admission policy, whose name shows a secret and is not printed,",
+                "{name}"
+            );
+        }
+        assert_eq!(
+            said("admission webhook \"robots.example\" denied the request"),
+            "the admission webhook robots.example"
+        );
     }
 }

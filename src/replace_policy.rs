@@ -67,9 +67,7 @@ impl ReplacePolicy {
             // Nothing changes here; the same credential may be added at another registry.
             _ if is_same(new, stored) => ReplaceDecision::Replace,
             Self::UnlessStoredDoesMore => ReplaceDecision::AskStored,
-            Self::UnlessUsableOfAnotherKind if stored.token.kind().is_kubernetes() => {
-                ReplaceDecision::Replace
-            }
+            Self::UnlessUsableOfAnotherKind if stored.is_kubernetes_token() => ReplaceDecision::Replace,
             Self::UnlessUsableOfAnotherKind | Self::UnlessUsable => ReplaceDecision::KeepUsable,
         }
     }

@@ -80,6 +80,7 @@ async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
         }
     };
     outcome.namespace = Some(context.namespace.clone());
+    outcome.secrets = context.secrets.clone();
     // What was done so far stays readable in `outcome` when the work is dropped.
     // In this order: a call that is given up at the deadline says what did not answer, the deadline alone doesn't.
     let ended_by = tokio::select! {

@@ -1,9 +1,10 @@
 //! Names from outside, made fit to be printed.
 //!
 //! Results and messages are pasted into shells, terminals and YAML by other programs, so a name
-//! from a document, a registry or an environment variable is printed only through [`SafeName`].
+//! from a document, a registry or an environment variable is printed only through [`SafeName`]. Keys of `auths` too:
+//! clients take `https://robot:PASSWORD@quay.io` for quay.io's, so that a key may hold a password.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::token::looks_like_credential;
 
@@ -13,16 +14,31 @@ const MAX_LENGTH: usize = 253;
 /// Printed in place of a name that may itself be a credential.
 const REDACTED: &str = "redacted";
 
+/// Printed in place of what stands where a port does.
+const NO_PORT: &str = ":redacted";
+
 /// A name made of `A-Za-z0-9._:/@-` alone, at most 253 characters.
 ///
 /// Every other character is shown as `_`, what is too long ends with `...`, and what looks like a
-/// credential is shown as `redacted`.
+/// credential is shown as `redacted`. What stands before an `@`, as user and password do, is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SafeName(String);
 
 impl SafeName {
-    /// Makes `name` printable. Never fails; an empty name stays empty.
+    /// Makes a key of `auths`, a host or another name printable: without user, password, query and fragment, and without
+    /// what stands in place of a port. Never fails; an empty name stays empty.
     pub fn new(name: &str) -> Self {
+        let (scheme, rest) = split_scheme(name);
+        let location = without_user(rest).split(['?', '#']).next().unwrap_or_default();
+        Self::printable(&[scheme, &with_port(location)].concat())
+    }
+
+    /// Makes a text that names nothing printable, such as the value of an annotation: without what stands before an `@`.
+    pub fn of_text(text: &str) -> Self {
+        Self::printable(without_user(text))
+    }
+
+    fn printable(name: &str) -> Self {
         if looks_like_credential(name) {
             return Self(REDACTED.to_owned());
         }
@@ -51,6 +67,44 @@ impl fmt::Display for SafeName {
     }
 }
 
+/// The scheme of a URL with its `://`, empty where there is none, and what follows it.
+fn split_scheme(name: &str) -> (&str, &str) {
+    let end = name.find("://").and_then(|at| at.checked_add(3));
+    end.and_then(|end| name.split_at_checked(end))
+        .filter(|(scheme, _)| {
+            scheme
+                .trim_end_matches("://")
+                .bytes()
+                .all(|b| b.is_ascii_alphabetic())
+        })
+        .unwrap_or(("", name))
+}
+
+/// What follows user and password (RFC 3986 section 3.2.1). A password may hold any character, so the last `@` ends it,
+/// percent-encoded or not.
+fn without_user(text: &str) -> &str {
+    let end = |mark: &str| text.rfind(mark).and_then(|at| at.checked_add(mark.len()));
+    let start = end("@").max(end("%40")).unwrap_or_default();
+    text.get(start..).unwrap_or_default()
+}
+
+/// A host with its path; where something else than a number stands in place of the port, the host alone.
+fn with_port(location: &str) -> Cow<'_, str> {
+    let authority = location.split('/').next().unwrap_or_default();
+    // The colons of an IPv6 address stand in brackets.
+    let behind_address = authority.rfind(']').unwrap_or_default();
+    let colon = authority
+        .get(behind_address..)
+        .and_then(|rest| rest.find(':'))
+        .and_then(|colon| colon.checked_add(behind_address));
+    match colon.and_then(|colon| authority.split_at_checked(colon)) {
+        Some((host, port)) if !port.bytes().skip(1).all(|b| b.is_ascii_digit()) => {
+            [host, NO_PORT].concat().into()
+        }
+        _ => location.into(),
+    }
+}
+
 fn is_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '/' | '@' | '-')
 }
@@ -62,9 +116,68 @@ mod tests {
     #[test]
     fn a_registry_name_is_printed_as_it_is() {
         assert_eq!(
-            SafeName::new("quay.io:443/team@x_y-z").as_str(),
-            "quay.io:443/team@x_y-z"
+            SafeName::new("quay.io:443/team.x_y-z").as_str(),
+            "quay.io:443/team.x_y-z"
         );
+    }
+
+    #[test]
+    fn s3_the_user_part_of_a_key_is_dropped() {
+        for (key, shown) in [
+            ("https://robot:PASSWORD@quay.io", "https://quay.io"),
+            ("http://robot@quay.io/v1/", "http://quay.io/v1/"),
+            ("HTTPS://robot:PASSWORD@quay.io", "HTTPS://quay.io"),
+            ("robot:PASSWORD@quay.io:443/team", "quay.io:443/team"),
+            ("//robot:PASSWORD@quay.io", "quay.io"),
+            ("robot:PASS@WORD@quay.io", "quay.io"),
+            ("robot:PASS/WORD@quay.io", "quay.io"),
+            ("robot:PASS://WORD@quay.io", "quay.io"),
+            ("https://robot:PASS%40WORD%3A@quay.io", "https://quay.io"),
+            ("https%3A%2F%2Frobot:PASSWORD%40quay.io", "quay.io"),
+            ("https://robot:sha256~PASSWORD@quay.io", "https://quay.io"),
+            ("https://PASSWORD@[::1]:5000/team", "https://_::1_:5000/team"),
+            ("robot:PASSWORD", "robot:redacted"),
+            ("robot:PASS/WORD", "robot:redacted"),
+            ("https://robot:PASSWORD", "https://robot:redacted"),
+            ("robot:1:PASSWORD", "robot:redacted"),
+            ("https://quay.io?password=PASSWORD", "https://quay.io"),
+            ("quay.io/team#PASSWORD", "quay.io/team"),
+            ("PASSWORD@", ""),
+        ] {
+            let name = SafeName::new(key);
+            assert_eq!(name.as_str(), shown, "{key}");
+            assert!(
+                !name.as_str().contains("PASS") && !name.as_str().contains("WORD"),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_without_user_stays() {
+        for key in [
+            "quay.io",
+            "https://index.docker.io/v1/",
+            "localhost:5000",
+            "quay.io:/team",
+            "registry.test:5000/team/app",
+            "auths",
+            "",
+            "://",
+        ] {
+            assert_eq!(SafeName::new(key).as_str(), key);
+        }
+    }
+
+    #[test]
+    fn a_text_keeps_its_colons_and_loses_what_precedes_an_at() {
+        for (text, shown) in [
+            ("2033-05-18T03:33:20Z", "2033-05-18T03:33:20Z"),
+            ("Team: models", "Team:_models"),
+            ("robot:PASSWORD@quay.io", "quay.io"),
+        ] {
+            assert_eq!(SafeName::of_text(text).as_str(), shown);
+        }
     }
 
     #[test]

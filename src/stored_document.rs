@@ -168,7 +168,7 @@ pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Cr
         .map(|key| {
             format!(
                 "The entry for {} is not in PULL_SECRET_REGISTRY any more: it stays, and nobody will refresh it.",
-                clip_name(key, 120)
+                clip_name(SafeName::new(key).as_str(), 120)
             )
         })
         .collect()

@@ -6,17 +6,20 @@
 use secrecy::{ExposeSecret, SecretString};
 
 mod claims;
+mod embedded;
+mod file;
+mod leak;
 mod lifetime;
 
 pub use claims::{Claims, KubernetesClaims, ObjectReference};
+pub use embedded::kind_in;
+pub use file::TokenError;
 pub use k8s_openapi::jiff::Timestamp;
+pub use leak::KnownSecrets;
 pub use lifetime::{Lifetime, LifetimeError, Percentage, PercentageError, Validity, rfc3339};
 
 /// What every login token of OpenShift starts with (openshift/api `oauth/v1`, `OAuthAccessToken`).
 const OPENSHIFT_LOGIN_PREFIX: &str = "sha256~";
-
-/// So many characters of a token tell it from others.
-const SHOWN_MAX: usize = 8;
 
 /// Whose token it is, as far as its form tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,33 +33,13 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    /// Whether the API server can review such a token. It opens the API server too, so that it is sent
-    /// to trusted registries only.
+    /// Whether it is the API server's token, which is sent to trusted registries only.
     pub fn is_kubernetes(self) -> bool {
         match self {
             Self::ServiceAccount | Self::OpenShiftLogin => true,
             Self::Other => false,
         }
     }
-}
-
-/// Why the content of a token file isn't a token. No message repeats the content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Nothing, or nothing but a newline.
-    #[error("the token is empty")]
-    Empty,
-    /// Not UTF-8.
-    #[error(
-        "the token is not UTF-8 text; write the token alone, as the registry or `oc create token` gave it"
-    )]
-    NotUtf8,
-    /// A control character, such as a second newline: OpenShift's registry answers 400 to it. A blank at an end or a
-    /// byte order mark: a Kubernetes token would not be known for one.
-    #[error(
-        "the token has a control character in it, a blank at an end or a byte order mark; write the token alone"
-    )]
-    ControlCharacter,
 }
 
 /// A token, which is never printed, with its claims where it is a JWT.
@@ -73,35 +56,10 @@ impl Token {
         Self { secret, claims }
     }
 
-    /// Whether `text` has eight characters in a row, or all it has, in common with the token, whatever their case: then
-    /// it must not be shown. A name that says something shares no eight characters with a random token.
+    /// Whether `text` shows eight letters or digits in a row of the token, whatever their case, or of an encoding of it:
+    /// then it must not be printed.
     pub fn shows_in(&self, text: &str) -> bool {
-        let (token, text) = (
-            self.secret.expose_secret().to_ascii_lowercase(),
-            text.to_ascii_lowercase(),
-        );
-        let shortest = SHOWN_MAX.min(token.len());
-        shortest > 0
-            && token
-                .as_bytes()
-                .windows(shortest)
-                .any(|piece| text.as_bytes().windows(shortest).any(|shown| shown == piece))
-    }
-
-    /// Reads the content of `PULL_SECRET_TOKEN_FILE`; one trailing newline is dropped.
-    ///
-    /// # Errors
-    /// The content is empty, not UTF-8, or has a control character.
-    pub fn from_file_content(content: &[u8]) -> Result<Self, TokenError> {
-        let text = std::str::from_utf8(content).map_err(|_| TokenError::NotUtf8)?;
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        if text.is_empty() {
-            return Err(TokenError::Empty);
-        }
-        if text.contains(char::is_control) || text.trim() != text || text.contains('\u{feff}') {
-            return Err(TokenError::ControlCharacter);
-        }
-        Ok(Self::new(SecretString::from(text)))
+        leak::shows(self.secret.expose_secret(), text)
     }
 
     /// The token itself, as the password of an entry.
@@ -114,19 +72,28 @@ impl Token {
         self.claims.as_ref()
     }
 
-    /// Of what kind the token is.
+    /// Kind of the token, or of the Kubernetes token that stands in it: that is what it may not be sent to.
     pub fn kind(&self) -> TokenKind {
-        if self
-            .claims
-            .as_ref()
-            .is_some_and(|claims| claims.kubernetes.is_some())
-        {
+        if self.is_service_account_token() {
             TokenKind::ServiceAccount
-        } else if self.secret.expose_secret().starts_with(OPENSHIFT_LOGIN_PREFIX) {
-            TokenKind::OpenShiftLogin
         } else {
-            TokenKind::Other
+            kind_in(self.secret.expose_secret())
         }
+    }
+
+    /// Whether it is a Kubernetes token and nothing else, so that the API server can review it.
+    pub fn is_whole(&self) -> bool {
+        let login = self.secret.expose_secret().strip_prefix(OPENSHIFT_LOGIN_PREFIX);
+        let is_login = |rest: &str| {
+            rest.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        self.is_service_account_token() || login.is_some_and(is_login)
+    }
+
+    fn is_service_account_token(&self) -> bool {
+        let claims = self.claims.as_ref();
+        claims.is_some_and(|claims| claims.kubernetes.is_some())
     }
 }
 
@@ -148,6 +115,8 @@ pub fn looks_like_credential(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     #[test]
@@ -166,33 +135,6 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_holds_one_token_and_maybe_a_newline() {
-        let read = |content: &[u8]| {
-            Token::from_file_content(content).map(|token| token.secret().expose_secret().to_owned())
-        };
-        assert_eq!(read(b"token\n").as_deref(), Ok("token"));
-        assert_eq!(read(b"token").as_deref(), Ok("token"));
-        assert_eq!(read(b""), Err(TokenError::Empty));
-        assert_eq!(read(b"\n"), Err(TokenError::Empty));
-        for content in [
-            "token\n\n",
-            "token\r\n",
-            "to\0ken",
-            "\ttoken",
-            " token",
-            "token ",
-            "\u{feff}token",
-        ] {
-            assert_eq!(
-                read(content.as_bytes()),
-                Err(TokenError::ControlCharacter),
-                "{content:?}"
-            );
-        }
-        assert_eq!(read(b"token\xff"), Err(TokenError::NotUtf8));
-    }
-
-    #[test]
     fn tokens_are_equal_by_their_text_and_never_printed() {
         let token = |text: &str| Token::new(SecretString::from(text));
         assert_eq!(token("canary"), token("canary"));
@@ -207,6 +149,26 @@ mod tests {
         assert_eq!(kind("robot-password"), TokenKind::Other);
         assert!(kind("sha256~AbCd").is_kubernetes());
         assert!(!kind("robot-password").is_kubernetes());
+    }
+
+    #[test]
+    fn only_a_whole_token_is_one_for_the_api_server() {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let jwt = format!("{}.{}.c2ln", part("{}"), part(r#"{"kubernetes.io":{}}"#));
+        for token in [jwt.as_str(), "sha256~AbCd"] {
+            for (text, is_whole) in [
+                (token.to_owned(), true),
+                (format!("Bearer {token}"), false),
+                (format!("{token}."), false),
+                (format!("user:{token}"), false),
+            ] {
+                let token = Token::new(SecretString::from(text.as_str()));
+                assert!(token.kind().is_kubernetes(), "{text}");
+                assert_eq!(token.is_whole(), is_whole, "{text}");
+                assert!(is_whole || token.claims().is_none(), "{text}");
+            }
+        }
+        assert!(!Token::new(SecretString::from("robot-password")).is_whole());
     }
 
     #[test]

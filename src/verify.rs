@@ -163,7 +163,7 @@ fn usable(
         ));
     }
     let credential = Credential::stored_in(&entry);
-    if credential.token.kind().is_kubernetes() && !context.config.may_receive_kubernetes_token(registry) {
+    if credential.is_kubernetes_token() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }
     if credential

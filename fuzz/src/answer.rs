@@ -17,7 +17,7 @@ use ensure_pull_secret::{
     registry_host::RegistryHost,
     review::Reviewer,
     secret::{AppliedFields, SecretApi, Version},
-    token::Lifetime,
+    token::{KnownSecrets, Lifetime},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, uri::Authority};
 use http_body_util::Full;
@@ -120,7 +120,7 @@ async fn api_server(answer: &Answer) {
 
 fn is_fit_to_be_shown(refusal: Refusal) {
     if let Refusal::Denied { by: Some(denier), .. } = refusal {
-        let shown = denier.to_string();
+        let shown = denier.shown(&KnownSecrets::default());
         assert!(
             !shown.contains(char::is_control) && shown.chars().count() < 100,
             "{shown:?}"

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::variables::{Kind, Variable};
 use crate::clip::{clip_name, one_line};
-use crate::token::looks_like_credential;
+use crate::token::{kind_in, looks_like_credential};
 
 /// Longest part of a wrong value that is echoed, in characters.
 const GIVEN_MAX: usize = 60;
@@ -93,11 +93,11 @@ fn shown(kind: Kind, given: &str) -> Option<String> {
 }
 
 /// Whether a text holds what is certainly made to be a token: a JWT or one part of it, plain or in base64, or an
-/// OpenShift login token (`sha256~…`). Such a value is refused in every variable.
+/// OpenShift login token (`sha256~…`), or a Kubernetes token among other text. Such a value is refused in every variable.
 pub(super) fn is_token(text: &str) -> bool {
     // `{"` in base64url, and in base64 once more.
     const JWT: &[&str] = &["eyJ", "ZXlK"];
-    text.contains("sha256~")
+    kind_in(text).is_kubernetes()
         || pieces(text)
             .any(|piece| JWT.iter().any(|start| piece.starts_with(start)) && piece.len() >= RANDOM_MIN)
 }

@@ -162,7 +162,8 @@ variables! {
          Unset, MESSAGE says that no next run is known; none leaves that out.",
         "9h";
     token_file "PULL_SECRET_TOKEN_FILE", Preset::Nothing, Kind::Path, INSTALLER,
-        "Store the token in this file (a robot account's, for example) instead of minting one.",
+        "Store the token in this file instead of requesting one: a robot account's password, or a Google key file \
+         (user name _json_key). A line end at its end is dropped.",
         "/var/run/robot/token";
     username "PULL_SECRET_USERNAME", Preset::Value("<token>"), Kind::Text, ANYBODY,
         "User name of the entry; not empty, without colon or control character.",

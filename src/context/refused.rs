@@ -2,14 +2,8 @@
 
 use super::Context;
 use crate::{
-    api_server::Trouble,
-    clip::clip_name,
-    config::Mode,
-    finding::Finding,
-    grant,
-    reason::Reason,
-    refusal::{Denier, Refusal},
-    verification::explain::failure_text,
+    api_server::Trouble, clip::clip_name, config::Mode, finding::Finding, grant, reason::Reason,
+    refusal::Refusal, verification::explain::failure_text,
 };
 
 impl Context<'_> {
@@ -29,7 +23,9 @@ impl Context<'_> {
             Refusal::Denied { by, variable } => {
                 let by = by
                     .as_ref()
-                    .map_or("an admission policy or a quota".to_owned(), Denier::to_string);
+                    .map_or("an admission policy or a quota".to_owned(), |by| {
+                        by.shown(&self.secrets)
+                    });
                 let remedy = variable.map_or_else(
                     || {
                         "Ask who keeps the cluster's admission policies and quotas; no Role would help."

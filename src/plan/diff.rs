@@ -241,7 +241,7 @@ fn section(diff: &mut Diff, head: &str, fill: impl FnOnce(&mut Diff)) {
 
 /// A value from outside; what may be a credential isn't shown.
 fn foreign(value: &str) -> String {
-    clip_name(&SafeName::new(value).to_string(), VALUE)
+    clip_name(SafeName::of_text(value).as_str(), VALUE)
 }
 
 fn bytes(value: &[u8]) -> String {
@@ -249,7 +249,10 @@ fn bytes(value: &[u8]) -> String {
         .map(Access::as_json)
         .into_iter()
         .find(|known| known.as_bytes() == value);
-    known.map_or_else(|| foreign(&String::from_utf8_lossy(value)), str::to_owned)
+    known.map_or_else(
+        || clip_name(SafeName::new(&String::from_utf8_lossy(value)).as_str(), VALUE),
+        str::to_owned,
+    )
 }
 
 #[cfg(test)]

@@ -151,6 +151,13 @@ impl KubernetesClaims {
     }
 }
 
+/// Whether a payload is that of a ServiceAccount's token: any claim of Kubernetes', or its subject.
+pub(super) fn is_of_service_account(payload: &Map<String, Value>) -> bool {
+    let is_subject = |subject: String| subject.starts_with(SUBJECT_PREFIX);
+    string(payload, "sub").is_some_and(is_subject)
+        || payload.keys().any(|claim| claim.starts_with(KUBERNETES))
+}
+
 fn decode_object(part: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }

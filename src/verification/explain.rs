@@ -12,6 +12,7 @@ use crate::{
     reason::Reason,
     registry::{Inconclusive, ProtocolError, UntrustedParty},
     review::TokenReview,
+    token::KnownSecrets,
     verification::{Evidence, Proof},
 };
 
@@ -20,15 +21,18 @@ const NAME: usize = 60;
 
 /// Adds to `outcome` what `evidence` shows about the stored credential, or about the one that is not written.
 pub fn findings(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
+    credential.add_to(&outcome.secrets);
+    let secrets = outcome.secrets.clone();
+    let finding = |at: &Evidence, image: Option<&ImageReference>, proof: &Proof| {
+        finding(mode, (credential, &secrets), at, image, proof)
+    };
     for at in evidence {
         let registry = at.registry.to_string();
         if let Some(proof) = &at.login {
-            outcome
-                .findings
-                .extend(finding(mode, credential, at, None, proof));
+            outcome.findings.extend(finding(at, None, proof));
         }
         for (image, proof) in &at.images {
-            let finding = finding(mode, credential, at, Some(image), proof);
+            let finding = finding(at, Some(image), proof);
             outcome.images.push(Check {
                 subject: image.to_string(),
                 verified: verified(proof),
@@ -42,7 +46,7 @@ pub fn findings(outcome: &mut Outcome, mode: Mode, credential: &Credential, evid
             verified: least.map_or(Verified::None, verified),
             reason: at
                 .proofs()
-                .filter_map(|proof| finding(mode, credential, at, None, proof))
+                .filter_map(|proof| finding(at, None, proof))
                 .min_by_key(Finding::rank)
                 .map(|finding| finding.reason.as_str()),
         });
@@ -85,7 +89,7 @@ pub const fn verified(proof: &Proof) -> Verified {
 /// What one proof means for the user; none where all is well.
 fn finding(
     mode: Mode,
-    credential: &Credential,
+    (credential, secrets): (&Credential, &KnownSecrets),
     at: &Evidence,
     image: Option<&ImageReference>,
     proof: &Proof,
@@ -120,15 +124,10 @@ fn finding(
         ),
         // At OpenShift's registry the API server's permission is the registry's.
         Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.is_openshift => None,
-        Proof::Inconclusive(
-            inconclusive_answer,
-            review @ (TokenReview::Valid | TokenReview::NotApplicable),
-        ) => {
-            let finding = match inconclusive_answer {
-                Inconclusive::Untrusted(UntrustedParty::Realm(host)) => {
-                    Some(realm(credential, &registry, host))
-                }
-                other => inconclusive(mode, &registry, other, *review),
+        Proof::Inconclusive(answer, review @ (TokenReview::Valid | TokenReview::NotApplicable)) => {
+            let finding = match answer {
+                Inconclusive::Untrusted(UntrustedParty::Realm(host)) => Some(realm(secrets, &registry, host)),
+                answer => inconclusive(mode, &registry, answer, *review),
             };
             finding.map(|finding| finding.about(whole))
         }
@@ -182,14 +181,16 @@ pub fn inconclusive(
     })
 }
 
-/// A host that may not have the credential. A registry that knows it may name its realm by it.
-fn realm(credential: &Credential, registry: &str, host: &str) -> Finding {
-    if credential.token.shows_in(host) {
+/// A host that may not have the credential. A server that knows a secret may name its realm by it.
+fn realm(secrets: &KnownSecrets, registry: &str, host: &str) -> Finding {
+    if secrets.show_in(host) {
         return Finding::new(
             Reason::RegistryUntrusted,
-            format!("{registry} wants the credential sent to a host that is named by it"),
+            format!(
+                "the token service of {registry} is on another host, whose name shows a secret and is not printed"
+            ),
         )
-        .with_remedy("Find out what answers in this registry's place.");
+        .with_remedy("Find out which server answers as this registry, and replace the credential.");
     }
     untrusted_realm(registry, host)
 }

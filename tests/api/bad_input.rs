@@ -3,13 +3,18 @@
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, sync::Arc};
 
 use anyhow::Result;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
+use serde_json::Value;
 use test_cluster::{
     certificates::Authority,
     listener::{Reply, ScriptedServer},
 };
 
-use crate::world::{SECRET, World};
+use crate::{
+    interception::Scripted,
+    world::{SECRET, World},
+};
 
 #[tokio::test]
 async fn documents_that_clients_cannot_read_alike_are_left_as_they_are() -> Result<()> {
@@ -121,6 +126,45 @@ async fn what_is_no_answer_of_an_api_server_is_said_to_be_none() -> Result<()> {
         );
         assert_eq!(ended, ("ERROR", "api-unavailable", 75), "{name}: {outcome}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_google_key_file_is_stored_and_sent_whole() -> Result<()> {
+    const REGISTRY: &str = "registry.test:5000";
+    let key = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"-----BEGIN PRIVATE KEY-----\\nNOT-REAL\\n\"\n}";
+    let world = World::new("google-key").await?;
+    let expected = format!("Basic {}", STANDARD.encode(format!("_json_key:{key}")));
+    let server = Scripted::trusted_by(&world)?.server(REGISTRY, move |request| {
+        match request.headers.get("authorization") {
+            Some(sent) if *sent == expected => Reply::json(StatusCode::OK, "{}"),
+            _ => Reply::challenge("Basic realm=\"registry\""),
+        }
+    })?;
+    std::fs::write(world.runner.file("robot"), format!("{key}\r\n"))?;
+    let program = world
+        .program()
+        .without("PULL_SECRET_SERVICE_ACCOUNT")
+        .env("PULL_SECRET_REGISTRY", REGISTRY)
+        .env("PULL_SECRET_USERNAME", "_json_key")
+        .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{REGISTRY}={}", server.address()),
+        )
+        .canary(key);
+    for action in ["created", "unchanged"] {
+        let outcome = program.run().await?;
+        outcome
+            .expect("SUCCESS", action, "ok", 0)
+            .expect_verified("login");
+    }
+    let document: Value = serde_json::from_slice(&world.document().await?)?;
+    assert_eq!(document["auths"][REGISTRY]["password"], key);
+    let outcome = program.env("PULL_SECRET_USERNAME", "robot").run().await?;
+    outcome
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .expect_message("_json_key");
     Ok(())
 }
 

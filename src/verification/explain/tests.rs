@@ -5,7 +5,10 @@ use http::StatusCode;
 use secrecy::SecretString;
 
 use super::*;
-use crate::{registry_host::RegistryHost, token::Token};
+use crate::{
+    registry_host::RegistryHost,
+    token::{KnownSecrets, Token},
+};
 
 fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
     let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
@@ -134,33 +137,41 @@ fn push_that_is_not_shown_is_verified_as_a_login_at_most() {
     assert_eq!(verified(&Proof::PushForbidden), Verified::Login);
 }
 
-#[test]
-fn a_realm_that_is_named_by_the_credential_is_not_named() {
-    let realm = |host: &str| {
-        let mut outcome = Outcome::default();
-        let credential = Credential::of("<token>", Token::new(SecretString::from("A-Password-Of-A-Robot")));
-        let proof = Proof::Inconclusive(
-            Inconclusive::Untrusted(UntrustedParty::Realm(host.to_owned())),
-            TokenReview::NotApplicable,
-        );
-        findings(
-            &mut outcome,
-            Mode::Ensure,
-            &credential,
-            &[evidence(None, &[proof])],
-        );
-        outcome
-            .findings
-            .first()
-            .map(|finding| format!("{finding:?}"))
-            .unwrap_or_default()
-    };
-    assert!(realm("auth.evil.test").contains("auth.evil.test"));
-    let hidden = realm("password-of-a-robot.evil.test");
-    assert!(
-        hidden.contains("RegistryUntrusted") && !hidden.contains("password"),
-        "{hidden}"
+/// What is said of a realm on this host, while a Secret with this document is stored.
+fn realm(host: &str, stored: &str) -> String {
+    let mut outcome = Outcome::default();
+    outcome.secrets.add_document(stored.as_bytes());
+    let credential = Credential::of("robot", Token::new(SecretString::from("A-Password-Of-A-Robot")));
+    let proof = Proof::Inconclusive(
+        Inconclusive::Untrusted(UntrustedParty::Realm(host.to_owned())),
+        TokenReview::NotApplicable,
     );
+    findings(
+        &mut outcome,
+        Mode::Ensure,
+        &credential,
+        &[evidence(None, &[proof])],
+    );
+    format!("{:?}", outcome.findings)
+}
+
+#[test]
+fn s4_a_realm_that_is_named_by_a_secret_is_not_printed() {
+    let stored = r#"{"auths":{"quay.io":{"username":"old","password":"an-older-password"}}}"#;
+    assert!(realm("auth.evil.test", stored).contains("auth.evil.test"));
+    for host in [
+        "password-of-a-robot.evil.test",
+        // base64 of user:password, lower case; hex and base32 of the password; base64 of the stored one.
+        "cm9ib3q6qs1qyxnzd29yzc1pzi1blvjvym90.evil.test",
+        "412d50617373776f72642d4f662d412d526f626f74.evil.test",
+        "iewvaylton3w64te.fvhwmlkbfvjg6ytpoq.evil.test",
+        "yw4tb2xkzxitcgfzc3dvcmq.evil.test",
+        "an-older-password.evil.test",
+    ] {
+        let told = realm(host, stored);
+        assert!(told.contains("RegistryUntrusted"), "{told}");
+        assert!(!told.contains("evil"), "{told}");
+    }
 }
 
 #[test]
@@ -308,7 +319,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
         };
         let found = finding(
             Mode::Ensure,
-            &credential,
+            (&credential, &KnownSecrets::default()),
             &at,
             image.as_ref(),
             &Proof::PullForbidden,
@@ -325,7 +336,7 @@ fn a_long_image_has_twice_the_room_of_other_names() {
     let image = ImageReference::parse(&format!("registry.test:5000/{repository}:1")).expect("an image");
     let found = finding(
         Mode::Ensure,
-        &robot(),
+        (&robot(), &KnownSecrets::default()),
         &evidence(None, &[]),
         Some(&image),
         &Proof::TagMissing,

@@ -33,9 +33,10 @@ impl Knowledge {
     pub fn poison(&self) -> String {
         let token = &self.token;
         let pair = STANDARD.encode(format!("<token>:{token}"));
+        let hexadecimal: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
         let (plain, url_safe) = (STANDARD.encode(token), URL_SAFE_NO_PAD.encode(token));
         format!(
-            "{BAIT}{token} {pair} {plain} {url_safe} {}",
+            "{BAIT}{token} {pair} {plain} {url_safe} {hexadecimal} {}",
             token.replace('.', " ")
         )
     }

@@ -15,8 +15,9 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// `secret` itself, each of its parts between dots (a token's header, claims and signature), and base64 of it,
-    /// standard and URL-safe, wherever in a longer encoded text it stands.
+    /// `secret` itself, each of its parts between dots (a token's header, claims and signature), base64 of it, standard
+    /// and URL-safe, wherever in a longer encoded text it stands, hexadecimal, and percent-encoded. In any case: host
+    /// names have none.
     ///
     /// # Panics
     /// Where the secret is too short to be told from innocent text.
@@ -44,11 +45,23 @@ impl Canary {
                 ));
             }
         }
+        let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        spellings.push(("hexadecimal of the secret".to_owned(), hexadecimal));
+        for (name, kept) in [("each byte", ""), ("each byte that a URL may not hold", "-._~")] {
+            spellings.push((
+                format!("the secret with {name} as %XX"),
+                percent_encoded(secret, kept),
+            ));
+        }
+        for (_, spelling) in &mut spellings {
+            spelling.make_ascii_lowercase();
+        }
         Self { spellings }
     }
 
     /// How `text` gives the secret away; none where it doesn't.
     pub fn trace_in(&self, text: &str) -> Option<&str> {
+        let text = text.to_ascii_lowercase();
         self.spellings
             .iter()
             .find(|(_, spelling)| text.contains(spelling))
@@ -67,6 +80,19 @@ fn shifted(secret: &str, shift: usize) -> Vec<u8> {
     let mut bytes = vec![0; shift];
     bytes.extend_from_slice(secret.as_bytes());
     bytes
+}
+
+/// The secret with every byte but letters, digits and `kept` as `%XX`.
+fn percent_encoded(secret: &str, kept: &str) -> String {
+    let mut encoded = String::new();
+    for byte in secret.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 /// The characters of the encoded text that depend on the secret alone.
@@ -91,6 +117,23 @@ mod tests {
         for before in ["", "u", "<token>:", "ab", "abc"] {
             let encoded = STANDARD.encode(format!("{before}{TOKEN}:after"));
             assert!(canary.trace_in(&encoded).is_some(), "behind {before:?}");
+        }
+    }
+
+    #[test]
+    fn s4_the_secret_is_found_in_other_spellings() {
+        let secret = "s3cr3t/robot-pass";
+        let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for text in [
+            hexadecimal.to_uppercase(),
+            hexadecimal,
+            secret.to_uppercase(),
+            "s3cr3t%2Frobot-pass".to_owned(),
+            "s3cr3t%2frobot%2dpass".to_owned(),
+            STANDARD.encode(secret).to_lowercase(),
+        ] {
+            let text = format!("https://{text}.evil.test");
+            assert!(Canary::new(secret).trace_in(&text).is_some(), "{text}");
         }
     }
 
