@@ -38,6 +38,7 @@ mod reverting;
 mod robots;
 mod signing_keys;
 mod silent_registries;
+mod task_params;
 mod tokens;
 mod trust;
 mod unchanged;
