@@ -75,28 +75,26 @@ async fn s1_no_task_param_sends_a_robots_password_elsewhere() -> Result<()> {
             ("USERNAME", "somebody"),
             ("TRUSTED_HOSTS", "evil.test"),
         ];
-        for mode in ["plan", "ensure", "verify", "doctor"] {
-            let params = [&attack[..], &[("MODE", mode), ("IMAGE", &image)]].concat();
-            let outcome = program(&params)?.run().await?;
-            assert_eq!(
-                outcome.result("REASON"),
-                "ok",
-                "{mode}: {}",
-                outcome.result("MESSAGE")
-            );
+        for image in ["", &image, "evil.test/team/app:1.0"] {
+            for mode in ["plan", "ensure", "verify", "doctor"] {
+                let params = [&attack[..], &[("MODE", mode), ("IMAGE", image)]].concat();
+                let outcome = program(&params)?.run().await?;
+                let requests = evil.record().requests;
+                assert!(
+                    requests.is_empty(),
+                    "{mode} sent {} requests to evil.test",
+                    requests.len()
+                );
+                let expected = if image.starts_with("evil") {
+                    "invalid-configuration"
+                } else {
+                    "ok"
+                };
+                let said = outcome.result("MESSAGE");
+                assert_eq!(outcome.result("REASON"), expected, "{mode} {image}: {said}");
+            }
         }
-        let other_image = [&attack[..], &[("IMAGE", "evil.test/team/app:1.0")]].concat();
-        program(&other_image)?
-            .run()
-            .await?
-            .expect("ERROR", "none", "invalid-configuration", 64);
     }
-    let requests = evil.record().requests;
-    assert!(
-        requests.is_empty(),
-        "{} requests went to evil.test",
-        requests.len()
-    );
     let data = world.secret().await?.data.context("it has data")?;
     let host = data.get("OCI_HOST").context("it names its host")?;
     assert_eq!(String::from_utf8_lossy(&host.0), basic.host.name);
