@@ -6,6 +6,7 @@ mod exit_codes;
 mod images;
 mod jobs;
 mod kinds;
+mod params;
 mod results;
 pub mod rights;
 mod schedule;
@@ -40,14 +41,14 @@ const OVER_MANIFESTS: &[OverManifests] = &[
     rights::nothing_dangles,
     rights::no_rule_says_any,
     schedule::one_run_may_fail,
-    trust::params_are_the_variables,
+    params::params_are_the_variables,
     words::conditions_can_hold,
 ];
 
 /// Rules for what documents show as well, which may be a part of an object.
 const OVER_DOCUMENTS: &[OverManifests] = &[
     token_file::its_destination_is_literal,
-    trust::params_that_are_passed_exist,
+    params::params_that_are_passed_exist,
     trust::what_the_installer_sets_is_literal,
 ];
 
