@@ -112,8 +112,8 @@ mod tests {
     const NEEDS: RoleNeeds<'_> = RoleNeeds {
         namespace: "private-ai-demo",
         secret: "internal-registry-private-ai",
-        minted_for: Some("model-pipeline-sa"),
-        runner: Some(("private-ai-demo", "model-pipeline-sa")),
+        minted_for: Some(PULLER),
+        runner: Some(("private-ai-demo", "ensure-pull-secret")),
     };
 
     fn image(text: &str) -> ImageReference {

@@ -55,8 +55,8 @@ pub struct Variable {
     pub preset: Preset,
     /// What its value is.
     pub kind: Kind,
-    /// Set by whoever installs, never by a Task parameter: it decides trust (contract, section 7), or names a file
-    /// that is written.
+    /// Set by whoever installs, never by a Task parameter: it decides where a credential goes, which one is stored or
+    /// how it is verified (contract, section 7), or names a file that is written.
     pub installer_only: bool,
     /// What it means, in one sentence.
     pub meaning: &'static str,
@@ -147,9 +147,10 @@ variables! {
         "ensure makes the secret right and proves it; verify reads only and makes the same checks; plan says what ensure \
          would change, and whether it may; doctor says what is missing or too much for it. The last three write nothing.",
         "verify";
-    service_account "PULL_SECRET_SERVICE_ACCOUNT", Preset::Described("the caller's own"), Kind::Name, ANYBODY,
-        "Service account whose token is minted, in the secret's namespace; required where that is not the caller's \
-         namespace. Whoever reads the secret can act as this account.",
+    service_account "PULL_SECRET_SERVICE_ACCOUNT", Preset::Described("the caller's own"), Kind::Name,
+        INSTALLER,
+        "ServiceAccount whose token is requested, in the Secret's namespace; required if the program runs in another \
+         namespace. Whoever can read the Secret can act as this ServiceAccount.",
         "model-puller";
     token_lifetime "PULL_SECRET_TOKEN_LIFETIME", Preset::Value("24h"), Kind::Duration, ANYBODY,
         "Lifetime asked of the API server, which may shorten it; 10m to 30d.",
@@ -181,9 +182,10 @@ variables! {
         "Description that the dashboard shows; unset, it is written only where absent.",
         "Internal OpenShift Registry for ModelCar Images";
     verify "PULL_SECRET_VERIFY", Preset::Value("registry"),
-        Kind::Choice(&["registry", "api", "structure"]), ANYBODY,
+        Kind::Choice(&["registry", "api", "structure"]), INSTALLER,
         "How far to verify: registry, api (structure, token review, access review; never contacts the registry) or \
-         structure.",
+         structure. With api and structure a run ends with WARNING not-verified, unless the API server reviewed a \
+         token of this cluster for OpenShift's internal registry.",
         "registry";
     registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", Preset::Nothing, Kind::Path, INSTALLER,
         "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt beside the service account \
@@ -269,24 +271,25 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_trust_or_names_a_file_to_write_is_set_by_the_installer_alone() {
-        let installer: Vec<_> = VARIABLES
+    fn p5_s1_the_installer_alone_sets_what_the_contract_reserves() {
+        let mut installer: Vec<_> = VARIABLES
             .iter()
             .filter(|variable| variable.installer_only)
             .map(|variable| variable.name.trim_start_matches(PREFIX))
             .collect();
-        let contract_section_7 = [
-            "TRUSTED_HOSTS",
-            "TOKEN_FILE",
-            "REGISTRY_CA_FILE",
+        installer.sort_unstable();
+        // Contract, section 7, and the file that is written.
+        let reserved = [
             "CONNECT_TO",
+            "REGISTRY_CA_FILE",
+            "SERVICE_ACCOUNT",
             "SERVICE_ACCOUNT_DIR",
+            "TERMINATION_MESSAGE_FILE",
+            "TOKEN_FILE",
+            "TRUSTED_HOSTS",
+            "VERIFY",
         ];
-        for name in contract_section_7 {
-            assert!(installer.contains(&name), "{name}");
-        }
-        assert_eq!(installer.len(), contract_section_7.len() + 1, "{installer:?}");
-        assert!(installer.contains(&"TERMINATION_MESSAGE_FILE"));
+        assert_eq!(installer, reserved);
     }
 
     #[test]

@@ -1,12 +1,24 @@
 #!/usr/bin/env bash
-# For a script that deploys: makes the pull secret right for one image, and says how it ended. Exit code 0: go on.
+# For a script that deploys: ensures the pull secret for one image and prints the outcome. Exit code 0: deploy.
 # deploy.sh NAMESPACE IMAGE. Needs kubectl 1.31 or newer, or an oc of the same age.
 set -euo pipefail
-namespace=$1
-image=$2
+# In other locales a-z has more letters.
+LC_ALL=C
+namespace=${1-}
+image=${2-}
+
+# Both come from outside. In these characters nothing ends the YAML string below, and Tekton replaces nothing.
+if [[ ! $namespace =~ ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$ ]]; then
+  echo 'deploy.sh: NAMESPACE must be the name of a namespace' >&2
+  exit 64
+fi
+if [[ ! $image =~ ^[][a-zA-Z0-9._:/@+-]+$ ]]; then
+  echo 'deploy.sh: IMAGE must be one image reference, for example registry.example.com/team/model:1.0' >&2
+  exit 64
+fi
 
 run=$(
-  kubectl create --namespace "$namespace" --output name --filename - <<YAML
+  printf '
 apiVersion: tekton.dev/v1
 kind: TaskRun
 metadata:
@@ -19,10 +31,10 @@ spec:
   timeout: 5m
   params:
   - name: IMAGE
-    value: "$image"
-YAML
+    value: "%s"
+' "$image" | kubectl create --namespace "$namespace" --output name --filename -
 )
-# The end, good or bad: a condition alone would be waited for in vain where it ends the other way.
+# completionTime is set after success and failure; a condition would be awaited in vain if the run ends the other way.
 kubectl wait --namespace "$namespace" --for=jsonpath='{.status.completionTime}' --timeout=6m "$run" >/dev/null
 
 result() {
@@ -34,5 +46,5 @@ if [[ -z $status ]]; then
   kubectl get --namespace "$namespace" "$run" --output 'jsonpath={.status.conditions[0].message}{"\n"}' >&2
   exit 1
 fi
-echo "$status $(result REASON): $(result MESSAGE)"
+printf '%s %s: %s\n' "$status" "$(result REASON)" "$(result MESSAGE)"
 [[ $status == SUCCESS || $status == WARNING ]]

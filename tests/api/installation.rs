@@ -69,6 +69,32 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str]) -> String 
     )
 }
 
+/// The environment of the program's step in an installed Task, as Tekton fills it in for a run with `params`: each param
+/// that the Task has reaches its variable, and the others are ignored.
+pub fn step_environment(task: &Value, params: &[(&str, &str)]) -> Result<Vec<(String, String)>> {
+    let list = |pointer: &str| task.pointer(pointer).and_then(Value::as_array);
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let mut replacements = Vec::new();
+    for param in list("/spec/params").context("the Task has params")? {
+        let name = text(param, "name");
+        let given = params.iter().rev().find(|(given, _)| *given == name);
+        let value = given.map_or_else(|| text(param, "default"), |(_, value)| (*value).to_owned());
+        replacements.push((format!("$(params.{name})"), value));
+    }
+    let environment = list("/spec/steps/0/env").context("its step has an environment")?;
+    Ok(environment
+        .iter()
+        .map(|variable| {
+            let value = text(variable, "value");
+            let filled = replacements
+                .iter()
+                .find(|(param, _)| *param == value)
+                .map_or(value, |(_, given)| given.clone());
+            (text(variable, "name"), filled)
+        })
+        .collect())
+}
+
 /// A namespace in which the shipped manifests were applied.
 pub struct Installation {
     pub namespace: TestNamespace,

@@ -40,6 +40,7 @@ mod reverting;
 mod robots;
 mod signing_keys;
 mod silent_registries;
+mod task_params;
 mod terminating;
 mod tokens;
 mod tokens_anywhere;

@@ -27,6 +27,8 @@ pub mod names {
     pub const SERVICE_ACCOUNT: &str = "model-pipeline-sa";
 }
 
+/// The ServiceAccount that runs the program in everything shipped.
+const RUNNER: &str = "ensure-pull-secret";
 /// The Role that the program needs, as YAML to adapt and apply.
 pub const ROLE: &str = "docs/role.yaml";
 const README: &str = "README.md";
@@ -109,19 +111,21 @@ fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Resul
     write(text).with_context(|| format!("cannot write the generated part of {name}"))
 }
 
+/// Two ServiceAccounts, as everything shipped has them: with the stored token nobody can request the next one.
 fn role() -> String {
     let role = grant::role(&RoleNeeds {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
-        minted_for: Some(names::SERVICE_ACCOUNT),
-        runner: Some((names::NAMESPACE, names::SERVICE_ACCOUNT)),
+        minted_for: Some(grant::PULLER),
+        runner: Some((names::NAMESPACE, RUNNER)),
     });
     format!(
-        "# All that ensure-pull-secret needs: three verbs on one Secret, and tokens of one account.\n\
-         # Put your own names in place of {}, {} and {}.\n\
+        "# All that ensure-pull-secret needs: three verbs on one Secret, and tokens of one ServiceAccount.\n\
+         # {RUNNER} runs the program; the token of {} is stored.\n\
+         # Replace {}, {} and these two names with your own.\n\
          # Written by `cargo xtask generate`.\n{role}",
+        grant::PULLER,
         names::NAMESPACE,
-        names::SECRET,
-        names::SERVICE_ACCOUNT
+        names::SECRET
     )
 }

@@ -16,7 +16,7 @@ pub use self::{
     model::{Model, pull, unwrapped},
     pushed_image::{PushedImage, program_image, push_layout},
     readme::{Block, blocks, output_of, script},
-    sample::set_param,
+    sample::{set_param, set_variable},
     task_run::{TaskRun, TaskRunStatus},
     waiting::{PATIENCE, eventually},
     world::{PULLER, RUNNER, SECRET, World, free_address, manifests},

@@ -79,3 +79,17 @@ pub fn set_param(run: &mut Value, name: &str, value: &str) {
     params.retain(|param| param["name"] != name);
     params.push(json!({ "name": name, "value": value }));
 }
+
+/// Sets a variable of a TaskRun's pod.
+pub fn set_variable(run: &mut Value, name: &str, value: &str) {
+    let variable = json!({ "name": name, "value": value });
+    let Some(env) = run["spec"]["podTemplate"]
+        .get_mut("env")
+        .and_then(Value::as_array_mut)
+    else {
+        run["spec"]["podTemplate"]["env"] = json!([variable]);
+        return;
+    };
+    env.retain(|variable| variable["name"] != name);
+    env.push(variable);
+}

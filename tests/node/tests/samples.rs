@@ -3,7 +3,9 @@
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use node_tests::{Model, PULLER, SECRET, TaskRunStatus, World, eventually, manifests, pull, set_param};
+use node_tests::{
+    Model, PULLER, SECRET, TaskRunStatus, World, eventually, manifests, pull, set_param, set_variable,
+};
 use serde_json::json;
 use test_cluster::{access::ClusterAccess, namespace::TestNamespace};
 
@@ -38,14 +40,8 @@ async fn a_step_action_in_a_task_of_ones_own() -> Result<()> {
     let world = World::new("sample-stepaction").await?;
     let model = Model::push(world.namespace.name(), "granite:1.0")?;
     // A StepAction can't mount the authority of this cluster's registry; OpenShift's own is beside the account's token.
-    for mut task in world.sample("stepaction.yaml").await? {
-        let params = task["spec"]["steps"][1]["params"]
-            .as_array_mut()
-            .context("it has params")?;
-        params.push(json!({ "name": "VERIFY", "value": "api" }));
-        world.kubectl.create(&task.to_string()).await?;
-    }
-    let run = json!({
+    world.create_sample("stepaction.yaml").await?;
+    let mut run = json!({
         "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
         "metadata": { "generateName": "push-and-ensure-" },
         "spec": {
@@ -55,6 +51,7 @@ async fn a_step_action_in_a_task_of_ones_own() -> Result<()> {
             "podTemplate": { "hostAliases": world.host_aliases() },
         },
     });
+    set_variable(&mut run, "PULL_SECRET_VERIFY", "api");
     let name = world.kubectl.create(&run.to_string()).await?;
     let run = TaskRunStatus::await_end(&world, &name).await?;
     ensure!(
@@ -89,8 +86,8 @@ async fn a_robot_account_from_a_workspace() -> Result<()> {
         .reference()
         .replace(node_tests::OPENSHIFT, &registry.host.name);
     let mut run = world.run_of_sample("robot-account/taskrun.yaml").await?;
-    set_param(&mut run, "REGISTRY", &registry.host.name);
-    set_param(&mut run, "USERNAME", &account.name);
+    set_variable(&mut run, "PULL_SECRET_REGISTRY", &registry.host.name);
+    set_variable(&mut run, "PULL_SECRET_USERNAME", &account.name);
     set_param(&mut run, "IMAGE", &image);
     let name = world.kubectl.create(&run.to_string()).await?;
     let run = TaskRunStatus::await_end(&world, &name).await?;
@@ -130,7 +127,7 @@ async fn the_script_says_how_it_ended_and_whether_to_go_on() -> Result<()> {
         code == Some(0) && said.starts_with("WARNING registry-unavailable: "),
         "{code:?} {said}"
     );
-    let (code, said) = deploy("not an image".to_owned()).await?;
+    let (code, said) = deploy(format!("{}@", model.repository)).await?;
     ensure!(
         code == Some(1) && said.starts_with("ERROR invalid-configuration: "),
         "{code:?} {said}"

@@ -64,9 +64,13 @@ pub fn step_action(task: &str) -> Result<String> {
 }
 
 const DESCRIPTION: &str = "  description: |
-    Makes an image pull secret right from a service account's token, and proves that it pulls what was just built. The
-    credential dies at EXPIRES_AT unless something runs again before: install the CronJob beside it, which keeps it
-    fresh. A pod that names the secret no longer gets the platform's own credential instead.
+    Creates or refreshes an image pull secret from a ServiceAccount token and verifies that the built image can be
+    pulled with it.
+
+    The credential expires at EXPIRES_AT; install the CronJob, which refreshes it. A pod that names the secret no longer
+    gets OpenShift's own pull secret.
+
+    The install sets which ServiceAccount's token is stored and how it is verified; no param does.
 
     The step that refers to it sets computeResources and a timeout longer than TIMEOUT; the Task republishes the results
     that it wants. A registry of another authority: mount its certificates at /trusted-ca by the Task's stepTemplate.
@@ -75,20 +79,13 @@ const DESCRIPTION: &str = "  description: |
 /// The params as a Markdown table.
 pub fn params_markdown() -> String {
     let rows = task_variables().map(|variable| {
-        let default = match default(variable) {
-            "" => "–".to_owned(),
-            default => format!("`{default}`"),
-        };
         format!(
-            "| `{}` | {default} | {} |\n",
+            "| `{}` | {} |\n",
             param(variable),
             description(variable).replace('|', "\\|").replace('<', "&lt;")
         )
     });
-    format!(
-        "| param | default of the Task | meaning |\n| --- | --- | --- |\n{}",
-        rows.collect::<String>()
-    )
+    format!("| param | meaning |\n| --- | --- |\n{}", rows.collect::<String>())
 }
 
 /// What ends the Job at once. Left out: done; what the table calls worth another try (75); and a defect (70), which is
@@ -106,22 +103,13 @@ fn permanent_exit_codes() -> Vec<u8> {
     codes
 }
 
-/// Params are all variables that a pipeline's author may set; the others decide trust: contract, section 7.
+/// Every variable that a pipeline may set is a param. The installer sets the others: contract, section 7.
 fn task_variables() -> impl Iterator<Item = &'static Variable> {
     VARIABLES.iter().filter(|variable| !variable.installer_only)
 }
 
 fn param(variable: &Variable) -> &'static str {
     variable.name.trim_start_matches(PREFIX)
-}
-
-/// Empty leaves the program its own default. Only the account differs: what is shipped names one that may pull and
-/// nothing else (contract, section 2).
-fn default(variable: &Variable) -> &'static str {
-    match param(variable) {
-        "SERVICE_ACCOUNT" => "model-puller",
-        _ => "",
-    }
 }
 
 fn description(variable: &Variable) -> String {
@@ -142,10 +130,9 @@ fn params() -> String {
     task_variables()
         .map(|variable| {
             format!(
-                "- name: {}\n  type: string\n{}  default: \"{}\"\n",
+                "- name: {}\n  type: string\n{}  default: \"\"\n",
                 param(variable),
-                folded(&description(variable)),
-                default(variable)
+                folded(&description(variable))
             )
         })
         .collect()
@@ -245,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_param_decides_trust() {
+    fn p5_s1_no_param_is_generated_for_what_the_installer_sets() {
         let params: Vec<_> = task_variables().map(param).collect();
         for name in [
             "TRUSTED_HOSTS",
@@ -253,6 +240,8 @@ mod tests {
             "REGISTRY_CA_FILE",
             "TOKEN_FILE",
             "SERVICE_ACCOUNT_DIR",
+            "SERVICE_ACCOUNT",
+            "VERIFY",
         ] {
             assert!(!params.contains(&name), "{name}");
         }

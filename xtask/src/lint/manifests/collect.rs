@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_cluster::{
     kustomize::{self, UserKustomization},
     manifest::documents,
@@ -27,6 +27,8 @@ const CREATED_BY_HAND: &[&str] = &["samples", "build"];
 /// Where objects come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
+    /// A block of YAML in a document: an object, a kustomization's objects, or a part of an object.
+    Document,
     /// A file that people create objects from.
     Sample,
     /// What a kustomization of ours gives as it is.
@@ -61,21 +63,68 @@ pub struct Text {
 /// Where one can't be read.
 pub fn texts() -> Result<Vec<Text>> {
     files(&project::file("tekton"))?
-        .into_iter()
-        .map(|file| {
-            let text =
-                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let path = file
-                .strip_prefix(project::root())
-                .unwrap_or(&file)
-                .display()
-                .to_string();
-            Ok(Text { path, text })
-        })
+        .iter()
+        .map(|file| read(file))
         .collect()
 }
 
-/// The samples, every kustomization as it is, and everything as users install it.
+fn read(file: &Path) -> Result<Text> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let path = file.strip_prefix(project::root()).unwrap_or(file);
+    Ok(Text {
+        path: path.display().to_string(),
+        text,
+    })
+}
+
+/// The documents for people: those at the top of the clone, and below `docs/` and `tekton/`.
+///
+/// # Errors
+/// Where one can't be read.
+pub fn pages() -> Result<Vec<Text>> {
+    let mut paths = files(&project::file("docs"))?;
+    paths.extend(files(&project::file("tekton"))?);
+    paths.extend(["README.md", "SECURITY.md"].map(project::file));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// Every block of YAML of a page: fenced as such, or handed to a command between `<<'END'` and `END`.
+pub fn blocks(page: &str) -> Vec<&str> {
+    let between = |begin: &'static str, end: &'static str| {
+        page.split(begin)
+            .skip(1)
+            .filter_map(move |rest| rest.split_once(end).map(|(block, _)| block))
+    };
+    let of_commands = between("<<'END'\n", "\nEND\n");
+    between("```yaml\n", "```").chain(of_commands).collect()
+}
+
+/// Whether a document of a block is a kustomization, or what is added to one.
+pub fn is_kustomization(document: &Value) -> bool {
+    let members = [
+        "resources",
+        "components",
+        "patches",
+        "configMapGenerator",
+        "images",
+    ];
+    document["kind"] == "Kustomization"
+        || document.get("kind").is_none() && members.iter().any(|member| document.get(*member).is_some())
+}
+
+/// A kustomization that a page shows, with what the page leaves out.
+///
+/// # Errors
+/// Where it is no object, or its files can't be written.
+pub fn shown_kustomization(mut document: Value) -> Result<UserKustomization> {
+    let fields = document.as_object_mut().context("a kustomization is an object")?;
+    fields.entry("resources").or_insert(json!(["../tekton"]));
+    fields.entry("namespace").or_insert(json!("my-models"));
+    UserKustomization::new(&document.to_string())
+}
+
+/// The samples, every kustomization as it is, everything as users install it, and what documents show.
 ///
 /// # Errors
 /// Where a file is no YAML, or kustomize refuses a kustomization.
@@ -84,6 +133,39 @@ pub fn manifests() -> Result<Vec<Manifests>> {
     let mut found = samples()?;
     found.extend(shipped(&kustomizations)?);
     found.extend(installed(&kustomizations, &components)?);
+    found.extend(shown()?);
+    Ok(found)
+}
+
+fn shown() -> Result<Vec<Manifests>> {
+    let mut found = Vec::new();
+    let mut kustomizations = Vec::new();
+    for page in pages()? {
+        for block in blocks(&page.text) {
+            for document in
+                documents(block).with_context(|| format!("cannot read in {}:\n{block}", page.path))?
+            {
+                if is_kustomization(&document) {
+                    kustomizations.push((page.path.clone(), shown_kustomization(document)?));
+                } else {
+                    found.push(Manifests {
+                        origin: page.path.clone(),
+                        form: Form::Document,
+                        objects: vec![document],
+                    });
+                }
+            }
+        }
+    }
+    let directories: Vec<PathBuf> = kustomizations.iter().map(|(_, user)| user.path()).collect();
+    let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
+    for ((origin, _), objects) in kustomizations.iter().zip(kustomize::render_all(&directories)?) {
+        found.push(Manifests {
+            origin: origin.clone(),
+            form: Form::Document,
+            objects: objects.with_context(|| format!("a kustomization of {origin}"))?,
+        });
+    }
     Ok(found)
 }
 

@@ -11,17 +11,24 @@ use super::{
 
 /// What an install gives, with the admission policy.
 pub fn installed() -> Vec<Value> {
+    installed_with("components/admission-policy")
+}
+
+fn installed_with(component: &str) -> Vec<Value> {
     static INSTALLED: OnceLock<Vec<Manifests>> = OnceLock::new();
     let all = INSTALLED.get_or_init(|| collect::manifests().expect("the manifests can be rendered"));
     let one = all
         .iter()
-        .find(|one| one.form == Form::Installed && one.origin.contains("components/admission-policy"));
+        .find(|one| one.form == Form::Installed && one.origin.contains(component));
     one.expect("there is a component").objects.clone()
 }
 
 fn the(kind: &str) -> Value {
-    let objects = installed();
-    let found = of_kind(&objects, kind)
+    of(&installed(), kind)
+}
+
+fn of(objects: &[Value], kind: &str) -> Value {
+    let found = of_kind(objects, kind)
         .find(|object| text(&object["metadata"], "name").starts_with("ensure-pull-secret"));
     found.unwrap_or_else(|| panic!("an install has a {kind}")).clone()
 }
@@ -34,6 +41,11 @@ pub fn cron_job() -> Value {
 /// The shipped Task, as an install gives it.
 pub fn task() -> Value {
     the("Task")
+}
+
+/// The Task of an install with a robot account.
+pub fn robot_task() -> Value {
+    of(&installed_with("components/robot-account"), "Task")
 }
 
 /// A rule, and manifests that break it.

@@ -1,5 +1,6 @@
 //! Objects as JSON, and the containers in them: a pod's, a step of Tekton's, a StepAction as a whole.
 
+use ensure_pull_secret::config::PREFIX;
 use serde_json::Value;
 
 /// The name of the container, the step, the Task and the StepAction that run the program.
@@ -108,6 +109,69 @@ pub fn containers(object: &Value) -> Vec<Container<'_>> {
     found
 }
 
+/// A list of environment variables.
+#[derive(Clone, Debug)]
+pub struct Environment<'a> {
+    /// The members that lead to it, joined by dots.
+    pub place: String,
+    /// As they are written.
+    pub variables: &'a [Value],
+}
+
+impl<'a> Environment<'a> {
+    /// Every setting of a variable: Kubernetes takes the last of several.
+    pub fn settings(&self, name: &str) -> Vec<&'a Value> {
+        self.variables
+            .iter()
+            .filter(|variable| variable["name"] == name)
+            .collect()
+    }
+
+    /// Whether it sets a variable to anything but nothing.
+    pub fn sets(&self, name: &str) -> bool {
+        self.settings(name)
+            .iter()
+            .any(|setting| setting["value"] != "" && (setting["value"].is_string() || is_from(setting)))
+    }
+}
+
+fn is_from(setting: &Value) -> bool {
+    setting.get("valueFrom").is_some()
+}
+
+/// Every list of environment variables in a value: those of containers and steps, of a stepTemplate or podTemplate, of
+/// the objects in a TriggerTemplate; also a list that stands alone, as documents show it.
+pub fn environments(value: &Value) -> Vec<Environment<'_>> {
+    let mut found = Vec::new();
+    collect_environments(value, &mut Vec::new(), &mut found);
+    found
+}
+
+fn collect_environments<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut Vec<Environment<'a>>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                path.push(name.clone());
+                collect_environments(member, path, found);
+                path.pop();
+            }
+        }
+        Value::Array(values) => {
+            let ours = |variable: &Value| text(variable, "name").starts_with(PREFIX);
+            if path.last().is_some_and(|name| name == "env") || values.iter().any(ours) {
+                found.push(Environment {
+                    place: path.join("."),
+                    variables: values,
+                });
+            }
+            for value in values {
+                collect_environments(value, path, found);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The pods that an object is or makes.
 pub fn pod_specs(object: &Value) -> Vec<&Value> {
     let path = match text(object, "kind") {
@@ -141,6 +205,32 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn environments_are_found_at_any_depth_and_alone() {
+        let list = json!([{ "name": "PULL_SECRET_NAME", "value": "a" }]);
+        for (value, place) in [
+            (list.clone(), ""),
+            (json!({ "env": [{ "name": "A", "value": "b" }] }), "env"),
+            (
+                json!({ "spec": { "podTemplate": { "env": list } } }),
+                "spec.podTemplate.env",
+            ),
+            (
+                json!({ "spec": { "taskRunSpecs": [{ "podTemplate": { "env": list } }] } }),
+                "spec.taskRunSpecs.podTemplate.env",
+            ),
+            (
+                json!({ "spec": { "resourcetemplates": [{ "spec": { "env": list } }] } }),
+                "spec.resourcetemplates.spec.env",
+            ),
+        ] {
+            let found = environments(&value);
+            let places: Vec<_> = found.iter().map(|one| one.place.as_str()).collect();
+            assert_eq!(places, [place], "{value}");
+        }
+        assert!(environments(&json!({ "params": [{ "name": "NAME", "value": "a" }] })).is_empty());
+    }
 
     #[test]
     fn containers_are_found_wherever_an_object_keeps_them() {

@@ -86,6 +86,39 @@ fn every_name_that_is_changed_in_the_one_place_follows_everywhere() -> Result<()
     Ok(())
 }
 
+/// With a robot account, one that README shows, a user's names reach the Task's literals.
+#[test]
+fn s1_a_users_registry_and_user_name_reach_the_robot_accounts_task() -> Result<()> {
+    let text = format!(
+        "namespace: {NAMESPACE}\nresources: [../tekton/overlays/kubernetes]\nconfigMapGenerator:\n- name: \
+         ensure-pull-secret\n  behavior: merge\n  literals:\n  - secret={SECRET}\n  - registry={REGISTRY}\n  - \
+         username=their-robot\n  - robot=their-token\ncomponents:\n- ../tekton/components/names\n"
+    );
+    let objects = UserKustomization::new(&text)?.render()?;
+    let runs: Vec<_> = of_kind(&objects, "CronJob")
+        .chain(of_kind(&objects, "Task"))
+        .collect();
+    assert_eq!(runs.len(), 2);
+    for object in runs {
+        let container = containers(object)
+            .into_iter()
+            .find(|one| one.name() == OURS)
+            .context("ours")?;
+        for (variable, value) in [
+            ("PULL_SECRET_REGISTRY", Some(REGISTRY)),
+            ("PULL_SECRET_USERNAME", Some("their-robot")),
+            ("PULL_SECRET_TOKEN_FILE", Some("/robot-account/token")),
+            ("PULL_SECRET_SERVICE_ACCOUNT", None),
+        ] {
+            assert_eq!(container.variable(variable), value, "{variable}");
+        }
+        let mut words = Vec::new();
+        strings(&object["spec"], &mut words);
+        assert!(words.contains(&"their-token"), "{words:?}");
+    }
+    Ok(())
+}
+
 fn names_follow(objects: &[Value]) -> Result<()> {
     let named =
         |kind: &'static str, name: &str| of_kind(objects, kind).any(|one| one["metadata"]["name"] == name);
@@ -106,11 +139,7 @@ fn names_follow(objects: &[Value]) -> Result<()> {
         assert_eq!(account, Some(RUNNER));
     }
     for task in of_kind(objects, "Task").chain(of_kind(objects, "StepAction")) {
-        for (param, name) in [
-            ("NAME", SECRET),
-            ("SERVICE_ACCOUNT", PULLER),
-            ("REGISTRY", REGISTRY),
-        ] {
+        for (param, name) in [("NAME", SECRET), ("REGISTRY", REGISTRY)] {
             let params = task["spec"]["params"].as_array().context("params")?;
             let param = params
                 .iter()
@@ -118,6 +147,11 @@ fn names_follow(objects: &[Value]) -> Result<()> {
                 .context("the param")?;
             assert_eq!(param["default"], name);
         }
+        let puller = containers(task)
+            .first()
+            .and_then(|step| step.variable("PULL_SECRET_SERVICE_ACCOUNT"))
+            .map(str::to_owned);
+        assert_eq!(puller.as_deref(), Some(PULLER));
     }
     let policy = of_kind(objects, "ValidatingAdmissionPolicy")
         .next()

@@ -1,24 +1,13 @@
 //! The kustomizations that `tekton/README.md` shows give an install, and the objects that it shows are right.
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
-use test_cluster::{kustomize::UserKustomization, manifest::documents, tekton_validation};
+use serde_json::Value;
+use test_cluster::{manifest::documents, tekton_validation};
 
 use super::{
-    collect::{Form, Manifests, texts},
+    collect::{Form, Manifests, blocks, is_kustomization, shown_kustomization, texts},
     rules,
 };
-
-/// Every block of YAML: fenced as such, or handed to a command between `<<'END'` and `END`.
-fn blocks(page: &str) -> Vec<&str> {
-    let between = |begin: &'static str, end: &'static str| {
-        page.split(begin)
-            .skip(1)
-            .filter_map(move |rest| rest.split_once(end).map(|(block, _)| block))
-    };
-    let of_commands = between("<<'END'\n", "\nEND\n");
-    between("```yaml\n", "```").chain(of_commands).collect()
-}
 
 #[test]
 fn every_block_of_yaml_is_a_kustomization_that_renders_or_an_object_that_tekton_takes() -> Result<()> {
@@ -29,18 +18,14 @@ fn every_block_of_yaml_is_a_kustomization_that_renders_or_an_object_that_tekton_
         .context("there is a README")?;
     let (mut kustomizations, mut objects) = (0, Vec::new());
     for block in blocks(&page.text) {
-        for mut document in documents(block).with_context(|| format!("cannot read:\n{block}"))? {
-            let kustomization = document.get("kind").is_none_or(|kind| kind == "Kustomization");
-            if !kustomization {
+        for document in documents(block).with_context(|| format!("cannot read:\n{block}"))? {
+            if !is_kustomization(&document) {
                 objects.push(document);
                 continue;
             }
             kustomizations += 1;
             // Some show only what is added to the one before them.
-            let fields = document.as_object_mut().context("a kustomization is an object")?;
-            fields.entry("resources").or_insert(json!(["../tekton"]));
-            fields.entry("namespace").or_insert(json!("my-models"));
-            let objects = UserKustomization::new(&document.to_string())?.render();
+            let objects = shown_kustomization(document)?.render();
             let manifests = Manifests {
                 origin: "tekton/README.md".to_owned(),
                 form: Form::Installed,

@@ -6,13 +6,16 @@ mod exit_codes;
 mod images;
 mod jobs;
 mod kinds;
+mod params;
 mod results;
 pub mod rights;
 mod schedule;
+mod scripts;
+mod token_file;
 mod trust;
 mod words;
 
-use super::collect::{Manifests, Text};
+use super::collect::{Form, Manifests, Text};
 
 /// A rule over objects that belong together: what breaks it.
 type OverManifests = fn(&Manifests) -> Vec<String>;
@@ -38,9 +41,15 @@ const OVER_MANIFESTS: &[OverManifests] = &[
     rights::nothing_dangles,
     rights::no_rule_says_any,
     schedule::one_run_may_fail,
-    trust::params_are_the_variables,
-    trust::what_decides_trust_is_literal,
+    params::params_are_the_variables,
     words::conditions_can_hold,
+];
+
+/// Rules for what documents show as well, which may be a part of an object.
+const OVER_DOCUMENTS: &[OverManifests] = &[
+    token_file::its_destination_is_literal,
+    params::params_that_are_passed_exist,
+    trust::what_the_installer_sets_is_literal,
 ];
 
 const OVER_TEXTS: &[OverTexts] = &[
@@ -51,10 +60,16 @@ const OVER_TEXTS: &[OverTexts] = &[
 ];
 
 /// What breaks a rule, each as `where: what: why`.
-pub fn problems(texts: &[Text], manifests: &[Manifests]) -> Vec<String> {
+pub fn problems(texts: &[Text], pages: &[Text], manifests: &[Manifests]) -> Vec<String> {
     let mut problems: Vec<String> = OVER_TEXTS.iter().flat_map(|rule| rule(texts)).collect();
+    for scripts in [texts, pages] {
+        problems.extend(scripts::no_value_is_expanded_into_a_document(scripts));
+    }
+    problems.sort();
+    problems.dedup();
     for one in manifests {
-        for rule in OVER_MANIFESTS {
+        let over_objects = OVER_MANIFESTS.iter().filter(|_| one.form != Form::Document);
+        for rule in over_objects.chain(OVER_DOCUMENTS) {
             problems.extend(
                 rule(one)
                     .into_iter()

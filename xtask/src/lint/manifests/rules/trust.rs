@@ -1,134 +1,148 @@
-//! Params and environment of our Task and StepAction. What a param may say, and what whoever installs says alone: contract,
-//! section 7.
+//! What the installer sets, and no param: variables, the image, its command and volumes (contract, section 7).
 
-use ensure_pull_secret::config::{PREFIX, VARIABLES, Variable};
+use std::sync::LazyLock;
+
+use ensure_pull_secret::config::{PREFIX, VARIABLES};
+use regex::Regex;
 use serde_json::Value;
 
 use super::super::{
     collect::Manifests,
-    object::{Container, OURS, containers, label, list, text},
+    object::{Container, OURS, containers, environments, label, text},
 };
 
-/// Variables of others that decide whom the program trusts or asks, beside our own.
+/// Variables of others that decide whom the program trusts or asks.
 const FOREIGN: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "HTTPS_PROXY",
     "ALL_PROXY",
     "NO_PROXY",
-    "KUBERNETES_SERVICE_HOST",
-    "KUBERNETES_SERVICE_PORT",
 ];
+/// What Kubernetes' own variables for the API server begin with.
+const API_SERVER: &str = "KUBERNETES_SERVICE_";
+/// Variables of the contract that no version has yet.
+const LATER: &[&str] = &["PULL_SECRET_EXCHANGE", "PULL_SECRET_AUDIENCE"];
+/// The path of a workspace, which is Tekton's own.
+static WORKSPACE_PATH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a right pattern"));
 
-/// A variable's param: its name without the prefix.
-fn param(variable: &Variable) -> &'static str {
-    variable.name.trim_start_matches(PREFIX)
-}
-
-/// Whether whoever installs sets it, and nobody else.
-fn decides_trust(name: &str) -> bool {
-    FOREIGN.contains(&name.to_uppercase().as_str())
+/// Whether the installer sets it, and nobody else.
+fn is_the_installers(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    is_written(name)
+        || FOREIGN.contains(&upper.as_str())
+        || upper.starts_with(API_SERVER)
+        || LATER.contains(&name)
         || VARIABLES
             .iter()
             .any(|variable| variable.installer_only && variable.name == name)
 }
 
-/// Our Task and StepAction.
-fn ours(manifests: &Manifests) -> impl Iterator<Item = &Value> {
-    manifests.objects.iter().filter(|object| {
-        matches!(text(object, "kind"), "Task" | "StepAction") && object["metadata"]["name"] == OURS
-    })
+/// The containers that run the program.
+pub fn our_containers(object: &Value) -> impl Iterator<Item = Container<'_>> {
+    containers(object).into_iter().filter(runs_the_program)
 }
 
-fn our_containers(object: &Value) -> impl Iterator<Item = Container<'_>> {
-    containers(object)
-        .into_iter()
-        .filter(|container| container.name() == OURS)
-}
-
-/// A param is a variable without its prefix, each variable that is anybody's has one, and each one reaches its variable.
-pub fn params_are_the_variables(manifests: &Manifests) -> Vec<String> {
-    let mut problems = Vec::new();
-    for object in ours(manifests) {
-        let params: Vec<&str> = list(&object["spec"], "params")
+/// By its name, its image or its variables.
+fn runs_the_program(container: &Container<'_>) -> bool {
+    container.name() == OURS
+        || text(container.fields, "image").contains(OURS)
+        || container
+            .environment()
             .iter()
-            .map(|one| text(one, "name"))
-            .collect();
-        for name in &params {
-            let known = VARIABLES.iter().find(|variable| param(variable) == *name);
-            match known {
-                None => problems.push(format!(
-                    "{}: param {name} is no variable of the program",
-                    label(object)
-                )),
-                Some(variable) if variable.installer_only => problems.push(format!(
-                    "{}: param {name} would decide trust, which is for whoever installs",
-                    label(object)
-                )),
-                Some(_) => {}
-            }
-        }
-        for variable in VARIABLES.iter().filter(|variable| !variable.installer_only) {
-            let name = param(variable);
-            if !params.contains(&name) {
-                problems.push(format!("{}: there is no param {name}", label(object)));
-            }
-            let expected = format!("$(params.{name})");
-            for container in our_containers(object) {
-                let seen = container.variable(variable.name);
-                if seen != Some(&expected) {
+            .any(|variable| text(variable, "name").starts_with(PREFIX))
+}
+
+/// What the installer sets is a literal, wherever a variable, an image, a command or a volume is set. Kubernetes' own
+/// `$(VARIABLE)` is refused too, since that variable may come from a param, and so is `valueFrom`.
+pub fn what_the_installer_sets_is_literal(manifests: &Manifests) -> Vec<String> {
+    let mut problems = Vec::new();
+    for object in &manifests.objects {
+        let label = label(object);
+        for environment in environments(object) {
+            for variable in environment.variables {
+                let name = text(variable, "name");
+                let free = is_results_path(variable) || !is_the_installers(name);
+                if !free && !is_literal(variable) {
                     problems.push(format!(
-                        "{}: {} is {seen:?} instead of {expected}",
-                        label(object),
-                        variable.name
+                        "{label}: {}: {name} is {variable} instead of a literal",
+                        environment.place
                     ));
                 }
             }
         }
-    }
-    problems
-}
-
-/// Whatever decides trust is a literal, wherever the program is run: the variables, the image and its command, the volumes.
-/// Kubernetes' own `$(VARIABLE)` is refused too, since that variable may come from a param.
-pub fn what_decides_trust_is_literal(manifests: &Manifests) -> Vec<String> {
-    let mut problems = Vec::new();
-    for container in manifests.objects.iter().flat_map(containers) {
-        let label = container.label();
-        for variable in container.environment() {
-            let name = text(variable, "name");
-            if decides_trust(name) && is_substituted(&variable["value"]) {
-                problems.push(format!(
-                    "{label}: {name} is {} instead of a literal",
-                    variable["value"]
-                ));
-            }
-        }
-        if container.name() == OURS {
-            let fields = ["image", "command", "args", "volumeMounts", "envFrom"];
+        for container in our_containers(object) {
+            let fields = [
+                "image",
+                "command",
+                "args",
+                "script",
+                "workingDir",
+                "volumeMounts",
+                "envFrom",
+            ];
             let substituted = fields
                 .iter()
                 .filter(|field| is_substituted(&container.fields[**field]));
-            problems.extend(substituted.map(|field| format!("{label}: {field} is not literal")));
+            problems
+                .extend(substituted.map(|field| format!("{}: {field} is not literal", container.label())));
         }
-    }
-    for object in ours(manifests) {
-        if is_substituted(&object["spec"]["volumes"]) {
-            problems.push(format!("{}: volumes are not literal", label(object)));
+        if our_containers(object).next().is_some() && is_substituted(&object["spec"]["volumes"]) {
+            problems.push(format!("{label}: volumes are not literal"));
         }
     }
     problems
 }
 
-/// Whether anything of it is replaced later; where a workspace is mounted is Tekton's own to say.
+/// Tekton's own path of a result, which no param can change.
+fn is_results_path(variable: &Value) -> bool {
+    let value = text(variable, "value");
+    let name = ["$(results.", "$(step.results."]
+        .iter()
+        .find_map(|begin| value.strip_prefix(begin)?.strip_suffix(".path)"));
+    let is_name = |name: &str| {
+        name.chars()
+            .all(|one| one.is_ascii_alphanumeric() || "_-".contains(one))
+    };
+    is_written(text(variable, "name")) && name.is_some_and(is_name)
+}
+
+/// Whether the program writes to the file that it names.
+fn is_written(name: &str) -> bool {
+    name.starts_with("RESULTS_") && name.ends_with("_PATH")
+}
+
+/// Whether a variable's value is the one that is written there.
+pub fn is_literal(variable: &Value) -> bool {
+    variable.get("valueFrom").is_none() && !is_substituted(&variable["value"])
+}
+
+/// Whether anything of it is replaced later: by Tekton, Kubernetes or Pipelines as Code.
 fn is_substituted(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.replace("$(workspaces.", "").contains("$("),
+        Value::String(text) => {
+            let text = WORKSPACE_PATH.replace_all(text, "");
+            text.contains("$(") || text.contains("{{")
+        }
         Value::Array(values) => values.iter().any(is_substituted),
         Value::Object(members) => members.values().any(is_substituted),
         _ => false,
     }
 }
+
+/// Contract, section 7: all that has a variable today.
+#[cfg(test)]
+pub const INSTALLERS: &[&str] = &[
+    "TRUSTED_HOSTS",
+    "CONNECT_TO",
+    "REGISTRY_CA_FILE",
+    "TOKEN_FILE",
+    "VERIFY",
+    "SERVICE_ACCOUNT",
+    "SERVICE_ACCOUNT_DIR",
+    "TERMINATION_MESSAGE_FILE",
+];
 
 #[cfg(test)]
 mod tests {
@@ -138,69 +152,80 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_param_that_is_no_variable_or_decides_trust_or_is_missing_or_goes_nowhere_is_found() {
-        let rule = params_are_the_variables;
-        let first = "/spec/params/0/name";
-        Broken::new(rule, task())
-            .with(first, json!("NONE"))
-            .says("param NONE is no variable");
-        Broken::new(rule, task())
-            .with(first, json!("NONE"))
-            .says("there is no param NAME");
-        for trusted in [
-            "TRUSTED_HOSTS",
-            "CONNECT_TO",
-            "REGISTRY_CA_FILE",
-            "TOKEN_FILE",
-            "SERVICE_ACCOUNT_DIR",
-        ] {
-            Broken::new(rule, task())
-                .with(first, json!(trusted))
-                .says("would decide trust");
-        }
-        let environment = json!([{ "name": "PULL_SECRET_NAME", "value": "$(params.IMAGE)" }]);
-        Broken::new(rule, task())
-            .with("/spec/steps/0/env", environment)
-            .says("instead of $(params.NAME)");
-    }
-
-    #[test]
-    fn a_variable_that_decides_trust_is_found_where_a_param_reaches_it() {
-        let rule = what_decides_trust_is_literal;
-        for name in [
-            "PULL_SECRET_TRUSTED_HOSTS",
-            "PULL_SECRET_TOKEN_FILE",
+    fn p5_s1_what_the_installer_sets_is_refused_from_a_param() {
+        let own = INSTALLERS.iter().map(|name| format!("{PREFIX}{name}"));
+        let others = [
+            "PULL_SECRET_EXCHANGE",
+            "PULL_SECRET_AUDIENCE",
+            "SSL_CERT_FILE",
             "SSL_CERT_DIR",
             "https_proxy",
-        ] {
-            for value in [
+            "ALL_PROXY",
+            "no_proxy",
+            "KUBERNETES_SERVICE_HOST",
+            "KUBERNETES_SERVICE_PORT",
+            "RESULTS_STATUS_PATH",
+        ];
+        let rule = what_the_installer_sets_is_literal;
+        for name in own.chain(others.map(str::to_owned)) {
+            let wrong = [
                 "$(params.IMAGE)",
+                "$(params.IMAGE[*])",
                 "a/$(params[\"IMAGE\"])",
                 "$(PULL_SECRET_IMAGE)",
                 "$(context.taskRun.name)",
-            ] {
-                let variable = json!({ "name": name, "value": value });
+                "$(workspaces.robot-account.claim)",
+                "{{ trusted }}",
+            ];
+            let wrong = wrong.map(|value| json!({ "name": name, "value": value }));
+            let from = ["configMapKeyRef", "fieldRef"]
+                .map(|source| json!({ "name": name, "valueFrom": { source: { "name": "a", "key": "b" } } }));
+            for variable in wrong.iter().chain(&from) {
                 Broken::new(rule, task())
-                    .with("/spec/steps/0/env/0", variable)
-                    .says(name);
+                    .with("/spec/steps/0/env/0", variable.clone())
+                    .says(&name);
+                for place in [
+                    json!({ "stepTemplate": { "env": [variable] } }),
+                    json!({ "podTemplate": { "env": [variable] } }),
+                    json!({ "taskRunSpecs": [{ "podTemplate": { "env": [variable] } }] }),
+                    json!({ "resourcetemplates": [{ "spec": { "podTemplate": { "env": [variable] } } }] }),
+                ] {
+                    Broken::new(rule, task())
+                        .and(json!({ "kind": "a", "metadata": { "name": "a" }, "spec": place }))
+                        .says(&name);
+                }
             }
             let literal = json!({ "name": name, "value": "literal" });
             Broken::new(rule, task())
                 .with("/spec/steps/0/env/0", literal)
                 .says_nothing();
         }
+        let path =
+            json!({ "name": "PULL_SECRET_TOKEN_FILE", "value": "$(workspaces.robot-account.path)/token" });
+        Broken::new(rule, task())
+            .with("/spec/steps/0/env/0", path)
+            .says_nothing();
     }
 
     #[test]
-    fn an_image_a_command_or_a_volume_from_a_param_is_found() {
-        let rule = what_decides_trust_is_literal;
-        let image = "/spec/steps/0/image";
-        Broken::new(rule, task())
-            .with(image, json!("$(params.IMAGE)"))
-            .says("image is not literal");
-        Broken::new(rule, task())
-            .with("/spec/steps/0/command/0", json!("$(params.MODE)"))
-            .says("command is not literal");
+    fn s1_a_program_from_a_param_is_refused_whatever_its_step_is_called() {
+        let rule = what_the_installer_sets_is_literal;
+        for (field, value) in [
+            ("image", json!("$(params.IMAGE)")),
+            ("command", json!(["$(params.MODE)"])),
+            ("args", json!(["$(params.MODE)"])),
+            ("script", json!("$(params.MODE)")),
+            ("workingDir", json!("$(params.MODE)")),
+            (
+                "envFrom",
+                json!([{ "configMapRef": { "name": "$(params.MODE)" } }]),
+            ),
+        ] {
+            Broken::new(rule, task())
+                .with("/spec/steps/0/name", json!("another"))
+                .with(&format!("/spec/steps/0/{field}"), value)
+                .says(&format!("{field} is not literal"));
+        }
         let volume = json!([{ "name": "trusted-ca", "configMap": { "name": "$(params.DISPLAY_NAME)" } }]);
         Broken::new(rule, task())
             .with("/spec/volumes", volume)

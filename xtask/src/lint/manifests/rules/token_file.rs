@@ -1,0 +1,261 @@
+//! The token of a file, such as a robot account's password, goes to the registry that the install names (contract,
+//! section 7).
+
+use serde_json::Value;
+
+use super::{
+    super::{
+        collect::Manifests,
+        object::{Environment, OURS, containers, environments, label, text},
+    },
+    trust::is_literal,
+};
+
+/// The variable that names the file.
+pub const TOKEN_FILE: &str = "PULL_SECRET_TOKEN_FILE";
+/// The variables that say where its token goes, and for whom.
+pub const DESTINATION: &[&str] = &["PULL_SECRET_REGISTRY", "PULL_SECRET_USERNAME"];
+/// Their params.
+const PARAMS: &[&str] = &["REGISTRY", "USERNAME"];
+
+/// Wherever a token file is set, registry and user name are literals in the same list, and no param has their names.
+pub fn its_destination_is_literal(manifests: &Manifests) -> Vec<String> {
+    let mut problems = Vec::new();
+    for object in &manifests.objects {
+        let label = label(object);
+        let environments = environments(object);
+        let with_file: Vec<_> = environments.iter().filter(|one| one.sets(TOKEN_FILE)).collect();
+        for environment in &with_file {
+            problems.extend(
+                wrong(environment)
+                    .into_iter()
+                    .map(|problem| format!("{label}: {}: {problem}", environment.place)),
+            );
+        }
+        if with_file.is_empty() {
+            continue;
+        }
+        for params in [&object["spec"]["params"], &object["spec"]["taskSpec"]["params"]] {
+            let params = params.as_array().into_iter().flatten();
+            let names = params
+                .map(|one| text(one, "name"))
+                .filter(|name| PARAMS.contains(name));
+            problems.extend(names.map(|name| {
+                format!("{label}: param {name} beside {TOKEN_FILE}: set its variable to a literal instead")
+            }));
+        }
+        let references = containers(object)
+            .into_iter()
+            .filter(|step| step.fields["ref"]["name"] == OURS);
+        problems.extend(references.map(|step| {
+            format!(
+                "{}: the StepAction takes {PARAMS:?} as params: store a token file by the Task",
+                step.label()
+            )
+        }));
+    }
+    problems
+}
+
+/// What is wrong with a list that sets a token file.
+fn wrong(environment: &Environment<'_>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for name in DESTINATION {
+        match environment.settings(name)[..] {
+            [setting] if is_fixed(setting) => {}
+            [setting] => problems.push(format!(
+                "{TOKEN_FILE} is set, and {name} is {setting} instead of a literal"
+            )),
+            [] => problems.push(format!("{TOKEN_FILE} is set, and {name} is not")),
+            _ => problems.push(format!("{TOKEN_FILE} is set, and {name} is set twice")),
+        }
+    }
+    if environment.place.ends_with("stepTemplate.env") {
+        problems.push(format!(
+            "{TOKEN_FILE} is set in a stepTemplate, which a step's own variables replace: set it on the step"
+        ));
+    }
+    problems
+}
+
+/// A literal that isn't empty; not even the path of a workspace is in it.
+fn is_fixed(setting: &Value) -> bool {
+    let value = text(setting, "value");
+    is_literal(setting) && !value.is_empty() && !value.contains("$(")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::{
+        collect::{Form, manifests},
+        fixtures::{Broken, cron_job, robot_task, task},
+    };
+    use super::*;
+
+    fn run(spec: Value) -> Value {
+        json!({ "kind": "TaskRun", "metadata": { "generateName": "a-" }, "spec": spec })
+    }
+
+    fn variable(name: &str, value: &str) -> Value {
+        json!({ "name": name, "value": value })
+    }
+
+    /// What a token file is right beside.
+    fn right() -> Vec<Value> {
+        vec![
+            variable(TOKEN_FILE, "/robot/token"),
+            variable("PULL_SECRET_REGISTRY", "quay.io/team"),
+            variable("PULL_SECRET_USERNAME", "team+robot"),
+        ]
+    }
+
+    #[test]
+    fn s1_a_token_file_beside_a_registry_or_user_name_from_outside_is_refused() {
+        let places: [fn(Vec<Value>) -> Value; 6] = [
+            |env| json!({ "podTemplate": { "env": env } }),
+            |env| json!({ "taskRunTemplate": { "podTemplate": { "env": env } } }),
+            |env| json!({ "taskRunSpecs": [{ "podTemplate": { "env": env } }] }),
+            |env| json!({ "taskSpec": { "steps": [{ "env": env }] } }),
+            |env| json!({ "template": { "spec": { "containers": [{ "env": env }] } } }),
+            |env| json!({ "resourcetemplates": [{ "spec": { "podTemplate": { "env": env } } }] }),
+        ];
+        for place in places {
+            let broken =
+                |env| Broken::new(its_destination_is_literal, run(place(right()))).and(run(place(env)));
+            for (index, name) in [(1, "PULL_SECRET_REGISTRY"), (2, "PULL_SECRET_USERNAME")] {
+                for value in [
+                    "",
+                    "$(params.REGISTRY)",
+                    "$(params.REGISTRIES[*])",
+                    "$(params.REGISTRIES[0])",
+                    "quay.io,$(params[\"REGISTRY\"])",
+                    "$(workspaces.config.path)",
+                    "$(context.pipelineRun.name)",
+                    "$(PULL_SECRET_IMAGE)",
+                    "$(tt.params.registry)",
+                    "{{ registry }}",
+                ] {
+                    let mut env = right();
+                    env[index] = variable(name, value);
+                    broken(env).says(name);
+                }
+                let mut env = right();
+                env[index] =
+                    json!({ "name": name, "valueFrom": { "configMapKeyRef": { "name": "a", "key": "b" } } });
+                broken(env).says(name);
+                let mut env = right();
+                env.remove(index);
+                broken(env).says(&format!("{name} is not"));
+                let mut env = right();
+                env.push(variable(name, "evil.example"));
+                broken(env).says("set twice");
+            }
+        }
+    }
+
+    #[test]
+    fn s1_a_stand_alone_list_and_a_step_template_are_judged_too() {
+        let rule = its_destination_is_literal;
+        Broken::new(rule, Value::from(right()))
+            .and(json!([variable(TOKEN_FILE, "/robot/token")]))
+            .says("PULL_SECRET_REGISTRY is not");
+        Broken::new(rule, run(json!({})))
+            .and(run(json!({ "taskSpec": { "stepTemplate": { "env": right() } } })))
+            .says("stepTemplate");
+    }
+
+    #[test]
+    fn s1_a_task_with_a_token_file_and_a_param_for_its_registry_is_refused() {
+        let rule = its_destination_is_literal;
+        // As it was shipped: the file was added, and the Task kept its params.
+        let mut env = task()["spec"]["steps"][0]["env"].clone();
+        env.as_array_mut()
+            .expect("a list")
+            .push(variable(TOKEN_FILE, "/robot/token"));
+        let broken = Broken::new(rule, task()).with("/spec/steps/0/env", env);
+        broken.says("PULL_SECRET_REGISTRY");
+        broken.says("PULL_SECRET_USERNAME");
+        broken.says("param REGISTRY");
+        broken.says("param USERNAME");
+        for name in PARAMS {
+            Broken::new(rule, robot_task())
+                .with("/spec/params/0/name", json!(name))
+                .says(&format!("param {name}"));
+            let passing = run(json!({
+                "podTemplate": { "env": right() }, "params": [{ "name": name, "value": "evil.example" }],
+            }));
+            Broken::new(rule, run(json!({ "podTemplate": { "env": right() } })))
+                .and(passing)
+                .says(&format!("param {name}"));
+        }
+    }
+
+    #[test]
+    fn s1_a_token_file_for_the_step_action_is_refused() {
+        let task = json!({ "kind": "Task", "metadata": { "name": "a" }, "spec": {
+            "stepTemplate": { "env": right() }, "steps": [{ "name": "a", "ref": { "name": OURS } }],
+        } });
+        Broken::new(its_destination_is_literal, run(json!({})))
+            .and(task)
+            .says("the StepAction takes");
+    }
+
+    #[test]
+    fn s1_a_cron_job_with_a_token_file_names_its_registry() {
+        let path = "/spec/jobTemplate/spec/template/spec/containers/0/env";
+        Broken::new(its_destination_is_literal, cron_job())
+            .with(path, json!([variable(TOKEN_FILE, "/robot/token")]))
+            .says("PULL_SECRET_REGISTRY is not");
+    }
+
+    #[test]
+    fn s1_everything_shipped_with_a_token_file_has_literals() {
+        let all = manifests().expect("the manifests can be rendered");
+        let with_file: Vec<_> = all
+            .iter()
+            .filter(|one| {
+                one.objects
+                    .iter()
+                    .flat_map(environments)
+                    .any(|environment| environment.sets(TOKEN_FILE))
+            })
+            .collect();
+        for (form, origin) in [
+            (Form::Shipped, "tekton/overlays/kubernetes"),
+            (Form::Installed, "tekton/components/robot-account"),
+            (Form::Sample, "tekton/samples/robot-account/taskrun.yaml"),
+            (Form::Document, "README.md"),
+            (Form::Document, "tekton/README.md"),
+        ] {
+            let found = with_file
+                .iter()
+                .any(|one| one.form == form && one.origin.starts_with(origin));
+            assert!(found, "{origin} sets no token file as {form:?}");
+        }
+        for one in with_file {
+            assert_eq!(its_destination_is_literal(one), [""; 0], "{}", one.origin);
+        }
+    }
+
+    #[test]
+    fn s1_the_names_of_an_install_reach_the_task_with_a_token_file() {
+        let env = |task: &Value, name: &str| {
+            let environment = environments(task).into_iter().find(|one| one.sets(TOKEN_FILE));
+            let settings = environment.map(|one| one.settings(name));
+            settings.and_then(|settings| settings.first().map(|one| text(one, "value").to_owned()))
+        };
+        let task = robot_task();
+        assert_eq!(env(&task, "PULL_SECRET_SERVICE_ACCOUNT"), None);
+        for (name, value) in [
+            (
+                "PULL_SECRET_REGISTRY",
+                "image-registry.openshift-image-registry.svc:5000",
+            ),
+            ("PULL_SECRET_USERNAME", "<token>"),
+        ] {
+            assert_eq!(env(&task, name).as_deref(), Some(value), "{name}");
+        }
+    }
+}
