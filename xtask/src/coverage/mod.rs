@@ -30,9 +30,6 @@ const PAGE: &str = "docs/reliability.md";
 const TARGET: &str = "target/llvm-cov-target";
 /// How many files the processes of a run share: each of thousands would write its own otherwise.
 const POOL: &str = "%8m";
-/// The cases of the fault matrix that are a part of it, a fifth: each fault at each call of a refresh.
-const FAULTS: &str = "refresh/";
-
 /// Runs the unit tests, then all that need no node, with counters, and writes the figures.
 ///
 /// # Errors
@@ -117,10 +114,7 @@ impl<'shell> Instrumented<'shell> {
             .run()?;
         let binary = project::file(TARGET).join("debug/ensure-pull-secret");
         let mut cargo = cargo_test(cluster.supervisor(), &["--test", "*"])?;
-        cargo
-            .env(variable, &state)
-            .env(BINARY, &binary)
-            .env("FAULT_MATRIX_CASE", FAULTS);
+        cargo.env(variable, &state).env(BINARY, &binary);
         self.run("a test", &mut cargo).await?;
         let all = self.measured()?;
         // Only the binary runs `main`.
