@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
     Api,
@@ -81,30 +81,99 @@ async fn every_kustomization_is_accepted_without_a_warning() -> Result<()> {
     Ok(())
 }
 
+/// Changes to the shipped CronJob, each with a part of the API server's objection: the operation at a path below the pod
+/// template, and the value.
+fn refused_changes() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+    let host_path = json!({ "name": "host", "hostPath": { "path": "/" } });
+    let twice = json!({ "name": "PULL_SECRET_NAME", "value": "another" });
+    vec![
+        ("add", "/spec/restart", json!("Never"), ".restart"),
+        (
+            "remove",
+            "/spec/containers/0/securityContext",
+            Value::Null,
+            "allowPrivilegeEscalation != false",
+        ),
+        (
+            "remove",
+            "/spec/containers/0/securityContext/allowPrivilegeEscalation",
+            Value::Null,
+            "allowPrivilegeEscalation != false",
+        ),
+        (
+            "remove",
+            "/spec/containers/0/securityContext/capabilities",
+            Value::Null,
+            "unrestricted capabilities",
+        ),
+        (
+            "add",
+            "/spec/containers/0/securityContext/capabilities/add",
+            json!(["NET_RAW"]),
+            "capabilities",
+        ),
+        (
+            "add",
+            "/spec/containers/0/securityContext/privileged",
+            json!(true),
+            "privileged",
+        ),
+        (
+            "add",
+            "/spec/containers/0/securityContext/runAsNonRoot",
+            json!(false),
+            "runAsNonRoot != true",
+        ),
+        (
+            "remove",
+            "/spec/securityContext/runAsNonRoot",
+            Value::Null,
+            "runAsNonRoot != true",
+        ),
+        (
+            "remove",
+            "/spec/securityContext/seccompProfile",
+            Value::Null,
+            "seccompProfile",
+        ),
+        ("add", "/spec/hostNetwork", json!(true), "host namespaces"),
+        ("add", "/spec/hostPID", json!(true), "host namespaces"),
+        ("add", "/spec/hostIPC", json!(true), "host namespaces"),
+        ("add", "/spec/volumes/-", host_path, "hostPath"),
+        ("add", "/spec/containers/0/env/-", twice, "PULL_SECRET_NAME"),
+        (
+            "replace",
+            "/spec/containers/0/name",
+            json!("another"),
+            "containerName",
+        ),
+    ]
+}
+
 #[tokio::test]
-async fn a_field_that_does_not_exist_and_a_pod_that_restricted_would_refuse_are_not() -> Result<()> {
+async fn dry_run_refuses_each_broken_cron_job() -> Result<()> {
     let namespace = restricted("strict-wrong").await?;
     let kubectl = Kubectl::new(namespace.name()).await?;
-    let spec = "/spec/jobTemplate/spec/template/spec";
-    for (patch, said) in [
-        (
-            json!({ "op": "add", "path": format!("{spec}/restart"), "value": "Never" }),
-            ".restart",
-        ),
-        (
-            json!({ "op": "remove", "path": format!("{spec}/containers/0/securityContext") }),
-            "would violate PodSecurity",
-        ),
-    ] {
+    for (operation, path, value, objection) in refused_changes() {
+        let path = format!("/spec/jobTemplate/spec/template{path}");
+        let mut patch = json!({ "op": operation, "path": path });
+        if !value.is_null() {
+            patch["value"] = value;
+        }
         let kustomization = json!({
             "namespace": namespace.name(),
             "resources": ["../tekton/cronjob"],
             "patches": [{ "target": { "kind": "CronJob" }, "patch": json!([patch]).to_string() }],
         });
         let user = UserKustomization::new(&kustomization.to_string())?;
-        let error = apply(&kubectl, &user).await.expect_err("it is wrong");
-        let error = format!("{error:#}");
-        ensure!(error.contains(said), "expected {said:?} in {error}");
+        let error = match apply(&kubectl, &user).await {
+            Ok(_) => bail!("{operation} {path} is accepted"),
+            Err(error) => format!("{error:#}"),
+        };
+        ensure!(
+            error.contains(objection),
+            "{operation} {path}: {objection:?} is not in {error}"
+        );
     }
     Ok(())
 }
@@ -142,54 +211,91 @@ async fn every_sample_is_accepted_without_a_warning() -> Result<()> {
     Ok(())
 }
 
-/// Tekton makes its pods later: here each step is made a pod's container.
-#[tokio::test]
-async fn every_step_is_admitted_as_a_container_where_restricted_is_enforced() -> Result<()> {
-    let namespace = restricted("steps").await?;
-    let pods: Api<Pod> = namespace.api();
+/// A dry run of pods: Tekton creates its pods later, so each step is a container of a pod here.
+async fn create(pods: &Api<Pod>, pod: &Value) -> Result<()> {
     let dry_run = PostParams {
         dry_run: true,
         ..PostParams::default()
     };
+    pods.create(&dry_run, &serde_json::from_value(pod.clone())?)
+        .await
+        .with_context(|| pod.to_string())?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_step_is_admitted_as_a_container_where_restricted_is_enforced() -> Result<()> {
+    let pods: Api<Pod> = restricted("steps").await?.api();
     let mut objects = kustomize::render(&kustomize::tekton())?;
     for sample in samples(&kustomize::tekton().join("samples"))? {
         objects.extend(documents(&std::fs::read_to_string(&sample)?)?);
     }
     let steps: Vec<Value> = objects.iter().flat_map(steps).collect();
     ensure!(steps.len() > 5, "only {} steps", steps.len());
-    for step in steps {
-        let pod = json!({
-            "metadata": { "generateName": "step-" },
-            "spec": { "containers": [{
-                "name": "step", "image": step["image"], "securityContext": step["securityContext"],
-            }] },
-        });
-        let pod: Pod = serde_json::from_value(pod)?;
-        pods.create(&dry_run, &pod)
-            .await
-            .with_context(|| step.to_string())?;
+    for pod in &steps {
+        create(&pods, pod).await?;
     }
     Ok(())
 }
 
-/// The steps with an image of their own of a Task, a StepAction, or the Tasks in a Pipeline.
+#[tokio::test]
+async fn pod_security_refuses_each_broken_step() -> Result<()> {
+    let pods: Api<Pod> = restricted("steps-wrong").await?.api();
+    let objects = kustomize::render(&kustomize::tekton())?;
+    let task = objects.iter().find(|object| object["kind"] == "Task");
+    let step = task
+        .map(steps)
+        .unwrap_or_default()
+        .pop()
+        .context("the Task has a step")?;
+    for field in [
+        "runAsNonRoot",
+        "seccompProfile",
+        "allowPrivilegeEscalation",
+        "capabilities",
+    ] {
+        let mut broken = step.clone();
+        broken["spec"]["containers"][0]["securityContext"][field] = Value::Null;
+        ensure!(
+            create(&pods, &broken).await.is_err(),
+            "a step without {field} is admitted"
+        );
+    }
+    let mut broken = step.clone();
+    broken["spec"]["volumes"] = json!([{ "name": "host", "hostPath": { "path": "/" } }]);
+    ensure!(create(&pods, &broken).await.is_err(), "a hostPath is admitted");
+    create(&pods, &step).await
+}
+
+/// A pod for each step with its own image of a Task, a StepAction, or the Tasks in a Pipeline.
 fn steps(object: &Value) -> Vec<Value> {
     let spec = &object["spec"];
-    let of_task = |task: &Value| task["steps"].as_array().cloned().unwrap_or_default();
-    let steps = match object["kind"].as_str() {
-        Some("StepAction") => vec![spec.clone()],
+    let pod = |step: &Value, volumes: &Value| {
+        json!({
+            "metadata": { "generateName": "step-" },
+            "spec": {
+                "containers": [{
+                    "name": "step", "image": step["image"], "securityContext": step["securityContext"],
+                }],
+                "volumes": volumes,
+            },
+        })
+    };
+    let of_task = |task: &Value| -> Vec<Value> {
+        let steps = task["steps"].as_array().into_iter().flatten();
+        let own_image = steps.filter(|step| step.get("ref").is_none());
+        own_image.map(|step| pod(step, &task["volumes"])).collect()
+    };
+    match object["kind"].as_str() {
+        Some("StepAction") => vec![pod(spec, &Value::Null)],
         Some("Task") => of_task(spec),
         Some("Pipeline") => ["tasks", "finally"]
             .iter()
-            .flat_map(|tasks| spec[*tasks].as_array().cloned().unwrap_or_default())
+            .flat_map(|tasks| spec[*tasks].as_array().into_iter().flatten())
             .flat_map(|task| of_task(&task["taskSpec"]))
             .collect(),
         _ => Vec::new(),
-    };
-    steps
-        .into_iter()
-        .filter(|step| step.get("ref").is_none())
-        .collect()
+    }
 }
 
 fn samples(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -15,6 +15,7 @@ mod proxies;
 mod record;
 mod restarts;
 mod runner;
+mod sample;
 mod situation;
 mod slots;
 mod steps;
@@ -38,11 +39,13 @@ use crate::{
 
 /// Where the record of the matrix is to be written.
 const RECORD: &str = "FAULT_MATRIX_RECORD";
-/// Only cases whose name begins with this are run.
+/// Prefix of the names of the cases to run.
 const CASE: &str = "FAULT_MATRIX_CASE";
-/// Another seed than the usual one.
+/// Set to anything, it runs every case. By default a sample runs.
+const WHOLE: &str = "FAULT_MATRIX_WHOLE";
+/// Seed of the pairs, of one place in the answers and of the sample.
 const SEED: &str = "FAULT_MATRIX_SEED";
-/// What pairs and places are drawn with, unless told otherwise.
+/// The default of [`SEED`].
 const USUAL_SEED: u64 = 1;
 
 /// The situations in which a run may write.
@@ -65,11 +68,16 @@ async fn whatever_fails_at_whatever_call_what_pulled_before_pulls_after() -> Res
     let only = std::env::var(CASE).ok();
     let matrix = Matrix::new(seed).await?;
     let mut cases = matrix.cases().await?;
+    let all = cases.len();
     if let Some(only) = &only {
         cases.retain(|case| case.name().starts_with(only.as_str()));
         ensure!(!cases.is_empty(), "no case is called {only}…");
     } else {
-        ensure!(cases.len() > 1000, "only {} cases were made", cases.len());
+        ensure!(all > 1000, "only {all} cases were made");
+        if std::env::var_os(WHOLE).is_none() {
+            cases = sample::choose(cases, seed);
+            println!("a sample of {} of {all} cases, with seed {seed}", cases.len());
+        }
     }
     let record = Record::new(seed, matrix.run(cases, only.is_some()).await?);
     if let Some(path) = std::env::var_os(RECORD) {

@@ -40,22 +40,6 @@ pub fn build_binary(package: &str, binary: &str) -> Result<PathBuf> {
     cargo("build", Platform::native()?, package, binary, &[])
 }
 
-/// Builds the release binary with its symbols. It lies where the shipped one does until that is built again, which
-/// takes no time: cargo keeps both.
-///
-/// # Errors
-/// Where the build fails.
-pub fn build_with_symbols() -> Result<PathBuf> {
-    // The last one counts.
-    cargo(
-        "rustc",
-        Platform::native()?,
-        PROGRAM,
-        PROGRAM,
-        &["--", "-C", "strip=none"],
-    )
-}
-
 fn cargo(command: &str, platform: Platform, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
     let failure = || format!("there is no static binary for {platform}");
     let target = platform.target();

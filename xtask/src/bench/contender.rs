@@ -1,226 +1,201 @@
-//! Who does the work: the program, a replay of its requests, a script with kubectl. Each has a namespace of its own.
+//! Contenders on loopback: the program, its requests alone, and a script with kubectl. Each has its own namespace.
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use ensure_pull_secret::grant::{self, RoleNeeds};
 use replay::Recording;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_cluster::{access::ClusterAccess, control_plane::Cluster, registry::OPENSHIFT};
+use test_cluster::{
+    control_plane::Cluster,
+    identity::ServiceAccountDir,
+    namespace::TestNamespace,
+    program::RESULTS,
+    registry::{OPENSHIFT, push_image},
+};
 
 use super::{
-    job::Job,
+    contest,
+    figures::State,
+    job,
     recorder::Recorder,
-    state::State,
-    world::{PULLER, SECRET, Ways, World},
+    stored::{NEXT_RUN_WITHIN, Stored},
 };
 
-/// What people do today; on a node too.
+/// The script; it runs on a node too.
 pub const SCRIPT: &str = include_str!("shell.sh");
+const SECRET: &str = "model-registry";
+const PULLER: &str = "model-puller";
+const RUNNER: &str = "model-pipeline-sa";
 
-/// One contender.
-pub struct Contender {
-    world: World,
+/// Programs that run.
+pub struct Tools {
+    /// The release binary.
+    pub program: PathBuf,
+    /// Client that sends a recording again.
+    pub replay: PathBuf,
+    /// Launcher that prints the peak memory of a process.
+    pub peak_memory: PathBuf,
+    /// kubectl.
+    pub kubectl: PathBuf,
+}
+
+/// A contender on loopback.
+pub struct Contender<'a> {
+    cluster: &'a Cluster,
+    tools: &'a Tools,
     kind: Kind,
+    namespace: TestNamespace,
+    runner: ServiceAccountDir,
+    stored: Stored,
+    image: String,
     directory: TempDir,
 }
 
-enum Kind {
-    Program { binary: PathBuf },
-    Replay { client: PathBuf, recording: Recording },
-    Shell { kubectl: PathBuf },
+/// What a contender runs.
+pub enum Kind {
+    /// The program.
+    Program,
+    /// The requests that the program sends in the same state.
+    Requests(Recording),
+    /// The script with kubectl.
+    Shell,
 }
 
-impl Contender {
-    /// The program.
+impl<'a> Contender<'a> {
+    /// The contenders of the contest on loopback, in the order of the tables.
     ///
     /// # Errors
-    /// As `World::new`, as all of these.
-    pub async fn program(access: &ClusterAccess, binary: &Path) -> Result<Self> {
-        let binary = binary.to_owned();
-        Self::new(access, "program", Kind::Program { binary }).await
+    /// When the API server or the registry refuses a part of the setup.
+    pub async fn all(cluster: &'a Cluster, tools: &'a Tools) -> Result<[Self; 3]> {
+        let shell = Self::new(cluster, tools, Kind::Shell).await?;
+        allow_create(&shell.namespace, RUNNER).await?;
+        Ok([
+            Self::new(cluster, tools, Kind::Program).await?,
+            Self::new(cluster, tools, Kind::Requests(Recording::default())).await?,
+            shell,
+        ])
     }
 
-    /// The limit: `client` sends what the program sent; it is recorded anew in each state.
-    ///
-    /// # Errors
-    /// As `program`.
-    pub async fn replay(access: &ClusterAccess, client: &Path) -> Result<Self> {
-        let kind = Kind::Replay {
-            client: client.to_owned(),
-            recording: Recording::default(),
+    async fn new(cluster: &'a Cluster, tools: &'a Tools, kind: Kind) -> Result<Self> {
+        let access = cluster.access();
+        let namespace = TestNamespace::within(access, "bench").await?;
+        for account in [RUNNER, PULLER] {
+            namespace.service_account(account).await?;
+        }
+        let needs = RoleNeeds {
+            namespace: namespace.name(),
+            secret: SECRET,
+            minted_for: Some(PULLER),
+            runner: Some((namespace.name(), RUNNER)),
         };
-        Self::new(access, "limit", kind).await
-    }
-
-    /// The script.
-    ///
-    /// # Errors
-    /// As `program`.
-    pub async fn shell(access: &ClusterAccess, kubectl: &Path) -> Result<Self> {
-        let kubectl = kubectl.to_owned();
-        let shell = Self::new(access, "shell", Kind::Shell { kubectl }).await?;
-        shell.world.grant_create().await?;
-        Ok(shell)
-    }
-
-    async fn new(access: &ClusterAccess, name: &str, kind: Kind) -> Result<Self> {
+        namespace.apply(&grant::role(&needs)).await?;
+        let pull = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
+        namespace.grant(PULLER, "image-puller", pull).await?;
+        let repository = format!("{}/granite:1.0", namespace.name());
+        let store = access.registries()?.store;
+        tokio::task::block_in_place(|| push_image(store, &repository))?;
         Ok(Self {
-            world: World::new(access, &format!("bench-{name}")).await?,
+            cluster,
+            tools,
             kind,
-            directory: tempfile::tempdir().context("cannot make a contender's directory")?,
+            runner: namespace.identity(RUNNER).await?,
+            stored: Stored::new(&namespace, SECRET, PULLER),
+            image: format!("{OPENSHIFT}/{repository}"),
+            directory: tempfile::tempdir().context("cannot create a directory for a contender")?,
+            namespace,
         })
     }
 
-    /// Its namespace's name.
-    pub fn namespace(&self) -> &str {
-        self.world.namespace().name()
-    }
-
-    /// How its requests are told from others' in the audit log of that namespace.
-    pub const fn user_agent(&self) -> &'static str {
-        match self.kind {
-            Kind::Program { .. } | Kind::Replay { .. } => "ensure-pull-secret/",
-            Kind::Shell { .. } => "kubectl/",
-        }
-    }
-
-    /// Gets ready for a state: records what the program asks in it, where that is what is replayed.
-    ///
-    /// # Errors
-    /// Where the program fails in this state.
-    pub async fn enter(&mut self, cluster: &Cluster, program: &Path, state: State) -> Result<()> {
-        let Kind::Replay { recording, .. } = &mut self.kind else {
-            return Ok(());
-        };
-        if state == State::Steady {
-            // A replayed refresh stores the token of the recorded one: the program itself makes the state.
-            self.world.prepare(State::Refresh).await?;
-            let ways = Ways::direct(cluster.access())?;
-            let job = self.world.program(program, self.world.runner(), ways);
-            tokio::task::block_in_place(|| job.time())?;
-            self.world.ensure_it_did(State::Refresh)?;
-        }
-        self.world.prepare(state).await?;
-        let recorder = Recorder::start(cluster.access(), cluster.registry_authority())?;
-        let identity = self.world.trusting(recorder.authority()).await?;
-        let [api_server, registry] = recorder.addresses();
-        let ways = Ways { api_server, registry };
-        let job = self.world.program(program, &identity, ways);
-        tokio::task::block_in_place(|| job.time())?;
-        self.world.ensure_it_did(state)?;
-        *recording = recorder.recording()?;
-        Ok(())
-    }
-
-    /// Brings the Secret into the state before a run. The script does the same whatever it finds but a missing Secret.
-    ///
-    /// # Errors
-    /// Where the API server refuses it.
-    pub async fn prepare(&mut self, state: State) -> Result<()> {
-        match (&self.kind, state) {
-            (Kind::Shell { .. }, State::Refresh) => Ok(()),
-            _ => self.world.prepare(state).await,
-        }
-    }
-
-    /// Fails where the last run did something else than it should have.
-    ///
-    /// # Errors
-    /// What it did.
-    pub fn check(&self, state: State) -> Result<()> {
-        match self.kind {
-            Kind::Program { .. } => self.world.ensure_it_did(state),
-            // They fail by themselves.
-            Kind::Replay { .. } | Kind::Shell { .. } => Ok(()),
-        }
-    }
-
-    /// Its process.
-    ///
-    /// # Errors
-    /// Where a file that it needs can't be written.
-    pub fn job(&self, ways: Ways) -> Result<Job> {
-        match &self.kind {
-            Kind::Program { binary } => Ok(self.world.program(binary, self.world.runner(), ways)),
-            Kind::Replay { client, recording } => {
-                let mut recording = recording.clone();
-                for (server, address) in recording.servers.iter_mut().zip([ways.api_server, ways.registry]) {
-                    server.address = address;
-                }
-                let path = self.write(
-                    &format!("recording-{}.json", ways.api_server.port()),
-                    &serde_json::to_string(&recording)?,
-                )?;
-                Ok(Job::new(client).argument(path))
+    /// Puts the Secret into the state, runs the command and checks the results.
+    async fn once(&mut self, state: State, launcher: Option<&Path>) -> Result<(Duration, String)> {
+        self.stored.prepare(state).await?;
+        let mut command = match &self.kind {
+            Kind::Program => {
+                let access = self.cluster.access();
+                let registry = access.registries()?.openshift.host.address;
+                self.program(launcher, &self.runner, [access.api_server, registry])
             }
-            Kind::Shell { kubectl } => {
-                let script = self.write("shell.sh", SCRIPT)?;
-                let search = std::env::join_paths(
-                    kubectl
-                        .parent()
-                        .into_iter()
-                        .chain([Path::new("/usr/bin"), Path::new("/bin")]),
-                )
-                .context("kubectl is at a path that PATH can't hold")?;
-                Ok(Job::new("/bin/sh")
-                    .argument(script)
-                    .env("PATH", search)
-                    .env("KUBECONFIG", self.kubeconfig(ways)?)
-                    // kubectl's cache of what the API server offers: warm, but for the first round.
-                    .env("HOME", self.directory.path())
-                    .env("SECRET", SECRET)
-                    .env("ACCOUNT", PULLER)
-                    .env("REGISTRY", OPENSHIFT))
+            Kind::Requests(recording) => {
+                let mut replay = job::command(&self.tools.replay, launcher);
+                replay.arg(self.write("recording.json", &serde_json::to_string(recording)?)?);
+                replay
             }
-        }
-    }
-
-    /// The least that a script can do to find out whether anything is to be done: a single `kubectl get`.
-    ///
-    /// # Errors
-    /// As `job`, and where this isn't the script's contender.
-    pub fn single_get(&self, ways: Ways) -> Result<Job> {
-        let Kind::Shell { kubectl } = &self.kind else {
-            anyhow::bail!("only the shell has kubectl");
+            Kind::Shell => self.shell(launcher)?,
         };
-        Ok(["get", "secret", SECRET, "--output=json"]
-            .into_iter()
-            .fold(Job::new(kubectl), Job::argument)
-            .env("KUBECONFIG", self.kubeconfig(ways)?)
-            .env("HOME", self.directory.path()))
+        let ran = tokio::task::block_in_place(|| job::run(&mut command))?;
+        if matches!(self.kind, Kind::Program) {
+            self.ensure_it_did(state)?;
+        }
+        Ok(ran)
     }
 
-    /// The pod's account, as kubectl wants it.
-    fn kubeconfig(&self, ways: Ways) -> Result<PathBuf> {
-        let access = self.world.namespace().access();
-        let authority = self.world.runner().file("ca.crt");
+    /// The program as in a pod, with the given addresses of the API server and of the registry.
+    fn program(
+        &self,
+        launcher: Option<&Path>,
+        identity: &ServiceAccountDir,
+        [api_server, registry]: [SocketAddr; 2],
+    ) -> Command {
+        let mut program = job::command(&self.tools.program, launcher);
+        program
+            .env("PULL_SECRET_NAME", SECRET)
+            .env("PULL_SECRET_SERVICE_ACCOUNT", PULLER)
+            .env("PULL_SECRET_IMAGE", &self.image)
+            .env("PULL_SECRET_NEXT_RUN_WITHIN", NEXT_RUN_WITHIN)
+            .env("PULL_SECRET_CONNECT_TO", format!("{OPENSHIFT}={registry}"))
+            .env("PULL_SECRET_SERVICE_ACCOUNT_DIR", identity.path())
+            .env("KUBERNETES_SERVICE_HOST", api_server.ip().to_string())
+            .env("KUBERNETES_SERVICE_PORT", api_server.port().to_string());
+        let results = RESULTS.iter();
+        program.envs(results.map(|name| (format!("RESULTS_{name}_PATH"), self.directory.path().join(name))));
+        program
+    }
+
+    fn ensure_it_did(&self, state: State) -> Result<()> {
+        let result = |name: &str| fs::read_to_string(self.directory.path().join(name)).unwrap_or_default();
+        ensure_it_did(state, result)?;
+        // The next run must write it again.
+        fs::remove_file(self.directory.path().join("ACTION")).context("cannot remove a result")
+    }
+
+    fn shell(&self, launcher: Option<&Path>) -> Result<Command> {
+        let directory = self.tools.kubectl.parent().context("kubectl is in a directory")?;
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "pod",
             "contexts": [{
                 "name": "pod",
-                "context": { "cluster": "pod", "user": "pod", "namespace": self.namespace() },
+                "context": { "cluster": "pod", "user": "pod", "namespace": self.namespace.name() },
             }],
             "clusters": [{
                 "name": "pod",
                 "cluster": {
-                    "server": format!("https://{}", ways.api_server),
-                    "certificate-authority": authority,
+                    "server": format!("https://{}", self.cluster.access().api_server),
+                    "certificate-authority": self.runner.file("ca.crt"),
                 },
             }],
-            "users": [{ "name": "pod", "user": { "token": self.world.runner().token() } }],
+            "users": [{ "name": "pod", "user": { "token": self.runner.token() } }],
         });
-        let name = if ways.api_server == access.api_server {
-            "kubeconfig"
-        } else {
-            "kubeconfig-relayed"
-        };
-        self.write(name, &kubeconfig.to_string())
+        let mut shell = job::command(Path::new("/bin/sh"), launcher);
+        shell
+            .arg(self.write("shell.sh", SCRIPT)?)
+            .env("PATH", format!("{}:/usr/bin:/bin", directory.display()))
+            .env("KUBECONFIG", self.write("kubeconfig", &kubeconfig.to_string())?)
+            // kubectl keeps its discovery cache here: it is warm after the first round.
+            .env("HOME", self.directory.path())
+            .env("SECRET", SECRET)
+            .env("ACCOUNT", PULLER)
+            .env("REGISTRY", OPENSHIFT);
+        Ok(shell)
     }
 
     fn write(&self, name: &str, content: &str) -> Result<PathBuf> {
@@ -228,4 +203,64 @@ impl Contender {
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+
+    /// Records what the program sends in this state.
+    async fn record(&mut self, state: State) -> Result<Recording> {
+        if state == State::Steady {
+            // A replayed refresh stores the token of the recorded refresh. The program itself must refresh.
+            self.kind = Kind::Program;
+            self.once(State::Refresh, None).await?;
+        }
+        self.stored.prepare(state).await?;
+        let recorder = Recorder::start(self.cluster.access(), self.cluster.registry_authority())?;
+        let identity = self.namespace.identity(RUNNER).await?;
+        fs::write(identity.file("ca.crt"), recorder.authority()).context("cannot write ca.crt")?;
+        let mut program = self.program(None, &identity, recorder.addresses());
+        tokio::task::block_in_place(|| job::run(&mut program))?;
+        self.ensure_it_did(state)?;
+        recorder.recording()
+    }
+}
+
+impl contest::Contender for Contender<'_> {
+    async fn enter(&mut self, state: State) -> Result<()> {
+        if matches!(self.kind, Kind::Requests(_)) {
+            self.kind = Kind::Requests(self.record(state).await?);
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, state: State) -> Result<Duration> {
+        Ok(self.once(state, None).await?.0)
+    }
+
+    async fn peak_memory(&mut self, state: State) -> Result<u64> {
+        let launcher = self.tools.peak_memory.as_path();
+        let (_, kibibytes) = self.once(state, Some(launcher)).await?;
+        let kibibytes: u64 = kibibytes.trim().parse().context("the launcher prints KiB")?;
+        Ok(kibibytes * 1024)
+    }
+}
+
+/// Fails when the program did something else than the state needs.
+///
+/// # Errors
+/// The results.
+pub fn ensure_it_did(state: State, result: impl Fn(&str) -> String) -> Result<()> {
+    let [action, verified, message] = ["ACTION", "VERIFIED", "MESSAGE"].map(result);
+    ensure!(
+        action == state.action() && verified == "pull",
+        "{}: the program ended with {action} {verified}: {message}",
+        state.name()
+    );
+    Ok(())
+}
+
+/// Allows a ServiceAccount to create any Secret, which `kubectl apply` needs and the program does not.
+///
+/// # Errors
+/// When the API server refuses it.
+pub async fn allow_create(namespace: &TestNamespace, account: &str) -> Result<()> {
+    let rules: Value = json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["create"] }]);
+    namespace.grant(account, "create-secrets", rules).await
 }

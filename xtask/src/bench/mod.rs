@@ -1,63 +1,56 @@
-//! `cargo xtask bench`: how fast and how small the program is, measured on real servers, written to docs/benchmarks.md.
+//! `cargo xtask bench`: measures time, memory and size on real servers, and writes docs/benchmarks.md.
 //!
-//! No test reads these figures: they are of one machine at one time. What can be promised is checked elsewhere: calls by
-//! the API tests, the binary's size by `cargo xtask size`.
+//! No test compares these figures: they differ from machine to machine and from run to run.
 
 mod contender;
 mod contest;
+mod figures;
 mod job;
-mod machine;
-mod markdown;
 pub mod node;
-mod node_section;
 mod page;
 mod recorder;
-mod relay;
-mod samples;
-mod state;
 mod stored;
-mod symbols;
-mod world;
 
 use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
+use container_image::Platform;
 use test_cluster::{
+    access::ClusterAccess,
     control_plane::{Cluster, Options},
     servers,
 };
+use xshell::cmd;
 
-use self::{contest::Tools, machine::Machine, page::Page};
+use self::{
+    contender::{Contender, Tools},
+    page::Page,
+};
 use crate::{interrupt, project, release};
 
-/// Where the figures are.
 const PAGE: &str = "docs/benchmarks.md";
 
-/// Measures, and writes the page.
+/// Measures and writes the page. The page reports a goal that is missed; the command succeeds.
 ///
 /// # Errors
-/// Where something can't be built, a contender fails, or the page can't be written. A goal that is missed is no error:
-/// the page says so.
+/// When something can't be built, a contender fails, or the page can't be written.
 pub fn bench(rounds: u32) -> Result<ExitCode> {
-    // What may be missing is said before anything is measured.
     let node_tools = node::tools()?;
     if let Err(obstacle) = &node_tools {
-        eprintln!("xtask: nothing is measured on a node: {obstacle}");
+        eprintln!("xtask: no contest on a node: {obstacle}");
     }
-    let parts = symbols::sizes(&release::build_with_symbols()?)?.crates;
     let tools = Tools {
-        // After the one with symbols: both have the same path.
         program: release::build()?,
         replay: release::build_binary("replay", "replay")?,
         peak_memory: release::build_binary("replay", "peak-memory")?,
         kubectl: servers::kubectl()?,
     };
-    let mut sizes = symbols::sizes(&tools.program)?;
-    sizes.crates = parts;
     interrupt::run(async move {
         let cluster = Cluster::start(Options::new().registries()).await?;
-        let machine = Machine::look(cluster.access()).await?;
-        let scores = contest::run(&cluster, &tools, rounds).await?;
+        let versions = versions(cluster.access()).await?;
+        let mut contenders = Contender::all(&cluster, &tools).await?;
+        let loopback = contest::run(&mut contenders, rounds).await?;
+        drop(contenders);
         // One cluster at a time: each would slow the other down.
         drop(cluster);
         let node = match node_tools {
@@ -66,14 +59,46 @@ pub fn bench(rounds: u32) -> Result<ExitCode> {
         };
         let page = Page {
             rounds,
-            scores,
-            sizes,
-            machine,
+            loopback,
             node,
+            versions,
         };
         let text = page.markdown();
         fs::write(project::file(PAGE), &text).with_context(|| format!("cannot write {PAGE}"))?;
         println!("{text}\nwrote {PAGE}");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Versions of the program and the servers, and the machine with its load.
+async fn versions(access: &ClusterAccess) -> Result<Vec<[String; 2]>> {
+    let kubernetes = access.client().await?.apiserver_version().await?;
+    let shell = project::shell()?;
+    let machine = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = machine
+        .lines()
+        .find_map(|line| line.strip_prefix("model name\t: "));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let program = env!("CARGO_PKG_VERSION");
+    let rows = [
+        (
+            "program",
+            format!("ensure-pull-secret {program}, {}", Platform::native()?.target()),
+        ),
+        ("compiler", cmd!(shell, "rustc --version").quiet().read()?),
+        ("kube-apiserver, kubectl", kubernetes.git_version),
+        (
+            "machine",
+            format!(
+                "Linux, {cores} cores, {}",
+                model.unwrap_or(std::env::consts::ARCH)
+            ),
+        ),
+        (
+            "load average of one minute at the start",
+            load.split(' ').next().unwrap_or_default().to_owned(),
+        ),
+    ];
+    Ok(rows.map(|(name, version)| [name.to_owned(), version]).into())
 }

@@ -1,274 +1,281 @@
 //! docs/benchmarks.md.
 
-use std::fmt::Write as _;
-
 use super::{
-    contest::{Score, Scores, TURNS},
-    machine::Machine,
-    markdown::{megabytes, table, times, yes_or_no},
-    node::Figures,
-    node_section,
-    symbols::Sizes,
+    figures::{Score, Scores, megabytes, table},
+    node,
 };
 
-/// The program is to be at least so many times faster than the shell.
-const SHELL_GOAL: f64 = 10.0;
-/// It is to take at most so many times as long as its requests alone.
-const LIMIT_GOAL: f64 = 1.5;
-/// It is to have less resident memory, in bytes.
-const MEMORY_GOAL: u64 = 10_000_000;
-/// Parts of the binary that are smaller are summed up, in bytes.
-const WORTH_A_LINE: u64 = 20_000;
+/// Contenders of a contest, in the order of their scores.
+const ON_LOOPBACK: [&str; 3] = ["the program", "its requests alone", "the shell"];
+const ON_NODE: [&str; 2] = ["the program", "the shell"];
+/// Heads of the table with the scores of a contest.
+const HEADS: [&str; 4] = ["state", "contender", "ms", "peak memory"];
 
-/// All that was measured.
+/// All figures.
 pub struct Page {
-    /// How often the shell ran in each state.
+    /// Rounds of each contest.
     pub rounds: u32,
-    /// The contest.
-    pub scores: Vec<Scores>,
-    /// The binary's parts.
-    pub sizes: Sizes,
-    /// What it was measured with.
-    pub machine: Machine,
-    /// What was measured on a node, or why nothing was.
-    pub node: Result<Figures, String>,
+    /// Scores of the contest on loopback.
+    pub loopback: Vec<Scores>,
+    /// Figures of the contest on a node, or the reason why there are none.
+    pub node: Result<node::Figures, String>,
+    /// Names and versions.
+    pub versions: Vec<[String; 2]>,
 }
 
 impl Page {
-    /// The page.
+    /// The whole page.
     pub fn markdown(&self) -> String {
-        [
-            INTRODUCTION.to_owned(),
-            self.goals(),
-            self.time(),
-            self.calls(),
-            self.memory(),
-            self.size(),
-            node_section::section(&self.node),
-            self.method(),
-            table(
-                &["", "version"],
-                self.machine
-                    .rows
-                    .iter()
-                    .map(|(name, value)| vec![name.clone(), value.clone()]),
-            ),
-        ]
-        .join("\n")
+        let goals = table(&["goal", "measured", "reached"], &self.goals());
+        let loopback = table(&HEADS, &rows(&self.loopback, &ON_LOOPBACK));
+        let node = match &self.node {
+            Ok(figures) => on_node(figures),
+            Err(obstacle) => format!("Not measured: {obstacle}.\n"),
+        };
+        let rounds = self.rounds;
+        let versions: Vec<_> = self.versions.iter().map(|row| row.to_vec()).collect();
+        let versions = table(&["", "version"], &versions);
+        format!(
+            "{INTRODUCTION}\n{goals}\n{ON_LOOPBACK_HEADING}\n{loopback}\n{ON_NODE_HEADING}\n{node}\n{METHOD}\n\
+             Each contender runs {rounds} times in each state, after one run that doesn't count.\n\n## Versions\n\n{versions}"
+        )
     }
 
-    fn goals(&self) -> String {
-        let mut rows = Vec::new();
-        for scores in &self.scores {
-            let state = scores.state.name();
-            let faster = scores.shell.time.ratio_to(&scores.program.time);
-            rows.push(vec![
-                format!("{state}: at least {SHELL_GOAL:.0} times faster than the shell"),
-                format!("{faster:.1} times"),
-                yes_or_no(faster >= SHELL_GOAL),
-            ]);
-            let slower = scores.program.time.ratio_to(&scores.limit.time);
-            rows.push(vec![
-                format!("{state}: at most {LIMIT_GOAL} times as long as its requests alone"),
+    fn goals(&self) -> Vec<Vec<String>> {
+        let mut goals = Vec::new();
+        for Scores { state, of } in &self.loopback {
+            let [program, requests, shell] = of.as_slice() else {
+                continue;
+            };
+            let state = state.name();
+            let (faster, slower) = (shell.ratio_to(program), program.ratio_to(requests));
+            goals.push(at_least(
+                10.0,
+                faster,
+                &format!("{state}: {{}} times faster than the shell"),
+            ));
+            goals.push(goal(
+                format!("{state}: at most 1.5 times as long as its requests alone"),
                 format!("{slower:.2} times"),
-                yes_or_no(slower <= LIMIT_GOAL),
-            ]);
+                slower <= 1.5,
+            ));
         }
-        let memory = self.peak(|scores| &scores.program);
-        rows.push(vec![
+        let memory = peak(&self.loopback, 0);
+        goals.push(goal(
             "resident memory below 10 MB".to_owned(),
             megabytes(memory),
-            yes_or_no(memory < MEMORY_GOAL),
-        ]);
-        rows.extend(self.node.iter().flat_map(node_section::goals));
-        table(&["goal", "measured", "reached"], rows)
-    }
-
-    fn time(&self) -> String {
-        let row = |name: &str, cell: &dyn Fn(&Scores) -> String| {
-            std::iter::once(name.to_owned())
-                .chain(self.scores.iter().map(cell))
-                .collect()
+            memory < 10_000_000,
+        ));
+        let Ok(node::Figures { images, runs }) = &self.node else {
+            return goals;
         };
-        let rows: Vec<Vec<String>> = vec![
-            row("the program", &|scores| times(&scores.program.time)),
-            row("its requests alone", &|scores| times(&scores.limit.time)),
-            row("the shell", &|scores| times(&scores.shell.time)),
-            row("a single `kubectl get secret`", &|scores| {
-                scores.single_get.as_ref().map_or_else(|| "–".to_owned(), times)
-            }),
-            row("**shell / program**", &|scores| {
-                format!("**{:.1}**", scores.shell.time.ratio_to(&scores.program.time))
-            }),
-            row("**program / requests alone**", &|scores| {
-                format!("**{:.2}**", scores.program.time.ratio_to(&scores.limit.time))
-            }),
-            row("program − requests alone, ms", &|scores| {
-                // Either may be the longer one by chance.
-                let [program, limit] =
-                    [&scores.program, &scores.limit].map(|score| score.time.median().as_secs_f64());
-                format!("{:.1}", (program - limit) * 1000.0)
-            }),
-            row("single get / program", &|scores| {
-                scores.single_get.as_ref().map_or_else(
-                    || "–".to_owned(),
-                    |get| format!("{:.1}", get.ratio_to(&scores.program.time)),
-                )
-            }),
-        ];
-        let states = self.scores.iter().map(|scores| scores.state.name());
-        let heads: Vec<&str> = std::iter::once("").chain(states).collect();
-        format!(
-            "## Time\n\nMedian and, in brackets, lower quartile, in milliseconds.\n\n{}",
-            table(&heads, rows)
-        )
-    }
-
-    fn calls(&self) -> String {
-        let rows = self.scores.iter().flat_map(|scores| {
-            [
-                ("the program", &scores.program),
-                ("its requests alone", &scores.limit),
-                ("the shell", &scores.shell),
-            ]
-            .map(|(name, score)| {
-                let Score { calls, traffic, .. } = score;
-                vec![
-                    format!("{}: {name}", scores.state.name()),
-                    calls.len().to_string(),
-                    traffic.connections.to_string(),
-                    traffic.sent.to_string(),
-                    traffic.received.to_string(),
-                ]
-            })
-        });
-        let mut text = "## Calls and bytes\n\nTo the API server, by its audit log; and what went over the wire to and \
-                        from the API server and the registry, TLS\nhandshakes included, below TLS and above TCP. The \
-                        shell asks no registry.\n\n"
-            .to_owned();
-        text += &table(
-            &["", "API calls", "connections", "bytes sent", "bytes received"],
-            rows,
-        );
-        text += "\nThe program's calls:\n\n";
-        for scores in &self.scores {
-            // Writing to a String can't fail.
-            let _ = writeln!(
-                text,
-                "- {}: {}",
-                scores.state.name(),
-                scores.program.calls.join(", ")
-            );
+        let [program, shell] = images;
+        for (name, shell, program) in [
+            ("compressed", shell.compressed, program.compressed),
+            ("unpacked", shell.unpacked, program.unpacked),
+        ] {
+            let what = format!("image, {name}: {{}} times smaller than the shell's");
+            goals.push(at_least(20.0, ratio(shell, program), &what));
         }
-        text
+        for Scores { state, of } in &runs.scores {
+            if let [program, shell] = of.as_slice() {
+                let what = format!(
+                    "step on a node, {}: {{}} times shorter than the shell's",
+                    state.name()
+                );
+                goals.push(at_least(5.0, shell.ratio_to(program), &what));
+            }
+        }
+        let limit = runs.memory_limit;
+        let what = format!("memory limit in `tekton/` ({limit} MiB): {{}} times the peak of the step");
+        goals.push(at_least(2.0, ratio(limit << 20, peak(&runs.scores, 0)), &what));
+        goals
     }
+}
 
-    fn memory(&self) -> String {
-        let rows = [
-            ("the program", self.peak(|scores| &scores.program)),
-            ("its requests alone", self.peak(|scores| &scores.limit)),
-            (
-                "the largest `kubectl` of the shell",
-                self.peak(|scores| &scores.shell),
-            ),
+/// A goal; `what` has `{}` in place of the least value.
+fn at_least(least: f64, measured: f64, what: &str) -> Vec<String> {
+    let what = what.replace("{}", &format!("at least {least:.0}"));
+    goal(what, format!("{measured:.1} times"), measured >= least)
+}
+
+fn goal(what: String, measured: String, reached: bool) -> Vec<String> {
+    let reached = if reached { "yes" } else { "**no**" };
+    vec![what, measured, reached.to_owned()]
+}
+
+fn ratio(more: u64, less: u64) -> f64 {
+    more as f64 / less as f64
+}
+
+/// Peak memory of one contender in all states, in bytes.
+fn peak(scores: &[Scores], contender: usize) -> u64 {
+    let scores = scores.iter().filter_map(|scores| scores.of.get(contender));
+    scores.map(|score| score.memory).max().unwrap_or_default()
+}
+
+fn rows(scores: &[Scores], contenders: &[&str]) -> Vec<Vec<String>> {
+    let row = |state: &str, contender: &str, score: &Score| {
+        vec![
+            state.to_owned(),
+            contender.to_owned(),
+            score.times(),
+            megabytes(score.memory),
         ]
-        .map(|(name, memory)| vec![name.to_owned(), megabytes(memory)]);
-        format!(
-            "## Memory\n\nThe most resident memory that a process ever had (`ru_maxrss`), the most of all states.\n\n{}",
-            table(&["", "resident"], rows)
-        )
-    }
+    };
+    scores
+        .iter()
+        .flat_map(|scores| {
+            contenders
+                .iter()
+                .zip(&scores.of)
+                .map(|(name, score)| row(scores.state.name(), name, score))
+        })
+        .collect()
+}
 
-    fn size(&self) -> String {
-        let Sizes {
-            total,
-            sections,
-            crates,
-        } = &self.sizes;
-        let code = sections
-            .iter()
-            .find(|(name, _)| name == ".text")
-            .map_or(0, |(_, size)| *size);
-        format!(
-            "## Size\n\nThe binary as it is shipped, {total} bytes, by section:\n\n{}\nIts code (`.text`) by crate, from \
-             the symbols of a build that differs in nothing but keeping them. A generic function counts\nfor the crate \
-             that has it; what was inlined counts where it went.\n\n{}",
-            table(&["section", "bytes", "share"], parts(sections, *total)),
-            table(&["crate", "bytes", "share"], parts(crates, code)),
-        )
-    }
-
-    fn method(&self) -> String {
-        let (rounds, runs) = (self.rounds, self.rounds * TURNS);
-        format!(
-            "{METHOD}\nAfter one round to warm up, {rounds} runs of the shell in each state, and {runs} of the other \
-             two.\n\n## Versions\n"
-        )
-    }
-
-    fn peak(&self, of: impl Fn(&Scores) -> &Score) -> u64 {
-        self.scores
-            .iter()
-            .map(|scores| of(scores).memory)
-            .max()
-            .unwrap_or(0)
-    }
+fn on_node(node::Figures { images, runs }: &node::Figures) -> String {
+    let images: Vec<_> = ON_NODE
+        .iter()
+        .zip(images)
+        .map(|(name, image)| {
+            vec![
+                (*name).to_owned(),
+                megabytes(image.compressed),
+                megabytes(image.unpacked),
+            ]
+        })
+        .collect();
+    format!(
+        "{}\n{}\nThe node: {}.\n",
+        table(&HEADS, &rows(&runs.scores, &ON_NODE)),
+        table(&["image", "compressed", "unpacked"], &images),
+        runs.versions
+    )
 }
 
 const INTRODUCTION: &str = "\
 # Benchmarks
 
-Written by `cargo xtask bench`, which builds and starts all it needs. The ratios are what counts: the times are those of
-one machine, on loopback, where a round trip costs nothing.
+Written by `cargo xtask bench`, which builds and starts everything it needs. Compare the ratios: the times are those of one
+machine, on loopback, where a round trip takes no time.
+";
+
+const ON_LOOPBACK_HEADING: &str = "\
+## On loopback
+
+Times are the median and, in brackets, the lower quartile, in milliseconds. Memory is the peak of resident memory
+(`ru_maxrss`); that of the shell is its largest `kubectl`.
+";
+
+const ON_NODE_HEADING: &str = "\
+## On a node
+
+Both are a step of a Tekton Task on one node, with one pod for each run. Times are those of the step's container.
 ";
 
 const METHOD: &str = "\
 ## Method
 
-One API server with etcd, and one registry that decides as OpenShift's does (each credential by two reviews at the API
-server), on loopback. Three contenders, each in a namespace of its own with the same accounts, rights and image:
+The contest on loopback has one API server with etcd and one registry that decides as OpenShift's registry does: for each
+credential, it sends two reviews to the API server. Each contender has its own namespace with the same ServiceAccounts,
+permissions and image:
 
-- **the program**, as it is shipped, as a pod has it: it mints a token bound to the Secret, proves at the registry that it
-  pulls the image, writes, and reads again. After each run its results are checked.
-- **its requests alone**, the limit: what the program sent in this state, recorded by proxies that it takes for the
-  servers, sent again by a client with the same TLS and HTTP crates (rustls with ring, hyper), the same profile and target,
-  one connection a server. uid, resourceVersion and the minted token are taken from the answers, every answer must have
-  the recorded status; nothing else is done, decided, logged or reported.
+- **the program**: the release binary with the configuration of a pod. It requests a token bound to the Secret, verifies at the
+  registry that the image can be pulled with it, writes the Secret and reads it again. After each run its results are checked.
+- **its requests alone**: the lower bound. Proxies record the requests of the program in this state. A client with the same TLS
+  and HTTP crates, the same profile and target, and one connection for each server sends them again. It takes uid,
+  resourceVersion and token from the responses, and every response must have the recorded status.
 - **the shell**, `xtask/src/bench/shell.sh`: `kubectl create token`, `create secret`, `apply`, `label`, `annotate`, `get`.
-  It does less: it asks no registry, and it doesn't know whether a refresh is due, so that it does the same in the steady
-  state. kubectl's discovery cache is warm. A single `kubectl get secret` is what a script that does know would take
-  at the very least.
+  It does less: it verifies nothing at the registry, and it does the same in the steady state because it can't tell whether a
+  refresh is due. The discovery cache of kubectl is warm.
 
-First run: no Secret. Refresh: a Secret whose token ends before the next run. Steady state: a Secret that is right. The
-contenders take turns; before each turn the Secret is put back, outside of the time. A time is that of a process, from its
-start to its end. The registry's door is a build without optimisation, so every contender that asks it waits a little
-longer than it would.
+First run: there is no Secret. Refresh: the token in the Secret expires before the next run. Steady state: the Secret needs no
+change. The contenders take turns, and the Secret is put into the state before each run. The time is that of the process, from
+start to end. The registry's token check is a build without optimisation, so contenders that use the registry wait longer.
+
+On a node, the program's Task is the shipped one, installed with the user's kustomization. The shell's Task has the same kind
+of step, and its image has nothing but kubectl, busybox and the script. The time is from containerd's event `/tasks/start` to
+`/tasks/exit` and includes Tekton's entrypoint. kubectl's discovery cache is cold, and the registry's token check is optimised.
+Memory is the peak of the step's control group in a run of its own, read every millisecond. After each run its TaskRun and pod
+are deleted before the next run starts.
 ";
-
-/// The parts of `whole` that are worth a line, and the rest.
-fn parts(parts: &[(String, u64)], whole: u64) -> Vec<Vec<String>> {
-    let large = parts.iter().filter(|(_, size)| *size >= WORTH_A_LINE);
-    let rest = whole.saturating_sub(large.clone().map(|(_, size)| size).sum());
-    let row = |name: String, size: u64| {
-        let share = (size * 100 + whole / 2).checked_div(whole).unwrap_or(0);
-        vec![name, size.to_string(), format!("{share} %")]
-    };
-    large
-        .map(|(name, size)| row(format!("`{name}`"), *size))
-        .chain(std::iter::once(row("the rest".to_owned(), rest)))
-        .collect()
-}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::bench::{
+        figures::State,
+        node::{Figures, ImageSize, Runs},
+    };
+
+    fn page(program: u64, shell: u64, memory: u64) -> Page {
+        let score = |milliseconds| {
+            let mut score = Score::default();
+            score.add(Duration::from_millis(milliseconds));
+            score.memory = memory;
+            score
+        };
+        let scores = |of: &[u64]| {
+            vec![Scores {
+                state: State::Steady,
+                of: of.iter().map(|time| score(*time)).collect(),
+            }]
+        };
+        let size = |bytes| ImageSize {
+            compressed: bytes,
+            unpacked: bytes,
+        };
+        Page {
+            rounds: 3,
+            loopback: scores(&[program, 20, 2 * shell]),
+            node: Ok(Figures {
+                images: [size(1_000_000), size(20_000_000)],
+                runs: Runs {
+                    scores: scores(&[program, shell]),
+                    memory_limit: 19,
+                    versions: "kubelet v1".to_owned(),
+                },
+            }),
+            versions: vec![["program".to_owned(), "0.1.0".to_owned()]],
+        }
+    }
+
+    fn reached(page: &Page) -> Vec<String> {
+        let goals = page.goals().into_iter();
+        goals.filter_map(|mut goal| goal.pop()).collect()
+    }
 
     #[test]
-    fn small_parts_are_summed_up_and_all_of_it_is_there() {
-        let all = [("hyper".to_owned(), 60_000), ("http".to_owned(), 10_000)];
+    fn a_goal_at_its_limit_is_reached_and_beyond_it_is_missed() {
+        assert_eq!(reached(&page(30, 150, 9_900_000)), ["yes"; 7]);
+        let missed = reached(&page(31, 154, 10_000_000));
         assert_eq!(
-            parts(&all, 80_000),
-            [["`hyper`", "60000", "75 %"], ["the rest", "20000", "25 %"]]
+            missed,
+            ["**no**", "**no**", "**no**", "yes", "yes", "**no**", "**no**"]
         );
+    }
+
+    #[test]
+    fn each_contender_has_a_row_in_each_state() {
+        let page = page(30, 150, 9_900_000).markdown();
+        for row in [
+            "| steady state | its requests alone | 20.0 (20.0) | 9.9 MB |\n",
+            "| steady state | the shell | 150.0 (150.0) | 9.9 MB |\n",
+            "| steady state: at least 10 times faster than the shell | 10.0 times | yes |\n",
+        ] {
+            assert!(page.contains(row), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_page_without_a_node_has_the_reason_and_no_goals_of_a_node() {
+        let mut page = page(30, 150, 9_900_000);
+        page.node = Err("a node needs root".to_owned());
+        assert_eq!(reached(&page), ["yes"; 3]);
+        let text = page.markdown();
+        assert!(text.contains("\nNot measured: a node needs root.\n"), "{text}");
     }
 }

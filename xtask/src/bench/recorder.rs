@@ -1,4 +1,4 @@
-//! The program's own requests, as the replay needs them: recorded by proxies that it takes for the servers.
+//! Records the requests of the program with a proxy in front of each server.
 
 use std::{
     net::SocketAddr,
@@ -16,16 +16,16 @@ use test_cluster::{
     registry::OPENSHIFT,
 };
 
-/// Headers that belong to a connection or to its body; the replay makes its own.
+/// Headers of a connection or a body; the replay sets its own.
 const NOT_RECORDED: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
 
-/// The servers' places in a recording.
+/// Index of each server in a recording.
 const API_SERVER: usize = 0;
 const REGISTRY: usize = 1;
 
 type Arrivals = Arc<Mutex<Vec<(usize, RequestParts)>>>;
 
-/// Proxies in front of the API server and of the registry, for one run of the program.
+/// Proxies in front of the API server and the registry, for one run.
 pub struct Recorder {
     authority: String,
     servers: Vec<Server>,
@@ -34,10 +34,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts both; `registry_authority` is one that the program trusts.
+    /// Starts both; the program trusts `registry_authority`.
     ///
     /// # Errors
-    /// Where a certificate can't be made, or no port is free.
+    /// When a certificate can't be created or no port is free.
     pub fn start(access: &ClusterAccess, registry_authority: &Authority) -> Result<Self> {
         let arrivals = Arrivals::default();
         let record = |server: usize| {
@@ -85,20 +85,20 @@ impl Recorder {
         })
     }
 
-    /// The authority of what stands in for the API server, PEM.
+    /// CA certificate of the proxy in front of the API server, PEM.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What stands in for the API server, and for the registry.
+    /// Addresses of the proxies: API server, registry.
     pub fn addresses(&self) -> [SocketAddr; 2] {
         self.proxies.each_ref().map(InterceptingProxy::address)
     }
 
-    /// What the run asked, in the order in which it arrived.
+    /// Requests of the run, in the order of their arrival.
     ///
     /// # Errors
-    /// Where a request got no answer, or isn't text.
+    /// When a request got no answer or isn't text.
     pub fn recording(self) -> Result<Recording> {
         let passages = self.proxies.each_ref().map(InterceptingProxy::passages);
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,31 +107,25 @@ impl Recorder {
             username: String::new(),
             exchanges: Vec::new(),
         };
-        let mut minted = false;
+        let mut requested_token = false;
         for (server, request) in arrivals.iter() {
+            let passages = passages.get(*server).into_iter().flatten();
             let status = passages
-                .get(*server)
-                .and_then(|passages| {
-                    passages
-                        .iter()
-                        .find(|passage| passage.request.number == request.number)
-                })
-                .and_then(|passage| passage.status)
+                .filter(|passage| passage.request.number == request.number)
+                .find_map(|passage| passage.status)
                 .with_context(|| format!("{} {} got no answer", request.method, request.path))?;
             let mut headers = headers(request)?;
-            if minted && *server == REGISTRY {
-                for (_, value) in headers.iter_mut().filter(|(name, _)| name == "authorization") {
+            let authorization = headers.iter_mut().find(|(name, _)| name == "authorization");
+            // The registry and the reviews of the API server get the new token.
+            if let Some((_, value)) = authorization.filter(|_| requested_token) {
+                if *server == REGISTRY {
                     recording.username = username(value)?;
                     MINTED.clone_into(value);
-                }
-            }
-            // A review is asked with the credential that it is about.
-            if minted && request.path.contains("/selfsubject") {
-                for (_, value) in headers.iter_mut().filter(|(name, _)| name == "authorization") {
+                } else if request.path.contains("/selfsubject") {
                     MINTED_BEARER.clone_into(value);
                 }
             }
-            minted |= request.method == "POST" && request.path.ends_with("/token");
+            requested_token |= request.method == "POST" && request.path.ends_with("/token");
             recording.exchanges.push(Exchange {
                 server: *server,
                 method: request.method.to_string(),
@@ -161,16 +155,16 @@ fn headers(request: &RequestParts) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// The user name of a Basic header.
+/// User name in a Basic header.
 fn username(authorization: &str) -> Result<String> {
     let decode = || {
         let pair = STANDARD.decode(authorization.strip_prefix("Basic ")?).ok()?;
         Some(String::from_utf8(pair).ok()?.split_once(':')?.0.to_owned())
     };
-    decode().context("the registry was sent another header than Basic")
+    decode().context("the program sent the registry no Basic header")
 }
 
-/// The body with placeholders for what names the object as it is at the time; every other byte stays.
+/// The body with placeholders for uid and resourceVersion; every other byte stays.
 fn with_placeholders(body: &str) -> String {
     let mut text = body.to_owned();
     let Ok(object) = serde_json::from_str::<Value>(body) else {
@@ -193,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_names_the_object_becomes_a_placeholder() {
+    fn only_uid_and_resource_version_become_placeholders() {
         assert_eq!(
             with_placeholders(r#"{"metadata":{"uid":"a-b", "resourceVersion":"7"},"data":{"x":"a-b7"}}"#),
             r#"{"metadata":{"uid":"@UID@", "resourceVersion":"@RESOURCE-VERSION@"},"data":{"x":"a-b7"}}"#

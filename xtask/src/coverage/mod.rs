@@ -1,12 +1,10 @@
-//! `cargo xtask coverage`: which lines and regions of the program's own sources the tests reach, written to
-//! docs/reliability.md.
+//! `cargo xtask coverage`: counts the lines of `src/` that the tests reach, and writes docs/reliability.md.
 //!
-//! What is instrumented is the debug build. The binary that the API tier starts is one too, and its counters are written
-//! however a run ends by itself, a panic and SIGTERM included; of a run that is killed nothing is known. No test reads the
-//! figures: they move with each change.
+//! The debug build is instrumented, and so is the binary that the API tier starts. A run writes its counters when it ends
+//! by itself, also by a panic or SIGTERM, but not when it is killed. No test compares the figures: they change with every
+//! change.
 
-mod measure;
-mod page;
+mod lines;
 
 use std::{collections::BTreeMap, fs, process::ExitCode};
 
@@ -19,7 +17,7 @@ use test_cluster::{
 use tokio::process::Command;
 use xshell::{Cmd, Shell};
 
-use self::measure::Coverage;
+use self::lines::Lines;
 use crate::{
     cargo_test::{cargo_test, finish},
     generate::markers,
@@ -32,9 +30,6 @@ const PAGE: &str = "docs/reliability.md";
 const TARGET: &str = "target/llvm-cov-target";
 /// How many files the processes of a run share: each of thousands would write its own otherwise.
 const POOL: &str = "%8m";
-/// The cases of the fault matrix that are a part of it, a fifth: each fault at each call of a refresh.
-const FAULTS: &str = "refresh/";
-
 /// Runs the unit tests, then all that need no node, with counters, and writes the figures.
 ///
 /// # Errors
@@ -48,10 +43,10 @@ pub fn coverage() -> Result<ExitCode> {
         let path = project::file(PAGE);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
         let command = "cargo xtask coverage";
-        let content = page::table(&unit, &all);
+        let content = lines::table(&unit, &all);
         let text = markers::between_by(markers::Comment::Markdown, &text, "coverage", command, &content)?;
         fs::write(&path, text).with_context(|| format!("cannot write {PAGE}"))?;
-        print!("{}\n{content}\nwrote {PAGE}\n", page::uncovered(&all));
+        print!("{}\n{content}\nwrote {PAGE}\n", lines::missed(&all));
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -102,7 +97,7 @@ impl<'shell> Instrumented<'shell> {
     }
 
     /// The unit tests alone.
-    async fn unit(&self) -> Result<Coverage> {
+    async fn unit(&self) -> Result<Lines> {
         let supervisor = Supervisor::start()?;
         let mut cargo = cargo_test(&supervisor, &["--lib"])?;
         self.run("the unit tests", &mut cargo).await?;
@@ -110,7 +105,7 @@ impl<'shell> Instrumented<'shell> {
     }
 
     /// And everything else: the binary is built as the tests are.
-    async fn all(&self) -> Result<Coverage> {
+    async fn all(&self) -> Result<Lines> {
         let cluster = Cluster::start(Options::new().registries()).await?;
         let (variable, state) = cluster.environment()?;
         project::cargo(self.shell)
@@ -119,16 +114,12 @@ impl<'shell> Instrumented<'shell> {
             .run()?;
         let binary = project::file(TARGET).join("debug/ensure-pull-secret");
         let mut cargo = cargo_test(cluster.supervisor(), &["--test", "*"])?;
-        cargo
-            .env(variable, &state)
-            .env(BINARY, &binary)
-            .env("FAULT_MATRIX_CASE", FAULTS);
+        cargo.env(variable, &state).env(BINARY, &binary);
         self.run("a test", &mut cargo).await?;
         let all = self.measured()?;
-        // Nobody but the binary runs its main.
-        let has_run = all
-            .of(Some("main"))
-            .any(|file| file.lines.values().any(|reached| *reached));
+        // Only the binary runs `main`.
+        let main = all.get("main.rs");
+        let has_run = main.is_some_and(|main| main.values().any(|reached| *reached));
         ensure!(has_run, "the binary left no counters");
         Ok(all)
     }
@@ -139,12 +130,9 @@ impl<'shell> Instrumented<'shell> {
         Ok(())
     }
 
-    /// What all runs so far reached.
-    fn measured(&self) -> Result<Coverage> {
-        let report = |format: &str| {
-            let report = self.llvm_cov("report").arg(format).quiet();
-            report.read().context("cargo-llvm-cov makes no report")
-        };
-        Coverage::read(&report("--lcov")?, &report("--json")?)
+    /// Lines that all runs so far reached.
+    fn measured(&self) -> Result<Lines> {
+        let report = self.llvm_cov("report").arg("--lcov").quiet().read();
+        lines::read(&report.context("cargo-llvm-cov creates no report")?)
     }
 }

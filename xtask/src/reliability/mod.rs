@@ -28,21 +28,28 @@ const PAGE: &str = "docs/reliability.md";
 const MATRIX: &str = "whatever_fails_at_whatever_call_what_pulled_before_pulls_after";
 const RECORD: &str = "FAULT_MATRIX_RECORD";
 const CASE: &str = "FAULT_MATRIX_CASE";
+const WHOLE: &str = "FAULT_MATRIX_WHOLE";
 const SEED: &str = "FAULT_MATRIX_SEED";
-/// The seed of the page, and of every run that isn't told another.
+/// Records below `target/tmp`: of the last whole run, and of the last sample.
+const ALL_CASES: &str = "fault-matrix.json";
+const SAMPLE: &str = "fault-matrix-sample.json";
+/// Seed of the page and of CI's sample.
 const USUAL_SEED: u64 = 1;
 
 /// What to run.
 #[derive(Args)]
 pub struct Arguments {
-    /// Only cases whose name begins with this, such as refresh/apply/503; how each ended is said, and nothing written.
+    /// Run only the cases whose name starts with this, such as refresh/apply/503; print how each ended, write nothing.
     #[arg(long)]
     case: Option<String>,
-    /// What pairs of faults and a place in the answer are drawn with; with another seed than 1 nothing is written.
+    /// Seed of the pairs of faults and of one place in the answers; with another seed than 1, write nothing.
     #[arg(long, default_value_t = USUAL_SEED)]
     seed: u64,
-    /// Runs nothing: the page is written from what the last whole run left.
+    /// Run only the sample of `cargo xtask test` and compare it with the page; write nothing.
     #[arg(long, conflicts_with_all = ["case", "seed"])]
+    sample: bool,
+    /// Write the page from the record of the last whole run, without a run.
+    #[arg(long, conflicts_with_all = ["case", "seed", "sample"])]
     recorded: bool,
 }
 
@@ -52,7 +59,7 @@ pub struct Arguments {
 /// Where it can't be run, or the page can't be written.
 pub fn reliability(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.recorded {
-        write(&record()?)?;
+        write(&record(ALL_CASES)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let binary = release::build()?;
@@ -62,17 +69,25 @@ pub fn reliability(arguments: &Arguments) -> Result<ExitCode> {
 async fn run(arguments: &Arguments, binary: PathBuf) -> Result<ExitCode> {
     let cluster = Cluster::start(Options::new().registries()).await?;
     let (variable, state) = cluster.environment()?;
-    let whole = arguments.case.is_none() && arguments.seed == USUAL_SEED;
     let mut cargo = cargo_test(cluster.supervisor(), &["--test", "faults"])?;
     cargo
         .args(["--", "--nocapture", "--exact", MATRIX])
         .env(variable, state)
-        .env(BINARY, binary)
-        .env(SEED, arguments.seed.to_string());
+        .env(BINARY, binary);
+    if arguments.sample {
+        let record = record_for(&mut cargo)?;
+        let code = finish(&mut cargo).await?;
+        if code == 0 {
+            compare(&record)?;
+        }
+        return Ok(ExitCode::from(code));
+    }
+    cargo.env(SEED, arguments.seed.to_string()).env(WHOLE, "true");
     if let Some(case) = &arguments.case {
         cargo.env(CASE, case);
     }
-    let record = record()?;
+    let record = record(ALL_CASES)?;
+    let whole = arguments.case.is_none() && arguments.seed == USUAL_SEED;
     if whole {
         cargo.env(RECORD, &record);
     }
@@ -83,12 +98,12 @@ async fn run(arguments: &Arguments, binary: PathBuf) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Lets a run of all tests leave the matrix' record, which `compare` then reads.
+/// Makes a run of all tests write the record of its sample, which `compare` then reads.
 ///
 /// # Errors
-/// Where an earlier record can't be removed.
+/// When the record of an earlier run can't be removed.
 pub fn record_for(tests: &mut tokio::process::Command) -> Result<PathBuf> {
-    let record = record()?;
+    let record = record(SAMPLE)?;
     match fs::remove_file(&record) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("cannot remove {}", record.display()));
@@ -98,46 +113,48 @@ pub fn record_for(tests: &mut tokio::process::Command) -> Result<PathBuf> {
     Ok(record)
 }
 
-/// Compares the page's matrix with what was run; how many ended how is another thing in each run.
+/// Compares each sampled case with its cell on the page.
 ///
 /// # Errors
-/// Where the page says something else.
+/// When a cell differs or is missing; the error names the cases.
 pub fn compare(record: &Path) -> Result<()> {
-    let page = read(&project::file(PAGE))?;
-    let run = with_parts(&page, &read(record)?, &[page::matrix])?;
+    let differences = page::differences(&read(&project::file(PAGE))?, &parsed(record)?);
     ensure!(
-        page == run,
-        "{PAGE} does not say what was run: write it again with `cargo xtask reliability`"
+        differences.is_empty(),
+        "{PAGE} differs from the sampled cases; `cargo xtask reliability` writes it again:\n{}",
+        differences.join("\n")
     );
     Ok(())
 }
 
 fn write(record: &Path) -> Result<()> {
     let path = project::file(PAGE);
-    let written = with_parts(&read(&path)?, &read(record)?, &[page::matrix, page::endings])?;
+    let record = parsed(record)?;
+    let parts = [page::matrix(&record), page::endings(&record)];
+    let written = parts
+        .iter()
+        .try_fold(read(&path)?, |text, page::Part { name, content }| {
+            markers::between_by(
+                markers::Comment::Markdown,
+                &text,
+                name,
+                "cargo xtask reliability",
+                content,
+            )
+        })?;
     fs::write(&path, written).with_context(|| format!("cannot write {PAGE}"))?;
     println!("wrote {PAGE}");
     Ok(())
 }
 
-fn with_parts(page: &str, record: &str, parts: &[fn(&page::Record) -> page::Part]) -> Result<String> {
-    let record = serde_json::from_str(record).context("the matrix' record is not one")?;
-    parts.iter().try_fold(page.to_owned(), |text, part| {
-        let page::Part { name, content } = part(&record);
-        markers::between_by(
-            markers::Comment::Markdown,
-            &text,
-            name,
-            "cargo xtask reliability",
-            &content,
-        )
-    })
+fn parsed(record: &Path) -> Result<page::Record> {
+    serde_json::from_str(&read(record)?).with_context(|| format!("cannot parse {}", record.display()))
 }
 
-fn record() -> Result<PathBuf> {
+fn record(name: &str) -> Result<PathBuf> {
     let directory = project::file("target/tmp");
-    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    Ok(directory.join("fault-matrix.json"))
+    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    Ok(directory.join(name))
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -16,6 +16,7 @@ pub struct Record {
 
 #[derive(Deserialize)]
 struct Case {
+    name: String,
     setting: String,
     reviewed: bool,
     call: String,
@@ -34,6 +35,9 @@ enum Course {
     Lasting,
     Pair,
 }
+
+/// Separates the ending of a single fault from that of a lasting one.
+const LASTING: &str = "; from then on ";
 
 /// A generated part of the page.
 pub struct Part {
@@ -90,6 +94,50 @@ pub fn endings(record: &Record) -> Part {
         name: "endings",
         content,
     }
+}
+
+/// Cases of a run that the tables of `page` have otherwise or lack. The tables only count pairs.
+pub fn differences(page: &str, record: &Record) -> Vec<String> {
+    let mut cells = BTreeMap::new();
+    let (mut setting, mut calls) = ("", Vec::new());
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("### ") {
+            (setting, calls) = (title, Vec::new());
+        }
+        let mut row = line.split('|').map(str::trim).skip(1);
+        match row.next() {
+            Some("fault") => calls = row.collect(),
+            Some(faults) => {
+                for (call, cell) in calls.iter().zip(row) {
+                    cells.extend(faults.split(", ").map(|fault| ((setting, *call, fault), cell)));
+                }
+            }
+            None => {}
+        }
+    }
+    let single = record.cases.iter().filter(|case| case.course != Course::Pair);
+    single
+        .filter_map(|case| {
+            let title = title(&case.setting, case.reviewed);
+            let cell = cells.get(&(title.as_str(), case.call.as_str(), case.fault.as_str()));
+            let on_page = cell.map(|cell| {
+                let (once, lasting) = cell.split_once(LASTING).unwrap_or((cell, cell));
+                if case.course == Course::Lasting {
+                    lasting
+                } else {
+                    once
+                }
+            });
+            let expected = expected(case);
+            (on_page != Some(&expected)).then(|| {
+                format!(
+                    "{}: {expected}, on the page {}",
+                    case.name,
+                    on_page.unwrap_or("nothing")
+                )
+            })
+        })
+        .collect()
 }
 
 fn settings(record: &Record) -> Vec<(&str, bool)> {
@@ -149,11 +197,10 @@ fn table(record: &Record, setting: &str, reviewed: bool) -> String {
         if !faults.contains(&fault) {
             faults.push(fault);
         }
-        let expected: Vec<_> = case.expected.iter().map(|ending| shown(ending)).collect();
         cells
             .entry((call, fault))
             .or_default()
-            .insert(case.course, expected.join(" or "));
+            .insert(case.course, expected(case));
     }
     let mut rows: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
     for fault in faults {
@@ -179,11 +226,16 @@ fn table(record: &Record, setting: &str, reviewed: bool) -> String {
 
 fn cell(courses: &BTreeMap<Course, String>) -> String {
     match (courses.get(&Course::Once), courses.get(&Course::Lasting)) {
-        (Some(once), Some(lasting)) if once != lasting => format!("{once}; from then on {lasting}"),
+        (Some(once), Some(lasting)) if once != lasting => format!("{once}{LASTING}{lasting}"),
         (Some(once), _) => once.clone(),
         (None, Some(lasting)) => lasting.clone(),
         (None, None) => String::new(),
     }
+}
+
+fn expected(case: &Case) -> String {
+    let expected: Vec<_> = case.expected.iter().map(|ending| shown(ending)).collect();
+    expected.join(" or ")
 }
 
 /// `reason (STATUS, exit)`, the reason as code; its status goes without saying but where it is a warning.
@@ -202,6 +254,7 @@ mod tests {
     fn record() -> Record {
         let case = |call: &str, fault: &str, course: &str, expected: &[&str]| {
             serde_json::json!({
+                "name": format!("refresh/{call}/{fault}/{course}"),
                 "setting": "refresh", "reviewed": false, "call": call, "fault": fault, "course": course,
                 "expected": expected, "ended": expected[0], "tries": 3, "again": call == "survey",
             })
@@ -241,6 +294,28 @@ mod tests {
             "{}",
             part.content
         );
+    }
+
+    #[test]
+    fn a_sampled_case_is_compared_with_its_own_cell_only() {
+        let page = matrix(&record()).content;
+        assert_eq!(differences(&page, &record()), [""; 0]);
+        let mut sample = record();
+        sample.cases.truncate(2);
+        assert_eq!(differences(&page, &sample), [""; 0]);
+        let changed = page.replace("`ok`; from then on", "`conflict`; from then on");
+        let once = "refresh/read/503/once: `ok`, on the page `conflict`";
+        assert_eq!(differences(&changed, &sample), [once]);
+        let changed = page.replace("then on `api-unavailable`", "then on `conflict`");
+        let lasting = "refresh/read/503/lasting: `api-unavailable`, on the page `conflict`";
+        assert_eq!(differences(&changed, &sample), [lasting]);
+        let missing = "refresh/read/503/once: `ok`, on the page nothing";
+        let other_setting = page.replace("### refresh", "### steady");
+        assert_eq!(
+            differences(&other_setting, &sample).first().map(String::as_str),
+            Some(missing)
+        );
+        assert_eq!(differences("", &record()).len(), 6, "the tables have no pairs");
     }
 
     #[test]

@@ -1,177 +1,92 @@
-//! When containers start and end, by containerd's own word, in nanoseconds: the pod's status has whole seconds.
+//! Start and end of containers in containerd's events, in nanoseconds. The status of a pod has whole seconds.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
-    process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
+use node_tests::eventually;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-    time::{Instant, sleep},
-};
+use tempfile::NamedTempFile;
 
-/// How long containerd's word may take after the API server's.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked for.
-const POLL: Duration = Duration::from_millis(20);
-
-/// A container's two moments.
-#[derive(Clone, Copy, Debug, Default)]
-struct Moments {
-    started: Option<Timestamp>,
-    ended: Option<Timestamp>,
-}
-
-type Seen = Arc<Mutex<BTreeMap<String, Moments>>>;
-
-/// Listens to containerd until it is dropped.
+/// `ctr events`, which writes to a file until this is dropped.
 pub struct ContainerEvents {
-    seen: Seen,
-    _listener: Child,
-}
-
-/// A container's life.
-#[derive(Clone, Copy, Debug)]
-pub struct Life {
-    /// When its first process began to run.
-    pub started: Timestamp,
-    /// When that process ended.
-    pub ended: Timestamp,
-}
-
-impl Life {
-    /// From start to end.
-    pub fn duration(&self) -> Duration {
-        since(self.started, self.ended)
-    }
-}
-
-/// The time between two moments; none where they are in the wrong order.
-pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
-    later.duration_since(earlier).try_into().unwrap_or_default()
+    events: NamedTempFile,
+    listener: Child,
 }
 
 impl ContainerEvents {
-    /// Listens to the containerd at `socket`, of a kubelet.
+    /// Starts to listen to the containerd at `socket`.
     ///
     /// # Errors
-    /// Where `ctr` can't be run.
+    /// When `ctr` can't be run.
     pub fn listen(socket: &Path) -> Result<Self> {
-        let mut listener = Command::new("ctr")
-            .arg("--address")
+        let events = NamedTempFile::new().context("cannot create a file for containerd's events")?;
+        let mut ctr = Command::new("ctr");
+        ctr.arg("--address")
             .arg(socket)
             .args(["--namespace", "k8s.io", "events"])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot run ctr")?;
-        let output = listener.stdout.take().context("standard output is piped")?;
-        let seen = Seen::default();
-        let noted = Arc::clone(&seen);
-        tokio::spawn(async move {
-            let mut lines = BufReader::new(output).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                note(&noted, &line);
-            }
-        });
-        Ok(Self {
-            seen,
-            _listener: listener,
-        })
+            .stdout(events.reopen()?);
+        let listener = ctr.spawn().context("cannot run ctr")?;
+        Ok(Self { events, listener })
     }
 
-    /// A container's life, after its end.
+    /// Time from the start to the end of a container that has ended.
     ///
     /// # Errors
-    /// Where containerd doesn't tell.
-    pub async fn life_of(&self, container: &str) -> Result<Life> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let moments = self
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(container)
-                .copied()
-                .unwrap_or_default();
-            if let (Some(started), Some(ended)) = (moments.started, moments.ended) {
-                return Ok(Life { started, ended });
-            }
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "containerd does not say when container {container} started and ended: {moments:?}"
-            );
-            sleep(POLL).await;
-        }
+    /// When containerd reports no start or no end.
+    pub async fn lifetime_of(&self, container: &str) -> Result<Duration> {
+        let what = format!("containerd reports start and end of {container}");
+        eventually(&what, || async {
+            let events = std::fs::read_to_string(self.events.path())?;
+            Ok(lifetime(&events, container).ok_or_else(|| "no such events".to_owned()))
+        })
+        .await
     }
 }
 
-/// Reads a line of `ctr events`: the event's time as Go prints one, namespace, topic, and the event as JSON.
-fn note(seen: &Seen, line: &str) {
-    let mut words = line.splitn(7, ' ');
-    let mut next = || words.next().unwrap_or_default();
-    let time = [next(), next(), next()].join(" ");
-    let (_zone, _namespace, topic, event) = (next(), next(), next(), next());
-    let Ok(event) = serde_json::from_str::<Value>(event) else {
-        return;
-    };
-    let Some(container) = event["container_id"].as_str() else {
-        return;
-    };
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    match topic {
-        "/tasks/start" => {
-            seen.entry(container.to_owned()).or_default().started =
-                Timestamp::strptime("%Y-%m-%d %H:%M:%S%.f %z", time).ok();
-        }
-        // A process that was started beside the first one has an id of its own.
-        "/tasks/exit" if event["id"] == container => {
-            seen.entry(container.to_owned()).or_default().ended = timestamp(&event["exited_at"]);
-        }
-        _ => {}
+impl Drop for ContainerEvents {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.listener.kill();
+        let _ = self.listener.wait();
     }
 }
 
-/// A time in an event: text from containerd 1, seconds and nanoseconds from containerd 2.
-fn timestamp(value: &Value) -> Option<Timestamp> {
-    if let Some(text) = value.as_str() {
-        return text.parse().ok();
-    }
-    let nanoseconds = value["nanos"].as_i64().unwrap_or(0);
-    Timestamp::new(value["seconds"].as_i64()?, i32::try_from(nanoseconds).ok()?).ok()
+fn lifetime(events: &str, container: &str) -> Option<Duration> {
+    let started = moment(events, "/tasks/start", |event| event["container_id"] == container)?;
+    // The id of a process that `exec` starts differs from that of the container.
+    let ended = moment(events, "/tasks/exit", |event| event["id"] == container)?;
+    ended.duration_since(started).try_into().ok()
+}
+
+/// Time of the first event with this topic. A line has the time as Go prints it, namespace, topic and the event as JSON.
+fn moment(events: &str, topic: &str, is_wanted: impl Fn(&Value) -> bool) -> Option<Timestamp> {
+    events.lines().find_map(|line| {
+        let (time, event) = line.split_once(" k8s.io ")?;
+        let (time, _zone) = time.rsplit_once(' ')?;
+        let event = event.strip_prefix(topic)?;
+        let event = serde_json::from_str(event).ok().filter(&is_wanted);
+        event.and_then(|_| Timestamp::strptime("%Y-%m-%d %H:%M:%S%.f %z", time).ok())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const START: &str =
-        r#"2026-11-25 21:37:25.5 +0000 UTC k8s.io /tasks/start {"container_id":"ab","pid":7}"#;
-
-    #[tokio::test]
-    async fn a_life_is_from_the_tasks_start_to_the_exit_of_its_first_process() -> Result<()> {
-        for exit in [
-            r#"2026-11-25 21:37:27.1 +0000 UTC k8s.io /tasks/exit {"container_id":"ab","id":"ab","pid":7,"exited_at":"2026-11-25T21:37:26.25Z"}"#,
-            r#"2026-11-25 21:37:27.1 +0000 UTC k8s.io /tasks/exit {"container_id":"ab","id":"ab","exited_at":{"seconds":1795642646,"nanos":250000000}}"#,
-        ] {
-            let events = ContainerEvents {
-                seen: Seen::default(),
-                _listener: Command::new("true").spawn()?,
-            };
-            let beside = r#"2026-11-25 21:37:25.6 +0000 UTC k8s.io /tasks/exit {"container_id":"ab","id":"exec","exited_at":"2026-11-25T21:37:25.6Z"}"#;
-            for line in [START, beside, "", exit] {
-                note(&events.seen, line);
-            }
-            assert_eq!(events.life_of("ab").await?.duration(), Duration::from_millis(750));
-        }
-        Ok(())
+    #[test]
+    fn a_lifetime_ends_with_the_first_process_of_the_container() {
+        let events = r#"2026-11-25 21:37:25.5 +0000 UTC k8s.io /tasks/start {"container_id":"ab","pid":7}
+2026-11-25 21:37:25.6 +0000 UTC k8s.io /tasks/exit {"container_id":"ab","id":"exec"}
+2026-11-25 21:37:26.25 +0000 UTC k8s.io /tasks/exit {"container_id":"ab","id":"ab","exited_at":{"seconds":1}}
+"#;
+        assert_eq!(lifetime(events, "ab"), Some(Duration::from_millis(750)));
+        assert_eq!(lifetime(events, "exec"), None);
+        assert_eq!(lifetime("", "ab"), None);
     }
 }

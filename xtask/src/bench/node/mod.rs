@@ -1,49 +1,78 @@
-//! The program and the script as steps of Tekton on a real node, side by side.
+//! The contest on a node: the program and the script as steps of Tekton.
 
 mod container_events;
 mod contender;
-pub mod figures;
 mod memory;
-mod memory_limit;
-mod runs;
-mod shell_image;
-mod turn;
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitCode, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use container_image::{Builder, BuiltImage, Platform, pulled};
+use k8s_openapi::api::core::v1::Node;
+use kube::{Api, api::ListParams};
+use serde::{Deserialize, Serialize};
 use test_cluster::{
+    access::ClusterAccess,
     node::namespaces,
-    servers::{Binaries, Module, NodeBinaries},
+    servers::{Binaries, NodeBinaries},
     supervisor::Supervisor,
 };
 use tokio::process::Command;
 
-pub use self::{
-    figures::{Figures, ImageSize, InState, Pair, Times},
-    runs::measure,
-};
-use super::machine::go_version;
-use crate::{project, release};
+use self::contender::Contender;
+use super::{contender::SCRIPT, contest, figures::Scores};
+use crate::{interrupt, project, release};
 
-/// The variable by which the program's image is found (`tests/node/src/program_image.rs`).
+/// Variable with the image of the program (`tests/node/src/program_image.rs`).
 const PROGRAM_IMAGE: &str = "ENSURE_PULL_SECRET_IMAGE";
+/// The shell of the script: a static binary.
+const BUSYBOX: &str = "/bin/busybox";
+/// The image of the script has nothing but a shell, kubectl and the script.
+const CONTAINERFILE: &str =
+    "FROM scratch\nCOPY busybox kubectl shell.sh /bin/\nENV PATH=/bin\nUSER 65532:65532\n";
 
-/// What a node is started with. All of it is built before anything is measured.
+/// Figures of the contest on a node.
+pub struct Figures {
+    /// Sizes of the images: program, shell.
+    pub images: [ImageSize; 2],
+    /// Figures of the runs.
+    pub runs: Runs,
+}
+
+/// Size of an image, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageSize {
+    /// Bytes that a node pulls.
+    pub compressed: u64,
+    /// Bytes on the node.
+    pub unpacked: u64,
+}
+
+/// Figures that the command in the namespaces of the node writes.
+#[derive(Deserialize, Serialize)]
+pub struct Runs {
+    /// Steps of program and shell.
+    pub scores: Vec<Scores>,
+    /// Memory limit of the shipped Task, in MiB.
+    pub memory_limit: u64,
+    /// Versions of the node.
+    pub versions: String,
+}
+
+/// Programs that start a node.
 pub struct Tools {
     test_cluster: PathBuf,
     builder: Builder,
 }
 
-/// Builds what a node needs, or says in a line why none can run here.
+/// Builds what a node needs, or gives the reason why no node can run here.
 ///
 /// # Errors
-/// Where something can't be built.
+/// When a build fails.
 pub fn tools() -> Result<Result<Tools, String>> {
     if let Some(obstacle) = namespaces::obstacle() {
         return Ok(Err(obstacle));
@@ -55,7 +84,7 @@ pub fn tools() -> Result<Result<Tools, String>> {
     Binaries::ensure()?;
     NodeBinaries::ensure()?;
     Ok(Ok(Tools {
-        // Optimised: the registry's door is in it, which one of the contenders asks.
+        // Optimised: it contains the registry's token check, which only one of the contenders uses.
         test_cluster: release::build_binary("test-cluster", "test-cluster")?,
         builder,
     }))
@@ -64,16 +93,14 @@ pub fn tools() -> Result<Result<Tools, String>> {
 /// Starts a node, measures on it, and ends it.
 ///
 /// # Errors
-/// Where an image can't be built, the node can't be started, or a contender fails.
+/// When an image can't be built, the node can't be started, or a contender fails.
 pub async fn run(tools: &Tools, program: &Path, kubectl: &Path, rounds: u32) -> Result<Figures> {
     let directory = tempfile::tempdir().context("cannot create a directory for the images")?;
     let [program_layout, shell_layout] = ["program", "shell"].map(|name| directory.path().join(name));
-    let images = Pair {
-        program: write(&container_image::build(program).await?, &program_layout).await?,
-        shell: write(&shell_image::build(&tools.builder, kubectl).await?, &shell_layout).await?,
-    };
+    let program = write(&container_image::build(program).await?, &program_layout).await?;
+    let shell = write(&shell_image(&tools.builder, kubectl).await?, &shell_layout).await?;
     let figures = directory.path().join("figures.json");
-    let own = env::current_exe().context("cannot tell where this program is")?;
+    let own = env::current_exe().context("cannot find this program")?;
     let supervisor = Supervisor::start()?;
     let mut node = Command::from(supervisor.command(&tools.test_cluster)?);
     node.args(["node", "--"])
@@ -86,28 +113,72 @@ pub async fn run(tools: &Tools, program: &Path, kubectl: &Path, rounds: u32) -> 
         .env(PROGRAM_IMAGE, &program_layout)
         .stdin(Stdio::null());
     let status = node.status().await.context("cannot run test-cluster")?;
-    ensure!(status.success(), "the measurement on a node ended with {status}");
+    ensure!(status.success(), "the contest on a node ended with {status}");
     let runs = fs::read(&figures).with_context(|| format!("cannot read {}", figures.display()))?;
     Ok(Figures {
-        images,
+        images: [program, shell],
         runs: serde_json::from_slice(&runs)?,
     })
 }
 
-/// Writes an image's layout, and gives its size.
+/// Measures on the node that `TEST_CLUSTER` names, and writes [`Runs`] as JSON to `figures`. `shell` is the OCI layout of
+/// the script's image.
+///
+/// # Errors
+/// When a contender fails or the file can't be written.
+pub fn measure(rounds: u32, shell: &Path, figures: &Path) -> Result<ExitCode> {
+    interrupt::run(async {
+        let access = ClusterAccess::shared();
+        let mut contenders = Contender::all(access, shell).await?;
+        let scores = contest::run(&mut contenders, rounds).await?;
+        let [program, _] = &contenders;
+        let runs = Runs {
+            scores,
+            memory_limit: program.memory_limit().await?,
+            versions: versions(access).await?,
+        };
+        fs::write(figures, serde_json::to_vec(&runs)?)
+            .with_context(|| format!("cannot write {}", figures.display()))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Builds the image of the script with the builder of the program's image.
+async fn shell_image(builder: &Builder, kubectl: &Path) -> Result<BuiltImage> {
+    let directory = tempfile::tempdir().context("cannot create a directory for the build")?;
+    let place = |name: &str| directory.path().join(name);
+    fs::copy(BUSYBOX, place("busybox"))
+        .and_then(|_| fs::copy(kubectl, place("kubectl")))
+        .and_then(|_| fs::write(place("shell.sh"), SCRIPT))
+        .and_then(|()| fs::write(place("Containerfile"), CONTAINERFILE))
+        .with_context(|| format!("cannot copy {BUSYBOX} (package busybox-static) and kubectl"))?;
+    BuiltImage::build_other(builder, directory.path()).await
+}
+
+/// Writes the layout of an image, and gives its size.
 async fn write(image: &BuiltImage, layout: &Path) -> Result<ImageSize> {
     image.write_layout(layout).await?;
     let size = image.sizes().first().context("an image has a size")?;
     Ok(ImageSize {
-        pulled: pulled(layout, Platform::native()?)?,
+        compressed: pulled(layout, Platform::native()?)?,
         unpacked: size.image,
     })
 }
 
-fn tekton_version() -> Result<String> {
-    let go_mod = fs::read_to_string(Module::Tekton.directory().join("go.mod"))
-        .context("cannot read the go.mod that pins Tekton")?;
-    let version =
-        go_version(&go_mod, "github.com/tektoncd/pipeline").context("go.mod does not require Tekton")?;
-    Ok(version.to_owned())
+async fn versions(access: &ClusterAccess) -> Result<String> {
+    let nodes: Api<Node> = Api::all(access.client().await?);
+    let nodes = nodes.list(&ListParams::default()).await?.items;
+    let info = nodes
+        .into_iter()
+        .find_map(|node| node.status?.node_info)
+        .context("the node has no information")?;
+    let (kubelet, runtime, kernel) = (
+        info.kubelet_version,
+        info.container_runtime_version,
+        info.kernel_version,
+    );
+    Ok(format!(
+        "kubelet {kubelet}, {}, Linux {kernel}",
+        runtime.replace("://", " ")
+    ))
 }

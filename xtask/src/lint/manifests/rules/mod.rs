@@ -1,7 +1,6 @@
 //! Rules of our own: each is a function that says what breaks it, and has a test that breaks it.
 
 mod containers;
-mod cron;
 mod exit_codes;
 mod images;
 mod jobs;

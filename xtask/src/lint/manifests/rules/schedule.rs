@@ -2,14 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use ensure_pull_secret::config::{Preset, VARIABLES};
+use k8s_openapi::jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{
-    super::{
-        collect::Manifests,
-        object::{Container, OURS, containers, label, of_kind, text},
-    },
-    cron::gaps,
+use super::super::{
+    collect::Manifests,
+    object::{Container, OURS, containers, label, of_kind, text},
 };
 
 /// The delays before a Job's second, third and further pods (Kubernetes, "Pod backoff failure policy"), in seconds.
@@ -33,7 +31,7 @@ pub fn one_run_may_fail(manifests: &Manifests) -> Vec<String> {
 /// be left alone; the next, a gap later, fails as a whole; the one after that may start late and needs all its time.
 fn keeps(job: &Value, objects: &[Value]) -> Result<()> {
     let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
-    let gaps = gaps(text(spec, "schedule"))?;
+    let gap = gap(text(spec, "schedule"))?;
     let number = |value: &Value, member: &str| {
         value[member]
             .as_u64()
@@ -64,7 +62,7 @@ fn keeps(job: &Value, objects: &[Value]) -> Result<()> {
         text(spec, "concurrencyPolicy") == "Forbid",
         "concurrencyPolicy is not Forbid"
     );
-    let latest = 2 * gaps.longest + starting + active;
+    let latest = 2 * gap + starting + active;
     ensure!(
         next_run >= latest,
         "PULL_SECRET_NEXT_RUN_WITHIN is {next_run} s; with a run that fails, the next one ends up to {latest} s later (two \
@@ -80,9 +78,8 @@ fn keeps(job: &Value, objects: &[Value]) -> Result<()> {
         "startingDeadlineSeconds is {starting}: the controller looks every {LEAST_STARTING_DEADLINE} s"
     );
     ensure!(
-        starting + active < gaps.shortest,
-        "a run may take {starting} + {active} s, longer than the shortest gap of {} s: Forbid would leave the next one out",
-        gaps.shortest
+        starting + active < gap,
+        "a run may take {starting} + {active} s, longer than the gap of {gap} s: Forbid would skip the next run"
     );
     let backoff: u64 = (0..retries)
         .map(|retry| (FIRST_BACKOFF << retry.min(10)).min(LONGEST_BACKOFF))
@@ -131,31 +128,23 @@ fn duration(container: &Container<'_>, name: &str) -> Result<u64> {
     seconds(value(container, name)?).with_context(|| format!("cannot read {name}"))
 }
 
-/// `90s`, `15m`, `24h`, `7d`, and what Tekton writes with several of them: `1h30m`.
+/// Seconds of a duration as the program, Kubernetes and Tekton write it: `90s`, `15m`, `1h30m`.
 pub fn seconds(text: &str) -> Result<u64> {
-    let mut sum = 0;
-    let mut digits = String::new();
-    for character in text.chars() {
-        let unit = match character {
-            '0'..='9' => {
-                digits.push(character);
-                continue;
-            }
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86400,
-            _ => 0,
-        };
-        let number: u64 = digits
-            .parse()
-            .with_context(|| format!("{text:?} is no duration"))?;
-        ensure!(unit > 0, "{text:?} is no duration");
-        sum += number * unit;
-        digits.clear();
-    }
-    ensure!(digits.is_empty() && !text.is_empty(), "{text:?} is no duration");
-    Ok(sum)
+    let duration: SignedDuration = text.parse().with_context(|| format!("{text:?} is no duration"))?;
+    Ok(duration.as_secs().try_into()?)
+}
+
+/// Seconds between two runs. The manifests have schedules of one form only: every N hours.
+fn gap(schedule: &str) -> Result<u64> {
+    let hours = schedule.split_once(" */").and_then(|(minute, rest)| {
+        let hours: u64 = rest.strip_suffix(" * * *")?.parse().ok()?;
+        let minute: u64 = minute.parse().ok()?;
+        (minute < 60 && hours > 0 && 24_u64.is_multiple_of(hours)).then_some(hours)
+    });
+    let hours = hours.with_context(|| {
+        format!("the schedule {schedule:?} is not \"M */N * * *\" with an N that divides 24")
+    })?;
+    Ok(hours * 3600)
 }
 
 #[cfg(test)]
@@ -195,7 +184,7 @@ mod tests {
             with_variable("PULL_SECRET_NEXT_RUN_WITHIN", wrong).says("");
         }
         Broken::new(one_run_may_fail, cron_job())
-            .with("/spec/schedule", json!("17 */5 * * *"))
+            .with("/spec/schedule", json!("17 */6 * * *"))
             .says("two gaps");
     }
 
@@ -206,7 +195,7 @@ mod tests {
         let job = cron_job();
         let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
         let number = |value: &Value| value.as_i64().context("it is set");
-        let gap = i64::try_from(gaps(text(spec, "schedule"))?.longest)?;
+        let gap = i64::try_from(gap(text(spec, "schedule"))?)?;
         let late = number(&spec["startingDeadlineSeconds"])?;
         let slow = number(&job_spec["activeDeadlineSeconds"])?;
         let containers = containers(&job);
@@ -284,7 +273,6 @@ mod tests {
     fn deadlines_that_do_not_fit_the_schedule_or_the_retries_are_found() {
         for (pointer, value, said) in [
             ("/spec/startingDeadlineSeconds", json!(5), "looks every 10 s"),
-            ("/spec/schedule", json!("* * * * *"), "Forbid would leave"),
             (
                 "/spec/jobTemplate/spec/activeDeadlineSeconds",
                 json!(300),
@@ -297,12 +285,19 @@ mod tests {
             ),
             ("/spec/timeZone", json!("Europe/Berlin"), "Etc/UTC"),
             ("/spec/concurrencyPolicy", json!("Allow"), "Forbid"),
-            ("/spec/schedule", json!("@daily"), "five fields"),
+            ("/spec/schedule", json!("@daily"), "is not \"M */N * * *\""),
+            ("/spec/schedule", json!("0 */5 * * *"), "divides 24"),
+            ("/spec/schedule", json!("60 */4 * * *"), "is not"),
+            ("/spec/schedule", json!("0 */4 * * 1-5"), "is not"),
         ] {
             Broken::new(one_run_may_fail, cron_job())
                 .with(pointer, value)
                 .says(said);
         }
+        Broken::new(one_run_may_fail, cron_job())
+            .with("/spec/schedule", json!("17 */1 * * *"))
+            .with("/spec/startingDeadlineSeconds", json!(3000))
+            .says("Forbid would skip");
         for member in [
             "/spec/startingDeadlineSeconds",
             "/spec/jobTemplate/spec/activeDeadlineSeconds",
@@ -315,16 +310,10 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_the_program_and_tekton_write_them() -> Result<()> {
-        for (text, expected) in [
-            ("90s", 90),
-            ("15m", 900),
-            ("24h", 86400),
-            ("7d", 604_800),
-            ("1h30m", 5400),
-        ] {
+        for (text, expected) in [("90s", 90), ("15m", 900), ("24h", 86400), ("1h30m", 5400)] {
             assert_eq!(seconds(text)?, expected, "{text}");
         }
-        for wrong in ["", "5", "m", "none", "5x", "1.5h"] {
+        for wrong in ["", "5", "m", "none", "5x", "-5s"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
         Ok(())
