@@ -83,8 +83,8 @@ pub fn add_targets(targets: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the Rust target {list} is not installed, and rustup could not add it. As a user who may write rustup's \
-         directory, type:\n\n    rustup {}\n",
+        "the Rust target {list} is not installed, and rustup could not add it: see its error above. Type, as a user \
+         who may write rustup's directory:\n\n    rustup {}\n",
         arguments.join(" ")
     ))
 }

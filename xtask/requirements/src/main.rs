@@ -39,12 +39,11 @@ fn prepare(request: &Request) -> Result<(), String> {
         eprintln!("xtask: or let this command do it: cargo xtask test --install");
     }
     if request.is_refused(&verdict, ci) {
-        let reason = if ci {
-            "CI is set, so nothing may be skipped"
+        return Err(if ci {
+            "CI is set, so that no part may be left out".to_owned()
         } else {
-            "nothing was built"
-        };
-        return Err(format!("{} can't run: {reason}", request.name));
+            "nothing was built".to_owned()
+        });
     }
     add_targets(&verdict.targets)?;
     for line in cold_start(&verdict, has_xtask()) {

@@ -98,10 +98,11 @@ impl Part {
             Self::Skopeo => needs.push(Need::Program("skopeo", "skopeo")),
             Self::Image => {
                 needs.push(Need::Program("skopeo", "skopeo"));
-                needs.push(Need::ImageBuilder);
                 if ci {
                     needs.push(Need::Program("buildah", "buildah"));
                     needs.push(Need::Program("podman", "podman"));
+                } else {
+                    needs.push(Need::ImageBuilder);
                 }
                 needs.extend(binary(Processor::other()));
             }
