@@ -19,7 +19,8 @@ impl Request {
     /// Reads the arguments. `None` where the command needs nothing that is worth a check, or asks for help.
     pub fn of(arguments: &[String]) -> Option<Self> {
         let has = |name: &str| arguments.iter().any(|argument| argument == name);
-        if has("--help") || has("-h") {
+        // `--recorded` writes a page from what an earlier run left.
+        if has("--help") || has("-h") || has("--recorded") {
             return None;
         }
         let command = arguments.first()?.as_str();
@@ -141,6 +142,7 @@ mod tests {
             "demo --help",
             "test -h",
             "generate",
+            "reliability --recorded",
             "no-such-command",
         ] {
             assert_eq!(request(line), None, "{line}");

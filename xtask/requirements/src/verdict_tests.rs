@@ -208,6 +208,34 @@ fn t9_a_missing_target_is_added_and_skips_nothing() {
     );
 }
 
+/// Each command of `.ci/run` would fail at once otherwise.
+#[test]
+fn t9_ci_installs_every_package_that_a_part_needs() {
+    let script = std::fs::read_to_string(crate::root().join(".ci/run")).expect(".ci/run");
+    let words: Vec<&str> = script.split_whitespace().collect();
+    for line in ["test", "lint", "size", "fuzz"] {
+        let request = request(line);
+        for need in request
+            .required
+            .iter()
+            .chain(&request.optional)
+            .flat_map(|part| part.needs(true))
+        {
+            let packages = match need.remedy() {
+                // In every Debian.
+                Remedy::Package("util-linux" | "mount") | Remedy::Other => vec![],
+                Remedy::Packages(["gcc", "libc6-dev"]) => vec!["gcc"],
+                Remedy::Packages(packages) => packages.to_vec(),
+                Remedy::Package(name) | Remedy::CargoTool(name) => vec![name],
+                Remedy::Target(_) => vec!["rustup"],
+            };
+            for package in packages {
+                assert!(words.contains(&package), "{line}: {package}");
+            }
+        }
+    }
+}
+
 #[test]
 fn t9_either_builder_of_images_will_do() {
     for program in ["buildah", "podman"] {
