@@ -59,12 +59,13 @@ async fn docker_hubs_credential_has_the_key_by_which_independent_clients_find_it
         proxy: proxy.address(),
         ca: trusted.ca(),
     };
-    let skopeo = Skopeo::installed(network()).map_err(Error::msg)?;
-    skopeo.pulls(Some(&document), &image).map_err(Error::msg)?;
-    assert!(
-        skopeo.pulls(None, &image).is_err(),
-        "no proof: it pulls without a credential"
-    );
+    if let Some(skopeo) = Skopeo::installed(network()).map_err(Error::msg)? {
+        skopeo.pulls(Some(&document), &image).map_err(Error::msg)?;
+        assert!(
+            skopeo.pulls(None, &image).is_err(),
+            "no proof: it pulls without a credential"
+        );
+    }
     let crane = Crane {
         binary: ClusterAccess::shared().binaries.crane.clone(),
         network: network(),
@@ -159,13 +160,14 @@ async fn a_key_with_a_path_serves_the_images_below_it_and_no_others() -> Result<
         proxy: proxy.address(),
         ca: registries().ca.clone(),
     };
-    let skopeo = Skopeo::installed(network).map_err(Error::msg)?;
-    skopeo.pulls(Some(&document), &image).map_err(Error::msg)?;
     let beside = format!("{host}/{team}-too/app:v1");
-    assert!(
-        skopeo.pulls(Some(&document), &beside).is_err(),
-        "the entry is narrowed"
-    );
+    if let Some(skopeo) = Skopeo::installed(network).map_err(Error::msg)? {
+        skopeo.pulls(Some(&document), &image).map_err(Error::msg)?;
+        assert!(
+            skopeo.pulls(Some(&document), &beside).is_err(),
+            "the entry is narrowed"
+        );
+    }
     // The kubelet compares paths by their beginning alone, so that it would use the entry here: both are said.
     let outcome = program.clone().env("PULL_SECRET_IMAGE", &beside).run().await?;
     outcome.expect("SUCCESS", "unchanged", "ok", 0);

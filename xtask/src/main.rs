@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's own commands. What CI does is these, so that it can be done anywhere.
+//! `cargo xtask`: the project's own commands, which CI runs too. The package `requirements` checks the machine first.
 
 mod bench;
 mod c_compiler;
@@ -22,6 +22,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use requirements::Request;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -46,7 +47,8 @@ enum Command {
         #[arg(long, requires = "keep")]
         node: bool,
     },
-    /// Runs all tests, with one cluster for all of them.
+    /// Runs all tests, with one cluster for all of them. Tiers that need packages which are not installed are not run; the
+    /// first and the last lines list them.
     Test {
         /// Only those that need the control plane and the registries.
         #[arg(long, conflicts_with_all = ["unit", "node"])]
@@ -57,6 +59,9 @@ enum Command {
         /// Only those that need a node with Tekton: root, Linux and containerd.
         #[arg(long)]
         node: bool,
+        /// Installs the missing packages first, with apt-get: on Debian and Ubuntu, as root or with sudo.
+        #[arg(long)]
+        install: bool,
     },
     /// Checks format, lints, dependencies, generated files and manifests.
     Lint,
@@ -128,13 +133,13 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo { node: true, .. } => return demo::node::demo(),
         Command::Demo { keep, .. } => return demo::demo(keep),
-        Command::Test { api, unit, node } => {
-            return test::test(test::Tiers {
-                unit: !api && !node,
-                api: !unit && !node,
-                node: !api && !unit,
-            });
-        }
+        // `requirements` has installed them before this was started.
+        Command::Test {
+            unit,
+            api,
+            node,
+            install: _,
+        } => return test::test(&Request::test(unit, api, node)),
         Command::Picture { check } => return picture::picture(check),
         Command::Coverage => return coverage::coverage(),
         Command::Reliability(arguments) => return reliability::reliability(&arguments),

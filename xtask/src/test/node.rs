@@ -1,7 +1,7 @@
 //! The node tier: the image as it is shipped, on a kubelet with Tekton.
 
-use anyhow::{Context as _, Result, bail};
-use test_cluster::{node::namespaces, supervisor::Supervisor};
+use anyhow::{Context as _, Result};
+use test_cluster::supervisor::Supervisor;
 use tokio::process::Command;
 
 use crate::{
@@ -11,21 +11,6 @@ use crate::{
 
 /// The package of the tier's tests.
 pub const PACKAGE: &str = "node-tests";
-
-/// Whether the tier can be run here; says why where it can't.
-///
-/// # Errors
-/// In CI, where it can't.
-pub fn can_run() -> Result<bool> {
-    let Some(obstacle) = namespaces::obstacle() else {
-        return Ok(true);
-    };
-    if project::in_ci() {
-        bail!("the node tier can't be run: {obstacle}");
-    }
-    eprintln!("xtask: the node tier is not run: {obstacle}");
-    Ok(false)
-}
 
 /// Builds what the tier needs, then runs it: first what looks at a node from outside, then what is inside of one.
 pub async fn run() -> Result<u8> {

@@ -14,4 +14,4 @@ pub use crane::Crane;
 pub use https::HttpsClient;
 pub use puller::Puller;
 pub use run::Network;
-pub use skopeo::Skopeo;
+pub use skopeo::{Skopeo, WITHOUT_SKOPEO};

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use requirements::network_plugins;
 use serde_json::json;
 
 use super::network::{FIRST_POD, PODS};
@@ -16,15 +17,6 @@ use crate::{registry::Registries, server_process::ServerProcess, supervisor::Sup
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Its socket, in the node's own `/run`.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
-/// Where distributions put the network plugins.
-const PLUGIN_DIRECTORIES: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
-
-/// The directory of the network plugins; none where they aren't installed.
-pub fn network_plugins() -> Option<&'static str> {
-    PLUGIN_DIRECTORIES
-        .into_iter()
-        .find(|directory| Path::new(directory).join("bridge").is_file())
-}
 
 /// Starts containerd with `sandbox` as the image that holds a pod's namespaces; it is ready when this returns.
 ///

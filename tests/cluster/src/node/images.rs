@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use anyhow::{Context as _, Result};
+use requirements::BUSYBOX;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -10,9 +11,6 @@ use crate::registry::{
     Registries,
     image::{Content, File, Format, Image},
 };
-
-/// Where Debian's busybox-static has it.
-pub const BUSYBOX: &str = "/bin/busybox";
 
 /// References that the node can pull.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    images::{BUSYBOX, Images, busybox},
+    images::{Images, busybox},
     tekton::define as define_tekton,
 };
 use self::{

@@ -10,10 +10,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+/// The reason why no node can run on this machine, in one line; `None` where one can.
+pub use requirements::node_obstacle as obstacle;
 
 use super::{
-    container_runtime::network_plugins,
-    images::BUSYBOX,
     kubernetes,
     network::{self, registry_addresses},
 };
@@ -24,50 +24,6 @@ use crate::{
 };
 
 const SCRIPT: &str = include_str!("namespaces.sh");
-
-/// What a node's namespaces need from the machine: programs, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 7] = [
-    ("unshare", "util-linux"),
-    ("mount", "mount"),
-    ("ip", "iproute2"),
-    ("iptables", "iptables"),
-    ("containerd", "containerd"),
-    ("ctr", "containerd"),
-    ("runc", "runc"),
-];
-
-/// Why no node can run on this machine, in one line; nothing where one can.
-pub fn obstacle() -> Option<String> {
-    if !cfg!(target_os = "linux") {
-        return Some("a node needs Linux".to_owned());
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Some("a node needs root, for namespaces, mounts and containers".to_owned());
-    }
-    let mut missing: Vec<&str> = PROGRAMS
-        .into_iter()
-        .filter(|(program, _)| !is_installed(program))
-        .map(|(_, package)| package)
-        .collect();
-    if network_plugins().is_none() {
-        missing.push("containernetworking-plugins");
-    }
-    if !Path::new(BUSYBOX).is_file() {
-        missing.push("busybox-static");
-    }
-    missing.dedup();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "a node needs packages that are not installed: {}",
-            missing.join(" ")
-        )
-    })
-}
-
-fn is_installed(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()))
-}
 
 /// Namespaces with a command in them. Dropping this ends all of it, control groups included, before it returns.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use test_cluster::registry::{PUBLIC, Registries, Registry, push_image, request_l
 use crate::project::{Project, pull};
 use crate::world::{World, document};
 
-/// Both clients' verdicts.
-fn pulls(world: &World, document: Option<&[u8]>, image: &str) -> [Result<(), String>; 2] {
-    [
-        world.crane().pulls(document, image),
-        world.skopeo().pulls(document, image),
-    ]
+/// The verdicts of both clients; of crane alone where `cargo xtask test` runs without skopeo.
+fn pulls(world: &World, document: Option<&[u8]>, image: &str) -> Vec<Result<(), String>> {
+    let skopeo = world.optional_skopeo();
+    std::iter::once(world.crane().pulls(document, image))
+        .chain(skopeo.map(|skopeo| skopeo.pulls(document, image)))
+        .collect()
 }
 
 fn assert_pulls(world: &World, document: &[u8], image: &str) {
@@ -67,7 +67,8 @@ async fn a_token_of_a_puller_pulls_from_openshift_and_nothing_else_does() {
                 && request.status == 200
                 && request.user.as_deref() == Some(&user)
         });
-        assert!(fetched.count() >= 2, "crane and skopeo each fetch {blob}");
+        let clients = 1 + usize::from(world.optional_skopeo().is_some());
+        assert!(fetched.count() >= clients, "crane and skopeo each fetch {blob}");
     }
 }
 
@@ -96,14 +97,14 @@ fn each_account_pulls_what_it_may_from_the_registries_that_keep_their_own() {
             &format!("{host}/team-a/app:v1"),
         );
         for account in ["nobody", "team-a-robot"] {
-            let verdict = world
-                .skopeo()
-                .pulls(Some(&of(registry, account)), &format!("{host}/team-b/app:v1"));
-            let error = verdict.expect_err("it may not pull that");
-            assert!(
-                error.contains("denied") || error.contains("unauthorized"),
-                "{error}"
-            );
+            let image = format!("{host}/team-b/app:v1");
+            for verdict in pulls(world, Some(&of(registry, account)), &image) {
+                let error = verdict.expect_err("it may not pull that").to_lowercase();
+                assert!(
+                    error.contains("denied") || error.contains("unauthorized"),
+                    "{error}"
+                );
+            }
         }
     }
     let realm = registries.token_elsewhere.realm.as_ref().expect("another host");
@@ -153,11 +154,12 @@ fn a_request_log_says_who_asked_and_never_with_what() {
         let account = registry.account("robot").expect("an account");
         let entry = document(&registry.host.name, &account.name, &account.password);
         let image = format!("{}/team-a/logged:v1", registry.host.name);
-        world.skopeo().pulls(Some(&entry), &image).expect("it pulls");
-        world
-            .skopeo()
-            .pulls(Some(&document(&registry.host.name, "robot", "wrong")), &image)
-            .expect_err("a wrong password");
+        assert_pulls(world, &entry, &image);
+        assert_refused(
+            world,
+            Some(&document(&registry.host.name, "robot", "wrong")),
+            &image,
+        );
 
         let log = request_log::read(&registry.request_log).expect("a log");
         let of_this_image = log

@@ -16,7 +16,7 @@ fn image(stage: &Stage, reference: &str) -> String {
     format!("{OPENSHIFT}/{}/{reference}", stage.project().name)
 }
 
-pub async fn a_pusher_pushes(world: &World) {
+pub async fn skopeo_pushes_as_pusher(world: &World) {
     let stage = Stage::new(world, None).await;
     let pusher = entry(&stage, "pusher");
     let pushed = image(&stage, "other:pushed");
@@ -35,7 +35,7 @@ pub async fn a_pusher_pushes(world: &World) {
     assert!(refused.contains("denied"), "{refused}");
 }
 
-pub async fn a_builder_makes_a_stream(world: &World) {
+pub async fn skopeo_makes_a_stream_as_builder(world: &World) {
     let stage = Stage::new(world, None).await;
     let puller = entry(&stage, "puller");
     for tag in ["v1", "d1"] {
@@ -85,7 +85,7 @@ pub async fn skopeo_logs_in_with_any_token(world: &World) {
     log_in("garbage").expect_err("garbage does not");
 }
 
-pub async fn authfile_variants(world: &World) {
+pub async fn skopeo_reads_authfile_variants(world: &World) {
     let stage = Stage::new(world, None).await;
     let token = stage.token("puller");
     let auth = STANDARD.encode(format!("<token>:{token}"));

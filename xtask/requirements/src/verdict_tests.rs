@@ -1,0 +1,302 @@
+use super::*;
+use crate::{
+    command::Request,
+    compiler::Processor,
+    need::{GoVersion, Lookup},
+};
+
+/// A machine of which everything is known.
+#[derive(Clone)]
+struct Fake {
+    programs: Vec<&'static str>,
+    targets: Vec<&'static str>,
+    compilers: Vec<Processor>,
+    go: Option<GoVersion>,
+    go_updates_itself: bool,
+    plugins: bool,
+    root: bool,
+    namespaces: bool,
+}
+
+impl Fake {
+    /// Rust with its targets, Go and a C compiler, and nothing else.
+    fn new_machine() -> Self {
+        Self {
+            programs: vec!["unshare", "mount"],
+            targets: vec![Processor::native().target(), Processor::other().target()],
+            compilers: vec![Processor::native()],
+            go: Some(GoVersion(1, 26)),
+            go_updates_itself: false,
+            plugins: false,
+            root: true,
+            namespaces: true,
+        }
+    }
+
+    /// As `.ci/run` leaves it.
+    fn complete() -> Self {
+        let mut machine = Self::new_machine();
+        machine.programs.extend([
+            "skopeo",
+            "buildah",
+            "podman",
+            "ip",
+            "iptables",
+            "containerd",
+            "ctr",
+            "runc",
+            "/bin/busybox",
+        ]);
+        machine.compilers.push(Processor::other());
+        machine.plugins = true;
+        machine
+    }
+
+    fn without(mut self, program: &str) -> Self {
+        self.programs.retain(|name| *name != program);
+        self
+    }
+}
+
+impl Lookup for Fake {
+    fn program(&self, name: &str) -> bool {
+        self.programs.contains(&name)
+    }
+    fn cargo_tool(&self, name: &str) -> bool {
+        self.program(name)
+    }
+    fn go(&self) -> Option<GoVersion> {
+        self.go
+    }
+    fn go_needed(&self) -> GoVersion {
+        GoVersion(1, 26)
+    }
+    fn go_updates_itself(&self) -> bool {
+        self.go_updates_itself
+    }
+    fn target(&self, target: &str) -> bool {
+        self.targets.contains(&target)
+    }
+    fn compiler(&self, processor: Processor) -> bool {
+        self.compilers.contains(&processor)
+    }
+    fn network_plugins(&self) -> bool {
+        self.plugins
+    }
+    fn linux(&self) -> bool {
+        true
+    }
+    fn root(&self) -> bool {
+        self.root
+    }
+    fn namespaces(&self) -> bool {
+        self.namespaces
+    }
+}
+
+fn request(line: &str) -> Request {
+    let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    Request::of(&arguments).expect(line)
+}
+
+fn skipped(verdict: &Verdict) -> Vec<Part> {
+    verdict.skipped.iter().map(|(part, _)| *part).collect()
+}
+
+#[test]
+fn t9_a_new_machine_runs_the_demo_and_the_tests_that_it_can() {
+    let machine = Fake::new_machine();
+    let demo = request("demo");
+    assert!(!demo.is_refused(&demo.verdict(&machine, false), false));
+
+    let test = request("test");
+    let verdict = test.verdict(&machine, false);
+    assert!(!test.is_refused(&verdict, false));
+    assert_eq!(verdict.runnable, [Part::Unit, Part::Api]);
+    assert_eq!(skipped(&verdict), [Part::Skopeo, Part::Image, Part::Node]);
+    let explanation = verdict.explanation(&machine).join("\n");
+    for part in [
+        "not run: API tier, comparison with skopeo: needs skopeo\n",
+        "not run: node tier: needs buildah or podman, ip, iptables, containerd, ctr, runc, container network plugins, \
+         busybox\n",
+    ] {
+        assert!(explanation.contains(part), "{part}: {explanation}");
+    }
+}
+
+#[test]
+fn t9_one_command_installs_every_missing_package() {
+    let verdict = request("test").verdict(&Fake::new_machine(), false);
+    let command = verdict.command(true).expect("a command");
+    let install = "apt-get update && apt-get install --yes --no-install-recommends ";
+    let packages: Vec<&str> = command.strip_prefix(install).expect(install).split(' ').collect();
+    let mut expected = vec![
+        "buildah",
+        "busybox-static",
+        "containerd",
+        "containernetworking-plugins",
+        "iproute2",
+        "iptables",
+        "runc",
+        "skopeo",
+    ];
+    expected.extend(Processor::other().packages());
+    expected.sort_unstable();
+    assert_eq!(packages, expected);
+    let sudo = verdict.command(false).expect("a command");
+    assert_eq!(sudo.matches("sudo apt-get").count(), 2, "{sudo}");
+}
+
+#[test]
+fn t9_a_complete_machine_skips_nothing() {
+    for ci in [false, true] {
+        let verdict = request("test").verdict(&Fake::complete(), ci);
+        assert_eq!(skipped(&verdict), []);
+        assert_eq!(verdict.targets, Vec::<&str>::new());
+        assert_eq!(verdict.explanation(&Fake::complete()), Vec::<String>::new());
+        assert_eq!(verdict.command(true), None);
+    }
+}
+
+#[test]
+fn t9_in_ci_each_tier_that_cannot_run_is_refused() {
+    for program in [
+        "skopeo",
+        "buildah",
+        "podman",
+        "containerd",
+        "runc",
+        "ctr",
+        "ip",
+        "iptables",
+        "/bin/busybox",
+    ] {
+        let machine = Fake::complete().without(program);
+        let test = request("test");
+        assert!(
+            test.is_refused(&test.verdict(&machine, true), true),
+            "without {program}"
+        );
+        assert!(
+            !test.is_refused(&test.verdict(&machine, false), false),
+            "without {program}"
+        );
+    }
+}
+
+#[test]
+fn t9_a_missing_target_is_added_and_skips_nothing() {
+    let mut machine = Fake::complete();
+    machine.targets.clear();
+    let demo = request("demo").verdict(&machine, false);
+    assert_eq!(demo.targets, [Processor::native().target()]);
+    let test = request("test").verdict(&machine, true);
+    assert_eq!(skipped(&test), []);
+    assert_eq!(
+        test.targets,
+        [Processor::native().target(), Processor::other().target()]
+    );
+
+    // The other platform's target is of no use without its compiler.
+    let mut machine = Fake::new_machine();
+    machine.targets.clear();
+    let test = request("test").verdict(&machine, false);
+    assert_eq!(test.targets, [Processor::native().target()]);
+    assert_eq!(
+        request("test --unit").verdict(&machine, false).targets,
+        Vec::<&str>::new()
+    );
+}
+
+/// Each command of `.ci/run` would fail at once otherwise.
+#[test]
+fn t9_ci_installs_every_package_that_a_part_needs() {
+    let script = std::fs::read_to_string(crate::root().join(".ci/run")).expect(".ci/run");
+    let words: Vec<&str> = script.split_whitespace().collect();
+    for line in ["test", "lint", "size", "fuzz"] {
+        let request = request(line);
+        for need in request
+            .required
+            .iter()
+            .chain(&request.optional)
+            .flat_map(|part| part.needs(true))
+        {
+            let packages = match need.remedy() {
+                // In every Debian.
+                Remedy::Package("util-linux" | "mount") | Remedy::Other => vec![],
+                Remedy::Packages(["gcc", "libc6-dev"]) => vec!["gcc"],
+                Remedy::Packages(packages) => packages.to_vec(),
+                Remedy::Package(name) | Remedy::CargoTool(name) => vec![name],
+                Remedy::Target(_) => vec!["rustup"],
+            };
+            for package in packages {
+                assert!(words.contains(&package), "{line}: {package}");
+            }
+        }
+    }
+}
+
+#[test]
+fn t9_either_builder_of_images_will_do() {
+    for program in ["buildah", "podman"] {
+        let verdict = request("test").verdict(&Fake::complete().without(program), false);
+        assert_eq!(skipped(&verdict), []);
+    }
+    let neither = Fake::complete().without("buildah").without("podman");
+    assert_eq!(
+        skipped(&request("test").verdict(&neither, false)),
+        [Part::Image, Part::Node]
+    );
+}
+
+#[test]
+fn t9_go_must_be_new_enough_or_update_itself() {
+    for (installed, updates_itself, runs) in [
+        (None, true, false),
+        (Some("go1.19.8"), true, false),
+        (Some("go1.24.1"), false, false),
+        (Some("go1.24.1"), true, true),
+        (Some("go1.26.0"), false, true),
+        (Some("go1.27rc1"), false, true),
+    ] {
+        let mut machine = Fake::complete();
+        machine.go = installed.and_then(GoVersion::parse);
+        machine.go_updates_itself = updates_itself;
+        let demo = request("demo");
+        let verdict = demo.verdict(&machine, false);
+        assert_eq!(!demo.is_refused(&verdict, false), runs, "{installed:?}");
+        let test = request("test").verdict(&machine, false);
+        assert!(test.runs(Part::Unit), "{installed:?}");
+        assert_eq!(test.runs(Part::Api), runs, "{installed:?}");
+    }
+    let mut machine = Fake::complete();
+    machine.go = GoVersion::parse("go1.19.8");
+    let explanation = request("demo").verdict(&machine, false).explanation(&machine);
+    assert_eq!(
+        explanation,
+        [
+            "not run: the servers and the static binary: needs Go 1.26 or later (https://go.dev/dl, 1.19 is installed)"
+        ]
+    );
+}
+
+#[test]
+fn t9_a_user_who_is_not_root_runs_all_but_the_node() {
+    let mut machine = Fake::complete();
+    machine.root = false;
+    machine.namespaces = false;
+    let test = request("test");
+    let verdict = test.verdict(&machine, false);
+    assert_eq!(verdict.skipped, [(Part::Node, vec![Need::Root])]);
+    assert!(!test.is_refused(&verdict, false));
+    let node = request("test --node");
+    assert!(
+        node.is_refused(&node.verdict(&machine, false), false),
+        "it was asked for"
+    );
+
+    // Root of a container without privileges.
+    machine.root = true;
+    let verdict = test.verdict(&machine, false);
+    assert_eq!(verdict.skipped, [(Part::Node, vec![Need::Namespaces])]);
+}
