@@ -7,15 +7,16 @@ use std::{
 };
 
 use ensure_pull_secret::{
-    config::{Config, ConfigError, Output, Subject},
-    help, log,
+    config::{Config, ConfigError, Output, Subject, help},
+    hardening,
     outcome::Outcome,
-    process, report, run,
+    report::{self, log},
+    run,
 };
 use k8s_openapi::jiff::Timestamp;
 
 fn main() -> ExitCode {
-    process::seal();
+    hardening::seal();
     let environment = Config::from_env(env::vars_os());
     match (help::Arguments::parse(env::args_os().skip(1)), environment) {
         (Ok(help::Arguments::Text(text)), _) => help::print(&text),

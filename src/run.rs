@@ -13,16 +13,10 @@ use tokio::{
 };
 
 use crate::{
+    commands::{context::Context, doctor::doctor, ensure::ensure, plan::plan, verify::verify},
     config::{Config, Mode},
-    context::Context,
-    deadline::Deadline,
-    doctor::doctor,
-    ensure::ensure,
-    finding::Finding,
-    outcome::Outcome,
-    plan::plan,
-    reason::Reason,
-    verify::verify,
+    outcome::{Finding, Outcome, Reason},
+    transport::deadline::Deadline,
 };
 
 /// The longest that `doctor` waits for registries.

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ensure_pull_secret::{config::VARIABLES, reason::Reason, result_name::ResultName};
+use ensure_pull_secret::{
+    config::VARIABLES,
+    outcome::{Reason, ResultName},
+};
 
 /// Where the tests of each tier are: what its names begin with, and the directory of its sources.
 const TIERS: &[(&str, &str)] = &[

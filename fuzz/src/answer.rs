@@ -7,17 +7,18 @@ use std::{
 };
 
 use ensure_pull_secret::{
-    api_server::{ApiServer, can_be_tried_again, response, retry_after},
-    credential::mint,
-    docker_config::Document,
-    https::{Answer, roots},
-    image_reference::ImageReference,
-    refusal::Refusal,
+    credential::{KnownSecrets, Lifetime, mint},
+    dockerconfig::Document,
+    image::{ImageReference, RegistryHost},
+    kubernetes::{
+        access_review::Reviewer,
+        client::{ApiServer, can_be_tried_again, retry_after},
+        error::Refusal,
+        response::response,
+        secret::{AppliedFields, SecretApi, Version},
+    },
     registry::response::{bearer, error_code, is_manifest, ping, same_digest},
-    registry_host::RegistryHost,
-    review::Reviewer,
-    secret::{AppliedFields, SecretApi, Version},
-    token::{KnownSecrets, Lifetime},
+    transport::{Answer, roots},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, uri::Authority};
 use http_body_util::Full;

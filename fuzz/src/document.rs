@@ -1,10 +1,10 @@
 //! The document: parsed, repaired, spliced, and read as clients do.
 
 use ensure_pull_secret::{
-    docker_config::{
+    dockerconfig::{
         Auths, Document, EditedDocument, Entry, containers_image_reads, foreign_broken_entry, kubelet_reads,
     },
-    image_reference::ImageReference,
+    image::ImageReference,
 };
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};

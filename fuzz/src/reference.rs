@@ -1,9 +1,8 @@
 //! Image references, registries and endpoints.
 
 use ensure_pull_secret::{
-    docker_config::key_covers,
-    image_reference::ImageReference,
-    registry_host::{HostPort, RegistryHost},
+    dockerconfig::key_covers,
+    image::{HostPort, ImageReference, RegistryHost},
 };
 
 /// A text that is meant to be one.

@@ -1,10 +1,7 @@
 //! Tokens: the reader of JWTs, and what is told by it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ensure_pull_secret::{
-    credential::Credential,
-    token::{Lifetime, Percentage, Token, rfc3339},
-};
+use ensure_pull_secret::credential::{Credential, Lifetime, Percentage, Token, rfc3339};
 use k8s_openapi::jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 

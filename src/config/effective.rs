@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::problem::may_be_credential;
 use super::{Access, Config, Depth, LogFormat, LogLevel, NextRun};
-use crate::clip::clip_name;
+use crate::text::clip_name;
 
 /// Longest value that is shown, in characters: two host names.
 const VALUE_MAX: usize = 512;

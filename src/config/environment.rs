@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::problem::{Problem, is_token};
 use super::variables::{PREFIX, RESERVED, Raw, VARIABLES, Values};
-use crate::clip::clip_name;
-use crate::result_name::ResultName;
-use crate::token::looks_like_credential;
+use crate::credential::looks_like_credential;
+use crate::outcome::ResultName;
+use crate::text::clip_name;
 
 /// Variables without our prefix that are read.
 const PLATFORM: &[&str] = &[

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::environment::Environment;
 use super::problem::Problem;
 use super::value::{choice, path, switch};
-use crate::result_name::ResultName;
+use crate::outcome::ResultName;
 
 /// The level of the program's own messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::variables::{Kind, Variable};
-use crate::clip::{clip_name, one_line};
-use crate::token::{kind_in, looks_like_credential};
+use crate::credential::{kind_in, looks_like_credential};
+use crate::text::{clip_name, one_line};
 
 /// Longest part of a wrong value that is echoed, in characters.
 const GIVEN_MAX: usize = 60;

@@ -12,9 +12,9 @@ use super::value::{
     registry, share, switch, timer, username,
 };
 use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, Subject, is_trusted};
-use crate::clip::clip_name;
-use crate::image_reference::ImageReference;
-use crate::registry_host::{HostPort, RegistryHost};
+use crate::image::ImageReference;
+use crate::image::{HostPort, RegistryHost};
+use crate::text::clip_name;
 
 /// What may be asked of the API server; it refuses less than ten minutes (`k8s.io/kubernetes`
 /// `pkg/apis/authentication/validation`).

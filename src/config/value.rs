@@ -7,9 +7,9 @@ use super::names::{Namespace, ObjectName};
 use super::problem::{Problem, is_random_host};
 use super::variables::{Given, Preset};
 use super::{Access, NextRun};
-use crate::image_reference::ImageReference;
-use crate::registry_host::{HostPort, RegistryHost};
-use crate::token::{Lifetime, Percentage};
+use crate::credential::{Lifetime, Percentage};
+use crate::image::ImageReference;
+use crate::image::{HostPort, RegistryHost};
 
 impl Given {
     /// Reads the value, or the preset where it is not set. `None` where there is neither, or where it is wrong, which

@@ -14,10 +14,9 @@ use tokio::time::Instant;
 
 use super::{Inconclusive, Ping, ProtocolError, UntrustedParty, response};
 use crate::{
-    api_server::{can_be_tried_again, retry_after},
-    deadline::Backoff,
-    https::{self, Answer, Failure, HttpRequest, Https},
-    registry_host::{HTTPS_PORT, RegistryHost},
+    image::{HTTPS_PORT, RegistryHost},
+    kubernetes::client::{can_be_tried_again, retry_after},
+    transport::{self, Answer, Failure, HttpRequest, Https, deadline::Backoff},
 };
 
 /// The longest answer that is read of a registry: a challenge, a token, an error, a page of tags.
@@ -140,7 +139,7 @@ fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> O
     let mut request = Request::builder()
         .method(method)
         .uri(url)
-        .header(USER_AGENT, https::USER_AGENT)
+        .header(USER_AGENT, transport::USER_AGENT)
         .header(ACCEPT, accept);
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);

@@ -10,7 +10,10 @@ use super::{
     challenge::{self, Challenge},
     client::url,
 };
-use crate::{https::Answer, image_reference::ImageReference, registry_host::RegistryHost};
+use crate::{
+    image::{ImageReference, RegistryHost},
+    transport::Answer,
+};
 
 /// The media types of manifests (OCI image spec, Docker image manifest V2 schema 1 and 2), lower case.
 const MANIFEST_TYPES: [&str; 6] = [

@@ -12,10 +12,11 @@ use super::{
     response::{bearer, error_code, is_manifest, same_digest, scheme},
 };
 use crate::{
-    deadline::{Backoff, LOGIN_RETRY_PAUSE},
-    https::{Answer, Failure},
-    image_reference::ImageReference,
-    registry_host::RegistryHost,
+    image::{ImageReference, RegistryHost},
+    transport::{
+        Answer, Failure,
+        deadline::{Backoff, LOGIN_RETRY_PAUSE},
+    },
 };
 
 /// How often a credential may fail to log in at one registry in one run: registries lock accounts and addresses.

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::https::Failure;
+use crate::transport::Failure;
 
 /// How a registry asks a client to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]

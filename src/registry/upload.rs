@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, StatusCode, Uri, header::LOCATION};
 
 use super::{Inconclusive, ProtocolError, RegistryVerdict, Session, client::url};
-use crate::{https::Answer, image_reference::ImageReference};
+use crate::{image::ImageReference, transport::Answer};
 
 /// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
 /// an image that was found: Quay creates a repository for the token alone. Never at OpenShift's registry, where an

@@ -9,13 +9,13 @@ use serde::Serialize;
 use tracing::{Level, error, event_enabled, info, warn};
 
 use super::Report;
+use super::console;
 use super::message::in_sentence;
 use super::results::{self, Unwritten};
-use super::told;
-use crate::clip::one_line;
 use crate::config::Subject;
 use crate::config::{LogFormat, Output, Problem};
 use crate::outcome::Outcome;
+use crate::text::one_line;
 
 /// Reports a run on standard output, standard error and in the files that are configured, and gives its exit code.
 ///
@@ -31,7 +31,7 @@ pub fn finish(
     output: &Output,
     now: Timestamp,
 ) -> ExitCode {
-    crate::log::init(output);
+    crate::report::log::init(output);
     let code = write(
         outcome,
         subject,
@@ -96,14 +96,14 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
 /// What the modes have of their own, findings, what is to be pasted for them, and hints.
 fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     if let Some(plan) = &report.plan {
-        told::plan(plan, format, told::Paint::of_stderr(), stderr);
+        console::plan(plan, format, console::Paint::of_stderr(), stderr);
     }
     match &report.doctor {
-        Some(lines) => told::doctor(lines, format, told::Paint::of_stderr(), stderr),
+        Some(lines) => console::doctor(lines, format, console::Paint::of_stderr(), stderr),
         None => {
             findings(report, format, stderr);
             if let Some(excess) = report.excess() {
-                told::excess(
+                console::excess(
                     excess,
                     report.credential.service_account.as_deref(),
                     format,

@@ -2,12 +2,12 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::clip::{clip_name, one_line};
+use crate::commands::plan::Plan;
 use crate::config::{Mode, Subject};
-use crate::finding::Finding;
+use crate::credential::rfc3339;
+use crate::outcome::Finding;
 use crate::outcome::{Action, Outcome, Verified};
-use crate::plan::Plan;
-use crate::token::rfc3339;
+use crate::text::{clip_name, one_line};
 
 /// Longest MESSAGE, in bytes.
 const MAX_BYTES: usize = 300;
@@ -171,7 +171,7 @@ pub(super) fn escaped_length(c: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reason::Reason;
+    use crate::outcome::Reason;
 
     fn subject() -> Subject {
         Subject {
@@ -327,8 +327,8 @@ mod tests {
                 "nothing is missing: 2 checks are ok, and 2 are warnings; the log has their remedies",
             ),
         ] {
-            let fine = crate::doctor::Line::ok("clock", "it is right");
-            let warning = crate::doctor::Line {
+            let fine = crate::commands::doctor::Line::ok("clock", "it is right");
+            let warning = crate::commands::doctor::Line {
                 warning: true,
                 ..fine.clone()
             };
@@ -352,7 +352,7 @@ mod tests {
                 plan: Some(Plan {
                     action,
                     because: Some("it is due"),
-                    diff: crate::plan::Diff::default(),
+                    diff: crate::commands::plan::Diff::default(),
                 }),
                 ..Outcome::default()
             };

@@ -9,12 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use k8s_openapi::jiff::Timestamp;
 
 use super::ending;
-use crate::clip::clip_name;
 use crate::config::Output;
 use crate::config::Subject;
-use crate::finding::Finding;
+use crate::outcome::Finding;
 use crate::outcome::Outcome;
-use crate::reason::Reason;
+use crate::outcome::Reason;
+use crate::text::clip_name;
 
 /// Longest source location that is shown, in characters.
 const LOCATION_MAX: usize = 120;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Report;
-use crate::result_name::ResultName;
+use crate::outcome::ResultName;
 
 /// The outcome as Konflux's ADR-0030 has it.
 #[derive(Serialize)]

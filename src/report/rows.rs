@@ -3,12 +3,10 @@
 use serde::Serialize;
 
 use crate::{
-    clip::{block, one_line},
-    doctor::Line,
-    excess::Excess,
-    finding::Finding,
-    outcome::Outcome,
-    plan::Plan,
+    commands::{doctor::Line, plan::Plan},
+    kubernetes::excess_permissions::Excess,
+    outcome::{Finding, Outcome},
+    text::{block, one_line},
 };
 
 /// What the stored credential may do beyond pulling.

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{Config, Output};
-use crate::log::tests::{Lines, logged};
+use crate::outcome::ResultName;
 use crate::outcome::{Action, CredentialSummary, Verified};
-use crate::result_name::ResultName;
+use crate::report::log::tests::{Lines, logged};
 
 mod files;
 mod schema;

@@ -1,18 +1,14 @@
 //! From proofs to findings: what each proof means for the user, and the weakest verification of all. Pure.
 
 use crate::{
-    clip::clip_name,
     config::Mode,
-    credential::Credential,
-    finding::Finding,
-    grant,
-    https::Failure,
-    image_reference::ImageReference,
-    outcome::{Check, Outcome, Verified},
-    reason::Reason,
+    credential::{Credential, KnownSecrets},
+    image::ImageReference,
+    kubernetes::{access_review::TokenReview, rbac_yaml},
+    outcome::{Check, Finding, Outcome, Reason, Verified},
     registry::{Inconclusive, ProtocolError, UntrustedParty},
-    review::TokenReview,
-    token::KnownSecrets,
+    text::clip_name,
+    transport::Failure,
     verification::{Evidence, Proof},
 };
 
@@ -243,7 +239,7 @@ fn forbidden(
         ),
     );
     Some(match (account, image) {
-        (Some(account), Some(image)) => match grant::image_puller(account, image, push) {
+        (Some(account), Some(image)) => match rbac_yaml::image_puller(account, image, push) {
             Some(yaml) => finding.with_paste(yaml),
             None => finding,
         },

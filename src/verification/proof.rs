@@ -1,10 +1,9 @@
 //! What is known about a credential.
 
 use crate::{
-    image_reference::ImageReference,
+    image::{ImageReference, RegistryHost},
+    kubernetes::access_review::TokenReview,
     registry::{Inconclusive, RegistryVerdict},
-    registry_host::RegistryHost,
-    review::TokenReview,
 };
 
 /// What is known about a credential at one registry, or with one image.

@@ -6,16 +6,15 @@ use tokio::sync::OnceCell;
 use crate::{
     config::{Access, Depth},
     credential::Credential,
-    deadline::{Backoff, REFUSAL_PAUSE},
-    image_reference::ImageReference,
+    image::{ImageReference, RegistryHost},
+    kubernetes::access_review::{Reviewer, TokenReview},
     registry::{
         AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, Registries, RegistryVerdict,
         Session,
         kind::{self, Answers},
         may_push,
     },
-    registry_host::RegistryHost,
-    review::{Reviewer, TokenReview},
+    transport::deadline::{Backoff, REFUSAL_PAUSE},
     verification::{Evidence, Proof},
 };
 

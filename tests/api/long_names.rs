@@ -1,7 +1,7 @@
 //! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
 
 use anyhow::Result;
-use ensure_pull_secret::grant::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
 use test_cluster::{
     program::{Outcome, Program},
     registry::OPENSHIFT,
@@ -57,7 +57,7 @@ async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whol
         minted_for: Some(&account),
         runner: Some((world.namespace.name(), RUNNER)),
     };
-    world.namespace.apply(&grant::role(&needs)).await?;
+    world.namespace.apply(&rbac_yaml::role(&needs)).await?;
     expect(&verify, "secret-missing", "there is no Secret secret-long").await?;
     expect(
         &program,

@@ -1,7 +1,7 @@
 //! What the program may not do, it names, and the Role that it prints is the one that helps.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::grant::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
 use k8s_openapi::api::rbac::v1::Role;
 use serde_json::{Value, json};
 use test_cluster::{namespace::TestNamespace, program::Program};
@@ -175,7 +175,11 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
         minted_for: Some(PULLER),
         runner: Some((fresh.name(), RUNNER)),
     };
-    assert_eq!(outcome.report["remedy"], grant::role(&needs), "the shipped one");
+    assert_eq!(
+        outcome.report["remedy"],
+        rbac_yaml::role(&needs),
+        "the shipped one"
+    );
     fresh
         .apply(outcome.report["remedy"].as_str().context("a remedy")?)
         .await?;

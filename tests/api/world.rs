@@ -2,7 +2,7 @@
 //! an account whose tokens are stored.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::grant::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use test_cluster::{
@@ -53,7 +53,7 @@ impl World {
             minted_for: Some(PULLER),
             runner: Some((namespace.name(), RUNNER)),
         };
-        namespace.apply(&grant::role(&needs)).await?;
+        namespace.apply(&rbac_yaml::role(&needs)).await?;
         let runner = namespace.identity(RUNNER).await?;
         Ok(Self { namespace, runner })
     }

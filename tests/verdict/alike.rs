@@ -5,9 +5,8 @@
 //! - Our entry is found by all, unless somebody else's was before it already; and it spoils the document for nobody.
 
 use ensure_pull_secret::{
-    docker_config::{Document, DocumentError, Entry, Unreadable, foreign_broken_entry, kubelet_reads},
-    image_reference::ImageReference,
-    registry_host::RegistryHost,
+    dockerconfig::{Document, DocumentError, Entry, Unreadable, foreign_broken_entry, kubelet_reads},
+    image::{ImageReference, RegistryHost},
 };
 use proptest::sample::select;
 use secrecy::SecretString;

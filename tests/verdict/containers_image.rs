@@ -1,8 +1,8 @@
 //! The rule of containers/image against its own `pkg/docker/config`.
 
 use ensure_pull_secret::{
-    docker_config::{ContainersImageLookupError, containers_image_reads},
-    image_reference::ImageReference,
+    dockerconfig::{ContainersImageLookupError, containers_image_reads},
+    image::ImageReference,
 };
 use proptest::collection::vec;
 use secrecy::ExposeSecret as _;

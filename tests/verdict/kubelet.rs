@@ -1,8 +1,8 @@
 //! The kubelet's rule against `k8s.io/kubernetes/pkg/credentialprovider`.
 
 use ensure_pull_secret::{
-    docker_config::{AuthConfig, kubelet_reads},
-    image_reference::ImageReference,
+    dockerconfig::{AuthConfig, kubelet_reads},
+    image::ImageReference,
 };
 use proptest::{
     collection::vec,

@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use ensure_pull_secret::image_reference::{ImageReference, ImageReferenceError};
+use ensure_pull_secret::image::{ImageReference, ImageReferenceError};
 
 use crate::{
     consumers::{Consumers, Reading, Readings},

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, bail};
 use ensure_pull_secret::{
-    grant::{self, RoleNeeds},
-    help::{reasons_markdown, results_markdown, variables_markdown},
+    config::markdown::{reasons_markdown, results_markdown, variables_markdown},
+    kubernetes::rbac_yaml::{self, RoleNeeds},
 };
 
 use crate::project;
@@ -113,10 +113,10 @@ fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Resul
 
 /// Two ServiceAccounts, as everything shipped has them: with the stored token nobody can request the next one.
 fn role() -> String {
-    let role = grant::role(&RoleNeeds {
+    let role = rbac_yaml::role(&RoleNeeds {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
-        minted_for: Some(grant::PULLER),
+        minted_for: Some(rbac_yaml::PULLER),
         runner: Some((names::NAMESPACE, RUNNER)),
     });
     format!(
@@ -124,7 +124,7 @@ fn role() -> String {
          # {RUNNER} runs the program; the token of {} is stored.\n\
          # Replace {}, {} and these two names with your own.\n\
          # Written by `cargo xtask generate`.\n{role}",
-        grant::PULLER,
+        rbac_yaml::PULLER,
         names::NAMESPACE,
         names::SECRET
     )

@@ -151,7 +151,7 @@ fn all_mistakes_are_reported_together_and_the_output_as_far_as_it_is_right() {
     }
     let output = Output {
         log_format: LogFormat::Json,
-        results: vec![(crate::result_name::ResultName::Status, "/results/STATUS".into())],
+        results: vec![(crate::outcome::ResultName::Status, "/results/STATUS".into())],
         ..Output::default()
     };
     assert_eq!(error.output, output);

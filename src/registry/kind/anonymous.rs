@@ -10,7 +10,7 @@ use super::{
     Answers, AuthScheme, Inconclusive, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, bearer,
 };
 use crate::{
-    image_reference::ImageReference,
+    image::ImageReference,
     registry::{Session, session::ManifestAnswer},
 };
 

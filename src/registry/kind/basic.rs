@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::{Answers, Login, accepted, login_verdict};
-use crate::{image_reference::ImageReference, registry::Session};
+use crate::{image::ImageReference, registry::Session};
 
 /// The login first: such a registry may serve a public image to anybody, whatever the password.
 pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {

@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all};
 use super::{
     Answers, Inconclusive, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, login_verdict,
 };
-use crate::{image_reference::ImageReference, registry::Session};
+use crate::{image::ImageReference, registry::Session};
 
 /// The login and the first image at the same time, the other images once the login is accepted.
 pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {

@@ -7,7 +7,7 @@ mod bearer;
 use super::{
     AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, Session, upload,
 };
-use crate::image_reference::ImageReference;
+use crate::image::ImageReference;
 
 /// What one registry says about one credential.
 #[derive(Clone, Debug, PartialEq, Eq)]

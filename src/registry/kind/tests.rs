@@ -13,9 +13,9 @@ use tower::service_fn;
 
 use super::*;
 use crate::{
-    https::{Answer, Https},
+    image::RegistryHost,
     registry::Registries,
-    registry_host::RegistryHost,
+    transport::{Answer, Https},
 };
 
 const HOST: &str = "registry.test:5000";
@@ -70,7 +70,7 @@ async fn ask(
 ) -> (Answers, Vec<Seen>) {
     let seen = Arc::<Mutex<Vec<Seen>>>::default();
     let (record, registry) = (Arc::clone(&seen), Arc::new(registry));
-    let https = Https::from_service(service_fn(move |request: crate::https::HttpRequest| {
+    let https = Https::from_service(service_fn(move |request: crate::transport::HttpRequest| {
         let authorization = request.headers().get(AUTHORIZATION);
         let authorization = authorization
             .and_then(|value| value.to_str().ok())

@@ -1,7 +1,7 @@
 //! Results and termination message, as files.
 
 use super::*;
-use crate::result_name::ResultName;
+use crate::outcome::ResultName;
 
 #[test]
 fn results_are_written_verbatim_without_a_newline() {

@@ -1,8 +1,8 @@
 //! What somebody should look at beside the findings.
 
 use super::*;
-use crate::result_name::ResultName;
-use crate::{doctor::Line, excess::Excess};
+use crate::outcome::ResultName;
+use crate::{commands::doctor::Line, kubernetes::excess_permissions::Excess};
 
 fn test_output(report: &Report) -> (u64, u64) {
     let value = results::value(ResultName::TestOutput, report);

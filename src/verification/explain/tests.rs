@@ -6,8 +6,8 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::{
-    registry_host::RegistryHost,
-    token::{KnownSecrets, Token},
+    credential::{KnownSecrets, Token},
+    image::RegistryHost,
 };
 
 fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {

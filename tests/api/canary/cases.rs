@@ -5,7 +5,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use ensure_pull_secret::{config::VARIABLES, reason::Reason};
+use ensure_pull_secret::{config::VARIABLES, outcome::Reason};
 use http::{Method, StatusCode};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::json;

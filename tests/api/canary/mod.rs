@@ -7,7 +7,7 @@ mod hostile;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::reason::Reason;
+use ensure_pull_secret::outcome::Reason;
 use futures_util::{StreamExt as _, stream};
 use k8s_openapi::{api::authentication::v1::BoundObjectReference, jiff::Timestamp};
 use test_cluster::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::grant::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
 use replay::Recording;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -96,7 +96,7 @@ impl<'a> Contender<'a> {
             minted_for: Some(PULLER),
             runner: Some((namespace.name(), RUNNER)),
         };
-        namespace.apply(&grant::role(&needs)).await?;
+        namespace.apply(&rbac_yaml::role(&needs)).await?;
         let pull = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
         namespace.grant(PULLER, "image-puller", pull).await?;
         let repository = format!("{}/granite:1.0", namespace.name());

@@ -4,8 +4,7 @@
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::{
     config::{PREFIX, Preset, VARIABLES, Variable},
-    reason::Reason,
-    result_name::ResultName,
+    outcome::{Reason, ResultName},
 };
 
 use super::markers::{Comment, between, moved};

@@ -1,6 +1,6 @@
 //! Which exit codes end a Job at once.
 
-use ensure_pull_secret::reason::Reason;
+use ensure_pull_secret::outcome::Reason;
 use serde_json::{Value, json};
 
 use super::super::{

@@ -1,6 +1,6 @@
 //! The results that our Task and StepAction declare.
 
-use ensure_pull_secret::result_name::ResultName;
+use ensure_pull_secret::outcome::ResultName;
 use serde_json::Value;
 
 use super::super::{

@@ -149,7 +149,7 @@ fn gap(schedule: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use ensure_pull_secret::token::{Lifetime, Percentage, Validity};
+    use ensure_pull_secret::credential::{Lifetime, Percentage, Validity};
     use k8s_openapi::jiff::Timestamp;
     use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use ensure_pull_secret::{
     config::VARIABLES,
-    reason::{Reason, Status},
+    outcome::{Reason, Status},
 };
 use regex::Regex;
 use serde_json::Value;

@@ -1,0 +1,101 @@
+//! Which entry the kubelet, and containers/image, would take for each image; and whether OpenShift's own would do.
+
+use super::Line;
+use crate::{
+    commands::{context::Context, observe::Observed, plan},
+    credential::Credential,
+    decide::Source,
+    dockerconfig::{kubelet_reads, lookup, pull_secret},
+    image::ImageReference,
+    outcome::{Finding, Outcome},
+    text::clip_name,
+};
+
+const WHAT: &str = "kubelet";
+
+/// Looks at the document as it is, where `current` is stored, or as `ensure` would leave it.
+pub fn examine(
+    context: &Context<'_>,
+    source: &Source,
+    observed: &Observed,
+    current: Option<&Credential>,
+    outcome: &mut Outcome,
+) {
+    let secret = observed.secret.as_ref();
+    let (document, credential) = match (current, secret) {
+        (Some(credential), Some(secret)) => (secret.document().to_vec(), credential.clone()),
+        _ => {
+            let expected = plan::expected(context, source);
+            match plan::edited(context, secret, &expected) {
+                Ok((document, _)) => (document, expected),
+                Err(finding) => {
+                    outcome.findings.push(finding);
+                    return;
+                }
+            }
+        }
+    };
+    outcome
+        .findings
+        .extend(pull_secret::foreign_entry_broken(context.config, &document));
+    let images: Vec<&ImageReference> = context.config.images.iter().collect();
+    for image in &images {
+        match chosen(image, &document, &credential) {
+            Ok(line) => outcome.lines.extend(line),
+            Err(finding) => outcome.findings.push(finding),
+        }
+        outcome.lines.extend(platform(context, image));
+    }
+    let others = lookup::containers_image_prefers_others(&images, &document, &credential);
+    outcome.lines.extend(others.into_iter().map(|note| {
+        Line::warn(
+            "skopeo",
+            note.trim_end_matches('.').to_owned(),
+            "Remove that entry or helper, or narrow PULL_SECRET_REGISTRY to the same path.",
+        )
+    }));
+}
+
+/// Which entry the kubelet tries first; none where it rejects the document, which was told.
+fn chosen(image: &ImageReference, document: &[u8], credential: &Credential) -> Result<Option<Line>, Finding> {
+    if let Some(missed) = lookup::kubelet_misses(&[image], document, credential) {
+        return Err(missed);
+    }
+    let Ok(keyring) = kubelet_reads(document) else {
+        return Ok(None);
+    };
+    let tried = keyring.lookup(image);
+    let shown = clip_name(&image.to_string(), 120);
+    Ok(tried.first().map(|first| {
+        if lookup::is(credential, first) {
+            Line::ok(WHAT, format!("tries our entry first for {shown}"))
+        } else {
+            Line::warn(
+                WHAT,
+                format!(
+                    "tries the entry {} of somebody else's before ours for {shown}",
+                    crate::text::SafeName::new(&first.key)
+                ),
+                "Pods pull all the same, since the kubelet tries each; remove that entry where it is not needed.",
+            )
+        }
+    }))
+}
+
+/// OpenShift gives every account of a namespace a credential for the namespace's own images.
+fn platform(context: &Context<'_>, image: &ImageReference) -> Option<Line> {
+    let internal = context
+        .registries_with_images()
+        .iter()
+        .any(|(registry, images)| registry.is_openshift_internal() && images.contains(&image));
+    let (namespace, _) = image.repository().split_once('/')?;
+    (internal && namespace == context.namespace).then(|| {
+        Line::ok(
+            "platform",
+            format!(
+                "OpenShift's own secret pulls {} too, for pods that name no pull secret: it is of their namespace",
+                clip_name(&image.to_string(), 120)
+            ),
+        )
+    })
+}

@@ -1,0 +1,109 @@
+//! Each registry: its name, its certificate, and what it asks for.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout};
+
+use super::Line;
+use crate::{
+    commands::context::Context,
+    config::{Depth, Mode},
+    image::RegistryHost,
+    kubernetes::access_review::TokenReview,
+    outcome::{Finding, Outcome, Reason},
+    registry::{AuthScheme, Inconclusive, Ping, ProtocolError},
+    text::clip_name,
+    verification::explain,
+};
+
+const WHAT: &str = "registry";
+
+/// The longest that a name may take to be looked up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+/// The longest that a registry may take to answer, retries included.
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// Adds a line or finding for each registry; gives those that were not reached.
+pub async fn examine(context: &Context<'_>, outcome: &mut Outcome) -> Vec<RegistryHost> {
+    if context.config.verify != Depth::Registry {
+        let says = "not asked, by PULL_SECRET_VERIFY";
+        outcome.lines.push(Line::ok(WHAT, says));
+        return Vec::new();
+    }
+    let registries = &context.config.registries;
+    let found = join_all(registries.iter().map(|registry| one(context, registry))).await;
+    let mut unreached = Vec::new();
+    for (registry, found) in registries.iter().zip(found) {
+        match found {
+            Ok(line) => outcome.lines.push(line),
+            Err(finding) => {
+                outcome.findings.push(finding.about(registry.to_string()));
+                unreached.push(registry.clone());
+            }
+        }
+    }
+    unreached
+}
+
+async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<Line, Finding> {
+    let name = clip_name(&registry.to_string(), 80);
+    let dialled = address(context, registry, &name).await?;
+    let until = context.registries.until().min(Instant::now() + ANSWER);
+    let registries = context.registries.with_until(until);
+    let ping = registries.ping(registry).await.and_then(|ping| match ping {
+        Ping::Anonymous {
+            is_registry: false, ..
+        } => Err(Inconclusive::Protocol(ProtocolError::NotARegistry)),
+        ping => Ok(ping),
+    });
+    let reached = format!("{name} {dialled}, its certificate is trusted, and it");
+    Ok(match ping {
+        Err(inconclusive) => {
+            // There is no credential here to be reviewed.
+            let finding =
+                explain::inconclusive(Mode::Doctor, &name, &inconclusive, TokenReview::NotApplicable);
+            return finding.map_or_else(|| Ok(Line::ok(WHAT, format!("{name} is not asked"))), Err);
+        }
+        Ok(Ping::Anonymous { .. }) => Line::warn(
+            WHAT,
+            format!("{reached} allows anonymous access: a credential may not be verifiable there"),
+            Reason::RegistryAnonymous.entry().remedy,
+        ),
+        Ok(Ping::Asks(AuthScheme::Basic)) => {
+            Line::ok(WHAT, format!("{reached} asks for user name and password"))
+        }
+        Ok(Ping::Asks(AuthScheme::Bearer { .. })) => {
+            Line::ok(WHAT, format!("{reached} asks for a token of its token service"))
+        }
+        Ok(Ping::Asks(AuthScheme::OpenShift)) => Line::ok(
+            WHAT,
+            format!("{reached} asks for a Kubernetes token, as OpenShift's does"),
+        ),
+    })
+}
+
+/// How it is dialled: looked up here only where that is what a connection does.
+async fn address(context: &Context<'_>, registry: &RegistryHost, name: &str) -> Result<String, Finding> {
+    let dial = registry.dial();
+    let config = context.config;
+    if config.connect_to.iter().any(|(from, _)| from == dial) {
+        return Ok("is dialled as PULL_SECRET_CONNECT_TO says".to_owned());
+    }
+    if config.proxy.https.is_some() || config.proxy.all.is_some() {
+        return Ok("may be reached through a proxy".to_owned());
+    }
+    let look_up = tokio::net::lookup_host((dial.host(), dial.port()));
+    let found = timeout(LOOK_UP, look_up).await.ok().and_then(Result::ok);
+    match found.map_or(0, Iterator::count) {
+        0 => Err(Finding::new(
+            Reason::RegistryUnavailable,
+            format!("the name of {name} can't be resolved"),
+        )
+        .with_remedy("Check the name in PULL_SECRET_REGISTRY, and the cluster's DNS.")),
+        count => Ok(format!(
+            "resolves to {count} address{}",
+            if count == 1 { "" } else { "es" }
+        )),
+    }
+}

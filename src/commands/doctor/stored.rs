@@ -1,0 +1,142 @@
+//! What is stored: what `ensure` would do with it, what it proves, and what else it opens.
+
+use super::{Line, clients};
+use crate::{
+    commands::{
+        context::Context,
+        observe::{Observed, consider, stored_credentials},
+    },
+    credential::{Credential, rfc3339},
+    decide::{self, Decision, Source},
+    image::RegistryHost,
+    kubernetes::{excess_permissions, secret::StoredSecret},
+    outcome::Outcome,
+    text::clip_name,
+    verification::{Evidence, explain},
+};
+
+const WHAT: &str = "secret";
+
+/// Adds what is to be said of `secret`; proofs at registries that were not reached are left out, since that was said.
+pub async fn examine(
+    context: &Context<'_>,
+    source: &Source,
+    secret: Option<StoredSecret>,
+    unreached: &[RegistryHost],
+    outcome: &mut Outcome,
+) {
+    let now = context.api.now();
+    let (observed, decision) = match consider(context, source, secret, now, outcome).await {
+        Ok(considered) => considered,
+        Err(finding) => {
+            outcome.findings.push(finding);
+            return;
+        }
+    };
+    let stored = stored_credentials(context, &observed);
+    let stored = stored.first().map(|(_, credential)| credential);
+    let is_current = matches!(decision, Decision::Unchanged | Decision::Metadata(_));
+    outcome
+        .lines
+        .push(condition(context, &observed, &decision, stored));
+    if let (true, Some(credential)) = (is_current, stored) {
+        proven(context, &observed, credential, unreached, outcome);
+        outcome
+            .findings
+            .extend(decide::outlives_next_run(context.config, credential, now));
+    }
+    clients::examine(context, source, &observed, stored.filter(|_| is_current), outcome);
+    if let Some(credential) = stored {
+        outcome.excess = context.excess(credential).await;
+        outcome.lines.extend(power(outcome, credential));
+    }
+}
+
+/// What `ensure` would do, and why.
+fn condition(
+    context: &Context<'_>,
+    observed: &Observed,
+    decision: &Decision,
+    stored: Option<&Credential>,
+) -> Line {
+    let name = clip_name(context.config.name.as_str(), 80);
+    let run = "Run ensure; plan shows what it would change.";
+    match decision {
+        Decision::Renew(None) => Line::ok(WHAT, format!("there is no Secret {name} yet: ensure creates it")),
+        Decision::Renew(Some(because)) => Line::warn(
+            WHAT,
+            format!("a new credential is due for Secret {name}: {}", because.as_str()),
+            run,
+        ),
+        Decision::Metadata(_) => Line::warn(
+            WHAT,
+            format!("labels, annotations or keys of Secret {name} differ from what ensure writes"),
+            run,
+        ),
+        Decision::Unchanged => {
+            let bound = stored
+                .and_then(|credential| credential.token.claims()?.kubernetes.as_ref()?.secret.as_ref())
+                .zip(observed.secret.as_ref())
+                .is_some_and(|(bound, secret)| bound.uid == secret.version.uid);
+            let bound = if bound { ", bound to this Secret" } else { "" };
+            let until = stored
+                .and_then(|credential| credential.expires_at)
+                .map_or_else(String::new, |expires_at| {
+                    format!(", until {}", rfc3339(expires_at))
+                });
+            Line::ok(
+                WHAT,
+                format!("Secret {name} holds a credential{bound}{until}: nothing to change"),
+            )
+        }
+    }
+}
+
+fn proven(
+    context: &Context<'_>,
+    observed: &Observed,
+    credential: &Credential,
+    unreached: &[RegistryHost],
+    outcome: &mut Outcome,
+) {
+    let evidence: Vec<Evidence> = observed
+        .evidence
+        .iter()
+        .filter(|at| !unreached.contains(&at.registry))
+        .cloned()
+        .collect();
+    explain::findings(outcome, context.config.mode, credential, &evidence);
+    if unreached.is_empty() {
+        outcome.verified = explain::least_verified(&evidence);
+    }
+    let pulled = outcome.images.iter().filter(|image| image.reason.is_none());
+    let lines: Vec<Line> = pulled
+        .map(|image| {
+            let subject = clip_name(&image.subject, 160);
+            Line::ok("image", format!("{subject}: {}", image.verified.as_str()))
+        })
+        .collect();
+    outcome.lines.extend(lines);
+}
+
+/// What whoever reads the Secret could do.
+fn power(outcome: &Outcome, credential: &Credential) -> Option<Line> {
+    let excess = outcome.excess.as_ref()?;
+    let account = credential.summary().service_account;
+    Some(match &excess.remedy {
+        Some(remedy) => Line::warn(
+            "credential",
+            excess_permissions::sentence(account.as_deref(), &excess.rights),
+            excess_permissions::REMEDY,
+        )
+        .with_paste(remedy.clone()),
+        None => Line::ok(
+            "credential",
+            if excess.complete {
+                "it opens nothing dangerous in this namespace beside the registry"
+            } else {
+                "it opens nothing dangerous in this namespace beside the registry, as far as the API server can tell"
+            },
+        ),
+    })
+}

@@ -1,0 +1,105 @@
+//! May the new credential be written? Asks the stored one where only its answer decides.
+
+use crate::{
+    commands::context::Context,
+    credential::Credential,
+    decide::replace_policy::{self, ReplaceDecision, ReplacePolicy},
+    image::RegistryHost,
+    verification::{Evidence, Proof},
+};
+
+/// What happens to the stored credentials of all registries of the run: they are replaced together.
+pub enum Replacement {
+    /// They are replaced.
+    Write,
+    /// They stay; the evidence of the new credential, as it is to be reported.
+    Keep(Vec<Evidence>),
+}
+
+/// Decides by the `evidence` of the credential `new`; `usable` is what is stored for each registry and may still work.
+pub async fn decide(
+    context: &Context<'_>,
+    new: &Credential,
+    evidence: &[Evidence],
+    usable: &[(RegistryHost, Credential)],
+) -> Replacement {
+    let mut reported = evidence.to_vec();
+    for (index, at) in evidence.iter().enumerate() {
+        let stored = replace_policy::usable_for(&at.registry, usable);
+        let decision = at
+            .proofs()
+            .map(|proof| ReplacePolicy::for_proof(proof).decide(new, stored))
+            .max()
+            .unwrap_or(ReplaceDecision::Replace);
+        let is_kept = match (decision, stored) {
+            (ReplaceDecision::Keep, _) => true,
+            (ReplaceDecision::Replace, _) | (_, None) => false,
+            (ReplaceDecision::KeepUsable, Some(stored)) => {
+                !is_rejected_elsewhere(context, evidence, usable, stored).await
+            }
+            (ReplaceDecision::AskStored, Some(stored)) => {
+                let at = reported.get_mut(index);
+                match at {
+                    Some(at) => stored_does_more(context, at, new, stored).await,
+                    None => false,
+                }
+            }
+        };
+        if is_kept {
+            return Replacement::Keep(reported);
+        }
+    }
+    Replacement::Write
+}
+
+/// Whether the stored credential does more with an image that the new one was refused or didn't find. In `at` such an
+/// image becomes one that the new credential may not pull: the registry hides it.
+async fn stored_does_more(
+    context: &Context<'_>,
+    at: &mut Evidence,
+    new: &Credential,
+    stored: &Credential,
+) -> bool {
+    let images = replace_policy::images_to_ask(at, new, stored);
+    let found = context
+        .verifier(&context.registries, stored)
+        .verify(&[(&at.registry, images)])
+        .await;
+    let found: Vec<_> = found.into_iter().flat_map(|at| at.images).collect();
+    let mut does_more = false;
+    for (image, proof) in &mut at.images {
+        let stored_proof = found
+            .iter()
+            .find(|(asked, _)| asked == image)
+            .map(|(_, proof)| proof);
+        if stored_proof.is_some_and(|stored| replace_policy::does_more(stored, proof)) {
+            does_more = true;
+            if matches!(proof, Proof::RepositoryMissing | Proof::TagMissing) {
+                *proof = Proof::PullForbidden;
+            }
+        }
+    }
+    does_more
+}
+
+/// Whether a registry that accepts the new credential rejects the stored one, which is stored for that registry too.
+async fn is_rejected_elsewhere(
+    context: &Context<'_>,
+    evidence: &[Evidence],
+    usable: &[(RegistryHost, Credential)],
+    stored: &Credential,
+) -> bool {
+    for at in evidence.iter().filter(|at| at.proofs().any(Proof::is_acceptance)) {
+        if replace_policy::usable_for(&at.registry, usable) != Some(stored) {
+            continue;
+        }
+        let found = context
+            .verifier(&context.registries, stored)
+            .verify(&[(&at.registry, Vec::new())])
+            .await;
+        if found.iter().flat_map(Evidence::proofs).any(Proof::is_rejection) {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,259 @@
+//! What would change of the Secret, line by line, without anything secret.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    config::{Access, Config},
+    credential::{Credential, rfc3339},
+    decide::Source,
+    dockerconfig::{Auths, Document},
+    image::RegistryHost,
+    kubernetes::{
+        secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
+        secret_fields,
+    },
+    text::{SafeName, clip_name, one_line},
+};
+
+/// Longest value that is shown, in characters.
+const VALUE: usize = 80;
+
+/// What happens to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Remove,
+    /// It comes.
+    Add,
+}
+
+impl Change {
+    /// The sign in the first column.
+    pub const fn sign(self) -> char {
+        match self {
+            Self::Keep => ' ',
+            Self::Remove => '-',
+            Self::Add => '+',
+        }
+    }
+}
+
+/// Lines in the order of the object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff(pub Vec<(Change, String)>);
+
+impl Diff {
+    fn line(&mut self, change: Change, text: impl Into<String>) {
+        self.0.push((change, text.into()));
+    }
+
+    /// One value of a map; `None` on either side: it isn't there.
+    fn value(&mut self, name: &str, old: Option<String>, new: Option<String>) {
+        if old == new {
+            return;
+        }
+        for (change, value) in [(Change::Remove, old), (Change::Add, new)] {
+            if let Some(value) = value {
+                self.line(change, format!("    {name}: {value}"));
+            }
+        }
+    }
+}
+
+/// Labels, annotations and keys alone.
+pub fn of_metadata(config: &Config, namespace: &str, stored: &StoredSecret, fields: &AppliedFields) -> Diff {
+    let mut diff = head(config, namespace, Change::Keep);
+    labels_and_annotations(&mut diff, Some(stored), fields, false);
+    data(&mut diff, Some(stored), fields);
+    diff
+}
+
+/// A new credential with all that belongs to it.
+pub fn of_renewal(
+    config: &Config,
+    namespace: &str,
+    source: &Source,
+    stored: Option<&StoredSecret>,
+    fields: &AppliedFields,
+) -> Diff {
+    let whole = if stored.is_some() {
+        Change::Keep
+    } else {
+        Change::Add
+    };
+    let mut diff = head(config, namespace, whole);
+    let minted = matches!(source, Source::Mint { .. });
+    labels_and_annotations(&mut diff, stored, fields, minted);
+    data(&mut diff, stored, fields);
+    document(&mut diff, config, source, stored, fields);
+    diff
+}
+
+fn head(config: &Config, namespace: &str, change: Change) -> Diff {
+    let mut diff = Diff::default();
+    let namespace = clip_name(namespace, VALUE);
+    let name = clip_name(config.name.as_str(), VALUE);
+    diff.line(change, format!("Secret {namespace}/{name}"));
+    diff
+}
+
+fn labels_and_annotations(
+    diff: &mut Diff,
+    stored: Option<&StoredSecret>,
+    fields: &AppliedFields,
+    minted: bool,
+) {
+    let nothing = BTreeMap::new();
+    let (labels, annotations) = stored.map_or((&nothing, &nothing), |stored| {
+        (&stored.labels, &stored.annotations)
+    });
+    section(diff, "labels", |diff| {
+        for (name, value) in &fields.labels {
+            diff.value(
+                name,
+                labels.get(name).map(|old| foreign(old)),
+                Some(one_line(value)),
+            );
+        }
+        left_out(diff, labels.keys(), &fields.labels);
+    });
+    section(diff, "annotations", |diff| {
+        for (name, value) in &fields.annotations {
+            let old = annotations.get(name);
+            match secret_fields::known_after_mint(name).filter(|_| minted) {
+                // Whatever is expected, another value comes.
+                Some(words) => diff.value(name, old.map(|old| foreign(old)), Some(words.to_owned())),
+                None if old == Some(value) => {}
+                None => diff.value(name, old.map(|old| foreign(old)), Some(one_line(value))),
+            }
+        }
+        left_out(diff, annotations.keys(), &fields.annotations);
+    });
+}
+
+fn data(diff: &mut Diff, stored: Option<&StoredSecret>, fields: &AppliedFields) {
+    section(diff, "data", |diff| {
+        for (key, value) in fields.data.iter().filter(|(key, _)| *key != DOCUMENT_KEY) {
+            let old = stored.and_then(|stored| stored.data.get(key));
+            diff.value(key, old.map(|old| bytes(old)), Some(bytes(value)));
+        }
+        left_out(
+            diff,
+            stored.iter().flat_map(|stored| stored.data.keys()),
+            &fields.data,
+        );
+    });
+}
+
+/// What was written before and is left out now.
+fn left_out<'k, V>(diff: &mut Diff, there: impl Iterator<Item = &'k String>, fields: &BTreeMap<String, V>) {
+    for name in there {
+        if secret_fields::SOMETIMES.contains(&name.as_str()) && !fields.contains_key(name) {
+            diff.line(
+                Change::Remove,
+                format!("    {name} (stays where somebody else wrote it too)"),
+            );
+        }
+    }
+}
+
+/// The entries, each by what it is.
+fn document(
+    diff: &mut Diff,
+    config: &Config,
+    source: &Source,
+    stored: Option<&StoredSecret>,
+    fields: &AppliedFields,
+) {
+    let bytes = fields.data.get(DOCUMENT_KEY).map_or(&[][..], Vec::as_slice);
+    let Ok(then) = Document::parse(bytes) else {
+        return;
+    };
+    let now = stored.and_then(|stored| Document::parse(stored.document()).ok());
+    let wrapped = now.as_ref().is_none_or(|now| now.auths() == Auths::Present);
+    diff.line(Change::Keep, format!("  data {DOCUMENT_KEY}"));
+    if wrapped {
+        diff.line(Change::Keep, "    auths:");
+    } else {
+        diff.line(
+            Change::Remove,
+            "    (no auths object: no client finds a credential)",
+        );
+        diff.line(Change::Add, "    auths:");
+    }
+    let ours: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    for key in then.keys() {
+        let shown = SafeName::new(key);
+        if !ours.iter().any(|ours| ours == key) {
+            let change = if wrapped { Change::Keep } else { Change::Add };
+            diff.line(change, format!("      {shown}: as it is"));
+            continue;
+        }
+        let old = now
+            .as_ref()
+            .and_then(|now| Some(Credential::stored_in(&now.entry(key)?)));
+        if let Some(old) = old {
+            diff.line(Change::Remove, format!("      {shown}: {}", described(&old)));
+        }
+        diff.line(Change::Add, format!("      {shown}: {}", coming(config, source)));
+    }
+}
+
+/// A stored credential, by what may be told of it.
+fn described(credential: &Credential) -> String {
+    let summary = credential.summary();
+    let whose = match summary.service_account {
+        Some(account) => format!("token of {}", clip_name(&account, VALUE)),
+        None => "password".to_owned(),
+    };
+    match summary.expires_at {
+        Some(expires_at) => format!("{whose} that expires at {}", rfc3339(expires_at)),
+        None => whose,
+    }
+}
+
+/// The credential to come.
+fn coming(config: &Config, source: &Source) -> String {
+    match source {
+        Source::Mint {
+            service_account: (namespace, name),
+            ..
+        } => format!(
+            "new token of {} for {}, bound to this Secret",
+            clip_name(&format!("{namespace}/{name}"), VALUE),
+            config.token_lifetime
+        ),
+        Source::File(_) => "what PULL_SECRET_TOKEN_FILE holds".to_owned(),
+    }
+}
+
+/// Adds a head only where something comes below it.
+fn section(diff: &mut Diff, head: &str, fill: impl FnOnce(&mut Diff)) {
+    let mut lines = Diff::default();
+    fill(&mut lines);
+    if !lines.0.is_empty() {
+        diff.line(Change::Keep, format!("  {head}"));
+        diff.0.append(&mut lines.0);
+    }
+}
+
+/// A value from outside; what may be a credential isn't shown.
+fn foreign(value: &str) -> String {
+    clip_name(SafeName::of_text(value).as_str(), VALUE)
+}
+
+fn bytes(value: &[u8]) -> String {
+    let known = [Access::Pull, Access::PushPull]
+        .map(Access::as_json)
+        .into_iter()
+        .find(|known| known.as_bytes() == value);
+    known.map_or_else(
+        || clip_name(SafeName::new(&String::from_utf8_lossy(value)).as_str(), VALUE),
+        str::to_owned,
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The two arguments, and what they print. Everything else is configured by the environment.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::{PLATFORM_VARIABLES, Preset, Problem, VARIABLES, Variable};
+use crate::outcome::Reason;
+use crate::outcome::ResultName;
+
+/// Widest line of the help, in characters.
+const WIDTH: usize = 100;
+
+/// What the arguments ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// There are none: do the work.
+    None,
+    /// `--help` or `--version`: print this, which ends with a line end.
+    Text(String),
+}
+
+impl Arguments {
+    /// Reads the arguments, the program's own name left out.
+    ///
+    /// # Errors
+    /// Anything but one of the two: it is not ignored, since somebody meant something by it.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Problem> {
+        let mut arguments = arguments.into_iter();
+        let text = match arguments.next() {
+            None => return Ok(Self::None),
+            Some(argument) if argument == "--help" => help(),
+            Some(argument) if argument == "--version" => version(),
+            Some(argument) => return Err(unknown(&argument)),
+        };
+        match arguments.next() {
+            None => Ok(Self::Text(text)),
+            Some(argument) => Err(unknown(&argument)),
+        }
+    }
+}
+
+/// Prints what was asked for. That its reader has gone, as `head` does, is no failure.
+pub fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    ExitCode::SUCCESS
+}
+
+fn version() -> String {
+    format!("{} {}\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}
+
+fn unknown(argument: &OsString) -> Problem {
+    let problem = "is not known: the program is configured by the environment, as --help shows";
+    Problem::other("argument", argument.to_str(), problem, Some("--help"))
+}
+
+fn help() -> String {
+    let mut text = String::from(
+        "ensure-pull-secret makes a Kubernetes image pull secret right from a service account's token, and\n\
+         proves that it pulls. It is configured by the environment alone, writes one JSON report to standard\n\
+         output and its log to standard error, and takes no arguments but --help and --version.\n\
+         \n\
+         Variables (empty means unset; lists are comma-separated; durations are 90s, 15m, 24h, 7d)\n\
+         \n",
+    );
+    for variable in VARIABLES {
+        text.push_str(&format!("  {} ({})\n", variable.name, preset(variable)));
+        wrap(&mut text, 6, "", variable.meaning);
+    }
+    for (names, preset, meaning) in PLATFORM_VARIABLES {
+        text.push_str(&format!(
+            "  {names} ({})\n",
+            if *preset == "–" { "optional" } else { preset }
+        ));
+        wrap(&mut text, 6, "", meaning);
+    }
+    text.push_str("\nResults (each is written to the file that RESULTS_<RESULT>_PATH names)\n\n");
+    for result in ResultName::ALL {
+        wrap(&mut text, 16, &format!("  {}", result.as_str()), result.meaning());
+    }
+    text.push_str("\nExit codes and reasons\n\n");
+    for reason in Reason::ALL {
+        let entry = reason.entry();
+        let head = format!("  {:>2}  {}", entry.exit_code, entry.word);
+        wrap(&mut text, 31, &head, &format!("{}.", entry.meaning));
+    }
+    text
+}
+
+fn preset(variable: &Variable) -> String {
+    match variable.preset {
+        Preset::Required => "required".to_owned(),
+        Preset::Nothing => "optional".to_owned(),
+        Preset::Described(words) => format!("default: {words}"),
+        Preset::Value(value) => format!("default: {value}"),
+    }
+}
+
+/// Adds a paragraph whose first line begins with `head`, all of it indented, no line wider than [`WIDTH`] but by one
+/// word.
+fn wrap(text: &mut String, indent: usize, head: &str, paragraph: &str) {
+    let mut line = format!("{head:indent$}");
+    let mut empty = true;
+    for word in paragraph.split_whitespace() {
+        let width = line.chars().count().saturating_add(word.chars().count());
+        if !empty && width >= WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            line = " ".repeat(indent);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Arguments, Problem> {
+        Arguments::parse(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn help_and_version_are_the_only_arguments() {
+        assert_eq!(parse(&[]), Ok(Arguments::None));
+        assert_eq!(parse(&["--help"]), Ok(Arguments::Text(help())));
+        let version = format!("ensure-pull-secret {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(parse(&["--version"]), Ok(Arguments::Text(version)));
+        for arguments in [&["-h"][..], &["help"], &[""], &["--help", "x"], &["--name=x"]] {
+            let problem = parse(arguments).expect_err("a problem");
+            assert_eq!(problem.variable, "argument");
+            assert!(problem.problem.contains("--help"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn an_argument_that_may_be_a_credential_is_not_echoed() {
+        let problem = parse(&["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"]).expect_err("a problem");
+        assert_eq!(problem.given, None);
+    }
+
+    #[test]
+    fn each_variable_is_shown_with_what_it_is_where_it_is_unset() {
+        let help = help();
+        for line in [
+            "  PULL_SECRET_NAME (required)\n",
+            "  PULL_SECRET_IMAGE (optional)\n",
+            "  PULL_SECRET_NAMESPACE (default: the pod's own)\n",
+            "  PULL_SECRET_MODE (default: ensure)\n",
+            "  HTTPS_PROXY, NO_PROXY, ALL_PROXY (optional)\n",
+            "  KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT (set by Kubernetes)\n",
+        ] {
+            assert!(help.contains(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_broken_where_the_next_word_does_not_fit() {
+        let word = "x".repeat(47);
+        let mut text = String::new();
+        wrap(&mut text, 4, " a", &format!("{word} {word} y {word}{word} z"));
+        assert_eq!(text, format!(" a  {word} {word}\n    y {word}{word}\n    z\n"));
+    }
+
+    #[test]
+    fn help_has_every_variable_result_and_reason_and_fits_its_width() {
+        let help = help();
+        for variable in VARIABLES {
+            assert!(
+                help.contains(&format!("  {} (", variable.name)),
+                "{}",
+                variable.name
+            );
+        }
+        for result in ResultName::ALL {
+            assert!(
+                help.contains(&format!("\n  {} ", result.as_str())),
+                "{}",
+                result.as_str()
+            );
+        }
+        for reason in Reason::ALL {
+            assert!(help.contains(&format!("  {} ", reason.as_str())), "{reason}");
+        }
+        for line in help.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+            assert_eq!(line.trim_end(), line);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Secrets in names that a server or a document chose: as they are, in base64, base32 and hexadecimal, percent-encoded.
+//!
+//! Names lose their case (DNS) and are cut into labels, so letters and digits alone are compared, in lower case. Both
+//! alphabets of base64 are then one.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use super::embedded;
+use crate::dockerconfig::stored_secrets;
+
+/// So many letters and digits in a row tell a secret from other text. A name that means something shares no eight with
+/// a random secret.
+const TELLING: usize = 8;
+
+/// Shorter texts are found in innocent names: a secret counts only as a whole label, and no encoding of it does.
+const SHORTEST: usize = 4;
+
+/// Digits of base64 and of base32, in lower case; `-`, `_`, `+` and `/` are left out of the comparison.
+const BASE64: &[u8] = b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789";
+const BASE32: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Digits of base32hex, and of hexadecimal.
+const BASE32_HEX: &[u8] = b"0123456789abcdefghijklmnopqrstuv";
+
+/// What the secrets of a run are compared with.
+struct Shown {
+    /// The text, and what it stands for where it is percent-encoded.
+    whole: String,
+    compared: String,
+}
+
+impl Shown {
+    fn new(text: &str) -> Self {
+        let decoded = embedded::percent_decoded(text);
+        let whole = format!("{text}\n{decoded}").to_ascii_lowercase();
+        let compared = whole.chars().filter(char::is_ascii_alphanumeric).collect();
+        Self { whole, compared }
+    }
+
+    /// Whether it has a telling part of `secret`, a password or a token.
+    fn has(&self, secret: &str) -> bool {
+        let lower = secret.to_ascii_lowercase();
+        let compared: Vec<u8> = lower.bytes().filter(u8::is_ascii_alphanumeric).collect();
+        let as_it_is = match compared.len() {
+            0 => !lower.is_empty() && self.whole.contains(&lower),
+            length if length < SHORTEST => {
+                let mut labels = self.whole.split(|c: char| !c.is_ascii_alphanumeric());
+                labels.any(|label| label.as_bytes() == compared)
+            }
+            _ => self.has_part(&compared),
+        };
+        as_it_is
+            || self.has_part(&percent_encoded(&lower, b""))
+            || self.has_part(&percent_encoded(&lower, b"-._~"))
+            || self.has_encoded(secret.as_bytes())
+    }
+
+    /// Whether it has a telling part of what Basic authentication sends, or of an encoding of it.
+    fn has_pair(&self, username: &str, password: &str) -> bool {
+        let pair = format!("{username}:{password}");
+        self.has_encoded(pair.as_bytes()) || self.has_encoded(STANDARD.encode(&pair).as_bytes())
+    }
+
+    fn has_encoded(&self, secret: &[u8]) -> bool {
+        let encodings: [(&[u8], u32, u32); 4] = [
+            (BASE64, 6, 2),
+            (BASE32, 5, 1),
+            (BASE32_HEX, 5, 1),
+            (BASE32_HEX, 4, 4),
+        ];
+        encodings.into_iter().any(|(alphabet, bits, step)| {
+            let mut skipped = (0..bits).filter(|skip| skip.checked_rem(step) == Some(0));
+            skipped.any(|skip| self.has_part(&encoded(secret, alphabet, bits, skip)))
+        })
+    }
+
+    /// Whether it has eight characters in a row of `digits`, or all of them where they are fewer.
+    fn has_part(&self, digits: &[u8]) -> bool {
+        let shortest = TELLING.min(digits.len());
+        if shortest < SHORTEST {
+            return false;
+        }
+        let mut parts: Vec<&[u8]> = self.compared.as_bytes().windows(shortest).collect();
+        parts.sort_unstable();
+        digits
+            .windows(shortest)
+            .any(|part| parts.binary_search(&part).is_ok())
+    }
+}
+
+/// Digits of `bits` bits each that stand for `secret` alone, whatever stands before it: `skip` bits of it belong to a
+/// digit that it shares with that.
+fn encoded(secret: &[u8], alphabet: &[u8], bits: u32, skip: u32) -> Vec<u8> {
+    let mut digits = Vec::with_capacity(secret.len().saturating_mul(2));
+    let (mut rest, mut known) = (0_u32, 0_u32);
+    let mut skip = skip;
+    for byte in secret {
+        rest = (rest & 0xff) << 8 | u32::from(*byte);
+        known = known.saturating_add(8).saturating_sub(std::mem::take(&mut skip));
+        while known >= bits {
+            known = known.saturating_sub(bits);
+            let digit = (rest >> known) & (1_u32 << bits).saturating_sub(1);
+            digits.extend(usize::try_from(digit).ok().and_then(|digit| alphabet.get(digit)));
+        }
+    }
+    digits
+}
+
+/// The letters and digits of `text` with every other byte but `kept` as `%xx`.
+fn percent_encoded(text: &str, kept: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(byte);
+        } else if !kept.contains(&byte) {
+            encoded.extend(format!("{byte:02x}").bytes());
+        }
+    }
+    encoded
+}
+
+/// Whether `text` shows a part of `secret` that tells it from others.
+pub(super) fn shows(secret: &str, text: &str) -> bool {
+    Shown::new(text).has(secret)
+}
+
+/// Secrets of a run. A name that was not configured is printed only where it shows none of them.
+///
+/// A clone is another handle of the same secrets.
+#[derive(Clone, Default)]
+pub struct KnownSecrets(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    credentials: Vec<(String, SecretString)>,
+    document: Option<SecretSlice<u8>>,
+}
+
+impl KnownSecrets {
+    /// Adds a credential; the user name is empty where there is none.
+    pub fn add(&self, username: &str, secret: &SecretString) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |(user, other): &(String, SecretString)| {
+            user == username && other.expose_secret() == secret.expose_secret()
+        };
+        if !known.credentials.iter().any(is_same) {
+            known.credentials.push((username.to_owned(), secret.clone()));
+        }
+    }
+
+    /// Adds every credential of a stored document, and forgets those of the document before it. The document is read
+    /// only once a name is to be printed.
+    pub fn add_document(&self, document: &[u8]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.document = Some(document.to_vec().into());
+    }
+
+    /// Whether `text` shows a secret, in any encoding.
+    pub fn show_in(&self, text: &str) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = Shown::new(text);
+        let is_shown = |username: &str, secret: &str| {
+            !secret.is_empty() && (shown.has(secret) || shown.has_pair(username, secret))
+        };
+        let stored = known
+            .document
+            .as_ref()
+            .map(|document| stored_secrets(document.expose_secret()));
+        known
+            .credentials
+            .iter()
+            .chain(stored.iter().flatten())
+            .any(|(username, secret)| is_shown(username, secret.expose_secret()))
+    }
+}
+
+/// Nothing of the secrets.
+impl fmt::Debug for KnownSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KnownSecrets")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const USERNAME: &str = "team+robot";
+    const PASSWORD: &str = "s3cr3t-robot-pass/?~";
+
+    fn known(username: &str, password: &str) -> KnownSecrets {
+        let known = KnownSecrets::default();
+        known.add(username, &SecretString::from(password));
+        known
+    }
+
+    fn hex(bytes: &str) -> String {
+        bytes.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn base32(text: &str, alphabet: &[u8]) -> String {
+        let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+        let mut digits = String::new();
+        for group in bits.as_bytes().chunks(5) {
+            let group = format!("{:0<5}", String::from_utf8_lossy(group));
+            let digit = usize::from_str_radix(&group, 2).expect("bits");
+            digits.push(char::from(alphabet[digit]));
+        }
+        digits
+    }
+
+    /// What a server that knows the credential could name a host by.
+    fn spellings(username: &str, password: &str) -> Vec<String> {
+        let pair = format!("{username}:{password}");
+        let auth = STANDARD.encode(&pair);
+        let mut spellings = vec![password.to_owned()];
+        for text in [
+            password,
+            &pair,
+            &auth,
+            &format!("x{password}"),
+            &format!("xy{password}"),
+        ] {
+            spellings.extend([
+                STANDARD.encode(text),
+                STANDARD_NO_PAD.encode(text),
+                URL_SAFE_NO_PAD.encode(text),
+                hex(text),
+                hex(text).to_uppercase(),
+                base32(text, BASE32),
+                base32(text, BASE32_HEX),
+            ]);
+        }
+        let percent: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        spellings.extend([percent, password.replace('/', "%2F").replace('?', "%3f")]);
+        spellings
+    }
+
+    #[test]
+    fn s4_a_name_shows_a_secret_in_every_encoding() {
+        let known = known(USERNAME, PASSWORD);
+        for spelling in spellings(USERNAME, PASSWORD) {
+            let labels: Vec<String> = spelling
+                .as_bytes()
+                .chunks(7)
+                .map(|label| String::from_utf8_lossy(label).into_owned())
+                .collect();
+            for name in [
+                spelling.clone(),
+                spelling.to_lowercase(),
+                spelling.to_uppercase(),
+                format!("a.{}.evil.test:8443", spelling.to_lowercase()),
+                format!("{}.evil.test", labels.join(".")),
+                labels.join("-"),
+                labels.join("_"),
+                labels.join(":"),
+            ] {
+                assert!(known.show_in(&name), "{name} of {spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn s4_a_part_of_an_encoding_is_enough() {
+        let known = known(USERNAME, PASSWORD);
+        let encoded = hex(PASSWORD);
+        for name in [
+            &encoded[10..22],
+            &encoded[encoded.len() - 9..],
+            "cr3t-robot.evil.test",
+        ] {
+            assert!(known.show_in(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn s4_a_name_that_means_something_shows_nothing() {
+        let token = format!(
+            "eyJhbGciOiJSUzI1NiJ9.{}.c2ln",
+            URL_SAFE_NO_PAD.encode(r#"{"sub":"a"}"#)
+        );
+        for known in [
+            known(USERNAME, PASSWORD),
+            known("<token>", &token),
+            known("", "x"),
+            known("", ""),
+        ] {
+            for name in [
+                "",
+                "auth.docker.io",
+                "sso.redhat.com",
+                "gitlab.com:443",
+                "team.robot.test",
+                "image-registry.openshift-image-registry.svc:5000",
+                "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+                "validate.kyverno.svc-fail",
+            ] {
+                assert!(!known.show_in(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_shown_by_a_label_of_its_own_or_by_its_login() {
+        let known = known("robot", "abc");
+        assert!(known.show_in("x.ABC.evil.test"));
+        assert!(known.show_in(&format!("{}.test", STANDARD.encode("robot:abc"))));
+        assert!(!known.show_in("abcd.test"));
+        assert!(shows("-!-", "a-!-b") && !shows("-!-", "a-b"));
+    }
+
+    #[test]
+    fn s4_stored_credentials_are_secrets_too() {
+        let known = KnownSecrets::default();
+        let document = format!(
+            r#"{{"auths":{{"a.test":{{"auth":"{}"}},"b.test":{{"identitytoken":"an-identity-token"}}}}}}"#,
+            STANDARD.encode(format!("{USERNAME}:{PASSWORD}"))
+        );
+        known.add_document(document.as_bytes());
+        for spelling in spellings(USERNAME, PASSWORD) {
+            assert!(known.show_in(&format!("{spelling}.evil.test")), "{spelling}");
+        }
+        assert!(known.show_in(&hex("an-identity-token")));
+        assert!(!known.show_in("a.test"));
+        known.add_document(b"not a document");
+        assert!(!known.show_in(PASSWORD));
+        assert_eq!(format!("{known:?}"), "KnownSecrets");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn every_spelling_of_any_password_is_found(password in "[ -~]{12,40}", username in "[a-z]{1,9}") {
+            let known = known(&username, &password);
+            for spelling in spellings(&username, &password) {
+                prop_assert!(known.show_in(&spelling.to_lowercase()), "{}", spelling);
+            }
+        }
+    }
+}

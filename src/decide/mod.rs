@@ -1,0 +1,308 @@
+//! What to do about what was observed. Pure: no I/O, and the time comes in.
+
+pub mod replace_policy;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    config::{Config, NextRun},
+    credential::{Credential, TokenKind, rfc3339},
+    dockerconfig::{Auths, Entry, pull_secret},
+    image::RegistryHost,
+    kubernetes::{
+        secret::{AppliedFields, StoredSecret},
+        secret_fields,
+    },
+    outcome::{CredentialSummary, Finding, Reason},
+    text::clip_name,
+    verification::Proof,
+};
+
+/// Whose credential shall be stored.
+#[derive(Clone)]
+pub enum Source {
+    /// A token minted for this account, of the audiences that the API server gives where none are asked for; they are
+    /// known from the caller's own token, and empty where that does not tell.
+    Mint {
+        /// The account, `(namespace, name)`.
+        service_account: (String, String),
+        /// Audiences of the API server.
+        audiences: Vec<String>,
+    },
+    /// This one, from a file.
+    File(Box<Credential>),
+}
+
+/// What the structure of the stored Secret tells.
+pub enum Examined {
+    /// There is none.
+    Absent,
+    /// It can't be corrected in place.
+    Unusable(Finding),
+    /// It holds the credential that it shall hold, with enough life left.
+    Current(Box<Credential>),
+    /// A new credential is due.
+    Due {
+        /// Why.
+        because: Due,
+        /// What is stored for registries of the run, as far as clients find a credential in it.
+        stored: Vec<(RegistryHost, Credential)>,
+    },
+}
+
+/// Why a new credential is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// The document has no `auths` object.
+    NoAuths,
+    /// A registry of the run has no entry, or not one that every client reads.
+    EntryMissing,
+    /// The entries of the run's registries differ, or have another user name.
+    EntriesDiffer,
+    /// The file holds another token.
+    NotTheFile,
+    /// It is not a service account's token.
+    NotAServiceAccountToken,
+    /// It belongs to another service account.
+    OtherAccount,
+    /// It is bound to a pod.
+    BoundToPod,
+    /// It is not bound to this Secret.
+    NotBoundToSecret,
+    /// It is for another audience.
+    OtherAudience,
+    /// It is expired, or too little of its life is left.
+    LittleLifeLeft,
+    /// It was rejected.
+    Rejected,
+}
+
+impl Due {
+    /// For the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAuths => "the document has no auths wrapper",
+            Self::EntryMissing => "a registry has no entry that every client reads",
+            Self::EntriesDiffer => "the entries differ from each other or in their user name",
+            Self::NotTheFile => "PULL_SECRET_TOKEN_FILE holds another token",
+            Self::NotAServiceAccountToken => "the stored token is not a service account's",
+            Self::OtherAccount => "the stored token belongs to another service account",
+            Self::BoundToPod => "the stored token is bound to a pod and dies with it",
+            Self::NotBoundToSecret => "the stored token is not bound to this Secret",
+            Self::OtherAudience => "the stored token is for another audience",
+            Self::LittleLifeLeft => "too little is left of the stored token's life",
+            Self::Rejected => "the stored token is not accepted any more",
+        }
+    }
+}
+
+/// Reads what is stored, by its structure alone.
+pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, now: Timestamp) -> Examined {
+    let Some(secret) = stored else {
+        return Examined::Absent;
+    };
+    let document = match pull_secret::open(config, secret) {
+        Ok(document) => document,
+        Err(finding) => return Examined::Unusable(finding),
+    };
+    let entries: Vec<(&RegistryHost, Option<Entry>)> = config
+        .registries
+        .iter()
+        .map(|registry| (registry, document.entry(&registry.key())))
+        .collect();
+    let stored: Vec<(RegistryHost, Credential)> = entries
+        .iter()
+        .filter_map(|(registry, entry)| Some((*registry, entry.as_ref()?)))
+        .filter(|(_, entry)| entry.decodes())
+        .map(|(registry, entry)| (registry.clone(), Credential::stored_in(entry)))
+        .collect();
+    let mut found = entries.iter().map(|(_, entry)| entry.as_ref());
+    let because = match stored.first() {
+        _ if document.auths() != Auths::Present => Some(Due::NoAuths),
+        _ if !found.all(|entry| entry.is_some_and(Entry::is_well_formed)) => Some(Due::EntryMissing),
+        None => Some(Due::EntryMissing),
+        Some((_, first)) => match stored.iter().all(|(_, credential)| credential == first) {
+            false => Some(Due::EntriesDiffer),
+            true => due(config, source, secret, first, now),
+        },
+    };
+    match (because, stored.first()) {
+        (None, Some((_, credential))) => Examined::Current(Box::new(credential.clone())),
+        (because, _) => Examined::Due {
+            because: because.unwrap_or(Due::EntryMissing),
+            stored,
+        },
+    }
+}
+
+/// Whether every registry of the run has this very credential, as every client reads it.
+pub fn holds(config: &Config, secret: &StoredSecret, credential: &Credential) -> bool {
+    pull_secret::open(config, secret).is_ok_and(|document| {
+        config.registries.iter().all(|registry| {
+            document
+                .entry(&registry.key())
+                .is_some_and(|entry| credential.is_in(&entry))
+        })
+    })
+}
+
+fn due(
+    config: &Config,
+    source: &Source,
+    secret: &StoredSecret,
+    credential: &Credential,
+    now: Timestamp,
+) -> Option<Due> {
+    if credential.username != config.username {
+        return Some(Due::EntriesDiffer);
+    }
+    match source {
+        Source::File(file) => (file.token != credential.token).then_some(Due::NotTheFile),
+        Source::Mint {
+            service_account,
+            audiences,
+        } => {
+            let claims = match credential.token.kind() {
+                TokenKind::ServiceAccount => credential.token.claims(),
+                TokenKind::OpenShiftLogin | TokenKind::Other => None,
+            };
+            let bound = claims.and_then(|claims| claims.kubernetes.as_ref());
+            let (Some(claims), Some(bound)) = (claims, bound) else {
+                return Some(Due::NotAServiceAccountToken);
+            };
+            let (namespace, name) = service_account;
+            if claims.service_account() != Some((namespace, name)) {
+                Some(Due::OtherAccount)
+            } else if bound.pod.is_some() {
+                Some(Due::BoundToPod)
+            } else if bound
+                .secret
+                .as_ref()
+                .is_none_or(|object| object.uid != secret.version.uid)
+            {
+                Some(Due::NotBoundToSecret)
+            } else if !audiences.is_empty()
+                && !claims
+                    .audiences
+                    .iter()
+                    .any(|audience| audiences.contains(audience))
+            {
+                Some(Due::OtherAudience)
+            } else if !has_enough_life(config, credential, now) {
+                Some(Due::LittleLifeLeft)
+            } else {
+                None
+            }
+        }
+    }
+}
+
+fn has_enough_life(config: &Config, credential: &Credential, now: Timestamp) -> bool {
+    let within = match config.next_run_within {
+        NextRun::Within(within) => Some(within),
+        NextRun::Unknown | NextRun::NotPlanned => None,
+    };
+    let validity = credential.token.claims().and_then(|claims| claims.validity());
+    validity.is_some_and(|validity| validity.has_enough_left(now, config.refresh_below, within))
+}
+
+/// `expires-before-next-run`, where the credential would not outlive the time until the next run.
+pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestamp) -> Option<Finding> {
+    let NextRun::Within(within) = config.next_run_within else {
+        return None;
+    };
+    let expires_at = credential.expires_at?;
+    let left = expires_at.duration_since(now);
+    let needed = SignedDuration::from_secs(within.as_secs());
+    (left <= needed).then(|| {
+        let at = rfc3339(expires_at);
+        let cause = if credential.is_expired(now) {
+            format!("the credential expired at {at}")
+        } else {
+            format!("the credential expires at {at}, before the next run (in at most {within})")
+        };
+        Finding::new(Reason::ExpiresBeforeNextRun, cause)
+    })
+}
+
+/// What to do with the Secret.
+pub enum Decision {
+    /// Nothing is to be written.
+    Unchanged,
+    /// The credential stays, labels, annotations or keys are put right.
+    Metadata(AppliedFields),
+    /// A new credential is to be made, proven and written.
+    Renew(Option<Due>),
+}
+
+/// Decides, once the stored credential was asked about. `proofs` are of the stored credential.
+///
+/// # Errors
+/// The Secret can't be corrected in place.
+pub fn decide(
+    config: &Config,
+    stored: Option<&StoredSecret>,
+    examined: &Examined,
+    proofs: &[&Proof],
+    now: Timestamp,
+) -> Result<Decision, Finding> {
+    let decision = match examined {
+        Examined::Unusable(finding) => return Err(finding.clone()),
+        Examined::Absent => Decision::Renew(None),
+        Examined::Due { because, .. } => Decision::Renew(Some(*because)),
+        Examined::Current(_) if proofs.iter().any(|proof| proof.is_rejection()) => {
+            Decision::Renew(Some(Due::Rejected))
+        }
+        Examined::Current(credential) => match stored {
+            Some(secret) => keep(config, secret, &credential.summary(), now),
+            None => Decision::Renew(None),
+        },
+    };
+    match (decision, stored) {
+        (Decision::Unchanged, _) => Ok(Decision::Unchanged),
+        (_, Some(secret)) if secret.immutable => Err(immutable(config)),
+        (decision, _) => Ok(decision),
+    }
+}
+
+/// The Secret would have to be changed and is immutable.
+pub fn immutable(config: &Config) -> Finding {
+    Finding::new(
+        Reason::Immutable,
+        format!(
+            "Secret {} is immutable and would have to be changed",
+            clip_name(config.name.as_str(), 80)
+        ),
+    )
+}
+
+/// What was written is not what is stored, again.
+pub fn reverted(config: &Config) -> Finding {
+    Finding::new(
+        Reason::Reverted,
+        format!(
+            "another manager put back other values into Secret {} after the write",
+            clip_name(config.name.as_str(), 80)
+        ),
+    )
+}
+
+fn keep(config: &Config, secret: &StoredSecret, credential: &CredentialSummary, now: Timestamp) -> Decision {
+    let refreshed_at = secret_fields::refreshed_at(secret, credential, now);
+    let mut fields = secret_fields::fields(
+        config,
+        Some(secret),
+        credential,
+        refreshed_at,
+        secret.document().to_vec(),
+    );
+    secret_fields::blank_expiry_of_others(&mut fields, secret);
+    if secret_fields::differs(&fields, secret) {
+        Decision::Metadata(fields)
+    } else {
+        Decision::Unchanged
+    }
+}
+
+#[cfg(test)]
+mod tests;

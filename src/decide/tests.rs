@@ -1,0 +1,332 @@
+//! The clauses of "Unchanged", one by one.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use k8s_openapi::jiff::ToSpan as _;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    credential::Token,
+    dockerconfig::{Document, pull_secret::forgotten_entries},
+    kubernetes::{
+        access_review::TokenReview,
+        secret::{DOCUMENT_KEY, Deletion, SECRET_TYPE, Version},
+    },
+    registry::Inconclusive,
+};
+
+mod expiry;
+mod holds;
+
+const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";
+const UID: &str = "6f2d";
+
+fn config(more: &[(&str, &str)]) -> Config {
+    let base = [("PULL_SECRET_NAME", "pull"), ("PULL_SECRET_NAMESPACE", "demo")];
+    let variables = base
+        .iter()
+        .chain(more)
+        .map(|(name, value)| (name.into(), value.into()));
+    Config::from_env(variables).expect("a configuration")
+}
+
+fn two_registries() -> Config {
+    config(&[
+        ("PULL_SECRET_REGISTRY", &format!("{REGISTRY},quay.io")),
+        ("PULL_SECRET_TRUSTED_HOSTS", "quay.io"),
+    ])
+}
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().expect("a time")
+}
+
+fn source() -> Source {
+    let service_account = ("demo".to_owned(), "puller".to_owned());
+    Source::Mint {
+        service_account,
+        audiences: vec!["api".to_owned()],
+    }
+}
+
+/// Claims of a token that is as it shall be: of the account, bound to the Secret, two hours of three left.
+fn good_claims() -> Value {
+    json!({
+        "aud": ["api"], "iat": now().as_second() - 3600, "exp": now().as_second() + 7200, "jti": "id",
+        "sub": "system:serviceaccount:demo:puller",
+        "kubernetes.io": {
+            "namespace": "demo", "serviceaccount": {"name": "puller", "uid": "1"},
+            "secret": {"name": "pull", "uid": UID},
+        },
+    })
+}
+
+fn token(claims: &Value) -> Token {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    Token::new(SecretString::from(format!(
+        "{}.{}.c2ln",
+        part(&json!({"alg": "RS256"})),
+        part(claims)
+    )))
+}
+
+fn document(username: &str, token: &Token) -> Vec<u8> {
+    let entry = Entry::new(username, token.secret().clone()).expect("an entry");
+    let empty = Document::parse(br#"{"auths":{}}"#).expect("a document");
+    empty
+        .with_entries(&[(REGISTRY, &entry)])
+        .expect("an edited document")
+        .bytes
+}
+
+fn stored(document: &[u8]) -> StoredSecret {
+    StoredSecret {
+        version: Version {
+            uid: UID.to_owned(),
+            resource_version: "7".to_owned(),
+        },
+        secret_type: SECRET_TYPE.to_owned(),
+        deletion: None,
+        immutable: false,
+        data: [(DOCUMENT_KEY.to_owned(), document.to_vec())].into(),
+        labels: Default::default(),
+        annotations: Default::default(),
+    }
+}
+
+fn due_because(config: &Config, secret: &StoredSecret) -> Option<Due> {
+    match examine(config, &source(), Some(secret), now()) {
+        Examined::Due { because, .. } => Some(because),
+        Examined::Absent | Examined::Unusable(_) | Examined::Current(_) => None,
+    }
+}
+
+#[test]
+fn a_token_that_is_as_it_shall_be_stays() {
+    let secret = stored(&document("<token>", &token(&good_claims())));
+    assert!(matches!(
+        examine(&config(&[]), &source(), Some(&secret), now()),
+        Examined::Current(_)
+    ));
+}
+
+#[test]
+fn each_clause_of_unchanged_broken_alone_makes_a_new_credential_due() {
+    let cases: [(Due, &str, Value); 9] = [
+        (
+            Due::OtherAccount,
+            "/kubernetes.io/serviceaccount/name",
+            json!("other"),
+        ),
+        (Due::OtherAccount, "/kubernetes.io/namespace", json!("other")),
+        (
+            Due::BoundToPod,
+            "/kubernetes.io/pod",
+            json!({"name": "pod", "uid": "2"}),
+        ),
+        (
+            Due::NotBoundToSecret,
+            "/kubernetes.io/secret/uid",
+            json!("another"),
+        ),
+        (Due::NotBoundToSecret, "/kubernetes.io/secret", Value::Null),
+        (Due::OtherAudience, "/aud", json!(["elsewhere"])),
+        (Due::LittleLifeLeft, "/exp", json!(now().as_second() + 60)),
+        (Due::LittleLifeLeft, "/exp", json!(now().as_second() - 60)),
+        (Due::LittleLifeLeft, "/exp", Value::Null),
+    ];
+    for (expected, pointer, value) in cases {
+        let mut claims = good_claims();
+        let (parent, member) = pointer.rsplit_once('/').expect("a pointer");
+        claims.pointer_mut(parent).expect("a claim")[member] = value.clone();
+        let secret = stored(&document("<token>", &token(&claims)));
+        assert_eq!(
+            due_because(&config(&[]), &secret),
+            Some(expected),
+            "{pointer} = {value}"
+        );
+    }
+    let robot = Token::new(SecretString::from("robot-password"));
+    let cases = [
+        (Due::NotAServiceAccountToken, document("<token>", &robot)),
+        (Due::EntriesDiffer, document("somebody", &token(&good_claims()))),
+        (Due::EntryMissing, br#"{"auths":{}}"#.to_vec()),
+        (
+            Due::EntryMissing,
+            format!(r#"{{"auths":{{"{REGISTRY}":{{"auth":"dTpw"}}}}}}"#).into_bytes(),
+        ),
+        (Due::NoAuths, b"{}".to_vec()),
+        (Due::NoAuths, br#"{"auths":null}"#.to_vec()),
+    ];
+    for (expected, document) in cases {
+        assert_eq!(due_because(&config(&[]), &stored(&document)), Some(expected));
+    }
+}
+
+#[test]
+fn every_registry_needs_the_same_entry() {
+    let secret = stored(&document("<token>", &token(&good_claims())));
+    assert_eq!(due_because(&two_registries(), &secret), Some(Due::EntryMissing));
+}
+
+#[test]
+fn a_token_that_would_not_outlive_the_next_run_is_due() {
+    let secret = stored(&document("<token>", &token(&good_claims())));
+    assert_eq!(
+        due_because(&config(&[("PULL_SECRET_NEXT_RUN_WITHIN", "90m")]), &secret),
+        None
+    );
+    assert_eq!(
+        due_because(&config(&[("PULL_SECRET_NEXT_RUN_WITHIN", "2h")]), &secret),
+        Some(Due::LittleLifeLeft)
+    );
+    let credential = Credential::of("<token>", token(&good_claims()));
+    let finding = |within| {
+        outlives_next_run(
+            &config(&[("PULL_SECRET_NEXT_RUN_WITHIN", within)]),
+            &credential,
+            now(),
+        )
+    };
+    assert_eq!(finding("90m"), None);
+    assert_eq!(
+        finding("3h").map(|finding| finding.reason),
+        Some(Reason::ExpiresBeforeNextRun)
+    );
+}
+
+#[test]
+fn of_a_file_only_equality_counts() {
+    let robot = |password: &str| {
+        Box::new(Credential::of(
+            "<token>",
+            Token::new(SecretString::from(password)),
+        ))
+    };
+    let secret = stored(&document("<token>", &robot("one").token));
+    let examined = |password| examine(&config(&[]), &Source::File(robot(password)), Some(&secret), now());
+    assert!(matches!(examined("one"), Examined::Current(_)));
+    assert!(matches!(
+        examined("two"),
+        Examined::Due {
+            because: Due::NotTheFile,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn what_cannot_be_corrected_in_place_is_refused() {
+    let reason = |secret: &StoredSecret| match examine(&config(&[]), &source(), Some(secret), now()) {
+        Examined::Unusable(finding) => Some(finding.reason),
+        Examined::Absent | Examined::Current(_) | Examined::Due { .. } => None,
+    };
+    let opaque = StoredSecret {
+        secret_type: "Opaque".to_owned(),
+        ..stored(b"{}")
+    };
+    assert_eq!(reason(&opaque), Some(Reason::WrongType));
+    let deleted = StoredSecret {
+        deletion: Some(Deletion {
+            finalizers: Vec::new(),
+        }),
+        ..stored(b"{}")
+    };
+    assert_eq!(reason(&deleted), Some(Reason::SecretTerminating));
+    assert_eq!(reason(&stored(b"{\xff}")), Some(Reason::DocumentUnreadable));
+    assert_eq!(
+        reason(&stored(br#"{"auths":{},"AUTHS":{}}"#)),
+        Some(Reason::DocumentAmbiguous)
+    );
+    let upper = format!(r#"{{"auths":{{"{}":{{}}}}}}"#, REGISTRY.to_uppercase());
+    assert_eq!(reason(&stored(upper.as_bytes())), Some(Reason::DocumentAmbiguous));
+}
+
+#[test]
+fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
+    let secret = stored(&document("<token>", &token(&good_claims())));
+    let examined = examine(&config(&[]), &source(), Some(&secret), now());
+    let decided = |proof: &Proof| decide(&config(&[]), Some(&secret), &examined, &[proof], now());
+    assert!(matches!(
+        decided(&Proof::Rejected),
+        Ok(Decision::Renew(Some(Due::Rejected)))
+    ));
+    let refused = Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Invalid);
+    assert!(matches!(
+        decided(&refused),
+        Ok(Decision::Renew(Some(Due::Rejected)))
+    ));
+    for proof in [
+        Proof::PullForbidden,
+        Proof::TagMissing,
+        Proof::Inconclusive(Inconclusive::Anonymous, TokenReview::Unavailable),
+    ] {
+        assert!(
+            matches!(decided(&proof), Ok(Decision::Metadata(_))),
+            "{proof:?}: its labels are missing, no more"
+        );
+    }
+}
+
+#[test]
+fn an_immutable_secret_is_refused_only_where_something_would_change() {
+    let credential = Credential::of("<token>", token(&good_claims()));
+    let mut secret = stored(&document("<token>", &credential.token));
+    secret.immutable = true;
+    let examined = examine(&config(&[]), &source(), Some(&secret), now());
+    let decided =
+        |secret: &StoredSecret| decide(&config(&[]), Some(secret), &examined, &[&Proof::Accepted], now());
+    assert!(matches!(decided(&secret), Err(finding) if finding.reason == Reason::Immutable));
+    let fields = secret_fields::fields(
+        &config(&[]),
+        None,
+        &credential.summary(),
+        now(),
+        secret.document().to_vec(),
+    );
+    (secret.labels, secret.annotations, secret.data) = (fields.labels, fields.annotations, fields.data);
+    assert!(matches!(decided(&secret), Ok(Decision::Unchanged)));
+}
+
+#[test]
+fn an_entry_of_ours_for_a_registry_that_is_not_named_any_more_is_told() {
+    let token = token(&good_claims());
+    let entry = Entry::new("<token>", token.secret().clone()).expect("an entry");
+    let foreign = Document::parse(br#"{"auths":{"foreign.test":{"auth":"dTpw"}}}"#).expect("a document");
+    let two = foreign
+        .with_entries(&[(REGISTRY, &entry), ("old.test", &entry)])
+        .expect("an edited document")
+        .bytes;
+    let secret = stored(&two);
+    let credential = Credential::of("<token>", token);
+    let told = forgotten_entries(&config(&[]), &secret, &credential);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told.iter().all(|note| note.contains("old.test")), "{told:?}");
+}
+
+#[test]
+fn a_token_expires_by_the_clock_that_comes_in() {
+    let credential = Credential::of("<token>", token(&good_claims()));
+    assert!(!credential.is_expired(now()));
+    assert!(credential.is_expired(now().saturating_add(2.hours()).expect("a later time")));
+}
+
+#[test]
+fn the_log_tells_one_cause_from_another() {
+    let causes = [
+        Due::NoAuths,
+        Due::EntryMissing,
+        Due::EntriesDiffer,
+        Due::NotTheFile,
+        Due::NotAServiceAccountToken,
+        Due::OtherAccount,
+        Due::BoundToPod,
+        Due::NotBoundToSecret,
+        Due::OtherAudience,
+        Due::LittleLifeLeft,
+        Due::Rejected,
+    ];
+    let told: std::collections::BTreeSet<_> = causes.map(Due::as_str).into();
+    assert_eq!(told.len(), causes.len());
+}

@@ -1,0 +1,216 @@
+//! The document, read for editing.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use super::entry::Entry;
+use super::error::{Ambiguity, DocumentError, Place, Unreadable};
+use super::go_json::{self, Member};
+use super::hash::Table;
+use crate::text::SafeName;
+
+/// The member that every client reads credentials from.
+pub(super) const AUTHS: &str = "auths";
+/// Members of the outermost object that decide about credentials (docker/cli
+/// `cli/config/configfile/file.go`).
+const TOP_MEMBERS: [&str; 3] = [AUTHS, "credHelpers", "credsStore"];
+/// Members of an entry that hold a credential (docker/cli `cli/config/types/authconfig.go`).
+const ENTRY_MEMBERS: [&str; 5] = ["auth", "username", "password", "identitytoken", "registrytoken"];
+
+/// What the document has as `auths`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Auths {
+    /// An object, maybe an empty one.
+    Present,
+    /// Nothing.
+    Missing,
+    /// `null`.
+    Null,
+}
+
+/// A document that every client reads alike, so that it may be edited.
+#[derive(Clone)]
+pub struct Document<'a> {
+    pub(super) source: &'a str,
+    /// Members of the outermost object, in order.
+    pub(super) top: Vec<Member<'a>>,
+    /// Members of `auths`, in order; none where it is missing or null.
+    pub(super) entries: Vec<Member<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads the bytes of `.dockerconfigjson`.
+    ///
+    /// # Errors
+    /// - [`DocumentError::Unreadable`]: not UTF-8, not JSON, not an object, something behind it, or an `auths`
+    ///   that is neither an object nor null.
+    /// - [`DocumentError::Ambiguous`]: a member is there twice, or in a spelling that differs in case
+    ///   from another one or from the one that clients know, at the top, under `auths` or in an entry.
+    ///   Go's readers fold case and let the last one win, others don't.
+    /// - [`DocumentError::WrappedTwice`]: the only member of `auths` is an object named `auths`.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, DocumentError> {
+        let source = read(bytes).map_err(DocumentError::Unreadable)?;
+        let top = go_json::members(source, 0).ok_or(DocumentError::Unreadable(Unreadable::NotAnObject))?;
+        check_members(&top, &Place::Top, &TOP_MEMBERS)?;
+        let entries = match top.iter().find(|member| member.name == AUTHS) {
+            Some(auths) => entries(auths).map_err(DocumentError::Unreadable)?,
+            None => Vec::new(),
+        };
+        let document = Self { source, top, entries };
+        check_members(&document.entries, &Place::Auths, &[])?;
+        if let [only] = document.entries.as_slice()
+            && only.name == AUTHS
+            && only.value.starts_with('{')
+        {
+            return Err(DocumentError::WrappedTwice);
+        }
+        for entry in document.entries.iter().chain(document.unwrapped_entries()) {
+            let members = go_json::members(entry.value, entry.value_start).unwrap_or_default();
+            check_members(
+                &members,
+                &Place::Entry(SafeName::new(&entry.name)),
+                &ENTRY_MEMBERS,
+            )?;
+        }
+        Ok(document)
+    }
+
+    /// What the document has as `auths`.
+    pub fn auths(&self) -> Auths {
+        match self.auths_member() {
+            None => Auths::Missing,
+            Some(member) if member.value == "null" => Auths::Null,
+            Some(_) => Auths::Present,
+        }
+    }
+
+    /// Whether the wrapper `auths` was forgotten: it is missing, and members at the top look like
+    /// registry entries, as in a `.dockercfg`. No client finds a credential in such a document.
+    pub fn looks_unwrapped(&self) -> bool {
+        self.unwrapped_entries().next().is_some()
+    }
+
+    /// The keys under `auths`, in order; none where the document is unwrapped.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// The entry under `auths` of exactly this key.
+    pub fn entry(&self, key: &str) -> Option<Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.name == key)
+            .map(|entry| Entry::read(entry.value))
+    }
+
+    /// Makes sure that entries of these keys can be written without making the document ambiguous.
+    ///
+    /// # Errors
+    /// [`DocumentError::Ambiguous`]: a key is there in another case, in the document or among `keys`.
+    pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), DocumentError> {
+        let mut spellings: Table<String, &str> = self
+            .entries
+            .iter()
+            .chain(self.unwrapped_entries())
+            .map(|e| (go_json::fold(&e.name), e.name.as_str()))
+            .collect();
+        for key in keys {
+            match spellings.insert(go_json::fold(key), key) {
+                Some(other) if other != key => return Err(ambiguous(&Place::Auths, other, key)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn auths_member(&self) -> Option<&Member<'a>> {
+        self.top.iter().find(|member| member.name == AUTHS)
+    }
+
+    /// The members at the top that belong under `auths`, where that is missing.
+    pub(super) fn unwrapped_entries(&self) -> impl Iterator<Item = &Member<'a>> {
+        let is_missing = self.auths_member().is_none();
+        self.top
+            .iter()
+            .filter(move |member| is_missing && looks_like_entry(member))
+    }
+}
+
+/// Names and counts alone: everything else may be a secret.
+impl fmt::Debug for Document<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<SafeName> = self.keys().map(SafeName::new).collect();
+        f.debug_struct("Document")
+            .field("auths", &self.auths())
+            .field("keys", &keys)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
+    let source = std::str::from_utf8(bytes).map_err(|_| Unreadable::NotUtf8)?;
+    if source.starts_with('\u{feff}') {
+        return Err(Unreadable::ByteOrderMark);
+    }
+    let value: &RawValue = serde_json::from_str(source).map_err(|error| Unreadable::NotJson {
+        line: error.line(),
+        column: error.column(),
+    })?;
+    if !value.get().starts_with('{') {
+        return Err(Unreadable::NotAnObject);
+    }
+    if go_json::is_too_deep(source) {
+        return Err(Unreadable::TooDeep);
+    }
+    Ok(source)
+}
+
+/// The members of `auths`, none where it is null. Any other value may be the only copy of something.
+fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
+    let kind = match auths.value.chars().next() {
+        Some('{') => return Ok(go_json::members(auths.value, auths.value_start).unwrap_or_default()),
+        Some('n') => return Ok(Vec::new()),
+        Some('[') => "a list",
+        Some('"') => "a string",
+        Some('t' | 'f') => "a boolean",
+        _ => "a number",
+    };
+    Err(Unreadable::AuthsNotAnObject(kind))
+}
+
+/// Refuses a name that is there twice, differs from another in case alone, or differs in case from one
+/// of the `known` names.
+fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Result<(), DocumentError> {
+    let mut spellings: Table<String, &str> = Table::default();
+    for Member { name, .. } in members {
+        let folded = go_json::fold(name);
+        let usual = known
+            .iter()
+            .find(|known| go_json::fold(known) == folded && *known != name);
+        if let Some(earlier) = spellings.insert(folded, name).or(usual.copied()) {
+            return Err(ambiguous(place, name, earlier));
+        }
+    }
+    Ok(())
+}
+
+fn ambiguous(place: &Place, name: &str, collides_with: &str) -> DocumentError {
+    DocumentError::Ambiguous(Ambiguity {
+        place: place.clone(),
+        name: SafeName::new(name),
+        collides_with: SafeName::new(collides_with),
+    })
+}
+
+/// A registry's name and a credential: nothing else that Docker's configuration has at the top looks so.
+fn looks_like_entry(member: &Member<'_>) -> bool {
+    let names_registry = member.name == "localhost" || member.name.contains(['.', ':']);
+    let holds_credential = || {
+        let members = go_json::members(member.value, member.value_start).unwrap_or_default();
+        members.iter().any(|inner| {
+            ENTRY_MEMBERS.contains(&go_json::fold(&inner.name).as_str()) && inner.value.starts_with('"')
+        })
+    };
+    names_registry && holds_credential()
+}

@@ -1,0 +1,177 @@
+//! Editing the document in place: our entries are replaced or inserted at their offsets, the shape is
+//! put right, and every other byte stays.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::document::{AUTHS, Document};
+use super::entry::Entry;
+use super::error::DocumentError;
+use super::go_json::Member;
+use super::hash::Set;
+
+/// A document with our entries in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EditedDocument {
+    /// The bytes to store.
+    pub bytes: Vec<u8>,
+    /// Whether the shape was repaired: entries at the top were wrapped, or an `auths` that was missing or null was
+    /// replaced.
+    pub shape_repaired: bool,
+}
+
+/// Nothing of the bytes: they hold the credentials.
+impl fmt::Debug for EditedDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EditedDocument")
+            .field("shape_repaired", &self.shape_repaired)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A piece of the source and what stands in its place.
+type Edit = (Range<usize>, String);
+
+impl Document<'_> {
+    /// The document with these entries under `auths`, each under its key, and the shape put right.
+    ///
+    /// An entry that says the same already keeps its bytes; with all of them in place and the shape
+    /// right, the bytes are the very same. A new entry comes last. Of several for one key the last one
+    /// is written. Without entries only the shape is put right.
+    ///
+    /// # Errors
+    /// [`DocumentError::Ambiguous`], as [`Document::check_keys`].
+    pub fn with_entries(&self, entries: &[(&str, &Entry)]) -> Result<EditedDocument, DocumentError> {
+        self.check_keys(entries.iter().map(|(key, _)| *key))?;
+        let entries = last_of_each(entries);
+        let (edits, shape_repaired) = match self.auths_member() {
+            Some(auths) if auths.value.starts_with('{') => (self.edit_auths(auths, &entries), false),
+            Some(auths) => (vec![(auths.value_start..auths.end, new_auths(&entries))], true),
+            None if self.looks_unwrapped() => (self.wrap(&entries), true),
+            None => {
+                let auths = format!("{}:{}", quote(AUTHS), new_auths(&entries));
+                (vec![append(&self.top, self.top_start(), &[auths])], true)
+            }
+        };
+        Ok(EditedDocument {
+            bytes: splice(self.source, edits).into_bytes(),
+            shape_repaired,
+        })
+    }
+
+    /// Where the outermost object starts; only white space may be before it.
+    fn top_start(&self) -> usize {
+        self.source.find('{').unwrap_or_default()
+    }
+
+    fn edit_auths(&self, auths: &Member<'_>, entries: &[(&str, &Entry)]) -> Vec<Edit> {
+        let mut edits: Vec<Edit> = self
+            .entries
+            .iter()
+            .filter_map(|found| Some((found.value_start..found.end, new_value(found, entries)?)))
+            .collect();
+        let new = new_members(&self.entries, entries);
+        if !new.is_empty() {
+            edits.push(append(&self.entries, auths.value_start, &new));
+        }
+        edits
+    }
+
+    /// Moves the entries at the top under an `auths` in the place of the first of them. Where they stand
+    /// side by side, what separates them moves along.
+    fn wrap(&self, entries: &[(&str, &Entry)]) -> Vec<Edit> {
+        let moved: Set<usize> = self.unwrapped_entries().map(|member| member.start).collect();
+        let text = |range: Range<usize>| self.source.get(range).unwrap_or_default();
+        let mut inner = String::new();
+        let mut edits: Vec<Edit> = Vec::new();
+        let mut first_span = 0..0;
+        let mut previous: Option<&Member<'_>> = None;
+        for member in &self.top {
+            if moved.contains(&member.start) {
+                if inner.is_empty() {
+                    first_span = member.start..member.end;
+                } else {
+                    let gap = previous.map_or(member.start, |before| before.end)..member.start;
+                    let is_beside = previous.is_some_and(|before| moved.contains(&before.start));
+                    edits.push((gap.start..member.end, String::new()));
+                    inner.push_str(if is_beside { text(gap) } else { "," });
+                }
+                inner.push_str(text(member.start..member.value_start));
+                inner.push_str(new_value(member, entries).as_deref().unwrap_or(member.value));
+            }
+            previous = Some(member);
+        }
+        for new in new_members(self.unwrapped_entries(), entries) {
+            inner.push(',');
+            inner.push_str(&new);
+        }
+        edits.insert(0, (first_span, format!("{}:{{{inner}}}", quote(AUTHS))));
+        edits
+    }
+}
+
+/// What replaces the value of an entry that is there; `None` where it stays.
+fn new_value(found: &Member<'_>, entries: &[(&str, &Entry)]) -> Option<String> {
+    let (_, entry) = entries.iter().find(|(key, _)| *key == found.name)?;
+    (!entry.says_the_same_as(&Entry::read(found.value))).then(|| entry.to_json())
+}
+
+/// The entries that aren't among the ones `found`, as members.
+fn new_members<'m, 'a: 'm>(
+    found: impl IntoIterator<Item = &'m Member<'a>>,
+    entries: &[(&str, &Entry)],
+) -> Vec<String> {
+    let found: Set<&str> = found.into_iter().map(|member| member.name.as_str()).collect();
+    entries
+        .iter()
+        .filter(|(key, _)| !found.contains(key))
+        .map(|(key, entry)| format!("{}:{}", quote(key), entry.to_json()))
+        .collect()
+}
+
+fn new_auths(entries: &[(&str, &Entry)]) -> String {
+    format!("{{{}}}", new_members(&[], entries).join(","))
+}
+
+/// Adds members to an object: behind its last one, or right behind the brace at `object_start`.
+fn append(members: &[Member<'_>], object_start: usize, new: &[String]) -> Edit {
+    match members.last() {
+        Some(last) => (last.end..last.end, format!(",{}", new.join(","))),
+        None => {
+            let inside = object_start.saturating_add(1);
+            (inside..inside, new.join(","))
+        }
+    }
+}
+
+/// The last entry of each key, in the order of the keys' first ones.
+fn last_of_each<'e>(entries: &[(&'e str, &'e Entry)]) -> Vec<(&'e str, &'e Entry)> {
+    let mut unique: Vec<(&str, &Entry)> = Vec::with_capacity(entries.len());
+    for (key, entry) in entries {
+        match unique.iter_mut().find(|(other, _)| other == key) {
+            Some(slot) => *slot = (key, entry),
+            None => unique.push((key, entry)),
+        }
+    }
+    unique
+}
+
+/// A JSON string, with no more escapes than JSON requires.
+fn quote(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// Applies edits, which are in order and don't overlap.
+fn splice(source: &str, edits: Vec<Edit>) -> String {
+    let mut edited = String::with_capacity(source.len());
+    let mut kept_to = 0;
+    for (range, replacement) in edits {
+        edited.push_str(source.get(kept_to..range.start).unwrap_or_default());
+        edited.push_str(&replacement);
+        kept_to = range.end;
+    }
+    edited.push_str(source.get(kept_to..).unwrap_or_default());
+    edited
+}

@@ -1,0 +1,166 @@
+//! The kubelet's choice of credentials: which keys of `auths` are for an image
+//! (kubelet `pkg/credentialprovider/keyring.go`, `BasicDockerKeyring`).
+
+use super::glob::glob_matches;
+use super::go_url::GoUrl;
+use crate::image::{DOCKER_HUB, ImageReference};
+
+/// The key under which the kubelet finds Docker Hub's credentials when no other key matches.
+const DEFAULT_REGISTRY: &[u8] = b"index.docker.io";
+
+/// A key of `auths` as the kubelet indexes it: scheme, user and a leading `/v1` or `/v2` gone, `%XX`
+/// resolved. Ordered by bytes: the greater, the sooner it is tried (`sort.Reverse`), so that
+/// `quay.io/team` comes before `quay.io`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KeyringIndex(Vec<u8>);
+
+impl KeyringIndex {
+    /// Indexes a key (`Add`). `None` where the kubelet ignores the entry: no URL can be made of it.
+    pub(super) fn new(key: &str) -> Option<Self> {
+        let schemeless = key
+            .strip_prefix("https://")
+            .or_else(|| key.strip_prefix("http://"))
+            .unwrap_or(key);
+        let url = GoUrl::parse_schemeless(schemeless.as_bytes())?;
+        let path = match url.path.get(..4) {
+            Some(b"/v1/" | b"/v2/") => url.path.get(3..).unwrap_or_default(),
+            _ => url.path.as_slice(),
+        };
+        Some(Self(if path == b"/" {
+            url.host
+        } else {
+            [url.host.as_slice(), path].concat()
+        }))
+    }
+
+    /// Whether an image's name falls under this key (`URLsMatchStr`): equal port, as many labels in the
+    /// host, each matching as a shell pattern, and a path that is a prefix (of the text: `quay.io/team`
+    /// is for `quay.io/teamwork/app` too).
+    pub(super) fn matches(&self, image: &ImageReference) -> bool {
+        let name = image.name();
+        let (Some(key), Some(image)) = (
+            GoUrl::parse_schemeless(&self.0),
+            GoUrl::parse_schemeless(name.as_bytes()),
+        ) else {
+            return false;
+        };
+        let (key_host, key_port) = split_host_port(&key.host);
+        let (image_host, image_port) = split_host_port(&image.host);
+        let key_labels: Vec<&[u8]> = key_host.split(|b| *b == b'.').collect();
+        let image_labels: Vec<&[u8]> = image_host.split(|b| *b == b'.').collect();
+        key_port == image_port
+            && key_labels.len() == image_labels.len()
+            && image.path.starts_with(&key.path)
+            && key_labels.iter().zip(&image_labels).all(|(key, image)| {
+                // The labels of an image are ASCII, and what isn't UTF-8 in a key matches none of it.
+                glob_matches(&String::from_utf8_lossy(key), &String::from_utf8_lossy(image))
+            })
+    }
+
+    /// Whether the kubelet falls back on this key for an image of Docker Hub that no key matches.
+    pub(super) fn is_default_for(&self, image: &ImageReference) -> bool {
+        self.0 == DEFAULT_REGISTRY && is_default_registry(image)
+    }
+}
+
+/// Whether the kubelet would use the entry `key` for `image`, were it the only entry.
+///
+/// ```
+/// use ensure_pull_secret::{dockerconfig::key_covers, image::ImageReference};
+///
+/// let image = ImageReference::parse("quay.io/team/model:1")?;
+/// assert!(key_covers("quay.io", &image));
+/// assert!(key_covers("https://*.io/v1/team", &image));
+/// assert!(!key_covers("quay.io:443", &image));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn key_covers(key: &str, image: &ImageReference) -> bool {
+    KeyringIndex::new(key).is_some_and(|index| index.matches(image) || index.is_default_for(image))
+}
+
+/// `isDefaultRegistryMatch`, for a name that always has a host.
+fn is_default_registry(image: &ImageReference) -> bool {
+    image.host() == DOCKER_HUB || !image.host().contains(['.', ':'])
+}
+
+/// `SplitURL`: host and port, where `net.SplitHostPort` can tell them apart, else the whole as the
+/// host. So an IPv6 address without a port keeps its brackets, and they are read as a pattern.
+fn split_host_port(host: &[u8]) -> (&[u8], &[u8]) {
+    let whole = (host, [].as_slice());
+    let Some(colon) = host.iter().rposition(|b| *b == b':') else {
+        return whole;
+    };
+    let (Some(before), Some(port)) = (host.get(..colon), host.get(colon.saturating_add(1)..)) else {
+        return whole;
+    };
+    let name = match before.strip_prefix(b"[") {
+        Some(bracketed) => bracketed.strip_suffix(b"]"),
+        None => Some(before).filter(|name| !name.contains(&b':')),
+    };
+    let is_bracket = |b: &u8| matches!(b, b'[' | b']');
+    match name {
+        Some(name) if !name.iter().any(is_bracket) && !port.iter().any(is_bracket) => (name, port),
+        _ => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_match_images_as_in_the_kubelet() {
+        for (key, image, expected) in [
+            ("quay.io", "quay.io/team/model", true),
+            ("https://quay.io", "quay.io/team/model", true),
+            ("http://quay.io/", "quay.io/team/model", true),
+            ("quay.io/v2/", "quay.io/team/model", true),
+            ("quay.io/v2", "quay.io/team/model", false),
+            ("quay.io/team", "quay.io/team/model", true),
+            ("quay.io/team", "quay.io/teamwork/model", true),
+            ("quay.io/team/", "quay.io/teamwork/model", false),
+            ("quay.io/other", "quay.io/team/model", false),
+            ("Quay.io", "quay.io/team/model", false),
+            ("quay.io:443", "quay.io/team/model", false),
+            ("quay.io", "quay.io:443/team/model", false),
+            ("quay.io:", "quay.io/team/model", true),
+            ("quay.io]:443", "quay.io:443/team/model", false),
+            ("*]:", "[::1]/model", false),
+            ("[::1%25]]:5000", "[::1]:5000/model", false),
+            ("registry.svc:5000", "registry.svc:5000/ns/model", true),
+            ("*.io", "quay.io/team/model", true),
+            ("*", "quay.io/team/model", false),
+            ("*.example.com", "a.b.example.com/model", false),
+            ("*.*.example.com", "a.b.example.com/model", true),
+            ("q*y.io", "quay.io/model", true),
+            ("[::1]:5000", "[::1]:5000/model", true),
+            ("[::1]", "[::1]/model", false),
+            ("user@quay.io", "quay.io/model", true),
+            ("quay.io\n", "quay.io/model", false),
+            ("", "quay.io/model", false),
+            ("https://index.docker.io/v1/", "ubuntu", true),
+            ("index.docker.io", "team/model", true),
+            ("https://index.docker.io/v1/team", "docker.io/team/model", false),
+            ("docker.io", "ubuntu", true),
+            ("docker.io/team", "docker.io/team/model", true),
+            ("registry-1.docker.io", "ubuntu", false),
+            ("https://index.docker.io/v1/", "quay.io/model", false),
+            ("index.docker.io", "localhost/model", true),
+        ] {
+            let image = ImageReference::parse(image).unwrap();
+            assert_eq!(key_covers(key, &image), expected, "{key} {image}");
+        }
+    }
+
+    #[test]
+    fn the_more_specific_key_is_tried_first() {
+        assert!(KeyringIndex::new("quay.io/team").unwrap() > KeyringIndex::new("https://quay.io").unwrap());
+    }
+
+    #[test]
+    fn spellings_of_one_registry_share_an_index() {
+        for key in ["https://quay.io", "http://quay.io/", "quay.io/v1/", "u:p@quay.io"] {
+            assert_eq!(KeyringIndex::new(key), KeyringIndex::new("quay.io"), "{key}");
+        }
+    }
+}

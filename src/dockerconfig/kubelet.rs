@@ -1,0 +1,229 @@
+//! The document as the kubelet reads it (kubelet `pkg/credentialprovider/config.go`).
+//!
+//! One entry that it can't read makes the kubelet reject the whole document, and the pod pulls without
+//! any credential.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use secrecy::SecretString;
+
+use super::auth_config::AuthConfig;
+use super::auth_field::{self, AuthFieldError, UsernamePassword};
+use super::go_json::{self, GoString, Member, fold};
+use super::hash::Table;
+use super::keyring::KeyringIndex;
+use crate::image::ImageReference;
+use crate::text::SafeName;
+
+/// Why the kubelet rejects the whole document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KubeletRefusal {
+    /// Neither a JSON object nor null.
+    #[error("the kubelet can't read the document: it is not a JSON object")]
+    Document,
+    /// `auths` is neither an object nor null.
+    #[error("the kubelet rejects the whole document: auths is not an object")]
+    Auths,
+    /// `HttpHeaders` is not an object of strings.
+    #[error(
+        "the kubelet rejects the whole document: HttpHeaders is not an object of strings; correct or remove it"
+    )]
+    HttpHeaders,
+    /// An entry that the kubelet can't read.
+    #[error(
+        "the kubelet rejects the whole document: the entry {key} {problem}; correct or remove that entry"
+    )]
+    Entry {
+        /// The entry's key.
+        key: SafeName,
+        /// What is wrong with it.
+        problem: EntryProblem,
+    },
+}
+
+/// What is wrong with an entry; continues "the entry …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryProblem {
+    /// Neither an object nor null.
+    #[error("is not an object")]
+    NotAnObject,
+    /// A member that must be a string is something else.
+    #[error("has a {0} that is not a string")]
+    NotAString(&'static str),
+    /// `auth` is not base64.
+    #[error("has an auth that is not base64 of user:password")]
+    AuthNotBase64,
+    /// `auth` decodes to a text without colon.
+    #[error("has an auth without a colon between user and password")]
+    AuthWithoutColon,
+}
+
+/// What the kubelet has after it has read the document.
+#[derive(Clone)]
+pub struct Keyring {
+    /// By decreasing index, in the document's order where equal.
+    entries: Vec<(KeyringIndex, AuthConfig)>,
+}
+
+impl Keyring {
+    /// The credentials that the kubelet would try for an image, in this order. Between several keys of
+    /// one registry, such as `quay.io` and `https://quay.io`, its order is random.
+    pub fn lookup(&self, image: &ImageReference) -> Vec<&AuthConfig> {
+        let find = |chosen: &dyn Fn(&KeyringIndex) -> bool| -> Vec<&AuthConfig> {
+            self.entries
+                .iter()
+                .filter(|(index, _)| chosen(index))
+                .map(|(_, auth)| auth)
+                .collect()
+        };
+        let matching = find(&|index| index.matches(image));
+        if matching.is_empty() {
+            find(&|index| index.is_default_for(image))
+        } else {
+            matching
+        }
+    }
+}
+
+/// The number of entries alone.
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring")
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the bytes of `.dockerconfigjson` as the kubelet does: member names without regard to case, the
+/// last of several, several `auths` merged. UTF-8 alone is read.
+///
+/// # Errors
+/// The kubelet rejects the whole document; the first cause of several in the document's order.
+pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
+    let mut read: Table<String, (usize, UsernamePassword)> = Table::default();
+    for part in parts(bytes)? {
+        match part {
+            Part::Refused(refusal) => return Err(refusal),
+            Part::NullAuths => read.clear(),
+            Part::Entry(entry) => {
+                let credential = read_entry(entry.value).map_err(|problem| refused(&entry, problem))?;
+                read.insert(entry.name, (entry.start, credential));
+            }
+        }
+    }
+    let mut ordered: Vec<_> = read.into_iter().collect();
+    ordered.sort_by_key(|(_, (start, _))| *start);
+    let mut entries: Vec<_> = ordered
+        .into_iter()
+        .filter_map(|(key, (_, (username, password)))| {
+            let index = KeyringIndex::new(&key)?;
+            let password = SecretString::from(password);
+            Some((
+                index,
+                AuthConfig {
+                    key,
+                    username,
+                    password,
+                    identity_token: None,
+                },
+            ))
+        })
+        .collect();
+    entries.sort_by_key(|(index, _)| Reverse(index.clone()));
+    Ok(Keyring { entries })
+}
+
+/// First unmanaged entry that makes the kubelet reject the document, in its order. Entries of `our_keys` are skipped, since
+/// this program fixes those, and so is an `auths` of the wrong type, which [`super::Document::parse`] refuses. `None` where
+/// there is none, and where the document isn't read at all.
+///
+/// To be asked of what is to be stored: in a document that has no `auths` yet there are no entries.
+pub fn foreign_broken_entry(bytes: &[u8], our_keys: &[&str]) -> Option<KubeletRefusal> {
+    parts(bytes).ok()?.into_iter().find_map(|part| match part {
+        // Null is replaced; of another type, the document is left alone as a whole.
+        Part::NullAuths | Part::Refused(KubeletRefusal::Auths) => None,
+        Part::Refused(refusal) => Some(refusal),
+        Part::Entry(entry) if our_keys.contains(&entry.name.as_str()) => None,
+        Part::Entry(entry) => read_entry(entry.value)
+            .err()
+            .map(|problem| refused(&entry, problem)),
+    })
+}
+
+fn refused(entry: &Member<'_>, problem: EntryProblem) -> KubeletRefusal {
+    KubeletRefusal::Entry {
+        key: SafeName::new(&entry.name),
+        problem,
+    }
+}
+
+/// What the kubelet looks at, in the document's order.
+enum Part<'a> {
+    Entry(Member<'a>),
+    /// `"auths":null` forgets what came before it.
+    NullAuths,
+    Refused(KubeletRefusal),
+}
+
+/// Takes the document apart as `DockerConfigJSON` has it.
+fn parts(bytes: &[u8]) -> Result<Vec<Part<'_>>, KubeletRefusal> {
+    let source = std::str::from_utf8(bytes).map_err(|_| KubeletRefusal::Document)?;
+    let mut parts = Vec::new();
+    for member in go_json::document_members(source).ok_or(KubeletRefusal::Document)? {
+        match (fold(&member.name).as_str(), member.value) {
+            ("auths", "null") => parts.push(Part::NullAuths),
+            ("auths", value) => match go_json::members(value, member.value_start) {
+                Some(entries) => parts.extend(entries.into_iter().map(Part::Entry)),
+                None => parts.push(Part::Refused(KubeletRefusal::Auths)),
+            },
+            ("httpheaders", value) if !is_map_of_strings(value) => {
+                parts.push(Part::Refused(KubeletRefusal::HttpHeaders));
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// A value where a Go field of type `map[string]string` stands.
+pub(super) fn is_map_of_strings(value: &str) -> bool {
+    value == "null"
+        || go_json::members(value, 0).is_some_and(|members| {
+            members
+                .iter()
+                .all(|member| GoString::read(member.value).is_some())
+        })
+}
+
+/// Reads one entry: `auth`, where it isn't empty, outranks `username` and `password`
+/// (`DockerConfigEntry.UnmarshalJSON`).
+pub(super) fn read_entry(value: &str) -> Result<UsernamePassword, EntryProblem> {
+    if value == "null" {
+        return Ok(UsernamePassword::default());
+    }
+    let (mut username, mut password, mut auth) = (String::new(), String::new(), String::new());
+    // Unused, but a type error in it counts.
+    let mut email = String::new();
+    for member in go_json::members(value, 0).ok_or(EntryProblem::NotAnObject)? {
+        let (field, name) = match fold(&member.name).as_str() {
+            "username" => (&mut username, "username"),
+            "password" => (&mut password, "password"),
+            "email" => (&mut email, "email"),
+            "auth" => (&mut auth, "auth"),
+            _ => continue,
+        };
+        match GoString::read(member.value) {
+            Some(GoString::Text(text)) => *field = text,
+            Some(GoString::Null) => {}
+            None => return Err(EntryProblem::NotAString(name)),
+        }
+    }
+    if auth.is_empty() {
+        return Ok((username, password));
+    }
+    auth_field::decode_as_kubelet(&auth).map_err(|error| match error {
+        AuthFieldError::NotBase64 => EntryProblem::AuthNotBase64,
+        AuthFieldError::NoColon => EntryProblem::AuthWithoutColon,
+    })
+}

@@ -1,0 +1,128 @@
+//! What clients find in the stored bytes: the kubelet, and everything that reads with containers/image (skopeo, buildah,
+//! podman). Verification is of what is stored, not of what was meant.
+
+use secrecy::ExposeSecret;
+
+use crate::{
+    credential::Credential,
+    dockerconfig::{AuthConfig, containers_image_reads, kubelet_reads},
+    image::ImageReference,
+    outcome::{Finding, Reason},
+    text::clip_name,
+};
+
+/// Where the kubelet does not find `credential` for one of `images`: `no-matching-entry`. A document that it rejects as
+/// a whole is told elsewhere.
+pub fn kubelet_misses(
+    images: &[&ImageReference],
+    document: &[u8],
+    credential: &Credential,
+) -> Option<Finding> {
+    let keyring = kubelet_reads(document).ok()?;
+    let missed = images
+        .iter()
+        .find(|image| !keyring.lookup(image).iter().any(|found| is(credential, found)))?;
+    let shown = clip_name(&missed.to_string(), 120);
+    Some(
+        Finding::new(
+            Reason::NoMatchingEntry,
+            format!("the kubelet finds no entry of ours for {shown}"),
+        )
+        .about(missed.to_string()),
+    )
+}
+
+/// Images for which containers/image takes something else in the document before our entry: a more specific key of
+/// somebody else's, or a credential helper. Pods pull all the same, since the kubelet tries every entry that matches.
+pub fn containers_image_prefers_others(
+    images: &[&ImageReference],
+    document: &[u8],
+    credential: &Credential,
+) -> Vec<String> {
+    let file = match containers_image_reads(document) {
+        Ok(file) => file,
+        Err(refusal) => return vec![format!("skopeo and buildah cannot use the document: {refusal}.")],
+    };
+    let prefers_others =
+        |image: &&&ImageReference| !matches!(file.lookup(image), Ok(Some(found)) if is(credential, &found));
+    images
+        .iter()
+        .filter(prefers_others)
+        .map(|image| {
+            format!(
+                "For {} skopeo and buildah do not use our entry: another one, or a credential helper, comes first.",
+                clip_name(&image.to_string(), 160)
+            )
+        })
+        .collect()
+}
+
+/// Whether a client found this very credential.
+pub fn is(credential: &Credential, found: &AuthConfig) -> bool {
+    found.username == credential.username
+        && found.password.expose_secret() == credential.token.secret().expose_secret()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::credential::Token;
+
+    fn missed(document: &str) -> Option<Reason> {
+        let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
+        kubelet_misses(&[&image], document.as_bytes(), &credential()).map(|finding| finding.reason)
+    }
+
+    fn preferred(document: &str) -> usize {
+        let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
+        containers_image_prefers_others(&[&image], document.as_bytes(), &credential()).len()
+    }
+
+    fn credential() -> Credential {
+        Credential::of("robot", Token::new(SecretString::from("pw")))
+    }
+
+    /// `robot:pw`, and `other:pw`.
+    const OURS: &str = r#""quay.io":{"auth":"cm9ib3Q6cHc="}"#;
+    const OTHERS: &str = r#""quay.io/team":{"auth":"b3RoZXI6cHc="}"#;
+
+    #[test]
+    fn our_entry_is_found_by_both() {
+        let document = format!(r#"{{"auths":{{{OURS}}}}}"#);
+        assert_eq!((missed(&document), preferred(&document)), (None, 0));
+    }
+
+    #[test]
+    fn a_more_specific_entry_comes_first_for_containers_image_and_beside_ours_for_the_kubelet() {
+        let document = format!(r#"{{"auths":{{{OURS},{OTHERS}}}}}"#);
+        assert_eq!((missed(&document), preferred(&document)), (None, 1));
+    }
+
+    #[test]
+    fn a_credential_helper_comes_first_for_containers_image() {
+        let document = format!(r#"{{"auths":{{{OURS}}},"credHelpers":{{"quay.io":"x"}}}}"#);
+        assert_eq!(preferred(&document), 1);
+    }
+
+    #[test]
+    fn a_document_that_containers_image_cannot_use_is_said_to_be_that_once() {
+        let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
+        let told = containers_image_prefers_others(&[&image, &image], b"[]", &credential());
+        assert_eq!(
+            told,
+            [
+                "skopeo and buildah cannot use the document: containers/image can't read the document: it is not a \
+              JSON object."
+            ]
+        );
+        assert_eq!(missed("[]"), None, "told elsewhere");
+    }
+
+    #[test]
+    fn an_entry_that_does_not_match_is_a_finding() {
+        let document = r#"{"auths":{"other.test":{"auth":"cm9ib3Q6cHc="}}}"#;
+        assert_eq!(missed(document), Some(Reason::NoMatchingEntry));
+    }
+}

@@ -1,0 +1,359 @@
+//! The document of the stored Secret, as far as the run's registries are concerned.
+
+use crate::{
+    config::Config,
+    credential::{Credential, Token},
+    dockerconfig::{Document, DocumentError, EditedDocument, Entry, KubeletRefusal, foreign_broken_entry},
+    image::RegistryHost,
+    kubernetes::secret::{Deletion, SECRET_TYPE, StoredSecret},
+    outcome::{Finding, Reason},
+    text::{SafeName, clip_name},
+};
+
+/// How many finalizers a cause names: it has to fit MESSAGE with the remedy behind it.
+const FINALIZERS: usize = 2;
+
+/// The stored document, where this program may touch it at all.
+///
+/// # Errors
+/// `secret-terminating`, `wrong-type`, `document-unreadable`, `document-ambiguous`.
+pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a>, Finding> {
+    if let Some(deletion) = &secret.deletion {
+        return Err(terminating(config, deletion));
+    }
+    let name = clip_name(config.name.as_str(), 80);
+    if secret.secret_type != SECRET_TYPE {
+        let found = clip_name(&secret.secret_type, 60);
+        return Err(Finding::new(
+            Reason::WrongType,
+            format!("Secret {name} has the type {found}, not {SECRET_TYPE}, and a type cannot be changed"),
+        ));
+    }
+    let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
+    let document = Document::parse(secret.document()).and_then(|document| {
+        document.check_keys(keys.iter().map(String::as_str))?;
+        Ok(document)
+    });
+    document.map_err(|error| document_finding(config, &error))
+}
+
+/// `secret-terminating`. The API server still issues tokens for such a Secret, and refuses them a minute after the
+/// deletion began (Kubernetes `pkg/serviceaccount/claims.go`).
+fn terminating(config: &Config, deletion: &Deletion) -> Finding {
+    let name = clip_name(config.name.as_str(), 60);
+    let finalizers = &deletion.finalizers;
+    let shown: Vec<String> = finalizers
+        .iter()
+        .take(FINALIZERS)
+        .map(|finalizer| clip_name(SafeName::new(finalizer).as_str(), 50))
+        .collect();
+    let noun = if finalizers.len() == 1 {
+        "finalizer"
+    } else {
+        "finalizers"
+    };
+    let shown = shown.join(", ");
+    let more = match finalizers.len().saturating_sub(FINALIZERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if finalizers.is_empty() {
+        Finding::new(
+            Reason::SecretTerminating,
+            format!("Secret {name} is being deleted"),
+        )
+        .with_remedy("Run ensure again once it is gone, or choose another PULL_SECRET_NAME.")
+    } else {
+        Finding::new(
+            Reason::SecretTerminating,
+            format!("Secret {name} is being deleted and is held by the {noun} {shown}{more}"),
+        )
+    }
+}
+
+/// `document-unreadable` or `document-ambiguous`; the document was left unchanged.
+pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
+    let name = clip_name(config.name.as_str(), 60);
+    match error {
+        DocumentError::Unreadable(unreadable) => Finding::new(
+            Reason::DocumentUnreadable,
+            format!("in Secret {name}, {unreadable}; it was left unchanged"),
+        ),
+        DocumentError::WrappedTwice => Finding::new(
+            Reason::DocumentAmbiguous,
+            format!("in Secret {name}, the only member of auths is another object named auths"),
+        )
+        .about("auths")
+        .with_remedy(
+            "Remove one of the two, so that the registries are directly under auths, and run ensure again.",
+        ),
+        DocumentError::Ambiguous(ambiguity) => Finding::new(
+            Reason::DocumentAmbiguous,
+            format!(
+                "clients read the document of Secret {name} differently: the member {} collides with {}",
+                clip_name(ambiguity.name.as_str(), 60),
+                clip_name(ambiguity.collides_with.as_str(), 60)
+            ),
+        )
+        .about(ambiguity.name.as_str()),
+    }
+}
+
+/// The document with this credential for every registry of the run.
+///
+/// # Errors
+/// As [`open`].
+pub fn with_credential(
+    config: &Config,
+    document: &[u8],
+    credential: &Credential,
+) -> Result<EditedDocument, Finding> {
+    let entry = Entry::new(&credential.username, credential.token.secret().clone())
+        .map_err(|error| Finding::new(Reason::InvalidConfiguration, error.to_string()))?;
+    let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), &entry)).collect();
+    Document::parse(document)
+        .and_then(|document| document.with_entries(&entries))
+        .map_err(|error| document_finding(config, &error))
+}
+
+/// An entry of somebody else's that makes the kubelet reject the whole document.
+pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding> {
+    let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let refusal = foreign_broken_entry(document, &keys)?;
+    let name = clip_name(config.name.as_str(), 80);
+    let spoils = "so that the kubelet rejects the whole document";
+    Some(match refusal {
+        KubeletRefusal::Entry { key, problem } => Finding::new(
+            Reason::ForeignEntryBroken,
+            format!(
+                "in Secret {name} the entry {} {problem}, {spoils}",
+                clip_name(key.as_str(), 80)
+            ),
+        )
+        .about(key.to_string()),
+        KubeletRefusal::HttpHeaders => Finding::new(
+            Reason::ForeignEntryBroken,
+            format!("in Secret {name} HttpHeaders is not an object of strings, {spoils}"),
+        )
+        .about("HttpHeaders"),
+        KubeletRefusal::Document | KubeletRefusal::Auths => Finding::new(
+            Reason::ForeignEntryBroken,
+            format!("the document of Secret {name} is not one that the kubelet reads"),
+        ),
+    })
+}
+
+/// Entries of this program for registries that are not named any more: they stay, and nobody refreshes them.
+pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Credential) -> Vec<String> {
+    let Ok(document) = Document::parse(secret.document()) else {
+        return Vec::new();
+    };
+    let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    let is_ours = |token: &Token| {
+        let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
+        *token == credential.token
+            || claims
+                .and_then(|claims| claims.secret.as_ref())
+                .is_some_and(|bound| bound.uid == secret.version.uid)
+    };
+    document
+        .keys()
+        .filter(|key| !keys.iter().any(|ours| ours == key))
+        .filter(|key| document.entry(key).is_some_and(|entry| is_ours(&Credential::stored_in(&entry).token)))
+        .map(|key| {
+            format!(
+                "The entry for {} is not in PULL_SECRET_REGISTRY any more: it stays, and nobody will refresh it.",
+                clip_name(SafeName::new(key).as_str(), 120)
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::kubernetes::secret::{DOCUMENT_KEY, Version};
+
+    fn config() -> Config {
+        let variables = [
+            ("PULL_SECRET_NAME", "pull"),
+            ("PULL_SECRET_REGISTRY", "quay.io"),
+            ("PULL_SECRET_TOKEN_FILE", "/robot/token"),
+        ];
+        Config::from_env(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
+    }
+
+    fn stored(document: &str) -> StoredSecret {
+        StoredSecret {
+            version: Version {
+                uid: "6f2d".to_owned(),
+                resource_version: "7".to_owned(),
+            },
+            data: [(DOCUMENT_KEY.to_owned(), document.as_bytes().to_vec())].into(),
+            ..StoredSecret::absent()
+        }
+    }
+
+    fn robot(password: &str) -> Credential {
+        Credential::of("robot", Token::new(SecretString::from(password)))
+    }
+
+    /// A service account's token that is bound to the Secret of this uid.
+    fn bound_to(uid: &str) -> String {
+        let part = |claims: &str| URL_SAFE_NO_PAD.encode(claims);
+        let claims = format!(r#"{{"kubernetes.io":{{"secret":{{"name":"pull","uid":"{uid}"}}}}}}"#);
+        format!("{}.{}.c2ln", part("{}"), part(&claims))
+    }
+
+    fn opened(secret: &StoredSecret) -> Finding {
+        open(&config(), secret).expect_err("a finding")
+    }
+
+    #[test]
+    fn v7_the_cause_names_what_auths_is_and_the_remedy_follows() {
+        for (document, reason, cause) in [
+            (
+                r#"{"auths":[]}"#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, auths is a list, not an object; it was left unchanged",
+            ),
+            (
+                r#"{"auths":"{}"}"#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, auths is a string, not an object; it was left unchanged",
+            ),
+            (
+                r#""{}""#,
+                Reason::DocumentUnreadable,
+                "in Secret pull, .dockerconfigjson is JSON, but not an object; it was left unchanged",
+            ),
+            (
+                r#"{"auths":{"auths":{}}}"#,
+                Reason::DocumentAmbiguous,
+                "in Secret pull, the only member of auths is another object named auths",
+            ),
+        ] {
+            let finding = opened(&stored(document));
+            assert_eq!((finding.reason, finding.cause.as_str()), (reason, cause));
+            let written = with_credential(&config(), document.as_bytes(), &robot("pw"));
+            assert_eq!(written.err(), Some(finding), "{document}");
+        }
+    }
+
+    #[test]
+    fn o1_a_secret_being_deleted_is_named_with_its_finalizers() {
+        let deleted = |finalizers: &[&str]| StoredSecret {
+            deletion: Some(Deletion {
+                finalizers: finalizers.iter().map(|&name| name.to_owned()).collect(),
+            }),
+            ..stored(r#"{"auths":{}}"#)
+        };
+        let long = format!("example.test/{}", "x".repeat(300));
+        for (finalizers, cause) in [
+            (&[][..], "Secret pull is being deleted"),
+            (
+                &["example.test/hold"],
+                "Secret pull is being deleted and is held by the finalizer example.test/hold",
+            ),
+            (
+                &["a.test/a", "b.test/$(b)\n", "c", "d"],
+                "Secret pull is being deleted and is held by the finalizers a.test/a, b.test/__b__ and 2 more",
+            ),
+            (
+                &["sha256~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],
+                "Secret pull is being deleted and is held by the finalizer redacted",
+            ),
+        ] {
+            let finding = opened(&deleted(finalizers));
+            assert_eq!(
+                (finding.reason, finding.cause.as_str()),
+                (Reason::SecretTerminating, cause)
+            );
+            assert!(!finding.remedy().to_lowercase().contains("delete"));
+        }
+        let finding = opened(&deleted(&[&long, &long, &long]));
+        assert!(finding.cause.chars().count() < 200, "{}", finding.cause);
+        let opaque = StoredSecret {
+            secret_type: "Opaque".to_owned(),
+            ..deleted(&["a"])
+        };
+        assert_eq!(opened(&opaque).reason, Reason::SecretTerminating);
+    }
+
+    #[test]
+    fn an_entry_that_spoils_the_document_is_named_unless_it_is_ours() {
+        for (document, subject, words) in [
+            (
+                r#"{"auths":{"other.test":{"auth":"?"}}}"#,
+                Some("other.test"),
+                "in Secret pull the entry other.test has an auth that",
+            ),
+            (
+                r#"{"auths":{},"HttpHeaders":{"a":1}}"#,
+                Some("HttpHeaders"),
+                "in Secret pull HttpHeaders is not an object of strings, so that",
+            ),
+        ] {
+            let finding = foreign_entry_broken(&config(), document.as_bytes()).expect("a finding");
+            assert_eq!(finding.reason, Reason::ForeignEntryBroken);
+            assert_eq!(finding.subject.as_deref(), subject, "{document}");
+            assert!(finding.cause.starts_with(words), "{}", finding.cause);
+        }
+        for document in [
+            r#"{"auths":{"quay.io":{"auth":"?"}}}"#,
+            r#"{"auths":{}}"#,
+            r#"{"auths":[]}"#,
+        ] {
+            assert_eq!(foreign_entry_broken(&config(), document.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_ours_by_its_token_or_by_the_secret_that_the_token_is_bound_to() {
+        let told = |password: &str| {
+            let document = format!(
+                r#"{{"auths":{{"old.test":{{"username":"robot","password":"{password}"}},"quay.io":{{}}}}}}"#
+            );
+            forgotten_entries(&config(), &stored(&document), &robot("ours")).len()
+        };
+        assert_eq!(told("ours"), 1);
+        assert_eq!(told(&bound_to("6f2d")), 1);
+        assert_eq!(told(&bound_to("another")), 0);
+        assert_eq!(told("another's"), 0);
+        assert!(forgotten_entries(&config(), &stored("none"), &robot("ours")).is_empty());
+    }
+
+    #[test]
+    fn the_document_gets_the_credential_and_what_cannot_be_read_stays() {
+        let edited =
+            with_credential(&config(), br#"{"auths":{}}"#, &robot("pw")).expect("an edited document");
+        let entry = r#"{"username":"robot","password":"pw","auth":"cm9ib3Q6cHc="}"#;
+        assert_eq!(
+            String::from_utf8_lossy(&edited.bytes),
+            format!(r#"{{"auths":{{"quay.io":{entry}}}}}"#)
+        );
+        let reason = |document: &[u8], username| {
+            let credential = Credential {
+                username,
+                ..robot("pw")
+            };
+            let error = with_credential(&config(), document, &credential).err();
+            error.map(|finding| finding.reason)
+        };
+        let robot = || "robot".to_owned();
+        assert_eq!(reason(b"none", robot()), Some(Reason::DocumentUnreadable));
+        assert_eq!(
+            reason(br#"{"auths":{"Quay.io":{}}}"#, robot()),
+            Some(Reason::DocumentAmbiguous)
+        );
+        assert_eq!(
+            reason(b"{}", "a:b".to_owned()),
+            Some(Reason::InvalidConfiguration)
+        );
+    }
+}

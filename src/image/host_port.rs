@@ -1,0 +1,136 @@
+//! `host[:port]`: an endpoint of TLS, as it is trusted or dialled.
+
+use std::fmt;
+
+use crate::image::is_domain;
+
+/// The port of `https`, where none is written.
+pub const HTTPS_PORT: u16 = 443;
+
+/// Longest host name, in bytes (RFC 1035 section 2.3.4, as text).
+const MAX_HOST_LENGTH: usize = 253;
+
+/// Why a text isn't `host[:port]`. No message repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostPortError {
+    /// The host isn't a DNS name, an IPv4 address or a bracketed IPv6 address.
+    #[error(
+        "write a DNS name, an IPv4 address or an IPv6 address in brackets, such as registry.example.com or [::1]"
+    )]
+    Host,
+    /// An IPv6 address without brackets: its last group would be read as the port.
+    #[error("put the IPv6 address in brackets, such as [::1]:5000")]
+    Unbracketed,
+    /// The port isn't a number from 1 to 65535, or has a leading zero.
+    #[error("write the port as a number from 1 to 65535, such as registry.example.com:5000")]
+    Port,
+    /// No port, where one is required.
+    #[error("write the port too, such as registry.example.com:443")]
+    NoPort,
+    /// A path, where a host is meant.
+    #[error("leave out what follows the host and port, such as registry.example.com:5000")]
+    Path,
+}
+
+/// A host and port. Hosts are compared without regard to case, as DNS does: they are kept in lower
+/// case. Without a port, 443 is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostPort {
+    /// In lower case, an IPv6 address without brackets.
+    host: String,
+    port: u16,
+}
+
+impl HostPort {
+    /// Reads `host[:port]`.
+    ///
+    /// # Errors
+    /// The text isn't of that form; the error says what to write.
+    pub fn parse(text: &str) -> Result<Self, HostPortError> {
+        let (host, port) = Self::split(text)?;
+        Ok(Self {
+            host,
+            port: port.unwrap_or(HTTPS_PORT),
+        })
+    }
+
+    /// Reads `host:port`.
+    ///
+    /// # Errors
+    /// As [`HostPort::parse`], and where the port is missing.
+    pub fn parse_with_port(text: &str) -> Result<Self, HostPortError> {
+        let (host, port) = Self::split(text)?;
+        Ok(Self {
+            host,
+            port: port.ok_or(HostPortError::NoPort)?,
+        })
+    }
+
+    /// The https endpoint of a host that is known to be one.
+    pub(super) fn https(host: &str) -> Self {
+        Self {
+            host: host.to_ascii_lowercase(),
+            port: HTTPS_PORT,
+        }
+    }
+
+    fn split(text: &str) -> Result<(String, Option<u16>), HostPortError> {
+        if text.contains('/') {
+            return Err(HostPortError::Path);
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (text, None),
+        };
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(HostPortError::Unbracketed);
+        }
+        // A domain of image references may have a port: here it is split off already.
+        let has_another_port = host.starts_with('[') && !host.ends_with(']');
+        if !is_domain(host) || has_another_port || host.len() > MAX_HOST_LENGTH {
+            return Err(HostPortError::Host);
+        }
+        let port = port.map(parse_port).transpose()?;
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        Ok((bare.to_ascii_lowercase(), port))
+    }
+
+    /// The host in lower case; an IPv6 address has no brackets: what a name look-up and a TLS server
+    /// name take.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, 1 to 65535.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether this is the host and port of a URL, where an IPv6 address has brackets.
+    pub fn is(&self, host: &str, port: u16) -> bool {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        self.port == port && self.host.eq_ignore_ascii_case(bare.unwrap_or(host))
+    }
+}
+
+/// A port as it is written in keys: the kubelet compares ports as text, so that `0443` is another one.
+fn parse_port(text: &str) -> Result<u16, HostPortError> {
+    match text.parse() {
+        Ok(port) if text.starts_with(|c: char| matches!(c, '1'..='9')) => Ok(port),
+        _ => Err(HostPortError::Port),
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets: what stands in a URL or in CONNECT.
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}

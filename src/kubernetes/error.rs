@@ -1,0 +1,366 @@
+//! What the API server's refusals mean.
+
+use crate::{
+    credential::KnownSecrets,
+    text::{SafeName, clip_name},
+    transport::Failure,
+};
+
+/// What came back instead of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 401: the token is not accepted.
+    Unauthenticated,
+    /// 403: not permitted by RBAC.
+    Forbidden {
+        /// The verb that RBAC refused, where the API server names it: a server-side apply that creates needs two.
+        verb: Option<&'static str>,
+    },
+    /// 403 for another reason: a quota, or admission, which may answer 400 and 422 as well.
+    Denied {
+        /// Who denied it, where the API server says so.
+        by: Option<Denier>,
+        /// The variable of ours that the denial's words name: the policy that is shipped names the one to correct.
+        variable: Option<&'static str>,
+    },
+    /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
+    Missing {
+        /// The plural resource name, empty where it was not told.
+        kind: String,
+    },
+    /// 409, or 422 because of another uid: somebody else wrote in between.
+    Conflict,
+    /// 422 because the object is immutable.
+    Immutable,
+    /// Any other status.
+    Status(u16),
+    /// No whole answer, after retries.
+    Unreachable(Failure),
+    /// An answer that is not what the API server says.
+    NotUnderstood,
+}
+
+/// The variables that decide what is asked of the API server, and which a policy can bound.
+const DECISIVE: [&str; 3] = [
+    "PULL_SECRET_NAME",
+    "PULL_SECRET_SERVICE_ACCOUNT",
+    "PULL_SECRET_TOKEN_LIFETIME",
+];
+
+/// What denies a request that RBAC permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denier {
+    /// A ValidatingAdmissionPolicy of this name.
+    Policy(SafeName),
+    /// An admission webhook of this name.
+    Webhook(SafeName),
+}
+
+impl Denier {
+    /// Reads it from the API server's words, which begin and end the name (apiserver
+    /// `pkg/admission/plugin/policy/validating/dispatcher.go`, `pkg/admission/plugin/webhook/errors/statuserror.go`); the
+    /// rest of them is the denier's own, and never shown.
+    fn named_in(message: &str) -> Option<Self> {
+        let between = |before: &str, after: &str| {
+            let (_, rest) = message.split_once(before)?;
+            let (name, _) = rest.split_once(after)?;
+            Some(SafeName::new(name))
+        };
+        let policy = between("ValidatingAdmissionPolicy '", "' with binding ").map(Self::Policy);
+        policy.or_else(|| between("admission webhook \"", "\" denied the request").map(Self::Webhook))
+    }
+}
+
+impl Denier {
+    /// What denies the request, in a sentence; without its name where that shows a secret.
+    pub fn shown(&self, secrets: &KnownSecrets) -> String {
+        let (kind, name) = match self {
+            Self::Policy(name) => ("policy", name),
+            Self::Webhook(name) => ("webhook", name),
+        };
+        if secrets.show_in(name.as_str()) {
+            format!("an admission {kind}, whose name shows a secret and is not printed,")
+        } else {
+            format!("the admission {kind} {}", clip_name(name.as_str(), 63))
+        }
+    }
+}
+
+impl From<kube::Error> for Refusal {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::from_status(&status),
+            kube::Error::Service(cause) => cause
+                .downcast_ref::<Failure>()
+                .map_or(Self::NotUnderstood, |failure| Self::Unreachable(*failure)),
+            _ => Self::NotUnderstood,
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn from_status(status: &kube::core::Status) -> Self {
+        // A policy says 422 unless it sets a reason of its own, and a webhook what it likes.
+        if matches!(status.code, 400 | 403 | 422)
+            && let Some(denier) = Denier::named_in(&status.message)
+        {
+            return Self::Denied {
+                by: Some(denier),
+                variable: named_variable(&status.message),
+            };
+        }
+        match status.code {
+            401 => Self::Unauthenticated,
+            403 => Self::from_denial(status),
+            404 => Self::Missing {
+                kind: status
+                    .details
+                    .as_ref()
+                    .map(|details| details.kind.clone())
+                    .unwrap_or_default(),
+            },
+            409 => Self::Conflict,
+            422 => Self::from_causes(status),
+            other => Self::Status(other),
+        }
+    }
+
+    /// RBAC says `cannot patch resource "secrets"`; the text is compared, never shown.
+    fn from_denial(status: &kube::core::Status) -> Self {
+        let mut causes = status.details.iter().flat_map(|details| details.causes.iter());
+        if causes.any(|cause| cause.reason == "NamespaceTerminating") {
+            Self::Missing {
+                kind: "namespaces".to_owned(),
+            }
+        } else if status.message.contains(" cannot ") && status.message.contains(" resource ") {
+            Self::Forbidden {
+                verb: refused_verb(&status.message),
+            }
+        } else {
+            Self::Denied {
+                by: None,
+                variable: None,
+            }
+        }
+    }
+
+    /// The API server says only by the field's name what it was that could not be changed.
+    fn from_causes(status: &kube::core::Status) -> Self {
+        let causes = status.details.iter().flat_map(|details| details.causes.iter());
+        let mut refusal = Self::Status(422);
+        for cause in causes {
+            if cause.field == "metadata.uid" {
+                return Self::Conflict;
+            }
+            if matches!(cause.field.as_str(), "data" | "immutable" | "stringData")
+                && cause.message.contains("immutable")
+            {
+                refusal = Self::Immutable;
+            }
+        }
+        refusal
+    }
+}
+
+/// The verb in `… cannot patch resource "secrets" …` (apiserver
+/// `pkg/endpoints/handlers/responsewriters/errors.go`, `forbiddenMessage`); the reader's own words, never the server's.
+pub(crate) fn refused_verb(message: &str) -> Option<&'static str> {
+    ["get", "create", "patch"]
+        .into_iter()
+        .find(|verb| message.contains(&format!(" cannot {verb} resource ")))
+}
+
+/// The variable that decides what was refused, where the text names one; the reader's own words, never the server's.
+fn named_variable(message: &str) -> Option<&'static str> {
+    let mut words = message.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    words.find_map(|word| DECISIVE.into_iter().find(|variable| *variable == word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(code: u16, message: &str) -> Refusal {
+        let status = json!({ "code": code, "message": message });
+        Refusal::from_status(&serde_json::from_value(status).expect("a Status"))
+    }
+
+    #[test]
+    fn a_denial_by_admission_is_one_whatever_its_code_and_names_who_denied() {
+        let policy = "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'p.example' with binding 'b' denied request: no";
+        let webhook = "admission webhook \"w.example\" denied the request: it cannot use resource x";
+        for code in [400, 403, 422] {
+            for (message, expected) in [
+                (policy, Denier::Policy(SafeName::new("p.example"))),
+                (webhook, Denier::Webhook(SafeName::new("w.example"))),
+            ] {
+                assert_eq!(
+                    refusal(code, message),
+                    Refusal::Denied {
+                        by: Some(expected),
+                        variable: None
+                    },
+                    "{code} {message}"
+                );
+            }
+        }
+        assert_eq!(refusal(409, policy), Refusal::Conflict);
+        assert_eq!(
+            refusal(403, "exceeded quota: secrets"),
+            Refusal::Denied {
+                by: None,
+                variable: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_refusal_by_rbac_is_known_by_its_words_and_by_all_of_them() {
+        for (message, verb) in [
+            (
+                "secrets \"s\" is forbidden: User \"u\" cannot patch resource \"secrets\"",
+                Some("patch"),
+            ),
+            ("User \"u\" cannot watch resource \"secrets\"", None),
+        ] {
+            assert_eq!(refusal(403, message), Refusal::Forbidden { verb }, "{message}");
+        }
+        for message in ["it cannot be", "the resource is full", ""] {
+            let denied = Refusal::Denied {
+                by: None,
+                variable: None,
+            };
+            assert_eq!(refusal(403, message), denied, "{message}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_told_by_the_field() {
+        let with_causes = |code: u16, causes: serde_json::Value| {
+            let status = json!({ "code": code, "details": { "kind": "secrets", "causes": causes } });
+            Refusal::from_status(&serde_json::from_value(status).expect("a Status"))
+        };
+        let cause = |field: &str, message: &str| json!({ "field": field, "message": message });
+        let immutable = "field is immutable when `immutable` is set";
+        for (causes, expected) in [
+            (json!([cause("metadata.uid", "")]), Refusal::Conflict),
+            (
+                json!([cause("data", immutable), cause("metadata.uid", "")]),
+                Refusal::Conflict,
+            ),
+            (json!([cause("data", immutable)]), Refusal::Immutable),
+            (json!([cause("stringData", immutable)]), Refusal::Immutable),
+            (json!([cause("immutable", immutable)]), Refusal::Immutable),
+            (json!([cause("type", immutable)]), Refusal::Status(422)),
+            (json!([cause("data", "too long")]), Refusal::Status(422)),
+            (json!([]), Refusal::Status(422)),
+        ] {
+            assert_eq!(with_causes(422, causes.clone()), expected, "{causes}");
+        }
+        let missing = |kind: &str| Refusal::Missing {
+            kind: kind.to_owned(),
+        };
+        assert_eq!(with_causes(404, json!([])), missing("secrets"));
+        let ending = json!([{ "reason": "NamespaceTerminating", "field": "metadata.namespace" }]);
+        assert_eq!(with_causes(403, ending), missing("namespaces"));
+        assert_eq!(refusal(404, ""), missing(""));
+        assert_eq!(refusal(401, ""), Refusal::Unauthenticated);
+        assert_eq!(refusal(418, ""), Refusal::Status(418));
+    }
+
+    #[test]
+    fn no_answer_is_told_from_one_that_says_nothing() {
+        let status = serde_json::from_value(json!({ "code": 409 })).expect("a Status");
+        for (error, expected) in [
+            (kube::Error::Api(Box::new(status)), Refusal::Conflict),
+            (
+                kube::Error::Service(Box::new(Failure::TimedOut)),
+                Refusal::Unreachable(Failure::TimedOut),
+            ),
+            (
+                kube::Error::Service("something else".into()),
+                Refusal::NotUnderstood,
+            ),
+            (
+                kube::Error::LinesCodecMaxLineLengthExceeded,
+                Refusal::NotUnderstood,
+            ),
+        ] {
+            assert_eq!(Refusal::from(error), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_denials_words_the_variable_to_correct_is_read_and_nothing_else() {
+        let variable = |words: &str| {
+            let message = format!("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {words}");
+            match refusal(422, &message) {
+                Refusal::Denied { variable, .. } => variable,
+                other => panic!("{other:?}"),
+            }
+        };
+        for name in DECISIVE {
+            assert_eq!(
+                variable(&format!("at most: lower {name}, or leave it")),
+                Some(name)
+            );
+        }
+        for words in [
+            "no",
+            "PULL_SECRET_NAMESPACE",
+            "PULL_SECRET_ROOT",
+            "XPULL_SECRET_NAME",
+        ] {
+            assert_eq!(variable(words), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_who_denied_is_made_fit_to_be_printed() {
+        let said =
+            |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
+                Refusal::Denied { by: Some(denier), .. } => denier.shown(&KnownSecrets::default()),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(said("w.example"), "the admission webhook w.example");
+        assert_eq!(said("a\u{1b}[31m;rm"), "the admission webhook a__31m_rm");
+        assert!(said(&"w".repeat(300)).chars().count() < 90);
+    }
+
+    #[test]
+    fn s4_a_denier_that_is_named_by_a_secret_is_not_named() {
+        let secrets = KnownSecrets::default();
+        secrets.add("robot", &"a-robots-password".to_owned().into());
+        let said = |message: &str| match refusal(403, message) {
+            Refusal::Denied { by: Some(denier), .. } => denier.shown(&secrets),
+            other => panic!("{other:?}"),
+        };
+        for name in [
+            "a-robots-password.example",
+            "A-ROBOTS-PASSWORD",
+            // base64 of the password, of the login; hex of it.
+            "YS1yb2JvdHMtcGFzc3dvcmQ",
+            "cm9ib3Q6YS1yb2JvdHMtcGFzc3dvcmQ.example",
+            "612d726f626f74732d70617373776f7264.example",
+        ] {
+            assert_eq!(
+                said(&format!("admission webhook \"{name}\" denied the request: no")),
+                "an admission webhook, whose name shows a secret and is not printed,",
+                "{name}"
+            );
+            assert_eq!(
+                said(&format!(
+                    "ValidatingAdmissionPolicy '{name}' with binding 'b' denied request: no"
+                )),
+                "an admission policy, whose name shows a secret and is not printed,",
+                "{name}"
+            );
+        }
+        assert_eq!(
+            said("admission webhook \"robots.example\" denied the request"),
+            "the admission webhook robots.example"
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! What the stored credential may do beyond pulling: whoever reads the Secret may do it too.
+//!
+//! Judged by one SelfSubjectRulesReview in the Secret's namespace, against a closed list. Rights in other namespaces are
+//! not seen, and what an authorizer other than RBAC grants only where it lists its rules: the review then calls itself
+//! incomplete.
+
+use k8s_openapi::api::authorization::v1::{ResourceRule, SubjectRulesReviewStatus};
+
+use crate::{config::Access, text::clip_name};
+
+/// What is too much for a puller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Excess {
+    /// What it may do, in words, of a closed list; empty where it may only pull.
+    pub rights: Vec<&'static str>,
+    /// Whether the API server knew all of its rules.
+    pub complete: bool,
+    /// YAML to paste: an account that may only pull, and the right to mint for it.
+    pub remedy: Option<String>,
+}
+
+/// A right that a puller should not have.
+struct Right {
+    /// In words.
+    says: &'static str,
+    groups: &'static [&'static str],
+    resources: &'static [&'static str],
+    verbs: &'static [&'static str],
+}
+
+const WRITE: &[&str] = &["create", "update", "patch"];
+
+/// The closed list. Who may write a workload or run a command in a pod is any account of the namespace.
+const RIGHTS: &[Right] = &[
+    Right {
+        says: "read secrets",
+        groups: &[""],
+        resources: &["secrets"],
+        verbs: &["get", "list", "watch"],
+    },
+    Right {
+        says: "create pods",
+        groups: &[""],
+        resources: &["pods"],
+        verbs: &["create"],
+    },
+    Right {
+        says: "run commands in pods",
+        groups: &[""],
+        resources: &["pods/exec", "pods/attach", "pods/ephemeralcontainers"],
+        // A WebSocket's exec is a get (Kubernetes' RBAC good practices).
+        verbs: &["get", "create", "update", "patch"],
+    },
+    Right {
+        says: "write workloads",
+        groups: &["", "apps", "batch", "tekton.dev"],
+        resources: &[
+            "replicationcontrollers",
+            "deployments",
+            "statefulsets",
+            "daemonsets",
+            "replicasets",
+            "jobs",
+            "cronjobs",
+            "taskruns",
+            "pipelineruns",
+        ],
+        verbs: WRITE,
+    },
+    Right {
+        says: "create tokens of service accounts",
+        groups: &[""],
+        resources: &["serviceaccounts/token"],
+        verbs: &["create"],
+    },
+    Right {
+        says: "write roles or role bindings",
+        groups: &["rbac.authorization.k8s.io", "authorization.openshift.io"],
+        resources: &["roles", "rolebindings"],
+        verbs: WRITE,
+    },
+    Right {
+        says: "impersonate others",
+        groups: &[""],
+        resources: &["users", "groups", "serviceaccounts"],
+        verbs: &["impersonate"],
+    },
+];
+
+/// Too much where only pulling is wanted.
+const PUSH: Right = Right {
+    says: "push images",
+    groups: &["image.openshift.io", ""],
+    resources: &["imagestreams/layers"],
+    verbs: &["update"],
+};
+
+/// What to do about it.
+pub const REMEDY: &str =
+    "Take that from the account, or name one in PULL_SECRET_SERVICE_ACCOUNT that may only pull.";
+
+/// Says it all.
+const EVERYTHING: &str = "do everything";
+
+impl Excess {
+    /// Reads the API server's rules.
+    pub fn of(status: &SubjectRulesReviewStatus, access: Access) -> Self {
+        let rules = &status.resource_rules;
+        let rights = if rules.iter().any(is_everything) {
+            vec![EVERYTHING]
+        } else {
+            RIGHTS
+                .iter()
+                .chain((access == Access::Pull).then_some(&PUSH))
+                .filter(|right| rules.iter().any(|rule| right.is_granted_by(rule)))
+                .map(|right| right.says)
+                .collect()
+        };
+        Self {
+            rights,
+            complete: !status.incomplete,
+            remedy: None,
+        }
+    }
+
+    /// All that either of two credentials may do.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for right in other.rights {
+            if !self.rights.contains(&right) {
+                self.rights.push(right);
+            }
+        }
+        self.complete = self.complete && other.complete;
+        self.remedy = self.remedy.or(other.remedy);
+        self
+    }
+}
+
+/// What is too much, in half a sentence.
+pub fn sentence(account: Option<&str>, rights: &[&str]) -> String {
+    let whose = match account {
+        Some(account) => format!("{}, whose token is stored,", clip_name(account, 120)),
+        None => "the account whose token is stored".to_owned(),
+    };
+    format!(
+        "{whose} may also {}: so may whoever reads the Secret",
+        rights.join(", ")
+    )
+}
+
+impl Right {
+    /// A rule for certain names counts as well.
+    fn is_granted_by(&self, rule: &ResourceRule) -> bool {
+        any(rule.api_groups.as_deref(), self.groups)
+            && rule
+                .resources
+                .iter()
+                .flatten()
+                .any(|granted| self.resources.iter().any(|resource| covers(granted, resource)))
+            && any(Some(&rule.verbs), self.verbs)
+    }
+}
+
+fn is_everything(rule: &ResourceRule) -> bool {
+    let has_all = |list: &[String]| list.iter().any(|item| item == "*");
+    has_all(&rule.verbs)
+        && rule.resources.as_deref().is_some_and(has_all)
+        && rule.api_groups.as_deref().is_some_and(has_all)
+}
+
+fn any(granted: Option<&[String]>, wanted: &[&str]) -> bool {
+    granted
+        .into_iter()
+        .flatten()
+        .any(|granted| granted == "*" || wanted.contains(&granted.as_str()))
+}
+
+/// `*`, `*/token` for every resource's subresource, or the very name (Kubernetes `pkg/apis/rbac/v1`, `ResourceMatches`).
+fn covers(granted: &str, resource: &str) -> bool {
+    let subresource = resource.split_once('/').map(|(_, subresource)| subresource);
+    granted == "*"
+        || granted == resource
+        || subresource.is_some() && granted.strip_prefix("*/") == subresource
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn excess(access: Access, rules: Value) -> Vec<&'static str> {
+        let status = json!({ "resourceRules": rules, "nonResourceRules": [], "incomplete": false });
+        let status: SubjectRulesReviewStatus = serde_json::from_value(status).expect("a status");
+        Excess::of(&status, access).rights
+    }
+
+    fn rule(group: &str, resource: &str, verb: &str) -> Value {
+        json!([{ "apiGroups": [group], "resources": [resource], "verbs": [verb] }])
+    }
+
+    #[test]
+    fn a_puller_has_none() {
+        let own = json!([
+            { "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectrulesreviews"], "verbs": ["create"] },
+            { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] },
+        ]);
+        assert!(excess(Access::Pull, own).is_empty());
+    }
+
+    #[test]
+    fn each_right_of_the_list_is_seen_by_each_of_its_verbs() {
+        for right in RIGHTS.iter().chain([&PUSH]) {
+            for verb in right.verbs {
+                for resource in right.resources {
+                    let found = excess(Access::Pull, rule(right.groups[0], resource, verb));
+                    assert_eq!(found, [right.says], "{verb} {resource}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_one_is_none() {
+        for (group, resource, verb) in [
+            ("", "secrets", "create"),
+            ("", "pods", "get"),
+            ("", "pods/log", "get"),
+            ("apps", "secrets", "get"),
+            ("apps", "deployments/scale", "update"),
+            ("", "serviceaccounts", "create"),
+            ("", "*/status", "create"),
+        ] {
+            assert!(
+                excess(Access::Pull, rule(group, resource, verb)).is_empty(),
+                "{verb} {resource}"
+            );
+        }
+    }
+
+    #[test]
+    fn wildcards_grant_what_they_cover() {
+        assert_eq!(
+            excess(Access::Pull, rule("", "*/token", "create")),
+            ["create tokens of service accounts"]
+        );
+        assert_eq!(excess(Access::Pull, rule("*", "secrets", "*")), ["read secrets"]);
+        assert_eq!(excess(Access::Pull, rule("*", "*", "*")), [EVERYTHING]);
+        assert!(excess(Access::Pull, rule("", "*", "get")).contains(&"read secrets"));
+    }
+
+    #[test]
+    fn pushing_is_too_much_only_where_pulling_is_wanted() {
+        let push = rule("image.openshift.io", "imagestreams/layers", "update");
+        assert_eq!(excess(Access::Pull, push.clone()), ["push images"]);
+        assert!(excess(Access::PushPull, push).is_empty());
+    }
+
+    #[test]
+    fn a_review_that_calls_itself_incomplete_is_not_complete() {
+        for incomplete in [false, true] {
+            let status = SubjectRulesReviewStatus {
+                incomplete,
+                ..SubjectRulesReviewStatus::default()
+            };
+            assert_eq!(Excess::of(&status, Access::Pull).complete, !incomplete);
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_said_with_whose_it_is() {
+        for (account, said) in [
+            (Some("demo/puller"), "demo/puller, whose token is stored,"),
+            (None, "the account whose token is stored"),
+        ] {
+            assert_eq!(
+                sentence(account, &["read secrets", "create pods"]),
+                format!("{said} may also read secrets, create pods: so may whoever reads the Secret")
+            );
+        }
+    }
+
+    #[test]
+    fn of_two_credentials_both_count_and_one_that_is_unknown_makes_both_so() {
+        let one = Excess {
+            rights: vec!["read secrets"],
+            complete: true,
+            remedy: None,
+        };
+        let other = Excess {
+            rights: vec!["read secrets", "create pods"],
+            complete: false,
+            remedy: Some("yaml".to_owned()),
+        };
+        let both = Excess {
+            rights: vec!["read secrets", "create pods"],
+            ..other.clone()
+        };
+        assert_eq!(one.and(other), both);
+    }
+}

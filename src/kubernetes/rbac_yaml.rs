@@ -1,0 +1,194 @@
+//! YAML to paste: the Role this program needs, and the right to pull.
+
+use crate::image::ImageReference;
+
+/// What the shipped manifests call an account that may only pull.
+pub const PULLER: &str = "model-puller";
+
+/// Who holds, and whom it is for.
+pub struct RoleNeeds<'a> {
+    /// The Secret's namespace.
+    pub namespace: &'a str,
+    /// The Secret's name.
+    pub secret: &'a str,
+    /// Whose tokens are minted; none where a file is stored.
+    pub minted_for: Option<&'a str>,
+    /// The account that runs the program: namespace and name; none where its token does not tell.
+    pub runner: Option<(&'a str, &'a str)>,
+}
+
+/// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
+/// another Secret of the namespace it takes nothing away.
+pub fn role(needs: &RoleNeeds<'_>) -> String {
+    writer(needs, r#""get", "create", "patch""#)
+}
+
+/// The same Role without `create`, which is used only while the Secret does not exist.
+pub fn role_without_create(needs: &RoleNeeds<'_>) -> String {
+    writer(needs, r#""get", "patch""#)
+}
+
+/// `ensure`'s Role, with these verbs on the Secret.
+fn writer(needs: &RoleNeeds<'_>, verbs: &str) -> String {
+    let mut rules = rule("secrets", needs.secret, verbs);
+    if let Some(account) = needs.minted_for {
+        rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
+    }
+    bound(needs, &format!("ensure-pull-secret-{}", needs.secret), &rules)
+}
+
+/// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
+pub fn reader(needs: &RoleNeeds<'_>) -> String {
+    let rules = rule("secrets", needs.secret, r#""get""#);
+    bound(needs, &format!("verify-pull-secret-{}", needs.secret), &rules)
+}
+
+fn rule(resource: &str, name: &str, verbs: &str) -> String {
+    format!(
+        "- apiGroups: [\"\"]\n  resources: [\"{resource}\"]\n  resourceNames: [\"{name}\"]\n  verbs: [{verbs}]\n"
+    )
+}
+
+fn bound(needs: &RoleNeeds<'_>, role: &str, rules: &str) -> String {
+    let namespace = needs.namespace;
+    let (runner_namespace, runner) = needs
+        .runner
+        .unwrap_or((namespace, "REPLACE-with-the-account-that-runs-this"));
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: Role\n\
+         metadata:\n  name: {role}\n  namespace: {namespace}\n\
+         rules:\n{rules}\
+         ---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: RoleBinding\n\
+         metadata:\n  name: {role}\n  namespace: {namespace}\n\
+         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: {role}\n\
+         subjects:\n- kind: ServiceAccount\n  name: {runner}\n  namespace: {runner_namespace}\n"
+    )
+}
+
+/// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to mint for it.
+pub fn puller(needs: &RoleNeeds<'_>, images: &[&ImageReference], push: bool) -> String {
+    let (namespace, name) = (needs.namespace, needs.minted_for.unwrap_or(PULLER));
+    let mut yaml = format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
+         automountServiceAccountToken: false\n"
+    );
+    let mut grants: Vec<String> = Vec::new();
+    for image in images {
+        grants.extend(image_puller((namespace, name), image, push).filter(|grant| !grants.contains(grant)));
+    }
+    for grant in grants.iter().chain([&role(needs)]) {
+        yaml.push_str("---\n");
+        yaml.push_str(grant);
+    }
+    yaml
+}
+
+/// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.
+pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -> Option<String> {
+    let (image_namespace, _) = image.repository().split_once('/')?;
+    let (namespace, name) = account;
+    let role = if push {
+        "system:image-pusher"
+    } else {
+        "system:image-puller"
+    };
+    Some(format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: RoleBinding\n\
+         metadata:\n  name: {name}-{suffix}\n  namespace: {image_namespace}\n\
+         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\n\
+         subjects:\n- kind: ServiceAccount\n  name: {name}\n  namespace: {namespace}\n",
+        suffix = role.trim_start_matches("system:"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: RoleNeeds<'_> = RoleNeeds {
+        namespace: "private-ai-demo",
+        secret: "internal-registry-private-ai",
+        minted_for: Some(PULLER),
+        runner: Some(("private-ai-demo", "ensure-pull-secret")),
+    };
+
+    fn image(text: &str) -> ImageReference {
+        ImageReference::parse(text).expect("an image")
+    }
+
+    #[test]
+    fn the_role_is_the_one_that_is_shipped() {
+        let shipped = include_str!("../../docs/role.yaml");
+        let (_, rules) = shipped.split_once("\napi").expect("comments come first");
+        assert_eq!(role(&NEEDS), format!("api{rules}"));
+    }
+
+    #[test]
+    fn each_role_has_the_verbs_that_are_used_and_no_more() {
+        let whole = role(&NEEDS);
+        let without_create = whole.replace(r#"["get", "create", "patch"]"#, r#"["get", "patch"]"#);
+        assert_eq!(role_without_create(&NEEDS), without_create);
+        let of_a_file = RoleNeeds {
+            minted_for: None,
+            runner: None,
+            ..NEEDS
+        };
+        let nobody = "subjects:\n- kind: ServiceAccount\n  name: REPLACE-with-the-account-that-runs-this\n  \
+                      namespace: private-ai-demo\n";
+        assert!(!role(&of_a_file).contains("serviceaccounts/token"));
+        assert!(role(&of_a_file).ends_with(nobody), "{}", role(&of_a_file));
+        let to_read = whole
+            .replace(r#"["get", "create", "patch"]"#, r#"["get"]"#)
+            .replace("ensure-pull-secret-", "verify-pull-secret-");
+        let (head, rest) = to_read
+            .split_once("- apiGroups: [\"\"]\n  resources: [\"serviceaccounts/token\"]")
+            .expect("the rule for tokens");
+        let (_, tail) = rest.split_once("---").expect("the binding");
+        assert_eq!(reader(&NEEDS), format!("{head}---{tail}"));
+    }
+
+    #[test]
+    fn a_puller_is_an_account_with_one_grant_for_each_namespace_and_the_role_to_mint_for_it() {
+        let images = [
+            image("registry.test:5000/team/app:1"),
+            image("registry.test:5000/team/other:1"),
+            image("registry.test:5000/models/app:1"),
+            image("registry.test:5000/top:1"),
+        ];
+        let needs = RoleNeeds {
+            minted_for: None,
+            ..NEEDS
+        };
+        let yaml = puller(&needs, &images.iter().collect::<Vec<_>>(), false);
+        let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: model-puller\n  \
+                       namespace: private-ai-demo\nautomountServiceAccountToken: false\n";
+        let grant = |namespace| {
+            format!(
+                "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+                 metadata:\n  name: model-puller-image-puller\n  namespace: {namespace}\n\
+                 roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: system:image-puller\n\
+                 subjects:\n- kind: ServiceAccount\n  name: model-puller\n  namespace: private-ai-demo\n"
+            )
+        };
+        let parts = [account.to_owned(), grant("team"), grant("models"), role(&needs)];
+        assert_eq!(yaml, parts.join("---\n"));
+    }
+
+    #[test]
+    fn who_pushes_needs_another_grant() {
+        let account = ("demo", "builder");
+        let grant = image_puller(account, &image("registry.test:5000/team/app:1"), true).expect("a grant");
+        assert!(
+            grant.contains("name: builder-image-pusher\n  namespace: team\n"),
+            "{grant}"
+        );
+        assert!(
+            grant.contains("kind: ClusterRole\n  name: system:image-pusher\n"),
+            "{grant}"
+        );
+    }
+}

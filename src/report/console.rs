@@ -1,0 +1,187 @@
+//! What `plan` and `doctor` tell people on standard error, and the one line about too much power.
+//!
+//! In text as it is to be read or copied, without time and level before each line, in colours where a terminal shows
+//! them; in JSON as one record each.
+
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _, Write};
+
+use tracing::{Level, error, event_enabled, info, warn};
+
+use super::rows::{ExcessRow, LineRow, PlanRow};
+use crate::config::LogFormat;
+use crate::kubernetes::excess_permissions;
+
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+/// The diff.
+pub(super) fn plan(plan: &PlanRow, format: LogFormat, paint: Paint, stderr: &mut dyn Write) {
+    let PlanRow {
+        action,
+        because,
+        diff,
+    } = plan;
+    match format {
+        LogFormat::Json => info!(action, because, diff, "what ensure would do"),
+        LogFormat::Text => {
+            for line in diff.lines() {
+                let colour = match line.as_bytes().first() {
+                    Some(b'+') => Some(GREEN),
+                    Some(b'-') => Some(RED),
+                    _ => None,
+                };
+                let _ = writeln!(stderr, "{}", paint.paint(colour, line));
+            }
+        }
+    }
+}
+
+/// One line for each thing that was looked at; YAML below the lines, once each.
+pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr: &mut dyn Write) {
+    let mut pasted: Vec<&str> = Vec::new();
+    for line in lines {
+        let LineRow {
+            verdict,
+            check,
+            says,
+            remedy,
+            paste,
+        } = line;
+        match (format, *verdict) {
+            (LogFormat::Json, "ok") => info!(verdict, check, "{says}"),
+            (LogFormat::Json, "warn") => warn!(verdict, check, remedy, paste, "{says}"),
+            (LogFormat::Json, _) => error!(verdict, check, remedy, paste, "{says}"),
+            (LogFormat::Text, _) => {
+                let colour = match *verdict {
+                    "ok" => GREEN,
+                    "warn" => YELLOW,
+                    _ => RED,
+                };
+                let verdict = paint.paint(Some(colour), &format!("{verdict:<4}"));
+                let _ = writeln!(stderr, "{verdict}  {check}: {says}");
+                if let Some(remedy) = remedy {
+                    let _ = writeln!(stderr, "      {remedy}");
+                }
+                if let Some(paste) = paste.as_deref()
+                    && !pasted.contains(&paste)
+                {
+                    pasted.push(paste);
+                }
+            }
+        }
+    }
+    for paste in pasted {
+        let _ = writeln!(stderr, "---\n{}", paste.trim_end_matches('\n'));
+    }
+}
+
+/// What the stored credential may do beyond pulling.
+pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, stderr: &mut dyn Write) {
+    let ExcessRow { rights, remedy, .. } = row;
+    let sentence = excess_permissions::sentence(account, rights);
+    match format {
+        LogFormat::Json => warn!(remedy = excess_permissions::REMEDY, paste = remedy, "{sentence}"),
+        LogFormat::Text => {
+            warn!(
+                "{sentence}; {}",
+                super::message::in_sentence(excess_permissions::REMEDY)
+            );
+            if let (Some(remedy), true) = (remedy, event_enabled!(Level::WARN)) {
+                let _ = writeln!(stderr, "{}", remedy.trim_end_matches('\n'));
+            }
+        }
+    }
+}
+
+/// Colours, or none (https://no-color.org).
+#[derive(Clone, Copy)]
+pub(super) struct Paint(bool);
+
+impl Paint {
+    pub(super) fn of_stderr() -> Self {
+        Self::of(
+            io::stderr().is_terminal(),
+            std::env::var_os("NO_COLOR").as_deref(),
+        )
+    }
+
+    fn of(is_terminal: bool, no_color: Option<&OsStr>) -> Self {
+        Self(is_terminal && no_color.is_none_or(OsStr::is_empty))
+    }
+
+    fn paint(self, colour: Option<&str>, text: &str) -> String {
+        match colour {
+            Some(colour) if self.0 => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(verdict: &'static str, paste: Option<&str>) -> LineRow {
+        LineRow {
+            verdict,
+            check: "permission",
+            says: "may get secrets x".to_owned(),
+            remedy: paste.map(|_| "Apply it.".to_owned()),
+            paste: paste.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn colours_are_for_terminals_alone() {
+        for (is_terminal, no_color, coloured) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (false, None, false),
+        ] {
+            assert_eq!(Paint::of(is_terminal, no_color.map(OsStr::new)).0, coloured);
+        }
+        assert_eq!(Paint(true).paint(Some(RED), "- a"), "\u{1b}[31m- a\u{1b}[0m");
+        assert_eq!(Paint(true).paint(None, "  a"), "  a");
+        assert_eq!(Paint(false).paint(Some(RED), "- a"), "- a");
+    }
+
+    #[test]
+    fn what_is_to_be_pasted_stands_below_the_lines_once() {
+        let lines = [
+            row("ok", None),
+            row("fail", Some("kind: Role\n")),
+            row("fail", Some("kind: Role\n")),
+        ];
+        let mut told = Vec::new();
+        doctor(&lines, LogFormat::Text, Paint(false), &mut told);
+        let told = String::from_utf8(told).expect("text");
+        let expected = "ok    permission: may get secrets x\n\
+                        fail  permission: may get secrets x\n      Apply it.\n\
+                        fail  permission: may get secrets x\n      Apply it.\n\
+                        ---\nkind: Role\n";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn each_verdict_and_each_change_has_its_colour() {
+        let lines = ["ok", "warn", "fail"].map(|verdict| row(verdict, None));
+        let mut told = Vec::new();
+        doctor(&lines, LogFormat::Text, Paint(true), &mut told);
+        let row = PlanRow {
+            action: "refreshed",
+            because: None,
+            diff: "  Secret\n- old\n+ new\n".to_owned(),
+        };
+        plan(&row, LogFormat::Text, Paint(true), &mut told);
+        plan(&row, LogFormat::Text, Paint(false), &mut told);
+        let told = String::from_utf8(told).expect("text");
+        let expected = "\u{1b}[32mok  \u{1b}[0m  permission: may get secrets x\n\
+                        \u{1b}[33mwarn\u{1b}[0m  permission: may get secrets x\n\
+                        \u{1b}[31mfail\u{1b}[0m  permission: may get secrets x\n\x20 Secret\n\
+                        \u{1b}[31m- old\u{1b}[0m\n\u{1b}[32m+ new\u{1b}[0m\n\x20 Secret\n- old\n+ new\n";
+        assert_eq!(told, expected);
+    }
+}

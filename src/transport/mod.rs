@@ -1,0 +1,111 @@
+//! One HTTPS exchange: a request out, a whole, capped answer back, within a time limit.
+//!
+//! Two clients are built from here, with root stores that never mix: the API server's (`ca.crt` alone, no proxy) and
+//! the registries'. https only; redirects are answers like any other, nobody follows them.
+
+pub mod deadline;
+mod dialer;
+mod error;
+pub mod roots;
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::Instant;
+use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
+
+pub use self::{
+    dialer::{ConnectTo, Dialer},
+    error::Failure,
+};
+
+/// The longest that one attempt may take, from dialling to the answer's last byte.
+pub const ATTEMPT: Duration = Duration::from_secs(15);
+
+/// Sent with every request, to the API server and to registries.
+pub const USER_AGENT: &str = concat!("ensure-pull-secret/", env!("CARGO_PKG_VERSION"));
+
+/// A request without a streamed body, as this program sends them.
+pub type HttpRequest = Request<Full<Bytes>>;
+
+/// An HTTPS client with one root store and one way to dial.
+#[derive(Clone)]
+pub struct Https {
+    service: BoxCloneSyncService<HttpRequest, Answer, Failure>,
+}
+
+/// A whole answer. Its body never enters a log, a result or an error.
+pub struct Answer {
+    /// Status code.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body, at most as long as the client's limit.
+    pub body: Bytes,
+}
+
+impl Https {
+    /// A client that trusts what `tls` trusts; answers longer than `answer_limit` bytes are a [`Failure::TooLong`].
+    pub fn new(tls: rustls::ClientConfig, dialer: Dialer, answer_limit: usize) -> Self {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_only()
+            .enable_http1()
+            .wrap_connector(dialer);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Self::from_service(service_fn(move |request| {
+            let client = client.clone();
+            async move {
+                let response = client
+                    .request(request)
+                    .await
+                    .map_err(|error| Failure::of(&error))?;
+                read(response, answer_limit).await
+            }
+        }))
+    }
+
+    /// A client whose answers come from `service`: in tests, a script instead of a server.
+    pub fn from_service<S>(service: S) -> Self
+    where
+        S: Service<HttpRequest, Response = Answer, Error = Failure> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Self {
+            service: BoxCloneSyncService::new(service),
+        }
+    }
+
+    /// Sends `request` and reads the whole answer, in at most [`ATTEMPT`] and not past `until`.
+    ///
+    /// # Errors
+    /// How the exchange failed below HTTP; an answer of any status is not an error.
+    pub async fn exchange(&self, request: HttpRequest, until: Instant) -> Result<Answer, Failure> {
+        let limit = until.min(Instant::now() + ATTEMPT);
+        tokio::time::timeout_at(limit, self.service.clone().oneshot(request))
+            .await
+            .unwrap_or(Err(Failure::TimedOut))
+    }
+}
+
+async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, Failure> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, limit)
+        .collect()
+        .await
+        .map_err(|error| Failure::of(error.as_ref()))?
+        .to_bytes();
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
+}
