@@ -89,6 +89,15 @@ impl<'a> Verifier<'a> {
             Depth::Registry => self.registries.ping(registry).await,
             Depth::Api | Depth::Structure => Err(Inconclusive::NotAsked),
         };
+        let ping = match ping {
+            // OpenShift's registry always asks: this is not its answer, and the API server is asked instead.
+            Ok(Ping::Anonymous {
+                is_registry: false, ..
+            }) if registry.is_openshift_internal() => {
+                Err(Inconclusive::Protocol(ProtocolError::NotARegistry))
+            }
+            ping => ping,
+        };
         let scheme = match &ping {
             Ok(Ping::Asks(scheme)) => Some(scheme.clone()),
             Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
@@ -118,7 +127,12 @@ impl<'a> Verifier<'a> {
             let Answers {
                 login,
                 images: verdicts,
-            } = kind::verify(session, ping, images, push).await;
+            } = match ping {
+                Err(inconclusive) if is_openshift => {
+                    Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images)
+                }
+                ping => kind::verify(session, ping, images, push).await,
+            };
             if let Some(verdict) = login {
                 evidence.login = Some(self.proof(verdict, None).await);
             }

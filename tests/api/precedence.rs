@@ -93,7 +93,7 @@ async fn a_persons_login_token_is_stored_and_warned_about() -> Result<()> {
         .canary(token);
     let outcome = program.run().await?;
     outcome
-        .expect("SUCCESS", "created", "ok", 0)
+        .expect("WARNING", "created", "not-verified", 0)
         .expect_verified("none");
     assert!(
         outcome.report["notes"]

@@ -92,7 +92,7 @@ async fn another_registry_is_asked_for_an_upload_that_is_cancelled_before_anythi
     outcome
         .expect("FAILURE", "created", "pull-forbidden", 77)
         .expect_message("push")
-        .expect_verified("pull");
+        .expect_verified("login");
     Ok(())
 }
 

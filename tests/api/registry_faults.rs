@@ -218,7 +218,7 @@ async fn an_image_that_everybody_may_pull_does_not_prove_a_wrong_password_right(
     let trusted = Scripted::trusted_by(&world)?;
     let server = trusted.server(SLOW, move |request| {
         match request.target.contains("/manifests/") {
-            true => Reply::status(StatusCode::OK),
+            true => Reply::manifest(),
             false => basic(request, password),
         }
     })?;

@@ -71,7 +71,7 @@ async fn a_robots_password_never_reaches_the_api_server_whatever_its_registry_sa
     by_api
         .run()
         .await?
-        .expect("SUCCESS", "unchanged", "ok", 0)
+        .expect("WARNING", "unchanged", "not-verified", 0)
         .expect_verified("none");
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
     verify.run().await?.expect("SUCCESS", "none", "ok", 0);

@@ -154,7 +154,7 @@ async fn a_robots_password_goes_to_no_realm_and_no_redirect_that_was_not_named()
         (
             "without TLS",
             bearer("http://registry.test:5000/token"),
-            "registry-untrusted",
+            "registry-protocol",
         ),
         (
             "a user in it",

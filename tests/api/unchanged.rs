@@ -212,7 +212,7 @@ async fn each_flaw_of_the_stored_credential_alone_gets_a_new_one_and_everything_
             outcome.result("REASON"),
             outcome.result("VERIFIED"),
         );
-        assert_eq!(ended, ("refreshed", "ok", "none"), "{name}: {outcome}");
+        assert_eq!(ended, ("refreshed", "not-verified", "none"), "{name}: {outcome}");
         let claims = claims(&world.stored_token().await?)?;
         assert_eq!(
             claims["kubernetes.io"]["secret"]["uid"],

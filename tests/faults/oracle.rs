@@ -127,19 +127,10 @@ impl Told {
                 ConnectionFault::UnknownAuthority | ConnectionFault::OtherName | ConnectionFault::Expired,
             ) => Ending::new("registry-untrusted", "ERROR", 76),
             Fault::Instead(Invented::RetryAfter(..)) => self.unreachable(),
-            Fault::Instead(invented) if self.kind == Kind::Survey => self.by_survey(invented),
+            // OpenShift's registry always asks: anything else is not its answer.
+            Fault::Instead(_) if self.kind == Kind::Survey => protocol(),
             Fault::Instead(invented) => self.of_manifest(invented),
             Fault::Connection(_) | Fault::Request(_) | Fault::Cut(_) => protocol(),
-        }
-    }
-
-    fn by_survey(&self, invented: Invented) -> Ending {
-        match invented {
-            // It asks nobody, as far as can be told; and where it then does ask, it is no registry.
-            Invented::OtherObject | Invented::Empty if self.lasting => {
-                Ending::new("registry-anonymous", "WARNING", 0)
-            }
-            _ => protocol(),
         }
     }
 
@@ -147,18 +138,16 @@ impl Told {
         match invented {
             // The API server accepts the credential and permits the pull: asked again.
             Invented::Status(401) => self.unless_lasting(self.unreachable()),
-            Invented::Status(403) => Ending::new("pull-forbidden", "FAILURE", 77),
+            // GET decides where HEAD gives neither a manifest nor 401.
+            Invented::Status(403) => self.unless_lasting(Ending::new("pull-forbidden", "FAILURE", 77)),
             // An answer to HEAD has no body that would tell: GET is asked.
             Invented::Status(400) => self.unless_lasting(protocol()),
             Invented::Status(404) => self.unless_lasting(Ending::new("tag-missing", "FAILURE", 66)),
             Invented::Text(404) | Invented::NoRepository => {
                 self.unless_lasting(Ending::new("repository-missing", "FAILURE", 66))
             }
-            // 200 to HEAD, and no web page: all that there is to see.
-            Invented::OtherObject | Invented::Empty | Invented::TwoMegabytes | Invented::Endless => {
-                self.well()
-            }
-            _ => protocol(),
+            Invented::Html | Invented::Garbage => protocol(),
+            _ => self.unless_lasting(protocol()),
         }
     }
 

@@ -19,7 +19,8 @@ pub struct Answers {
 }
 
 impl Answers {
-    fn all(verdict: &RegistryVerdict, images: &[&ImageReference]) -> Self {
+    /// The same verdict on the credential and on each image.
+    pub fn all(verdict: &RegistryVerdict, images: &[&ImageReference]) -> Self {
         Self {
             login: images.is_empty().then(|| verdict.clone()),
             images: vec![verdict.clone(); images.len()],

@@ -84,7 +84,11 @@ impl Registry {
             Self::Down => errors(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", knowledge),
             Self::WebSite => Reply::html(StatusCode::NOT_FOUND, format!("<h1>{}</h1>", knowledge.poison())),
             Self::AsksNobody => errors(StatusCode::OK, "OK", knowledge).with_header(
-                HeaderName::from_static("docker-distribution-api-version"),
+                HeaderName::from_static(if of_image {
+                    "docker-content-digest"
+                } else {
+                    "docker-distribution-api-version"
+                }),
                 &knowledge.token,
             ),
             Self::Elsewhere => challenge(
