@@ -6,8 +6,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::credential::looks_like_credential;
-
 /// Shown in place of what was left out.
 const ELLIPSIS: char = '…';
 
@@ -63,6 +61,9 @@ fn safe(c: char) -> char {
         '_'
     }
 }
+
+/// What every login token of OpenShift starts with (openshift/api `oauth/v1`, `OAuthAccessToken`).
+pub const OPENSHIFT_LOGIN_PREFIX: &str = "sha256~";
 
 /// Longest printed name, in characters: a DNS name's 253, with room for nothing more.
 const MAX_LENGTH: usize = 253;
@@ -155,6 +156,13 @@ fn with_port(location: &str) -> Cow<'_, str> {
         }
         _ => location.into(),
     }
+}
+
+/// Whether a text may be a token or hold one, so that it must not be printed: a JWT's first part
+/// (base64url of `{"`) with a second one behind it, or OpenShift's `sha256~`.
+pub fn looks_like_credential(text: &str) -> bool {
+    let jwt = text.split_once("eyJ").is_some_and(|(_, rest)| rest.contains('.'));
+    jwt || text.contains(OPENSHIFT_LOGIN_PREFIX)
 }
 
 #[cfg(test)]
@@ -295,5 +303,24 @@ mod tests {
             "redacted"
         );
         assert_eq!(SafeName::new("sha256~c2VjcmV0").as_str(), "redacted");
+    }
+
+    #[test]
+    fn what_may_be_a_token_is_recognised_in_other_text() {
+        for text in [
+            "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
+            "user:eyJ9.x@quay.io",
+            "sha256~AbCd",
+        ] {
+            assert!(looks_like_credential(text), "{text}");
+        }
+        for text in [
+            "quay.io/team",
+            "image-registry.openshift-image-registry.svc:5000",
+            "sha256:abc",
+            "",
+        ] {
+            assert!(!looks_like_credential(text), "{text}");
+        }
     }
 }

@@ -7,17 +7,19 @@ use std::{
 };
 
 use ensure_pull_secret::{
-    credential::{KnownSecrets, Lifetime, mint},
+    credential::{KnownSecrets, Lifetime},
     dockerconfig::Document,
     image::{ImageReference, RegistryHost},
     kubernetes::{
         access_review::Reviewer,
-        client::{ApiServer, can_be_tried_again, retry_after},
+        client::ApiServer,
         error::Refusal,
         response::response,
         secret::{AppliedFields, SecretApi, Version},
+        token_request::request_token,
     },
     registry::response::{bearer, error_code, is_manifest, ping, same_digest},
+    transport::retry::{can_be_tried_again, retry_after},
     transport::{Answer, roots},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, uri::Authority};
@@ -103,7 +105,7 @@ async fn api_server(answer: &Answer) {
         }
     }
     let lifetime = Lifetime::parse("24h").expect("a lifetime");
-    match mint(client.clone(), "namespace", "account", lifetime, ("name", "uid")).await {
+    match request_token(client.clone(), "namespace", "account", lifetime, ("name", "uid")).await {
         Ok(token) => assert!(!token.secret().expose_secret().is_empty()),
         Err(refusal) => is_fit_to_be_shown(refusal),
     }

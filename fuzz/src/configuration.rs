@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 
-use ensure_pull_secret::{config::Config, credential::looks_like_credential};
+use ensure_pull_secret::{config::Config, text::looks_like_credential};
 
 /// One variable a line, `NAME=VALUE`; `\n` in a value stands for a line end.
 pub fn check(data: &[u8]) {

@@ -1,9 +1,6 @@
 //! Image references, registries and endpoints.
 
-use ensure_pull_secret::{
-    dockerconfig::key_covers,
-    image::{HostPort, ImageReference, RegistryHost},
-};
+use ensure_pull_secret::image::{HostPort, ImageReference, RegistryHost, key_covers};
 
 /// A text that is meant to be one.
 pub fn check(data: &[u8]) {

@@ -15,17 +15,17 @@ use crate::{
     config::{Config, Depth},
     credential::{Claims, Credential, KnownSecrets, Token, TokenKind},
     decide::Source,
+    dockerconfig,
     image::{ImageReference, RegistryHost},
     kubernetes::{
         access_review::Reviewer,
         client::ApiServer,
-        excess_permissions::Excess,
         in_cluster::{
             api_server_authority, io_text, mounted, not_in_cluster, own_namespace, registry_trust, shown,
         },
         secret::{SecretApi, StoredSecret},
     },
-    outcome::{Finding, Outcome, Reason},
+    outcome::{ExcessPermissions, Finding, Outcome, Reason},
     registry::{self, Registries},
     text::clip_name,
     transport::{Dialer, Https, deadline::Deadline, roots},
@@ -122,7 +122,8 @@ impl<'a> Context<'a> {
         let secret = self.secret.get().await;
         let secret = secret.map_err(|refusal| self.refused("get", "secrets", name, &refusal))?;
         if let Some(secret) = &secret {
-            self.secrets.add_document(secret.document());
+            self.secrets
+                .add_document(secret.document(), dockerconfig::stored_secrets);
         }
         Ok(secret)
     }
@@ -231,7 +232,7 @@ impl<'a> Context<'a> {
 
     /// What `credential` may do in the Secret's namespace beyond pulling. Said beside the work, so it may not hold it up;
     /// none where the API server may not be asked, or doesn't answer soon.
-    pub async fn excess(&self, credential: &Credential) -> Option<Excess> {
+    pub async fn excess(&self, credential: &Credential) -> Option<ExcessPermissions> {
         let Config { access, verify, .. } = *self.config;
         if verify == Depth::Structure {
             return None;

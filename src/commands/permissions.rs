@@ -4,9 +4,8 @@ use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
 use crate::{
     commands::context::Context,
-    credential,
     decide::Source,
-    kubernetes::{access_review, error::Refusal},
+    kubernetes::{access_review, error::Refusal, token_request},
     outcome::Finding,
 };
 
@@ -101,7 +100,7 @@ pub async fn mints(context: &Context<'_>, source: &Source) -> Result<(), Finding
         return Ok(());
     };
     let config = context.config;
-    let asked = credential::mint(
+    let asked = token_request::request_token(
         context.client.clone(),
         &context.namespace,
         account,

@@ -6,12 +6,12 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     commands::context::{self, Context},
     config::Mode,
-    credential::{Credential, rfc3339},
-    decide,
+    credential::{Credential, CredentialSummary, rfc3339},
+    decide::{self, object},
     dockerconfig::{Auths, Document, lookup, pull_secret},
     image::RegistryHost,
-    kubernetes::{excess_permissions::Excess, secret::StoredSecret, secret_fields},
-    outcome::{CredentialSummary, Finding, Outcome, Reason},
+    kubernetes::{secret::StoredSecret, secret_fields},
+    outcome::{ExcessPermissions, Finding, Outcome, Reason},
     text::{SafeName, clip_name},
     verification::{Evidence, explain},
 };
@@ -36,7 +36,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
         )
     })?;
     let now = context.api.now();
-    let document = pull_secret::open(context.config, &secret)?;
+    let document = object::open(context.config, &secret)?;
     if document.auths() != Auths::Present {
         return Err(auths_missing(context, &document));
     }
@@ -47,7 +47,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
     let (mut usable_rows, mut expiries) = (Vec::new(), Vec::new());
     for (registry, images) in context.registries_with_images() {
         if let Some(entry) = document.entry(&registry.key()) {
-            let credential = Credential::stored_in(&entry);
+            let credential = entry.credential();
             expiries.push(credential.expires_at);
             soonest(outcome, &credential);
         }
@@ -73,7 +73,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             .await
     });
     let (proven, excesses) = join(join_all(proofs), excesses).await;
-    outcome.excess = excesses.into_iter().flatten().reduce(Excess::and);
+    outcome.excess = excesses.into_iter().flatten().reduce(ExcessPermissions::and);
     for ((_, images, credential), evidence) in usable_rows.iter().zip(&proven) {
         let stored = secret.document();
         outcome
@@ -154,7 +154,7 @@ fn usable(
             "The entry for {shown} has other members than ensure would write."
         ));
     }
-    let credential = Credential::stored_in(&entry);
+    let credential = entry.credential();
     if credential.is_kubernetes_token() && !context.config.may_receive_kubernetes_token(registry) {
         return Err(context::untrusted_registry(registry));
     }

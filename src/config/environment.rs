@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::problem::{Problem, is_token};
 use super::variables::{PREFIX, RESERVED, Raw, VARIABLES, Values};
-use crate::credential::looks_like_credential;
 use crate::outcome::ResultName;
 use crate::text::clip_name;
+use crate::text::looks_like_credential;
 
 /// Variables without our prefix that are read.
 const PLATFORM: &[&str] = &[

@@ -135,7 +135,7 @@ pub struct ApiServer {
 
 impl ApiServer {
     fn host(text: &str) -> Option<String> {
-        let ip = text.parse::<std::net::IpAddr>().is_ok();
+        let ip = text.parse::<core::net::IpAddr>().is_ok();
         (ip || is_domain(text) && !text.contains(':')).then(|| text.to_owned())
     }
 }

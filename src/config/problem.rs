@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::variables::{Kind, Variable};
-use crate::credential::{kind_in, looks_like_credential};
-use crate::text::{clip_name, one_line};
+use crate::credential::kind_in;
+use crate::text::{clip_name, looks_like_credential, one_line};
 
 /// Longest part of a wrong value that is echoed, in characters.
 const GIVEN_MAX: usize = 60;

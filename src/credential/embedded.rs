@@ -12,7 +12,8 @@ use base64::{
 };
 use serde_json::{Map, Value};
 
-use super::{TokenKind, claims, token::OPENSHIFT_LOGIN_PREFIX};
+use super::{TokenKind, claims};
+use crate::text::OPENSHIFT_LOGIN_PREFIX;
 
 /// How often base64 of base64 is decoded.
 const NESTED: u8 = 2;

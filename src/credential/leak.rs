@@ -12,7 +12,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::embedded;
-use crate::dockerconfig::stored_secrets;
 
 /// So many letters and digits in a row tell a secret from other text. A name that means something shares no eight with
 /// a random secret.
@@ -138,8 +137,11 @@ pub struct KnownSecrets(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     credentials: Vec<(String, SecretString)>,
-    document: Option<SecretSlice<u8>>,
+    document: Option<(SecretSlice<u8>, SecretReader)>,
 }
+
+/// Reads user names and secrets out of a document.
+pub type SecretReader = fn(&[u8]) -> Vec<(String, SecretString)>;
 
 impl KnownSecrets {
     /// Adds a credential; the user name is empty where there is none.
@@ -154,10 +156,10 @@ impl KnownSecrets {
     }
 
     /// Adds every credential of a stored document, and forgets those of the document before it. The document is read
-    /// only once a name is to be printed.
-    pub fn add_document(&self, document: &[u8]) {
+    /// by `reader` only once a name is to be printed.
+    pub fn add_document(&self, document: &[u8], reader: SecretReader) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.document = Some(document.to_vec().into());
+        known.document = Some((document.to_vec().into(), reader));
     }
 
     /// Whether `text` shows a secret, in any encoding.
@@ -170,7 +172,7 @@ impl KnownSecrets {
         let stored = known
             .document
             .as_ref()
-            .map(|document| stored_secrets(document.expose_secret()));
+            .map(|(document, reader)| reader(document.expose_secret()));
         known
             .credentials
             .iter()
@@ -192,6 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dockerconfig::stored_secrets;
 
     const USERNAME: &str = "team+robot";
     const PASSWORD: &str = "s3cr3t-robot-pass/?~";
@@ -324,13 +327,13 @@ mod tests {
             r#"{{"auths":{{"a.test":{{"auth":"{}"}},"b.test":{{"identitytoken":"an-identity-token"}}}}}}"#,
             STANDARD.encode(format!("{USERNAME}:{PASSWORD}"))
         );
-        known.add_document(document.as_bytes());
+        known.add_document(document.as_bytes(), stored_secrets);
         for spelling in spellings(USERNAME, PASSWORD) {
             assert!(known.show_in(&format!("{spelling}.evil.test")), "{spelling}");
         }
         assert!(known.show_in(&hex("an-identity-token")));
         assert!(!known.show_in("a.test"));
-        known.add_document(b"not a document");
+        known.add_document(b"not a document", stored_secrets);
         assert!(!known.show_in(PASSWORD));
         assert_eq!(format!("{known:?}"), "KnownSecrets");
     }

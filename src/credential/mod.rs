@@ -1,4 +1,4 @@
-//! Where a credential comes from: minted for a service account, or read from a file.
+//! Credentials: tokens, what their claims say, how long they last, and what may be printed of them.
 
 mod claims;
 mod embedded;
@@ -7,25 +7,16 @@ mod lifetime;
 mod token;
 mod token_file;
 
-use k8s_openapi::{
-    api::{
-        authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
-        core::v1::ServiceAccount,
-    },
-    jiff::Timestamp,
-};
-use kube::{Api, Client, api::PostParams};
-use secrecy::SecretString;
+use k8s_openapi::jiff::Timestamp;
 
 pub use self::{
     claims::{Claims, KubernetesClaims, ObjectReference},
     embedded::kind_in,
     leak::KnownSecrets,
     lifetime::{Lifetime, LifetimeError, Percentage, PercentageError, Validity, rfc3339},
-    token::{Token, TokenKind, looks_like_credential},
+    token::{Token, TokenKind},
     token_file::TokenError,
 };
-use crate::{dockerconfig::Entry, kubernetes::error::Refusal, outcome::CredentialSummary};
 
 /// A user name and a token, and what is known of them.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,17 +38,6 @@ impl Credential {
             token,
             expires_at,
         }
-    }
-
-    /// What an entry holds.
-    pub fn stored_in(entry: &Entry) -> Self {
-        Self::of(entry.username(), Token::new(entry.password().clone()))
-    }
-
-    /// Whether the entry holds this very credential, as every client reads it.
-    pub fn is_in(&self, entry: &Entry) -> bool {
-        let stored = Self::stored_in(entry);
-        entry.is_well_formed() && stored.username == self.username && stored.token == self.token
     }
 
     /// Whether a Kubernetes token stands in the password or in the user name, so that it is sent to trusted hosts only.
@@ -96,46 +76,24 @@ impl Credential {
     }
 }
 
-/// Mints a token for `service_account`, bound to the Secret `name` with this `uid`: it dies with the Secret, and with
-/// nothing else. Audiences are left to the API server, whose own the registry needs.
-///
-/// # Errors
-/// What the API server answered instead. [`Refusal::Conflict`]: the Secret is another one by now.
-pub async fn mint(
-    client: Client,
-    namespace: &str,
-    service_account: &str,
-    lifetime: Lifetime,
-    (name, uid): (&str, &str),
-) -> Result<Token, Refusal> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            expiration_seconds: Some(lifetime.as_secs()),
-            bound_object_ref: Some(BoundObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Secret".to_owned()),
-                name: Some(name.to_owned()),
-                uid: Some(uid.to_owned()),
-            }),
-            ..TokenRequestSpec::default()
-        },
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(service_account, &PostParams::default(), &request)
-        .await?;
-    let status = answer
-        .status
-        .filter(|status| !status.token.is_empty())
-        .ok_or(Refusal::NotUnderstood)?;
-    // Its `expirationTimestamp` is left aside: verifiers go by the token's `exp`, and a later run knows nothing else.
-    Ok(Token::new(SecretString::from(status.token)))
+/// The stored credential, without its secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CredentialSummary {
+    /// `namespace/name` of the account, where the token tells.
+    pub service_account: Option<String>,
+    /// The token's `jti`: finds its use in the API server's audit log.
+    pub credential_id: Option<String>,
+    /// When it was issued.
+    pub issued_at: Option<Timestamp>,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
 }
 
 #[cfg(test)]
 mod tests {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use secrecy::SecretString;
 
     use super::*;
 

@@ -1,19 +1,20 @@
 //! What to do about what was observed. Pure: no I/O, and the time comes in.
 
+pub mod object;
 pub mod replace_policy;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::{Config, NextRun},
-    credential::{Credential, TokenKind, rfc3339},
-    dockerconfig::{Auths, Entry, pull_secret},
+    credential::{Credential, CredentialSummary, TokenKind, rfc3339},
+    dockerconfig::{Auths, Entry},
     image::RegistryHost,
     kubernetes::{
         secret::{AppliedFields, StoredSecret},
         secret_fields,
     },
-    outcome::{CredentialSummary, Finding, Reason},
+    outcome::{Finding, Reason},
     text::clip_name,
     verification::Proof,
 };
@@ -101,7 +102,7 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
     let Some(secret) = stored else {
         return Examined::Absent;
     };
-    let document = match pull_secret::open(config, secret) {
+    let document = match object::open(config, secret) {
         Ok(document) => document,
         Err(finding) => return Examined::Unusable(finding),
     };
@@ -114,7 +115,7 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
         .iter()
         .filter_map(|(registry, entry)| Some((*registry, entry.as_ref()?)))
         .filter(|(_, entry)| entry.decodes())
-        .map(|(registry, entry)| (registry.clone(), Credential::stored_in(entry)))
+        .map(|(registry, entry)| (registry.clone(), entry.credential()))
         .collect();
     let mut found = entries.iter().map(|(_, entry)| entry.as_ref());
     let because = match stored.first() {
@@ -137,11 +138,11 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
 
 /// Whether every registry of the run has this very credential, as every client reads it.
 pub fn holds(config: &Config, secret: &StoredSecret, credential: &Credential) -> bool {
-    pull_secret::open(config, secret).is_ok_and(|document| {
+    object::open(config, secret).is_ok_and(|document| {
         config.registries.iter().all(|registry| {
             document
                 .entry(&registry.key())
-                .is_some_and(|entry| credential.is_in(&entry))
+                .is_some_and(|entry| entry.holds(credential))
         })
     })
 }

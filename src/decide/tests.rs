@@ -300,7 +300,7 @@ fn an_entry_of_ours_for_a_registry_that_is_not_named_any_more_is_told() {
         .bytes;
     let secret = stored(&two);
     let credential = Credential::of("<token>", token);
-    let told = forgotten_entries(&config(&[]), &secret, &credential);
+    let told = forgotten_entries(&config(&[]), secret.document(), UID, &credential);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told.iter().all(|note| note.contains("old.test")), "{told:?}");
 }

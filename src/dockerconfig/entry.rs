@@ -1,5 +1,7 @@
 //! An entry of `auths`: the credential for one registry.
 
+use crate::credential::{Credential, Token};
+
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -67,6 +69,16 @@ impl Entry {
             well_formed,
             read_alike,
         }
+    }
+
+    /// The credential in it.
+    pub fn credential(&self) -> Credential {
+        Credential::of(&self.username, Token::new(self.password.clone()))
+    }
+
+    /// Whether it holds this very credential, as every client reads it.
+    pub fn holds(&self, credential: &Credential) -> bool {
+        self.well_formed && self.credential() == *credential
     }
 
     /// The user name; may be empty in an entry that was read.

@@ -12,10 +12,10 @@ use super::auth_config::AuthConfig;
 use super::auth_field::{self, AuthFieldError, UsernamePassword};
 use super::go_json::{self, GoString, Member, fold};
 use super::hash::Table;
-use super::keyring::KeyringIndex;
-use crate::image::ImageReference;
-use crate::text::SafeName;
-
+use crate::{
+    image::{ImageReference, KeyringIndex},
+    text::SafeName,
+};
 /// Why the kubelet rejects the whole document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletRefusal {

@@ -5,70 +5,21 @@ use crate::{
     credential::{Credential, Token},
     dockerconfig::{Document, DocumentError, EditedDocument, Entry, KubeletRefusal, foreign_broken_entry},
     image::RegistryHost,
-    kubernetes::secret::{Deletion, SECRET_TYPE, StoredSecret},
     outcome::{Finding, Reason},
     text::{SafeName, clip_name},
 };
 
-/// How many finalizers a cause names: it has to fit MESSAGE with the remedy behind it.
-const FINALIZERS: usize = 2;
-
-/// The stored document, where this program may touch it at all.
+/// The stored document, where it may be edited.
 ///
 /// # Errors
-/// `secret-terminating`, `wrong-type`, `document-unreadable`, `document-ambiguous`.
-pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a>, Finding> {
-    if let Some(deletion) = &secret.deletion {
-        return Err(terminating(config, deletion));
-    }
-    let name = clip_name(config.name.as_str(), 80);
-    if secret.secret_type != SECRET_TYPE {
-        let found = clip_name(&secret.secret_type, 60);
-        return Err(Finding::new(
-            Reason::WrongType,
-            format!("Secret {name} has the type {found}, not {SECRET_TYPE}, and a type cannot be changed"),
-        ));
-    }
+/// `document-unreadable`, `document-ambiguous`.
+pub fn parse<'a>(config: &Config, document: &'a [u8]) -> Result<Document<'a>, Finding> {
     let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
-    let document = Document::parse(secret.document()).and_then(|document| {
+    let document = Document::parse(document).and_then(|document| {
         document.check_keys(keys.iter().map(String::as_str))?;
         Ok(document)
     });
     document.map_err(|error| document_finding(config, &error))
-}
-
-/// `secret-terminating`. The API server still issues tokens for such a Secret, and refuses them a minute after the
-/// deletion began (Kubernetes `pkg/serviceaccount/claims.go`).
-fn terminating(config: &Config, deletion: &Deletion) -> Finding {
-    let name = clip_name(config.name.as_str(), 60);
-    let finalizers = &deletion.finalizers;
-    let shown: Vec<String> = finalizers
-        .iter()
-        .take(FINALIZERS)
-        .map(|finalizer| clip_name(SafeName::new(finalizer).as_str(), 50))
-        .collect();
-    let noun = if finalizers.len() == 1 {
-        "finalizer"
-    } else {
-        "finalizers"
-    };
-    let shown = shown.join(", ");
-    let more = match finalizers.len().saturating_sub(FINALIZERS) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    if finalizers.is_empty() {
-        Finding::new(
-            Reason::SecretTerminating,
-            format!("Secret {name} is being deleted"),
-        )
-        .with_remedy("Run ensure again once it is gone, or choose another PULL_SECRET_NAME.")
-    } else {
-        Finding::new(
-            Reason::SecretTerminating,
-            format!("Secret {name} is being deleted and is held by the {noun} {shown}{more}"),
-        )
-    }
 }
 
 /// `document-unreadable` or `document-ambiguous`; the document was left unchanged.
@@ -102,7 +53,7 @@ pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
 /// The document with this credential for every registry of the run.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`parse`].
 pub fn with_credential(
     config: &Config,
     document: &[u8],
@@ -146,8 +97,13 @@ pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding>
 }
 
 /// Entries of this program for registries that are not named any more: they stay, and nobody refreshes them.
-pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Credential) -> Vec<String> {
-    let Ok(document) = Document::parse(secret.document()) else {
+pub fn forgotten_entries(
+    config: &Config,
+    document: &[u8],
+    uid: &str,
+    credential: &Credential,
+) -> Vec<String> {
+    let Ok(document) = Document::parse(document) else {
         return Vec::new();
     };
     let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
@@ -156,12 +112,12 @@ pub fn forgotten_entries(config: &Config, secret: &StoredSecret, credential: &Cr
         *token == credential.token
             || claims
                 .and_then(|claims| claims.secret.as_ref())
-                .is_some_and(|bound| bound.uid == secret.version.uid)
+                .is_some_and(|bound| bound.uid == uid)
     };
     document
         .keys()
         .filter(|key| !keys.iter().any(|ours| ours == key))
-        .filter(|key| document.entry(key).is_some_and(|entry| is_ours(&Credential::stored_in(&entry).token)))
+        .filter(|key| document.entry(key).is_some_and(|entry| is_ours(&entry.credential().token)))
         .map(|key| {
             format!(
                 "The entry for {} is not in PULL_SECRET_REGISTRY any more: it stays, and nobody will refresh it.",
@@ -177,7 +133,6 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::kubernetes::secret::{DOCUMENT_KEY, Version};
 
     fn config() -> Config {
         let variables = [
@@ -186,17 +141,6 @@ mod tests {
             ("PULL_SECRET_TOKEN_FILE", "/robot/token"),
         ];
         Config::from_env(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
-    }
-
-    fn stored(document: &str) -> StoredSecret {
-        StoredSecret {
-            version: Version {
-                uid: "6f2d".to_owned(),
-                resource_version: "7".to_owned(),
-            },
-            data: [(DOCUMENT_KEY.to_owned(), document.as_bytes().to_vec())].into(),
-            ..StoredSecret::absent()
-        }
     }
 
     fn robot(password: &str) -> Credential {
@@ -208,10 +152,6 @@ mod tests {
         let part = |claims: &str| URL_SAFE_NO_PAD.encode(claims);
         let claims = format!(r#"{{"kubernetes.io":{{"secret":{{"name":"pull","uid":"{uid}"}}}}}}"#);
         format!("{}.{}.c2ln", part("{}"), part(&claims))
-    }
-
-    fn opened(secret: &StoredSecret) -> Finding {
-        open(&config(), secret).expect_err("a finding")
     }
 
     #[test]
@@ -238,51 +178,11 @@ mod tests {
                 "in Secret pull, the only member of auths is another object named auths",
             ),
         ] {
-            let finding = opened(&stored(document));
+            let finding = parse(&config(), document.as_bytes()).err().expect("a finding");
             assert_eq!((finding.reason, finding.cause.as_str()), (reason, cause));
             let written = with_credential(&config(), document.as_bytes(), &robot("pw"));
             assert_eq!(written.err(), Some(finding), "{document}");
         }
-    }
-
-    #[test]
-    fn o1_a_secret_being_deleted_is_named_with_its_finalizers() {
-        let deleted = |finalizers: &[&str]| StoredSecret {
-            deletion: Some(Deletion {
-                finalizers: finalizers.iter().map(|&name| name.to_owned()).collect(),
-            }),
-            ..stored(r#"{"auths":{}}"#)
-        };
-        let long = format!("example.test/{}", "x".repeat(300));
-        for (finalizers, cause) in [
-            (&[][..], "Secret pull is being deleted"),
-            (
-                &["example.test/hold"],
-                "Secret pull is being deleted and is held by the finalizer example.test/hold",
-            ),
-            (
-                &["a.test/a", "b.test/$(b)\n", "c", "d"],
-                "Secret pull is being deleted and is held by the finalizers a.test/a, b.test/__b__ and 2 more",
-            ),
-            (
-                &["sha256~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],
-                "Secret pull is being deleted and is held by the finalizer redacted",
-            ),
-        ] {
-            let finding = opened(&deleted(finalizers));
-            assert_eq!(
-                (finding.reason, finding.cause.as_str()),
-                (Reason::SecretTerminating, cause)
-            );
-            assert!(!finding.remedy().to_lowercase().contains("delete"));
-        }
-        let finding = opened(&deleted(&[&long, &long, &long]));
-        assert!(finding.cause.chars().count() < 200, "{}", finding.cause);
-        let opaque = StoredSecret {
-            secret_type: "Opaque".to_owned(),
-            ..deleted(&["a"])
-        };
-        assert_eq!(opened(&opaque).reason, Reason::SecretTerminating);
     }
 
     #[test]
@@ -319,13 +219,13 @@ mod tests {
             let document = format!(
                 r#"{{"auths":{{"old.test":{{"username":"robot","password":"{password}"}},"quay.io":{{}}}}}}"#
             );
-            forgotten_entries(&config(), &stored(&document), &robot("ours")).len()
+            forgotten_entries(&config(), document.as_bytes(), "6f2d", &robot("ours")).len()
         };
         assert_eq!(told("ours"), 1);
         assert_eq!(told(&bound_to("6f2d")), 1);
         assert_eq!(told(&bound_to("another")), 0);
         assert_eq!(told("another's"), 0);
-        assert!(forgotten_entries(&config(), &stored("none"), &robot("ours")).is_empty());
+        assert!(forgotten_entries(&config(), b"none", "6f2d", &robot("ours")).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The grammar of distribution/reference (`regexp.go`), by hand: a regular expression engine would
 //! be the largest part of the binary.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 /// Length of a SHA-256 in hexadecimal digits.
 const SHA256_HEX: usize = 64;

@@ -1,9 +1,9 @@
 //! Registries as they are configured, named in `auths`, and dialled.
 
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
 
-use crate::dockerconfig::key_covers;
+use super::key::key_covers;
 use crate::image::{DOCKER_HUB, ImageReference, is_registry_domain, is_repository};
 
 #[cfg(test)]

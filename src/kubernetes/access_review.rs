@@ -15,7 +15,8 @@ use kube::{Api, Client, api::PostParams};
 use crate::{
     config::Access,
     image::ImageReference,
-    kubernetes::{client::ApiServer, error::Refusal, excess_permissions::Excess},
+    kubernetes::{client::ApiServer, error::Refusal, excess_permissions},
+    outcome::ExcessPermissions,
 };
 
 /// What the API server says about a token, or about a permission of its subject.
@@ -95,7 +96,7 @@ impl Reviewer {
     }
 
     /// What the credential may do in `namespace`, beyond pulling; none where the API server can't be asked.
-    pub async fn excess(&self, namespace: &str, access: Access) -> Option<Excess> {
+    pub async fn excess(&self, namespace: &str, access: Access) -> Option<ExcessPermissions> {
         let review = SelfSubjectRulesReview {
             spec: SelfSubjectRulesReviewSpec {
                 namespace: Some(namespace.to_owned()),
@@ -104,7 +105,7 @@ impl Reviewer {
         };
         let reviews: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
         let answer = reviews.create(&PostParams::default(), &review).await.ok()?;
-        Some(Excess::of(&answer.status?, access))
+        Some(excess_permissions::from_rules(&answer.status?, access))
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, DATE, RETRY_AFTER, USER_AGENT},
+    header::{AUTHORIZATION, DATE, USER_AGENT},
     uri::{Authority, Scheme},
 };
 use http_body_util::{BodyExt, Full};
@@ -30,6 +30,7 @@ use tower::Service;
 use crate::transport::{
     self, Dialer, Failure, Https,
     deadline::{Backoff, REFUSAL_PAUSE},
+    retry::{can_be_tried_again, retry_after},
 };
 
 /// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
@@ -199,18 +200,6 @@ fn is_refusal(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// 429 and every 5xx but "not implemented".
-pub fn can_be_tried_again(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS
-        || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
-}
-
-/// `Retry-After` in seconds; its other form, a date, is not sent by what we talk to and counts as absent.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
 /// The tower service under a `kube::Client`: one identity's calls.
 #[derive(Clone)]
 struct Caller {
@@ -376,19 +365,5 @@ mod tests {
         assert!(!server.doubts_refusal(false).await, "later");
         server.set_until(Instant::now() + REFUSAL_PAUSE / 2);
         assert!(!server.doubts_refusal(true).await, "when there is no time for it");
-    }
-
-    #[test]
-    fn retry_after_is_seconds_and_anything_else_is_none() {
-        let given = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
-            retry_after(&headers)
-        };
-        assert_eq!(given("3"), Some(Duration::from_secs(3)));
-        assert_eq!(given("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
-        for value in ["", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(given(value), None, "{value}");
-        }
     }
 }

@@ -6,18 +6,7 @@
 
 use k8s_openapi::api::authorization::v1::{ResourceRule, SubjectRulesReviewStatus};
 
-use crate::{config::Access, text::clip_name};
-
-/// What is too much for a puller.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Excess {
-    /// What it may do, in words, of a closed list; empty where it may only pull.
-    pub rights: Vec<&'static str>,
-    /// Whether the API server knew all of its rules.
-    pub complete: bool,
-    /// YAML to paste: an account that may only pull, and the right to mint for it.
-    pub remedy: Option<String>,
-}
+use crate::{config::Access, outcome::ExcessPermissions, text::clip_name};
 
 /// A right that a puller should not have.
 struct Right {
@@ -102,38 +91,23 @@ pub const REMEDY: &str =
 /// Says it all.
 const EVERYTHING: &str = "do everything";
 
-impl Excess {
-    /// Reads the API server's rules.
-    pub fn of(status: &SubjectRulesReviewStatus, access: Access) -> Self {
-        let rules = &status.resource_rules;
-        let rights = if rules.iter().any(is_everything) {
-            vec![EVERYTHING]
-        } else {
-            RIGHTS
-                .iter()
-                .chain((access == Access::Pull).then_some(&PUSH))
-                .filter(|right| rules.iter().any(|rule| right.is_granted_by(rule)))
-                .map(|right| right.says)
-                .collect()
-        };
-        Self {
-            rights,
-            complete: !status.incomplete,
-            remedy: None,
-        }
-    }
-
-    /// All that either of two credentials may do.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        for right in other.rights {
-            if !self.rights.contains(&right) {
-                self.rights.push(right);
-            }
-        }
-        self.complete = self.complete && other.complete;
-        self.remedy = self.remedy.or(other.remedy);
-        self
+/// ExcessPermissions permissions by the API server's rules.
+pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPermissions {
+    let rules = &status.resource_rules;
+    let rights = if rules.iter().any(is_everything) {
+        vec![EVERYTHING]
+    } else {
+        RIGHTS
+            .iter()
+            .chain((access == Access::Pull).then_some(&PUSH))
+            .filter(|right| rules.iter().any(|rule| right.is_granted_by(rule)))
+            .map(|right| right.says)
+            .collect()
+    };
+    ExcessPermissions {
+        rights,
+        complete: !status.incomplete,
+        remedy: None,
     }
 }
 
@@ -193,7 +167,7 @@ mod tests {
     fn excess(access: Access, rules: Value) -> Vec<&'static str> {
         let status = json!({ "resourceRules": rules, "nonResourceRules": [], "incomplete": false });
         let status: SubjectRulesReviewStatus = serde_json::from_value(status).expect("a status");
-        Excess::of(&status, access).rights
+        from_rules(&status, access).rights
     }
 
     fn rule(group: &str, resource: &str, verb: &str) -> Value {
@@ -264,7 +238,7 @@ mod tests {
                 incomplete,
                 ..SubjectRulesReviewStatus::default()
             };
-            assert_eq!(Excess::of(&status, Access::Pull).complete, !incomplete);
+            assert_eq!(from_rules(&status, Access::Pull).complete, !incomplete);
         }
     }
 
@@ -283,17 +257,17 @@ mod tests {
 
     #[test]
     fn of_two_credentials_both_count_and_one_that_is_unknown_makes_both_so() {
-        let one = Excess {
+        let one = ExcessPermissions {
             rights: vec!["read secrets"],
             complete: true,
             remedy: None,
         };
-        let other = Excess {
+        let other = ExcessPermissions {
             rights: vec!["read secrets", "create pods"],
             complete: false,
             remedy: Some("yaml".to_owned()),
         };
-        let both = Excess {
+        let both = ExcessPermissions {
             rights: vec!["read secrets", "create pods"],
             ..other.clone()
         };

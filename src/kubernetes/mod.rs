@@ -9,3 +9,4 @@ pub mod rbac_yaml;
 pub mod response;
 pub mod secret;
 pub mod secret_fields;
+pub mod token_request;

@@ -6,10 +6,9 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::{self, Config},
-    credential::rfc3339,
+    credential::{CredentialSummary, rfc3339},
     image::RegistryHost,
     kubernetes::secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
-    outcome::CredentialSummary,
 };
 
 const DASHBOARD: &str = "opendatahub.io/dashboard";

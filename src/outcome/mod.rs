@@ -1,21 +1,21 @@
 //! What a run did and found: everything that the report tells.
 
+mod check;
+mod excess_permissions;
 mod finding;
+mod plan;
 mod reason;
 mod result_name;
 
-use k8s_openapi::jiff::Timestamp;
-
 pub use self::{
+    check::DoctorCheck,
+    excess_permissions::ExcessPermissions,
     finding::{Finding, gravest},
+    plan::{Change, Diff, Plan},
     reason::{Reason, Status},
     result_name::ResultName,
 };
-use crate::{
-    commands::{doctor::Line, plan::Plan},
-    credential::KnownSecrets,
-    kubernetes::excess_permissions::Excess,
-};
+use crate::credential::{CredentialSummary, KnownSecrets};
 
 /// What happened to the Secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,19 +72,6 @@ impl Verified {
     }
 }
 
-/// The stored credential, without its secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CredentialSummary {
-    /// `namespace/name` of the account, where the token tells.
-    pub service_account: Option<String>,
-    /// The token's `jti`: finds its use in the API server's audit log.
-    pub credential_id: Option<String>,
-    /// When it was issued.
-    pub issued_at: Option<Timestamp>,
-    /// When it expires.
-    pub expires_at: Option<Timestamp>,
-}
-
 /// What one registry or one image was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -110,7 +97,7 @@ pub struct Outcome {
     /// The stored credential.
     pub credential: CredentialSummary,
     /// What it may do beyond pulling; none where that was not asked, or not answered.
-    pub excess: Option<Excess>,
+    pub excess: Option<ExcessPermissions>,
     /// The least that was proven of what is stored.
     pub verified: Verified,
     /// One row a registry.
@@ -120,7 +107,7 @@ pub struct Outcome {
     /// What `ensure` would do; of `plan` alone.
     pub plan: Option<Plan>,
     /// What was examined and is right, or not quite; of `doctor` alone. What is wrong is among the findings.
-    pub lines: Vec<Line>,
+    pub lines: Vec<DoctorCheck>,
     /// Secrets of this run: a name from a server that shows one of them is not printed.
     pub secrets: KnownSecrets,
 }

@@ -15,8 +15,11 @@ use tokio::time::Instant;
 use super::{Inconclusive, Ping, ProtocolError, UntrustedParty, response};
 use crate::{
     image::{HTTPS_PORT, RegistryHost},
-    kubernetes::client::{can_be_tried_again, retry_after},
-    transport::{self, Answer, Failure, HttpRequest, Https, deadline::Backoff},
+    transport::{
+        self, Answer, Failure, HttpRequest, Https,
+        deadline::Backoff,
+        retry::{can_be_tried_again, retry_after},
+    },
 };
 
 /// The longest answer that is read of a registry: a challenge, a token, an error, a page of tags.

@@ -2,13 +2,12 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::commands::plan::Plan;
-use crate::config::{Mode, Subject};
-use crate::credential::rfc3339;
-use crate::outcome::Finding;
-use crate::outcome::{Action, Outcome, Verified};
-use crate::text::{clip_name, one_line};
-
+use crate::{
+    config::{Mode, Subject},
+    credential::rfc3339,
+    outcome::{Action, Finding, Outcome, Plan, Verified},
+    text::{clip_name, one_line},
+};
 /// Longest MESSAGE, in bytes.
 const MAX_BYTES: usize = 300;
 
@@ -327,8 +326,8 @@ mod tests {
                 "nothing is missing: 2 checks are ok, and 2 are warnings; the log has their remedies",
             ),
         ] {
-            let fine = crate::commands::doctor::Line::ok("clock", "it is right");
-            let warning = crate::commands::doctor::Line {
+            let fine = crate::outcome::DoctorCheck::ok("clock", "it is right");
+            let warning = crate::outcome::DoctorCheck {
                 warning: true,
                 ..fine.clone()
             };
@@ -352,7 +351,7 @@ mod tests {
                 plan: Some(Plan {
                     action,
                     because: Some("it is due"),
-                    diff: crate::commands::plan::Diff::default(),
+                    diff: crate::outcome::Diff::default(),
                 }),
                 ..Outcome::default()
             };

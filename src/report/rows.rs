@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    commands::{doctor::Line, plan::Plan},
-    kubernetes::excess_permissions::Excess,
-    outcome::{Finding, Outcome},
+    outcome::{DoctorCheck, ExcessPermissions, Finding, Outcome, Plan},
     text::{block, one_line},
 };
 
@@ -35,7 +33,7 @@ pub(super) struct LineRow {
     pub(super) paste: Option<String>,
 }
 
-pub(super) fn excess(excess: &Excess) -> ExcessRow {
+pub(super) fn excess(excess: &ExcessPermissions) -> ExcessRow {
     ExcessRow {
         rights: excess.rights.clone(),
         complete: excess.complete,
@@ -60,11 +58,12 @@ pub(super) fn plan(plan: &Plan) -> PlanRow {
 
 /// Lines first, then what fails: it is what somebody reads last, and acts on.
 pub(super) fn doctor(outcome: &Outcome, findings: &[Finding]) -> Vec<LineRow> {
-    let (warnings, fine): (Vec<&Line>, Vec<&Line>) = outcome.lines.iter().partition(|line| line.warning);
+    let (warnings, fine): (Vec<&DoctorCheck>, Vec<&DoctorCheck>) =
+        outcome.lines.iter().partition(|line| line.warning);
     let told = fine.into_iter().chain(warnings).map(|line| LineRow {
         verdict: if line.warning { "warn" } else { "ok" },
-        check: line.what,
-        says: one_line(&line.says),
+        check: line.name,
+        says: one_line(&line.message),
         remedy: line.remedy.as_deref().map(one_line),
         paste: line.paste.as_deref().map(block),
     });

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{Config, Output};
+use crate::credential::CredentialSummary;
 use crate::outcome::ResultName;
-use crate::outcome::{Action, CredentialSummary, Verified};
+use crate::outcome::{Action, Verified};
 use crate::report::log::tests::{Lines, logged};
 
 mod files;

@@ -6,6 +6,7 @@
 pub mod deadline;
 mod dialer;
 mod error;
+pub mod retry;
 pub mod roots;
 
 use std::time::Duration;

@@ -1,13 +1,12 @@
 //! Which entry the kubelet, and containers/image, would take for each image; and whether OpenShift's own would do.
 
-use super::Line;
 use crate::{
     commands::{context::Context, observe::Observed, plan},
     credential::Credential,
     decide::Source,
     dockerconfig::{kubelet_reads, lookup, pull_secret},
     image::ImageReference,
-    outcome::{Finding, Outcome},
+    outcome::{DoctorCheck, Finding, Outcome},
     text::clip_name,
 };
 
@@ -48,7 +47,7 @@ pub fn examine(
     }
     let others = lookup::containers_image_prefers_others(&images, &document, &credential);
     outcome.lines.extend(others.into_iter().map(|note| {
-        Line::warn(
+        DoctorCheck::warn(
             "skopeo",
             note.trim_end_matches('.').to_owned(),
             "Remove that entry or helper, or narrow PULL_SECRET_REGISTRY to the same path.",
@@ -57,7 +56,11 @@ pub fn examine(
 }
 
 /// Which entry the kubelet tries first; none where it rejects the document, which was told.
-fn chosen(image: &ImageReference, document: &[u8], credential: &Credential) -> Result<Option<Line>, Finding> {
+fn chosen(
+    image: &ImageReference,
+    document: &[u8],
+    credential: &Credential,
+) -> Result<Option<DoctorCheck>, Finding> {
     if let Some(missed) = lookup::kubelet_misses(&[image], document, credential) {
         return Err(missed);
     }
@@ -68,9 +71,9 @@ fn chosen(image: &ImageReference, document: &[u8], credential: &Credential) -> R
     let shown = clip_name(&image.to_string(), 120);
     Ok(tried.first().map(|first| {
         if lookup::is(credential, first) {
-            Line::ok(WHAT, format!("tries our entry first for {shown}"))
+            DoctorCheck::ok(WHAT, format!("tries our entry first for {shown}"))
         } else {
-            Line::warn(
+            DoctorCheck::warn(
                 WHAT,
                 format!(
                     "tries the entry {} of somebody else's before ours for {shown}",
@@ -83,14 +86,14 @@ fn chosen(image: &ImageReference, document: &[u8], credential: &Credential) -> R
 }
 
 /// OpenShift gives every account of a namespace a credential for the namespace's own images.
-fn platform(context: &Context<'_>, image: &ImageReference) -> Option<Line> {
+fn platform(context: &Context<'_>, image: &ImageReference) -> Option<DoctorCheck> {
     let internal = context
         .registries_with_images()
         .iter()
         .any(|(registry, images)| registry.is_openshift_internal() && images.contains(&image));
     let (namespace, _) = image.repository().split_once('/')?;
     (internal && namespace == context.namespace).then(|| {
-        Line::ok(
+        DoctorCheck::ok(
             "platform",
             format!(
                 "OpenShift's own secret pulls {} too, for pods that name no pull secret: it is of their namespace",

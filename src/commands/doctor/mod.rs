@@ -1,6 +1,6 @@
 //! `doctor`: what is missing, or too much, before anything happens. Reads only.
 //!
-//! What is right, or not quite, is a [`Line`]; what would make `ensure` fail is a finding, as everywhere.
+//! What is right, or not quite, is a [`DoctorCheck`]; what would make `ensure` fail is a finding, as everywhere.
 
 mod clients;
 mod permissions;
@@ -12,58 +12,13 @@ use k8s_openapi::jiff::SignedDuration;
 use crate::{
     commands::context::Context,
     credential::rfc3339,
-    decide::Source,
-    dockerconfig::pull_secret,
-    outcome::{Finding, Outcome},
+    decide::{Source, object},
+    outcome::{DoctorCheck, Finding, Outcome},
     text::clip_name,
 };
 
 /// How far apart the clocks may be.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
-
-/// Something that was looked at and does not fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Whether somebody should look at it.
-    pub warning: bool,
-    /// What was looked at, in one word.
-    pub what: &'static str,
-    /// What it was found to be: half a sentence.
-    pub says: String,
-    /// What to do, in one sentence; none where all is well.
-    pub remedy: Option<String>,
-    /// YAML to paste.
-    pub paste: Option<String>,
-}
-
-impl Line {
-    /// All is well.
-    pub fn ok(what: &'static str, says: impl Into<String>) -> Self {
-        Self {
-            warning: false,
-            what,
-            says: says.into(),
-            remedy: None,
-            paste: None,
-        }
-    }
-
-    /// It works, and somebody should look at it.
-    pub fn warn(what: &'static str, says: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            warning: true,
-            remedy: Some(remedy.into()),
-            ..Self::ok(what, says)
-        }
-    }
-
-    /// With YAML to paste.
-    #[must_use]
-    pub fn with_paste(mut self, paste: impl Into<String>) -> Self {
-        self.paste = Some(paste.into());
-        self
-    }
-}
 
 /// Looks at everything that a run needs.
 pub async fn doctor(context: &Context<'_>, source: Result<Source, Finding>, outcome: &mut Outcome) {
@@ -90,16 +45,16 @@ pub async fn doctor(context: &Context<'_>, source: Result<Source, Finding>, outc
         // Without a source there is nothing to compare with; a Secret that can't be corrected is reported all the same.
         (None, Some(secret)) => outcome
             .findings
-            .extend(pull_secret::open(context.config, &secret).err()),
+            .extend(object::open(context.config, &secret).err()),
         (None, None) => {}
     }
 }
 
 /// The account that runs this, by its token.
-fn identity(context: &Context<'_>) -> Line {
+fn identity(context: &Context<'_>) -> DoctorCheck {
     let claims = context.caller_claims();
     let Some((namespace, name)) = claims.and_then(|claims| claims.service_account()) else {
-        return Line::warn(
+        return DoctorCheck::warn(
             "identity",
             "the mounted token is not a service account's",
             "Run it in a pod, with the token that Kubernetes mounts.",
@@ -115,7 +70,7 @@ fn identity(context: &Context<'_>) -> Line {
         .map_or_else(String::new, |expires_at| {
             format!(", until {}", rfc3339(expires_at))
         });
-    Line::ok(
+    DoctorCheck::ok(
         "identity",
         format!(
             "this is {}{pod}{until}",
@@ -124,12 +79,12 @@ fn identity(context: &Context<'_>) -> Line {
     )
 }
 
-fn clock(context: &Context<'_>) -> Option<Line> {
+fn clock(context: &Context<'_>) -> Option<DoctorCheck> {
     let ahead = context.api.clock_ahead()?;
     Some(if ahead.abs() <= SKEW {
-        Line::ok("clock", "this machine's clock agrees with the API server's")
+        DoctorCheck::ok("clock", "this machine's clock agrees with the API server's")
     } else {
-        Line::warn(
+        DoctorCheck::warn(
             "clock",
             format!(
                 "this machine's clock is {} s {} the API server's",

@@ -1,6 +1,5 @@
 //! Every permission of the Role, asked by SelfSubjectAccessReview; and whether a token can be had.
 
-use super::Line;
 use crate::{
     commands::{
         context::Context,
@@ -8,7 +7,7 @@ use crate::{
     },
     decide::Source,
     kubernetes::{rbac_yaml, secret::StoredSecret},
-    outcome::{Finding, Outcome},
+    outcome::{DoctorCheck, Finding, Outcome},
     text::clip_name,
 };
 
@@ -34,7 +33,7 @@ pub async fn examine(
     let secret = if may_get { context.read().await? } else { None };
     match (&secret, creates) {
         (Some(_), true) => outcome.lines.push(
-            Line::warn(
+            DoctorCheck::warn(
                 WHAT,
                 format!(
                     "{} may create secrets {name}, which exists: were it deleted, the account could make a token of \
@@ -45,7 +44,7 @@ pub async fn examine(
             )
             .with_paste(context.role(rbac_yaml::role_without_create)),
         ),
-        (Some(_), false) => outcome.lines.push(Line::ok(
+        (Some(_), false) => outcome.lines.push(DoctorCheck::ok(
             WHAT,
             format!("create secrets {name} is not held, and not needed while it exists"),
         )),
@@ -62,7 +61,7 @@ fn tell(context: &Context<'_>, outcome: &mut Outcome, allowed: bool, verb: &str)
     let name = context.config.name.as_str();
     if allowed {
         let says = format!("may {verb} secrets {}", clip_name(name, 80));
-        outcome.lines.push(Line::ok(WHAT, says));
+        outcome.lines.push(DoctorCheck::ok(WHAT, says));
     } else {
         outcome
             .findings
@@ -85,7 +84,7 @@ async fn mint(context: &Context<'_>, source: &Source, outcome: &mut Outcome) -> 
     };
     match finding {
         Some(finding) => outcome.findings.push(finding),
-        None => outcome.lines.push(Line::ok(
+        None => outcome.lines.push(DoctorCheck::ok(
             WHAT,
             format!("may create {TOKENS} {}, which exists", clip_name(account, 80)),
         )),

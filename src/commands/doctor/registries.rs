@@ -5,13 +5,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
-use super::Line;
 use crate::{
     commands::context::Context,
     config::{Depth, Mode},
     image::RegistryHost,
     kubernetes::access_review::TokenReview,
-    outcome::{Finding, Outcome, Reason},
+    outcome::{DoctorCheck, Finding, Outcome, Reason},
     registry::{AuthScheme, Inconclusive, Ping, ProtocolError},
     text::clip_name,
     verification::explain,
@@ -28,7 +27,7 @@ const ANSWER: Duration = Duration::from_secs(8);
 pub async fn examine(context: &Context<'_>, outcome: &mut Outcome) -> Vec<RegistryHost> {
     if context.config.verify != Depth::Registry {
         let says = "not asked, by PULL_SECRET_VERIFY";
-        outcome.lines.push(Line::ok(WHAT, says));
+        outcome.lines.push(DoctorCheck::ok(WHAT, says));
         return Vec::new();
     }
     let registries = &context.config.registries;
@@ -46,7 +45,7 @@ pub async fn examine(context: &Context<'_>, outcome: &mut Outcome) -> Vec<Regist
     unreached
 }
 
-async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<Line, Finding> {
+async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<DoctorCheck, Finding> {
     let name = clip_name(&registry.to_string(), 80);
     let dialled = address(context, registry, &name).await?;
     let until = context.registries.until().min(Instant::now() + ANSWER);
@@ -63,20 +62,20 @@ async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<Line, Fin
             // There is no credential here to be reviewed.
             let finding =
                 explain::inconclusive(Mode::Doctor, &name, &inconclusive, TokenReview::NotApplicable);
-            return finding.map_or_else(|| Ok(Line::ok(WHAT, format!("{name} is not asked"))), Err);
+            return finding.map_or_else(|| Ok(DoctorCheck::ok(WHAT, format!("{name} is not asked"))), Err);
         }
-        Ok(Ping::Anonymous { .. }) => Line::warn(
+        Ok(Ping::Anonymous { .. }) => DoctorCheck::warn(
             WHAT,
             format!("{reached} allows anonymous access: a credential may not be verifiable there"),
             Reason::RegistryAnonymous.entry().remedy,
         ),
         Ok(Ping::Asks(AuthScheme::Basic)) => {
-            Line::ok(WHAT, format!("{reached} asks for user name and password"))
+            DoctorCheck::ok(WHAT, format!("{reached} asks for user name and password"))
         }
         Ok(Ping::Asks(AuthScheme::Bearer { .. })) => {
-            Line::ok(WHAT, format!("{reached} asks for a token of its token service"))
+            DoctorCheck::ok(WHAT, format!("{reached} asks for a token of its token service"))
         }
-        Ok(Ping::Asks(AuthScheme::OpenShift)) => Line::ok(
+        Ok(Ping::Asks(AuthScheme::OpenShift)) => DoctorCheck::ok(
             WHAT,
             format!("{reached} asks for a Kubernetes token, as OpenShift's does"),
         ),

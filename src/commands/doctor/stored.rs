@@ -1,6 +1,6 @@
 //! What is stored: what `ensure` would do with it, what it proves, and what else it opens.
 
-use super::{Line, clients};
+use super::clients;
 use crate::{
     commands::{
         context::Context,
@@ -10,7 +10,7 @@ use crate::{
     decide::{self, Decision, Source},
     image::RegistryHost,
     kubernetes::{excess_permissions, secret::StoredSecret},
-    outcome::Outcome,
+    outcome::{DoctorCheck, Outcome},
     text::clip_name,
     verification::{Evidence, explain},
 };
@@ -58,17 +58,19 @@ fn condition(
     observed: &Observed,
     decision: &Decision,
     stored: Option<&Credential>,
-) -> Line {
+) -> DoctorCheck {
     let name = clip_name(context.config.name.as_str(), 80);
     let run = "Run ensure; plan shows what it would change.";
     match decision {
-        Decision::Renew(None) => Line::ok(WHAT, format!("there is no Secret {name} yet: ensure creates it")),
-        Decision::Renew(Some(because)) => Line::warn(
+        Decision::Renew(None) => {
+            DoctorCheck::ok(WHAT, format!("there is no Secret {name} yet: ensure creates it"))
+        }
+        Decision::Renew(Some(because)) => DoctorCheck::warn(
             WHAT,
             format!("a new credential is due for Secret {name}: {}", because.as_str()),
             run,
         ),
-        Decision::Metadata(_) => Line::warn(
+        Decision::Metadata(_) => DoctorCheck::warn(
             WHAT,
             format!("labels, annotations or keys of Secret {name} differ from what ensure writes"),
             run,
@@ -84,7 +86,7 @@ fn condition(
                 .map_or_else(String::new, |expires_at| {
                     format!(", until {}", rfc3339(expires_at))
                 });
-            Line::ok(
+            DoctorCheck::ok(
                 WHAT,
                 format!("Secret {name} holds a credential{bound}{until}: nothing to change"),
             )
@@ -110,27 +112,27 @@ fn proven(
         outcome.verified = explain::least_verified(&evidence);
     }
     let pulled = outcome.images.iter().filter(|image| image.reason.is_none());
-    let lines: Vec<Line> = pulled
+    let lines: Vec<DoctorCheck> = pulled
         .map(|image| {
             let subject = clip_name(&image.subject, 160);
-            Line::ok("image", format!("{subject}: {}", image.verified.as_str()))
+            DoctorCheck::ok("image", format!("{subject}: {}", image.verified.as_str()))
         })
         .collect();
     outcome.lines.extend(lines);
 }
 
 /// What whoever reads the Secret could do.
-fn power(outcome: &Outcome, credential: &Credential) -> Option<Line> {
+fn power(outcome: &Outcome, credential: &Credential) -> Option<DoctorCheck> {
     let excess = outcome.excess.as_ref()?;
     let account = credential.summary().service_account;
     Some(match &excess.remedy {
-        Some(remedy) => Line::warn(
+        Some(remedy) => DoctorCheck::warn(
             "credential",
             excess_permissions::sentence(account.as_deref(), &excess.rights),
             excess_permissions::REMEDY,
         )
         .with_paste(remedy.clone()),
-        None => Line::ok(
+        None => DoctorCheck::ok(
             "credential",
             if excess.complete {
                 "it opens nothing dangerous in this namespace beside the registry"

@@ -13,15 +13,14 @@ use crate::{
         observe::{Observed, consider, usable_credentials},
     },
     credential::Credential,
-    decide::{self, Decision, Examined, Source},
+    decide::{self, Decision, Examined, Source, object},
     dockerconfig::{lookup, pull_secret},
     kubernetes::{
         error::Refusal,
-        excess_permissions::Excess,
         secret::{AppliedFields, PLACEHOLDER, StoredSecret, Version},
         secret_fields,
     },
-    outcome::{Action, Finding, Outcome, Reason},
+    outcome::{Action, ExcessPermissions, Finding, Outcome, Reason},
     transport::deadline::Backoff,
     verification::{Evidence, explain},
 };
@@ -31,7 +30,7 @@ struct Sent {
     uid: String,
     credential: Credential,
     evidence: Vec<Evidence>,
-    excess: Option<Excess>,
+    excess: Option<ExcessPermissions>,
     fields: AppliedFields,
     action: Action,
 }
@@ -105,7 +104,7 @@ async fn give_up(context: &Context<'_>, progress: &Progress, outcome: &mut Outco
             return;
         }
         if secret.deletion.is_some()
-            && let Err(finding) = pull_secret::open(context.config, &secret)
+            && let Err(finding) = object::open(context.config, &secret)
         {
             outcome.findings.push(finding);
             return;
@@ -355,7 +354,10 @@ pub fn finish(
     outcome.notes.extend(lookup::containers_image_prefers_others(
         &images, document, credential,
     ));
-    outcome
-        .notes
-        .extend(pull_secret::forgotten_entries(config, secret, credential));
+    outcome.notes.extend(pull_secret::forgotten_entries(
+        config,
+        secret.document(),
+        &secret.version.uid,
+        credential,
+    ));
 }

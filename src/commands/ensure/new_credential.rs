@@ -8,10 +8,10 @@ use crate::{
         observe::{Observed, prove},
         permissions::TOKENS,
     },
-    credential::{self, Credential},
+    credential::Credential,
     decide::{Examined, Source},
-    kubernetes::{error::Refusal, excess_permissions::Excess, secret::Version},
-    outcome::Finding,
+    kubernetes::{error::Refusal, secret::Version, token_request},
+    outcome::{ExcessPermissions, Finding},
     verification::Evidence,
 };
 
@@ -24,7 +24,7 @@ pub struct Fresh {
     /// What the registries say of it.
     pub evidence: Vec<Evidence>,
     /// What it may do beyond pulling; none where the API server did not tell.
-    pub excess: Option<Excess>,
+    pub excess: Option<ExcessPermissions>,
 }
 
 /// Mints a token that is bound to this very Secret, or takes the file's; nothing where the Secret is another one by now,
@@ -46,7 +46,7 @@ pub async fn make(
         } => {
             let config = context.config;
             let bound_to = (config.name.as_str(), version.uid.as_str());
-            let minted = credential::mint(
+            let minted = token_request::request_token(
                 context.client.clone(),
                 &context.namespace,
                 account,

@@ -12,55 +12,12 @@ use crate::{
         secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
         secret_fields,
     },
+    outcome::{Change, Diff},
     text::{SafeName, clip_name, one_line},
 };
 
 /// Longest value that is shown, in characters.
 const VALUE: usize = 80;
-
-/// What happens to a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It stays.
-    Keep,
-    /// It goes.
-    Remove,
-    /// It comes.
-    Add,
-}
-
-impl Change {
-    /// The sign in the first column.
-    pub const fn sign(self) -> char {
-        match self {
-            Self::Keep => ' ',
-            Self::Remove => '-',
-            Self::Add => '+',
-        }
-    }
-}
-
-/// Lines in the order of the object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diff(pub Vec<(Change, String)>);
-
-impl Diff {
-    fn line(&mut self, change: Change, text: impl Into<String>) {
-        self.0.push((change, text.into()));
-    }
-
-    /// One value of a map; `None` on either side: it isn't there.
-    fn value(&mut self, name: &str, old: Option<String>, new: Option<String>) {
-        if old == new {
-            return;
-        }
-        for (change, value) in [(Change::Remove, old), (Change::Add, new)] {
-            if let Some(value) = value {
-                self.line(change, format!("    {name}: {value}"));
-            }
-        }
-    }
-}
 
 /// Labels, annotations and keys alone.
 pub fn of_metadata(config: &Config, namespace: &str, stored: &StoredSecret, fields: &AppliedFields) -> Diff {
@@ -191,9 +148,7 @@ fn document(
             diff.line(change, format!("      {shown}: as it is"));
             continue;
         }
-        let old = now
-            .as_ref()
-            .and_then(|now| Some(Credential::stored_in(&now.entry(key)?)));
+        let old = now.as_ref().and_then(|now| Some(now.entry(key)?.credential()));
         if let Some(old) = old {
             diff.line(Change::Remove, format!("      {shown}: {}", described(&old)));
         }

@@ -17,29 +17,16 @@ use crate::{
         observe::{Observed, consider, prove, usable_credentials},
         permissions,
     },
-    credential::{Credential, Token},
+    credential::{Credential, CredentialSummary, Token},
     decide::{Decision, Examined, Source},
     dockerconfig::pull_secret,
     kubernetes::{
         secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
         secret_fields,
     },
-    outcome::{Action, CredentialSummary, Finding, Outcome},
+    outcome::{Action, Diff, Finding, Outcome, Plan},
     verification::explain,
 };
-
-pub use self::diff::{Change, Diff};
-
-/// What `ensure` would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// What its ACTION would be.
-    pub action: Action,
-    /// Why, in half a sentence; none where nothing would change.
-    pub because: Option<&'static str>,
-    /// What would change, without secrets; empty where nothing would.
-    pub diff: Diff,
-}
 
 /// Says what `ensure` would do.
 pub async fn plan(context: &Context<'_>, source: &Source, outcome: &mut Outcome) {

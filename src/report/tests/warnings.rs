@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::outcome::ResultName;
-use crate::{commands::doctor::Line, kubernetes::excess_permissions::Excess};
+use crate::outcome::{DoctorCheck, ExcessPermissions};
 
 fn test_output(report: &Report) -> (u64, u64) {
     let value = results::value(ResultName::TestOutput, report);
@@ -14,7 +14,7 @@ fn test_output(report: &Report) -> (u64, u64) {
 #[test]
 fn a_stored_token_that_may_more_than_pull_is_a_warning_and_is_told() {
     let with = |rights: Vec<&'static str>| Outcome {
-        excess: Some(Excess {
+        excess: Some(ExcessPermissions {
             rights,
             complete: true,
             remedy: Some("kind: ServiceAccount\n".to_owned()),
@@ -38,9 +38,9 @@ fn a_stored_token_that_may_more_than_pull_is_a_warning_and_is_told() {
 
 #[test]
 fn of_what_doctor_looked_at_each_warning_counts_once() {
-    let line = |warning| Line {
+    let line = |warning| DoctorCheck {
         warning,
-        ..Line::ok("clock", "it is right")
+        ..DoctorCheck::ok("clock", "it is right")
     };
     let outcome = Outcome {
         lines: vec![line(false), line(false), line(true), line(true)],

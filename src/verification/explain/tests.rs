@@ -140,7 +140,9 @@ fn push_that_is_not_shown_is_verified_as_a_login_at_most() {
 /// What is said of a realm on this host, while a Secret with this document is stored.
 fn realm(host: &str, stored: &str) -> String {
     let mut outcome = Outcome::default();
-    outcome.secrets.add_document(stored.as_bytes());
+    outcome
+        .secrets
+        .add_document(stored.as_bytes(), crate::dockerconfig::stored_secrets);
     let credential = Credential::of("robot", Token::new(SecretString::from("A-Password-Of-A-Robot")));
     let proof = Proof::Inconclusive(
         Inconclusive::Untrusted(UntrustedParty::Realm(host.to_owned())),

@@ -3,7 +3,7 @@
 
 use super::glob::glob_matches;
 use super::go_url::GoUrl;
-use crate::image::{DOCKER_HUB, ImageReference};
+use super::{DOCKER_HUB, ImageReference};
 
 /// The key under which the kubelet finds Docker Hub's credentials when no other key matches.
 const DEFAULT_REGISTRY: &[u8] = b"index.docker.io";
@@ -12,11 +12,11 @@ const DEFAULT_REGISTRY: &[u8] = b"index.docker.io";
 /// resolved. Ordered by bytes: the greater, the sooner it is tried (`sort.Reverse`), so that
 /// `quay.io/team` comes before `quay.io`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyringIndex(Vec<u8>);
+pub struct KeyringIndex(Vec<u8>);
 
 impl KeyringIndex {
     /// Indexes a key (`Add`). `None` where the kubelet ignores the entry: no URL can be made of it.
-    pub(super) fn new(key: &str) -> Option<Self> {
+    pub fn new(key: &str) -> Option<Self> {
         let schemeless = key
             .strip_prefix("https://")
             .or_else(|| key.strip_prefix("http://"))
@@ -36,7 +36,7 @@ impl KeyringIndex {
     /// Whether an image's name falls under this key (`URLsMatchStr`): equal port, as many labels in the
     /// host, each matching as a shell pattern, and a path that is a prefix (of the text: `quay.io/team`
     /// is for `quay.io/teamwork/app` too).
-    pub(super) fn matches(&self, image: &ImageReference) -> bool {
+    pub fn matches(&self, image: &ImageReference) -> bool {
         let name = image.name();
         let (Some(key), Some(image)) = (
             GoUrl::parse_schemeless(&self.0),
@@ -58,7 +58,7 @@ impl KeyringIndex {
     }
 
     /// Whether the kubelet falls back on this key for an image of Docker Hub that no key matches.
-    pub(super) fn is_default_for(&self, image: &ImageReference) -> bool {
+    pub fn is_default_for(&self, image: &ImageReference) -> bool {
         self.0 == DEFAULT_REGISTRY && is_default_registry(image)
     }
 }
@@ -66,7 +66,7 @@ impl KeyringIndex {
 /// Whether the kubelet would use the entry `key` for `image`, were it the only entry.
 ///
 /// ```
-/// use ensure_pull_secret::{dockerconfig::key_covers, image::ImageReference};
+/// use ensure_pull_secret::image::{ImageReference, key_covers};
 ///
 /// let image = ImageReference::parse("quay.io/team/model:1")?;
 /// assert!(key_covers("quay.io", &image));

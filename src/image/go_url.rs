@@ -3,7 +3,7 @@
 //! Only what `url.Parse` makes of a text that starts with `https://` or `http://`: host and path,
 //! both with `%XX` resolved (Go 1.26 `net/url/url.go`). Bytes, since `%FF` may stand in a path.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 /// Host (with port) and path of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,135 @@
+//! Whether the stored Secret can be corrected in place.
+
+use crate::{
+    config::Config,
+    dockerconfig::{Document, pull_secret},
+    kubernetes::secret::{Deletion, SECRET_TYPE, StoredSecret},
+    outcome::{Finding, Reason},
+    text::{SafeName, clip_name},
+};
+
+/// How many finalizers a cause names: it has to fit MESSAGE with the remedy behind it.
+const FINALIZERS: usize = 2;
+
+/// The document of the stored Secret, where the Secret may be written at all.
+///
+/// # Errors
+/// `secret-terminating`, `wrong-type`, `document-unreadable`, `document-ambiguous`.
+pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a>, Finding> {
+    if let Some(deletion) = &secret.deletion {
+        return Err(terminating(config, deletion));
+    }
+    let name = clip_name(config.name.as_str(), 80);
+    if secret.secret_type != SECRET_TYPE {
+        let found = clip_name(&secret.secret_type, 60);
+        return Err(Finding::new(
+            Reason::WrongType,
+            format!("Secret {name} has the type {found}, not {SECRET_TYPE}, and a type cannot be changed"),
+        ));
+    }
+    pull_secret::parse(config, secret.document())
+}
+
+/// `secret-terminating`. The API server still issues tokens for such a Secret, and refuses them a minute after the
+/// deletion began (Kubernetes `pkg/serviceaccount/claims.go`).
+fn terminating(config: &Config, deletion: &Deletion) -> Finding {
+    let name = clip_name(config.name.as_str(), 60);
+    let finalizers = &deletion.finalizers;
+    let shown: Vec<String> = finalizers
+        .iter()
+        .take(FINALIZERS)
+        .map(|finalizer| clip_name(SafeName::new(finalizer).as_str(), 50))
+        .collect();
+    let noun = if finalizers.len() == 1 {
+        "finalizer"
+    } else {
+        "finalizers"
+    };
+    let shown = shown.join(", ");
+    let more = match finalizers.len().saturating_sub(FINALIZERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if finalizers.is_empty() {
+        Finding::new(
+            Reason::SecretTerminating,
+            format!("Secret {name} is being deleted"),
+        )
+        .with_remedy("Run ensure again once it is gone, or choose another PULL_SECRET_NAME.")
+    } else {
+        Finding::new(
+            Reason::SecretTerminating,
+            format!("Secret {name} is being deleted and is held by the {noun} {shown}{more}"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::secret::{DOCUMENT_KEY, Version};
+
+    fn config() -> Config {
+        let variables = [
+            ("PULL_SECRET_NAME", "pull"),
+            ("PULL_SECRET_REGISTRY", "quay.io"),
+            ("PULL_SECRET_TOKEN_FILE", "/robot/token"),
+        ];
+        Config::from_env(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
+    }
+
+    fn stored(document: &str) -> StoredSecret {
+        StoredSecret {
+            version: Version {
+                uid: "6f2d".to_owned(),
+                resource_version: "7".to_owned(),
+            },
+            data: [(DOCUMENT_KEY.to_owned(), document.as_bytes().to_vec())].into(),
+            ..StoredSecret::absent()
+        }
+    }
+
+    fn opened(secret: &StoredSecret) -> Finding {
+        open(&config(), secret).expect_err("a finding")
+    }
+
+    #[test]
+    fn o1_a_secret_being_deleted_is_named_with_its_finalizers() {
+        let deleted = |finalizers: &[&str]| StoredSecret {
+            deletion: Some(Deletion {
+                finalizers: finalizers.iter().map(|&name| name.to_owned()).collect(),
+            }),
+            ..stored(r#"{"auths":{}}"#)
+        };
+        let long = format!("example.test/{}", "x".repeat(300));
+        for (finalizers, cause) in [
+            (&[][..], "Secret pull is being deleted"),
+            (
+                &["example.test/hold"],
+                "Secret pull is being deleted and is held by the finalizer example.test/hold",
+            ),
+            (
+                &["a.test/a", "b.test/$(b)\n", "c", "d"],
+                "Secret pull is being deleted and is held by the finalizers a.test/a, b.test/__b__ and 2 more",
+            ),
+            (
+                &["sha256~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],
+                "Secret pull is being deleted and is held by the finalizer redacted",
+            ),
+        ] {
+            let finding = opened(&deleted(finalizers));
+            assert_eq!(
+                (finding.reason, finding.cause.as_str()),
+                (Reason::SecretTerminating, cause)
+            );
+            assert!(!finding.remedy().to_lowercase().contains("delete"));
+        }
+        let finding = opened(&deleted(&[&long, &long, &long]));
+        assert!(finding.cause.chars().count() < 200, "{}", finding.cause);
+        let opaque = StoredSecret {
+            secret_type: "Opaque".to_owned(),
+            ..deleted(&["a"])
+        };
+        assert_eq!(opened(&opaque).reason, Reason::SecretTerminating);
+    }
+}

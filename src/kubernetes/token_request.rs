@@ -1,0 +1,48 @@
+//! Token requests (TokenRequest of `authentication.k8s.io/v1`).
+
+use k8s_openapi::api::{
+    authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+};
+use kube::{Api, Client, api::PostParams};
+use secrecy::SecretString;
+
+use super::error::Refusal;
+use crate::credential::{Lifetime, Token};
+
+/// Requests a token of `service_account`, bound to the Secret `name` with this `uid`: it stops working with the Secret, and
+/// with nothing else. The audiences are the API server's own, which the registry needs.
+///
+/// # Errors
+/// What the API server answered instead. [`Refusal::Conflict`]: the Secret is another one by now.
+pub async fn request_token(
+    client: Client,
+    namespace: &str,
+    service_account: &str,
+    lifetime: Lifetime,
+    (name, uid): (&str, &str),
+) -> Result<Token, Refusal> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: Some(lifetime.as_secs()),
+            bound_object_ref: Some(BoundObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Secret".to_owned()),
+                name: Some(name.to_owned()),
+                uid: Some(uid.to_owned()),
+            }),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let answer = accounts
+        .create_token_request(service_account, &PostParams::default(), &request)
+        .await?;
+    let status = answer
+        .status
+        .filter(|status| !status.token.is_empty())
+        .ok_or(Refusal::NotUnderstood)?;
+    // Its `expirationTimestamp` is left aside: verifiers go by the token's `exp`, and a later run knows nothing else.
+    Ok(Token::new(SecretString::from(status.token)))
+}
