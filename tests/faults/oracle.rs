@@ -142,6 +142,12 @@ impl Told {
             Invented::Status(403) => self.unless_lasting(Ending::new("pull-forbidden", "FAILURE", 77)),
             // An answer to HEAD has no body that would tell: GET is asked.
             Invented::Status(400) => self.unless_lasting(protocol()),
+            // The stored credential is asked, and its answer is no better: it is kept.
+            Invented::Status(404) | Invented::Text(404) | Invented::NoRepository
+                if self.lasting && self.setting.situation == Situation::Refresh =>
+            {
+                Ending::new("pull-forbidden", "FAILURE", 77)
+            }
             Invented::Status(404) => self.unless_lasting(Ending::new("tag-missing", "FAILURE", 66)),
             Invented::Text(404) | Invented::NoRepository => {
                 self.unless_lasting(Ending::new("repository-missing", "FAILURE", 66))
