@@ -1,11 +1,9 @@
 //! Rules of our own: each is a function that says what breaks it, and has a test that breaks it.
 
 mod containers;
-mod exit_codes;
 mod images;
 mod jobs;
 mod kinds;
-mod results;
 pub mod rights;
 mod schedule;
 mod trust;
@@ -20,19 +18,16 @@ type OverTexts = fn(&[Text]) -> Vec<String>;
 
 const OVER_MANIFESTS: &[OverManifests] = &[
     containers::command_is_set,
-    containers::security_context_is_restricted,
+    containers::root_file_system_is_read_only,
     containers::no_user_is_chosen,
     containers::memory_is_bounded,
-    containers::nothing_of_the_nodes_is_used,
-    containers::environment_is_clean,
-    exit_codes::permanent_failures_end_a_job,
+    containers::environment_has_no_credential,
     images::one_image_by_digest,
     jobs::finished_jobs_go_away,
     jobs::steps_outlive_the_program,
     jobs::last_words_are_kept,
     kinds::nothing_is_installed_that_runs_or_is_a_secret,
     kinds::sample_runs_are_created_anew,
-    results::results_are_the_contracts,
     rights::the_role_is_the_contracts,
     rights::nothing_dangles,
     rights::no_rule_says_any,
