@@ -1,6 +1,6 @@
 //! What the demo says: printed as it happens, and kept for the picture.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use anstyle::{AnsiColor, Style};
 
@@ -133,28 +133,15 @@ impl Transcript {
     }
 }
 
-/// Breaks `text` at its line ends, and between words so that no line has more than `WIDTH` columns, if its words allow it.
+/// Breaks `text` at its line ends, and between words where a line has more than `WIDTH` columns.
 fn wrap(text: &str, first: &str, next: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = first.to_owned();
-    let mut empty = true;
-    for word in text.split_inclusive([' ', '\n']) {
-        let (word, ends) = word
-            .strip_suffix('\n')
-            .map_or((word.trim_end(), false), |word| (word, true));
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(std::mem::replace(&mut line, next.to_owned()));
-            empty = true;
-        }
-        // Writing to a String can't fail.
-        let _ = write!(line, "{}{word}", if empty { "" } else { " " });
-        empty = ends;
-        if ends {
-            lines.push(std::mem::replace(&mut line, next.to_owned()));
-        }
-    }
-    lines.push(line);
-    lines
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(next)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(text, options);
+    lines.into_iter().map(Cow::into_owned).collect()
 }
 
 #[cfg(test)]
@@ -162,23 +149,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_wrapped_between_words_and_keeps_all_of_them() {
-        let text = "word ".repeat(60);
-        let lines = wrap(text.trim_end(), "  $ ", "      ");
-        assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= WIDTH));
-        assert!(lines[0].starts_with("  $ word") && lines[1].starts_with("      word"));
-        assert_eq!(lines.join(" ").matches("word").count(), 60);
-    }
-
-    #[test]
-    fn a_word_that_is_too_long_stays_whole() {
-        let word = "x".repeat(2 * WIDTH);
-        assert_eq!(wrap(&format!("a {word}"), "", ""), ["a".to_owned(), word]);
-    }
-
-    #[test]
-    fn a_line_end_stays_one() {
-        assert_eq!(wrap("one |\ntwo three", "$ ", "  "), ["$ one |", "  two three"]);
+    fn text_is_wrapped_at_line_ends_and_between_words_only() {
+        let (long, words) = ("x-".repeat(WIDTH), "word ".repeat(30));
+        let text = format!("{words}|\n{long} end");
+        let lines = wrap(&text, "$ ", "  ");
+        let joined: Vec<_> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+        assert_eq!(joined[1..], text.split_whitespace().collect::<Vec<_>>());
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.len() <= WIDTH || line.contains(&long))
+        );
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(
+            lines[0].starts_with("$ word") && lines[1].ends_with(" |"),
+            "{lines:?}"
+        );
     }
 
     #[test]

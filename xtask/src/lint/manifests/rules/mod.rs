@@ -37,12 +37,7 @@ const OVER_MANIFESTS: &[OverManifests] = &[
     words::conditions_can_hold,
 ];
 
-const OVER_TEXTS: &[OverTexts] = &[
-    images::one_spelling,
-    kinds::samples_are_in_no_kustomization,
-    words::variables_exist,
-    words::reasons_exist,
-];
+const OVER_TEXTS: &[OverTexts] = &[images::one_spelling, words::variables_exist, words::reasons_exist];
 
 /// What breaks a rule, each as `where: what: why`.
 pub fn problems(texts: &[Text], manifests: &[Manifests]) -> Vec<String> {
