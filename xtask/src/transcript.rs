@@ -1,33 +1,33 @@
-//! What the demo says: printed as it happens, and kept for the picture.
+//! Output of the demo: printed, and kept for the picture.
 
 use std::borrow::Cow;
 
 use anstyle::{AnsiColor, Style};
 
-/// Columns of the terminal that is drawn; longer text is wrapped.
+/// Columns of the terminal; longer text is wrapped.
 pub const WIDTH: usize = 100;
 
-/// What a line is, which decides its colour.
+/// Kind of a line, which selects its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The heading of a step.
+    /// Heading of a step.
     Heading,
-    /// The narrator.
+    /// Explanation.
     Text,
-    /// A command as somebody would type it.
+    /// A command as a user types it.
     Command,
-    /// What a program put out.
+    /// Output of a program.
     Output,
-    /// The same, where it is good news.
+    /// Output of a success.
     Good,
-    /// The same, where it is bad news.
+    /// Output of a failure.
     Bad,
 }
 
 /// One line, at most `WIDTH` columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its text, indentation included.
     pub text: String,
@@ -41,7 +41,7 @@ pub struct Transcript {
 }
 
 impl Kind {
-    /// Its name in the picture's style sheet.
+    /// Class in the style sheet of the picture.
     pub const fn class(self) -> &'static str {
         match self {
             Self::Heading => "heading",
@@ -64,7 +64,7 @@ impl Kind {
         }
     }
 
-    /// What stands before the first line and before those it is continued on.
+    /// Indentation of the first line, and of the lines after it.
     const fn indentation(self) -> (&'static str, &'static str) {
         match self {
             Self::Heading => ("", "   "),
@@ -76,7 +76,7 @@ impl Kind {
 }
 
 impl Transcript {
-    /// Prints each line as it comes: in colours where standard output is a terminal that has them.
+    /// Prints each line, in colours where standard output is a terminal with colours.
     pub fn printed() -> Self {
         Self {
             lines: Vec::new(),
@@ -84,7 +84,7 @@ impl Transcript {
         }
     }
 
-    /// Keeps the lines to itself.
+    /// Prints nothing.
     pub fn silent() -> Self {
         Self {
             lines: Vec::new(),
@@ -92,18 +92,18 @@ impl Transcript {
         }
     }
 
-    /// Everything said so far.
+    /// All lines so far.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
 
-    /// The heading of the next step, after an empty line.
+    /// Heading of the next step, after an empty line.
     pub fn heading(&mut self, text: &str) {
         self.line(Kind::Text, String::new());
         self.say(Kind::Heading, text);
     }
 
-    /// A text of any length.
+    /// Text of any length.
     pub fn say(&mut self, kind: Kind, text: &str) {
         let (first, next) = kind.indentation();
         for line in wrap(text, first, next) {
@@ -111,7 +111,7 @@ impl Transcript {
         }
     }
 
-    /// Names and values, one beneath the other.
+    /// Names and values, in two columns.
     pub fn table(&mut self, rows: &[(&str, &str)]) {
         let widest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in rows {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_table_stand_beneath_each_other() {
+    fn values_of_a_table_are_aligned() {
         let mut transcript = Transcript::silent();
         transcript.table(&[("A", "1"), ("LONGER", "2")]);
         let texts: Vec<&str> = transcript.lines().iter().map(|line| line.text.as_str()).collect();
