@@ -1,6 +1,6 @@
 //! The binary's size against its budget, and that it needs nothing to run.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use container_image::Platform;
@@ -39,12 +39,8 @@ fn check_for(platform: Platform) -> Result<()> {
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let elf = Elf::parse(&*bytes).with_context(|| format!("{} is no 64-bit ELF file", path.display()))?;
     let size = u64::try_from(bytes.len())?;
-    println!(
-        "{} for {}: {size} bytes, {} % of the budget",
-        name(&path),
-        platform.target(),
-        size * 100 / BUDGET
-    );
+    let target = platform.target();
+    println!("{target}: {size} bytes, {} % of the budget", size * 100 / BUDGET);
     let needs = needs(&elf)?;
     ensure!(
         needs.is_empty(),
@@ -54,8 +50,7 @@ fn check_for(platform: Platform) -> Result<()> {
     println!("static: no interpreter, no shared library");
     ensure!(
         size <= BUDGET,
-        "{} is {size} bytes, {} over its budget of {BUDGET}; `cargo tree -e features` and `cargo bloat` show what grew",
-        name(&path),
+        "the binary for {target} is {size} bytes, {} over its budget of {BUDGET}; `cargo tree -e features` and `cargo bloat` show what grew",
         size - BUDGET
     );
     Ok(())
@@ -76,13 +71,6 @@ fn needs(elf: &Elf<'_>) -> Result<Vec<String>> {
         }
     }
     Ok(needs)
-}
-
-fn name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 #[cfg(test)]
