@@ -1,8 +1,8 @@
-//! docs/demo.svg: the demo's own output, drawn as a terminal.
+//! docs/demo.svg: the output of the demo in a terminal.
 
 use std::{fmt::Write as _, fs, path::PathBuf, process::ExitCode, sync::LazyLock};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use regex::Regex;
 use test_cluster::control_plane::{Cluster, Options};
 
@@ -13,12 +13,13 @@ use crate::{
 };
 
 const PICTURE: &str = "docs/demo.svg";
-/// Size of a character and of a line, in the picture's units; monospace fonts are about 0.6 of their size wide.
-const CHARACTER: f32 = 7.83;
+/// Width of 100 characters and height of a line, in the units of the picture. A character of a monospace font has about
+/// 0.6 of its height.
+const CHARACTER: usize = 783;
 const LINE: usize = 18;
 const MARGIN: usize = 20;
 
-/// What differs from one run to the next: times, digests, ports, how long it took.
+/// Text that differs from run to run: times, digests, ports, durations.
 static MASKED: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
@@ -26,13 +27,13 @@ static MASKED: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
         (r"127\.0\.0\.1:\d+", "ADDRESS"),
         (r"\d+\.\d s\b", "SECONDS"),
     ]
-    .map(|(pattern, name)| (Regex::new(pattern).expect("a pattern of ours"), name))
+    .map(|(pattern, name)| (Regex::new(pattern).expect("a valid pattern"), name))
 });
 
-/// Draws the picture from a run, or, to check, compares its lines with a run's.
+/// Draws the picture from a run, or compares its lines with a run.
 ///
 /// # Errors
-/// Where the demo fails, the picture can't be written, or, when checking, its lines differ.
+/// When the demo fails, the picture can't be written, or a compared line differs.
 pub fn picture(check: bool) -> Result<ExitCode> {
     let binary = release::build()?;
     interrupt::run(run(binary, check))
@@ -51,10 +52,10 @@ async fn run(binary: PathBuf, check: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines of a run on a cluster that is there, without its last one, which says how long it took.
+/// Lines of a run on an existing cluster, without the last one, which has the duration.
 ///
 /// # Errors
-/// Where the story isn't true.
+/// When a step of the demo fails.
 pub async fn perform(cluster: &Cluster, binary: &std::path::Path) -> Result<Vec<Line>> {
     let mut transcript = Transcript::silent();
     story::introduce(&mut transcript);
@@ -62,29 +63,24 @@ pub async fn perform(cluster: &Cluster, binary: &std::path::Path) -> Result<Vec<
     Ok(transcript.lines().to_vec())
 }
 
-/// Compares the picture's lines with those of a run.
+/// Compares the lines of the picture with those of a run.
 ///
 /// # Errors
-/// Where one differs in more than what is masked.
+/// When a line differs in more than what is masked.
 pub fn compare(lines: &[Line]) -> Result<()> {
-    let path = project::file(PICTURE);
-    let drawn = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let drawn: Vec<String> = texts(&drawn).map(|line| mask(&line)).collect();
-    let said: Vec<String> = lines.iter().map(|line| mask(&line.text)).collect();
-    let length = drawn.len().max(said.len());
-    for index in 0..length {
-        let (drawn, said) = (drawn.get(index), said.get(index));
-        if drawn != said {
-            let shown = |line: Option<&String>| line.map_or("(nothing)", String::as_str).to_owned();
-            bail!(
-                "line {} of {PICTURE} is not what the demo says; `cargo xtask picture` draws it again\n  picture: {}\n  \
-                 demo:    {}",
-                index + 1,
-                shown(drawn),
-                shown(said)
-            );
-        }
-    }
+    let picture = fs::read_to_string(project::file(PICTURE)).context("cannot read the picture")?;
+    let drawn: Vec<String> = texts(&picture).map(|line| mask(&line)).collect();
+    let printed: Vec<String> = lines.iter().map(|line| mask(&line.text)).collect();
+    let pairs = drawn.iter().zip(&printed);
+    let same = pairs.take_while(|(drawn, printed)| drawn == printed).count();
+    let line = |lines: &[String]| lines.get(same).map_or("(nothing)", String::as_str).to_owned();
+    ensure!(
+        drawn == printed,
+        "line {} of {PICTURE} differs from the demo; `cargo xtask picture` draws it again\n  picture: {}\n  demo:    {}",
+        same + 1,
+        line(&drawn),
+        line(&printed)
+    );
     Ok(())
 }
 
@@ -94,17 +90,10 @@ fn mask(line: &str) -> String {
     })
 }
 
-/// The picture: one `<text>` a line.
+/// The picture: one `<text>` for each line.
 fn svg(lines: &[Line]) -> String {
     let height = lines.len() * LINE + 2 * MARGIN;
-    // A few hundred columns are exact in f32.
-    let columns = f32::from(u16::try_from(WIDTH).unwrap_or(u16::MAX));
-    let width = columns
-        .mul_add(
-            CHARACTER,
-            f32::from(u16::try_from(2 * MARGIN).unwrap_or(u16::MAX)),
-        )
-        .ceil();
+    let width = (WIDTH * CHARACTER).div_ceil(100) + 2 * MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
          <title>cargo xtask demo</title>\n\
@@ -130,7 +119,7 @@ fn svg(lines: &[Line]) -> String {
     svg
 }
 
-/// The texts that `svg` drew.
+/// Texts in a picture that `svg` drew.
 fn texts(svg: &str) -> impl Iterator<Item = String> {
     svg.lines().filter_map(|line| {
         let (_, text) = line
@@ -157,7 +146,7 @@ mod tests {
     use crate::transcript::Kind;
 
     #[test]
-    fn what_was_drawn_can_be_read_again() {
+    fn texts_of_a_drawn_picture_are_the_lines() {
         let texts_of = ["   $ a | b && c <d>", "", "&lt; stays what it is"];
         let lines = texts_of.map(|text| Line {
             kind: Kind::Text,
@@ -168,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_with_each_run_is_masked() {
+    fn only_text_that_differs_from_run_to_run_is_masked() {
         let digest = "0123456789abcdef".repeat(4);
         assert_eq!(
             mask(&format!(

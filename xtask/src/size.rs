@@ -1,11 +1,11 @@
 //! The binary's size against its budget, and that it needs nothing to run.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use container_image::Platform;
 use object::{
-    Endianness, Object as _, ObjectSection as _,
+    Endianness,
     elf::{DT_NEEDED, FileHeader64, PT_INTERP},
     read::elf::{Dyn as _, ElfFile, FileHeader as _, ProgramHeader as _},
 };
@@ -14,13 +14,10 @@ use crate::{c_compiler, project, release};
 
 /// The most that a binary may take, in bytes. The one for x86_64 is the larger one; a probe of it with the same API calls took 2.39 MB.
 const BUDGET: u64 = 2_600_000;
-/// Sections smaller than this are summed up, in bytes.
-const WORTH_A_LINE: u64 = 20_000;
 
 type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>>;
 
-/// Builds the release binary for each platform of the image, prints where its bytes are, and checks the budget and that
-/// it is static.
+/// Builds the release binary for each platform of the image, and checks that it is static and within its budget.
 ///
 /// # Errors
 /// Where it can't be built, is too large, or asks for an interpreter or a library; in CI, where a platform has no
@@ -42,7 +39,8 @@ fn check_for(platform: Platform) -> Result<()> {
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let elf = Elf::parse(&*bytes).with_context(|| format!("{} is no 64-bit ELF file", path.display()))?;
     let size = u64::try_from(bytes.len())?;
-    print_table(&elf, size, platform.target());
+    let target = platform.target();
+    println!("{target}: {size} bytes, {} % of the budget", size * 100 / BUDGET);
     let needs = needs(&elf)?;
     ensure!(
         needs.is_empty(),
@@ -52,30 +50,10 @@ fn check_for(platform: Platform) -> Result<()> {
     println!("static: no interpreter, no shared library");
     ensure!(
         size <= BUDGET,
-        "{} is {size} bytes, {} over its budget of {BUDGET}; `cargo tree -e features` and `cargo bloat` show what grew",
-        name(&path),
+        "the binary for {target} is {size} bytes, {} over its budget of {BUDGET}; `cargo tree -e features` and `cargo bloat` show what grew",
         size - BUDGET
     );
     Ok(())
-}
-
-fn print_table(elf: &Elf<'_>, size: u64, target: &str) {
-    let mut sections: Vec<(String, u64)> = elf
-        .sections()
-        // .bss and the like take memory, not bytes of the file.
-        .filter(|section| section.file_range().is_some())
-        .map(|section| (section.name().unwrap_or("?").to_owned(), section.size()))
-        .collect();
-    sections.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-    println!("ensure-pull-secret for {target}, bytes");
-    let mut rest = size;
-    for (section, bytes) in sections.iter().filter(|(_, bytes)| *bytes >= WORTH_A_LINE) {
-        println!("  {section:<18} {bytes:>9}");
-        rest = rest.saturating_sub(*bytes);
-    }
-    println!("  {:<18} {rest:>9}", "other");
-    println!("  {:<18} {size:>9}", "total");
-    println!("  {:<18} {BUDGET:>9}  {} % used", "budget", size * 100 / BUDGET);
 }
 
 /// What the file asks the system for: a dynamic loader, shared libraries.
@@ -93,13 +71,6 @@ fn needs(elf: &Elf<'_>) -> Result<Vec<String>> {
         }
     }
     Ok(needs)
-}
-
-fn name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 #[cfg(test)]

@@ -1,33 +1,33 @@
-//! What the demo says: printed as it happens, and kept for the picture.
+//! Output of the demo: printed, and kept for the picture.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use anstyle::{AnsiColor, Style};
 
-/// Columns of the terminal that is drawn; longer text is wrapped.
+/// Columns of the terminal; longer text is wrapped.
 pub const WIDTH: usize = 100;
 
-/// What a line is, which decides its colour.
+/// Kind of a line, which selects its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The heading of a step.
+    /// Heading of a step.
     Heading,
-    /// The narrator.
+    /// Explanation.
     Text,
-    /// A command as somebody would type it.
+    /// A command as a user types it.
     Command,
-    /// What a program put out.
+    /// Output of a program.
     Output,
-    /// The same, where it is good news.
+    /// Output of a success.
     Good,
-    /// The same, where it is bad news.
+    /// Output of a failure.
     Bad,
 }
 
 /// One line, at most `WIDTH` columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its text, indentation included.
     pub text: String,
@@ -41,7 +41,7 @@ pub struct Transcript {
 }
 
 impl Kind {
-    /// Its name in the picture's style sheet.
+    /// Class in the style sheet of the picture.
     pub const fn class(self) -> &'static str {
         match self {
             Self::Heading => "heading",
@@ -64,7 +64,7 @@ impl Kind {
         }
     }
 
-    /// What stands before the first line and before those it is continued on.
+    /// Indentation of the first line, and of the lines after it.
     const fn indentation(self) -> (&'static str, &'static str) {
         match self {
             Self::Heading => ("", "   "),
@@ -76,7 +76,7 @@ impl Kind {
 }
 
 impl Transcript {
-    /// Prints each line as it comes: in colours where standard output is a terminal that has them.
+    /// Prints each line, in colours where standard output is a terminal with colours.
     pub fn printed() -> Self {
         Self {
             lines: Vec::new(),
@@ -84,7 +84,7 @@ impl Transcript {
         }
     }
 
-    /// Keeps the lines to itself.
+    /// Prints nothing.
     pub fn silent() -> Self {
         Self {
             lines: Vec::new(),
@@ -92,18 +92,18 @@ impl Transcript {
         }
     }
 
-    /// Everything said so far.
+    /// All lines so far.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
 
-    /// The heading of the next step, after an empty line.
+    /// Heading of the next step, after an empty line.
     pub fn heading(&mut self, text: &str) {
         self.line(Kind::Text, String::new());
         self.say(Kind::Heading, text);
     }
 
-    /// A text of any length.
+    /// Text of any length.
     pub fn say(&mut self, kind: Kind, text: &str) {
         let (first, next) = kind.indentation();
         for line in wrap(text, first, next) {
@@ -111,7 +111,7 @@ impl Transcript {
         }
     }
 
-    /// Names and values, one beneath the other.
+    /// Names and values, in two columns.
     pub fn table(&mut self, rows: &[(&str, &str)]) {
         let widest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in rows {
@@ -133,28 +133,15 @@ impl Transcript {
     }
 }
 
-/// Breaks `text` at its line ends, and between words so that no line has more than `WIDTH` columns, if its words allow it.
+/// Breaks `text` at its line ends, and between words where a line has more than `WIDTH` columns.
 fn wrap(text: &str, first: &str, next: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = first.to_owned();
-    let mut empty = true;
-    for word in text.split_inclusive([' ', '\n']) {
-        let (word, ends) = word
-            .strip_suffix('\n')
-            .map_or((word.trim_end(), false), |word| (word, true));
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(std::mem::replace(&mut line, next.to_owned()));
-            empty = true;
-        }
-        // Writing to a String can't fail.
-        let _ = write!(line, "{}{word}", if empty { "" } else { " " });
-        empty = ends;
-        if ends {
-            lines.push(std::mem::replace(&mut line, next.to_owned()));
-        }
-    }
-    lines.push(line);
-    lines
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(next)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(text, options);
+    lines.into_iter().map(Cow::into_owned).collect()
 }
 
 #[cfg(test)]
@@ -162,27 +149,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_wrapped_between_words_and_keeps_all_of_them() {
-        let text = "word ".repeat(60);
-        let lines = wrap(text.trim_end(), "  $ ", "      ");
-        assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= WIDTH));
-        assert!(lines[0].starts_with("  $ word") && lines[1].starts_with("      word"));
-        assert_eq!(lines.join(" ").matches("word").count(), 60);
+    fn text_is_wrapped_at_line_ends_and_between_words_only() {
+        let (long, words) = ("x-".repeat(WIDTH), "word ".repeat(30));
+        let text = format!("{words}|\n{long} end");
+        let lines = wrap(&text, "$ ", "  ");
+        let joined: Vec<_> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+        assert_eq!(joined[1..], text.split_whitespace().collect::<Vec<_>>());
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.len() <= WIDTH || line.contains(&long))
+        );
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(
+            lines[0].starts_with("$ word") && lines[1].ends_with(" |"),
+            "{lines:?}"
+        );
     }
 
     #[test]
-    fn a_word_that_is_too_long_stays_whole() {
-        let word = "x".repeat(2 * WIDTH);
-        assert_eq!(wrap(&format!("a {word}"), "", ""), ["a".to_owned(), word]);
-    }
-
-    #[test]
-    fn a_line_end_stays_one() {
-        assert_eq!(wrap("one |\ntwo three", "$ ", "  "), ["$ one |", "  two three"]);
-    }
-
-    #[test]
-    fn values_of_a_table_stand_beneath_each_other() {
+    fn values_of_a_table_are_aligned() {
         let mut transcript = Transcript::silent();
         transcript.table(&[("A", "1"), ("LONGER", "2")]);
         let texts: Vec<&str> = transcript.lines().iter().map(|line| line.text.as_str()).collect();

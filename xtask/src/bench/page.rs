@@ -147,10 +147,9 @@ fn on_node(node::Figures { images, runs }: &node::Figures) -> String {
         })
         .collect();
     format!(
-        "{}\n{}\nThe node: {}.\n",
+        "{}\n{}",
         table(&HEADS, &rows(&runs.scores, &ON_NODE)),
         table(&["image", "compressed", "unpacked"], &images),
-        runs.versions
     )
 }
 
@@ -236,7 +235,6 @@ mod tests {
                 runs: Runs {
                     scores: scores(&[program, shell]),
                     memory_limit: 19,
-                    versions: "kubelet v1".to_owned(),
                 },
             }),
             versions: vec![["program".to_owned(), "0.1.0".to_owned()]],

@@ -26,14 +26,14 @@ use crate::{
 
 /// The page.
 const PAGE: &str = "docs/reliability.md";
-/// Where instrumented builds are, beside the others.
+/// Directory of the instrumented builds.
 const TARGET: &str = "target/llvm-cov-target";
-/// How many files the processes of a run share: each of thousands would write its own otherwise.
+/// Number of files that the processes of a run share. Without it, each of thousands of processes writes its own file.
 const POOL: &str = "%8m";
-/// Runs the unit tests, then all that need no node, with counters, and writes the figures.
+/// Runs the unit tests, then all tests that need no node, with counters, and writes the figures.
 ///
 /// # Errors
-/// Where cargo-llvm-cov or LLVM's tools are missing, something can't be built or written, or a test fails.
+/// When cargo-llvm-cov or LLVM's tools are missing, a build fails, the page can't be written, or a test fails.
 pub fn coverage() -> Result<ExitCode> {
     let shell = project::shell()?;
     let instrumented = Instrumented::new(&shell)?;
@@ -51,14 +51,14 @@ pub fn coverage() -> Result<ExitCode> {
     })
 }
 
-/// Cargo's environment for instrumented builds, as cargo-llvm-cov says it.
+/// Environment of cargo for instrumented builds, as cargo-llvm-cov prints it.
 struct Instrumented<'shell> {
     shell: &'shell Shell,
     variables: BTreeMap<String, String>,
 }
 
 impl<'shell> Instrumented<'shell> {
-    /// Asks cargo-llvm-cov, and drops the counters of earlier runs.
+    /// Reads the environment, and removes the counters of earlier runs.
     fn new(shell: &'shell Shell) -> Result<Self> {
         let target = project::file(TARGET).display().to_string();
         let mut new = Self {
@@ -66,13 +66,13 @@ impl<'shell> Instrumented<'shell> {
             variables: [("CARGO_TARGET_DIR".to_owned(), target)].into(),
         };
         let said = new.llvm_cov("show-env").quiet().ignore_stderr().read().context(
-            "cargo-llvm-cov does not say its variables; it is installed by `cargo install --locked cargo-llvm-cov` and \
+            "cargo-llvm-cov does not print its variables; install it with `cargo install --locked cargo-llvm-cov` and \
              `rustup component add llvm-tools`",
         )?;
         for line in said.lines() {
             let (name, value) = line
                 .split_once('=')
-                .with_context(|| format!("cargo-llvm-cov says no variable in {line:?}"))?;
+                .with_context(|| format!("cargo-llvm-cov prints no variable in {line:?}"))?;
             let value = value.trim_matches('\'').to_owned();
             new.variables.insert(name.to_owned(), value);
         }
@@ -89,14 +89,14 @@ impl<'shell> Instrumented<'shell> {
         Ok(new)
     }
 
-    /// cargo-llvm-cov's own commands.
+    /// A command of cargo-llvm-cov.
     fn llvm_cov(&self, verb: &str) -> Cmd<'shell> {
         project::cargo(self.shell)
             .args(["llvm-cov", verb])
             .envs(&self.variables)
     }
 
-    /// The unit tests alone.
+    /// Only the unit tests.
     async fn unit(&self) -> Result<Lines> {
         let supervisor = Supervisor::start()?;
         let mut cargo = cargo_test(&supervisor, &["--lib"])?;
@@ -104,7 +104,7 @@ impl<'shell> Instrumented<'shell> {
         self.measured()
     }
 
-    /// And everything else: the binary is built as the tests are.
+    /// All other tests too; the binary is instrumented like the tests.
     async fn all(&self) -> Result<Lines> {
         let cluster = Cluster::start(Options::new().registries()).await?;
         let (variable, state) = cluster.environment()?;

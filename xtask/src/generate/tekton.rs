@@ -24,14 +24,20 @@ pub fn task(text: &str) -> Result<String> {
         })
 }
 
-/// The CronJob, with the exit codes that end its Job at once.
+/// The CronJob with its pod failure policy: the permanent exit codes end a Job.
 ///
 /// # Errors
-/// Where the marker is missing.
+/// When the marker is missing.
 pub fn cron_job(text: &str) -> Result<String> {
     let codes: Vec<_> = permanent_exit_codes().iter().map(u8::to_string).collect();
-    let values = format!("values: [{}]\n", codes.join(", "));
-    between(Comment::Yaml, text, "exit codes", &values)
+    let rules = format!(
+        "# First: an evicted pod may end with any exit code.\n\
+         - action: Ignore\n  onPodConditions:\n  - type: DisruptionTarget\n    status: \"True\"\n\
+         # Permanent failures end the Job. 75 (retryable) and 70 (a defect, like a crash) are retried.\n\
+         - action: FailJob\n  onExitCodes:\n    containerName: ensure-pull-secret\n    operator: In\n    values: [{}]\n",
+        codes.join(", ")
+    );
+    between(Comment::Yaml, text, "pod failure policy", &rules)
 }
 
 /// The StepAction: the Task's own step, without what stands on the step that refers to it (volumes, resources, timeout).
@@ -170,21 +176,10 @@ fn env() -> String {
 
 /// A description as a folded block, which needs no quoting whatever is in it.
 fn folded(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let full = lines
-            .last()
-            .is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
-        if full {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
+    let options = textwrap::Options::new(WIDTH)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(text, options);
     format!("  description: >-\n    {}\n", lines.join("\n    "))
 }
 
@@ -247,6 +242,64 @@ mod tests {
         assert!(params.contains(&"IMAGE"));
     }
 
+    /// The check compares a file with what is generated from it.
+    #[test]
+    fn the_check_refuses_changed_params_results_and_exit_codes() -> Result<()> {
+        let file = |name: &str| std::fs::read_to_string(crate::project::file(name));
+        let of_task = [
+            ("- name: IMAGE\n", "- name: NONE\n"),
+            ("- name: IMAGE\n", "- name: TRUSTED_HOSTS\n"),
+            ("value: $(params.NAME)", "value: $(params.IMAGE)"),
+            ("- name: EXPIRES_AT\n", "- name: IMAGE_URL\n"),
+            (
+                "  - name: STATUS\n    type: string",
+                "  - name: STATUS\n    type: object",
+            ),
+            ("$(results.STATUS.path)", "$(results.REASON.path)"),
+            ("# results: written", "# written"),
+        ];
+        let of_cron_job = [
+            ("values: [64, ", "values: ["),
+            ("76, 77", "75, 76, 77"),
+            ("containerName: ensure-pull-secret", "containerName: another"),
+            ("- action: Ignore", "- action: Count"),
+            ("- action: FailJob", "- action: Ignore"),
+            ("# pod failure policy: written", "# written"),
+        ];
+        let refused = |generate: fn(&str) -> Result<String>, name: &str, changes: &[(&str, &str)]| {
+            let text = file(name)?;
+            assert_eq!(generate(&text)?, text, "the shipped file has no changes");
+            for (from, to) in changes {
+                let changed = text.replacen(from, to, 1);
+                assert_ne!(changed, text, "{from:?} is in the file");
+                assert!(generate(&changed).ok() != Some(changed), "{to:?} is accepted");
+            }
+            anyhow::Ok(())
+        };
+        refused(task, super::super::TASK, &of_task)?;
+        refused(cron_job, super::super::CRON_JOB, &of_cron_job)
+    }
+
+    /// Chains signs for a result with such a name as an image that the task has built (Chains, docs/slsa-provenance.md,
+    /// "Type hinting").
+    #[test]
+    fn no_result_is_a_build_output_for_chains() {
+        let outputs = [
+            "IMAGES",
+            "IMAGE_URL",
+            "IMAGE_DIGEST",
+            "ARTIFACT_URI",
+            "ARTIFACT_DIGEST",
+            "ARTIFACT_OUTPUTS",
+        ];
+        for result in ResultName::ALL {
+            assert!(
+                !outputs.iter().any(|output| result.as_str().ends_with(output)),
+                "{result:?}"
+            );
+        }
+    }
+
     #[test]
     fn a_job_is_tried_again_after_75_and_after_a_crash() {
         assert_eq!(permanent_exit_codes(), [64, 65, 66, 67, 73, 76, 77, 78]);
@@ -259,15 +312,5 @@ mod tests {
         assert_eq!(member(text, 2, "c")?, "  c: 1\n");
         assert!(member(text, 0, "e").is_err());
         Ok(())
-    }
-
-    #[test]
-    fn a_folded_line_is_no_wider_than_its_width() {
-        let folded = folded(&"word ".repeat(100));
-        assert!(
-            folded.lines().all(|line| line.trim().chars().count() <= WIDTH),
-            "{folded}"
-        );
-        assert_eq!(folded.matches("word").count(), 100);
     }
 }

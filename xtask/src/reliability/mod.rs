@@ -1,4 +1,4 @@
-//! `cargo xtask reliability`: runs the fault matrix and writes its part of docs/reliability.md, or runs a few cases again.
+//! `cargo xtask reliability`: runs the fault matrix and writes its part of docs/reliability.md, or runs some cases.
 
 mod page;
 
@@ -24,7 +24,7 @@ use crate::{
 
 /// The page.
 const PAGE: &str = "docs/reliability.md";
-/// The test that is the matrix, and its own variables (tests/faults/main.rs).
+/// Test of the matrix, and its variables (tests/faults/main.rs).
 const MATRIX: &str = "whatever_fails_at_whatever_call_what_pulled_before_pulls_after";
 const RECORD: &str = "FAULT_MATRIX_RECORD";
 const CASE: &str = "FAULT_MATRIX_CASE";
@@ -36,7 +36,7 @@ const SAMPLE: &str = "fault-matrix-sample.json";
 /// Seed of the page and of CI's sample.
 const USUAL_SEED: u64 = 1;
 
-/// What to run.
+/// Cases to run.
 #[derive(Args)]
 pub struct Arguments {
     /// Run only the cases whose name starts with this, such as refresh/apply/503; print how each ended, write nothing.
@@ -56,7 +56,7 @@ pub struct Arguments {
 /// Runs the matrix, or some of its cases.
 ///
 /// # Errors
-/// Where it can't be run, or the page can't be written.
+/// When it can't be run or the page can't be written.
 pub fn reliability(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.recorded {
         write(&record(ALL_CASES)?)?;

@@ -1,4 +1,4 @@
-//! The matrix as Markdown.
+//! The fault matrix as Markdown.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-/// The record of a run of the matrix (tests/faults/record.rs).
+/// Record of a run of the matrix (tests/faults/record.rs).
 #[derive(Deserialize)]
 pub struct Record {
     seed: u64,
@@ -41,13 +41,13 @@ const LASTING: &str = "; from then on ";
 
 /// A generated part of the page.
 pub struct Part {
-    /// What its markers are called.
+    /// Name in its markers.
     pub name: &'static str,
-    /// What stands between them.
+    /// Content between its markers.
     pub content: String,
 }
 
-/// Which cases there are, and how each may end: the same after every run.
+/// Number of cases, and the expected ending of each: the same after every run.
 pub fn matrix(record: &Record) -> Part {
     let mut content = format!(
         "{} cases, with seed {}:\n\n{}",
@@ -65,12 +65,12 @@ pub fn matrix(record: &Record) -> Part {
     }
 }
 
-/// How many ended how, in the run that the page was written by.
+/// Number of cases by ending, in the run that writes the page.
 pub fn endings(record: &Record) -> Part {
     let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
     for case in &record.cases {
         *ended
-            .entry(case.ended.as_deref().unwrap_or("not at all"))
+            .entry(case.ended.as_deref().unwrap_or("no ending"))
             .or_default() += 1;
     }
     let mut rows: Vec<_> = ended.into_iter().collect();
@@ -88,7 +88,7 @@ pub fn endings(record: &Record) -> Part {
     let again = record.cases.iter().filter(|case| case.again).count();
     let _ = write!(
         content,
-        "\nThe most that one server was asked in one run: {tries} times. Run again alone: {again}.\n"
+        "\nMost requests to one server in one run: {tries}. Cases that ran again, alone: {again}.\n"
     );
     Part {
         name: "endings",
@@ -185,7 +185,7 @@ fn of<'a>(record: &'a Record, setting: &'a str, reviewed: bool) -> impl Iterator
     cases.filter(move |case| case.setting == setting && case.reviewed == reviewed)
 }
 
-/// A row for all faults that end alike at each call.
+/// Table with one row for all faults that have the same endings.
 fn table(record: &Record, setting: &str, reviewed: bool) -> String {
     let (mut calls, mut faults) = (Vec::new(), Vec::new());
     let mut cells: BTreeMap<(&str, &str), BTreeMap<Course, String>> = BTreeMap::new();
@@ -238,7 +238,7 @@ fn expected(case: &Case) -> String {
     expected.join(" or ")
 }
 
-/// `reason (STATUS, exit)`, the reason as code; its status goes without saying but where it is a warning.
+/// The reason of `reason (STATUS, exit)` as code, and its status if that is a warning.
 fn shown(ending: &str) -> String {
     match ending.split_once(" (") {
         Some((reason, rest)) if rest.starts_with("WARNING") => format!("`{reason}` as a warning"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_that_end_alike_share_a_row() {
+    fn faults_with_the_same_endings_share_a_row() {
         let part = matrix(&record());
         let rows: Vec<_> = part
             .content
@@ -324,7 +324,8 @@ mod tests {
         let first = part.content.lines().nth(2);
         assert_eq!(first, Some("| `api-unavailable` | 3 |"));
         assert!(
-            part.content.ends_with("3 times. Run again alone: 1.\n"),
+            part.content
+                .ends_with("run: 3. Cases that ran again, alone: 1.\n"),
             "{}",
             part.content
         );

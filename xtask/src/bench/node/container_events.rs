@@ -1,21 +1,18 @@
 //! Start and end of containers in containerd's events, in nanoseconds. The status of a pod has whole seconds.
 
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use node_tests::eventually;
 use serde_json::Value;
 use tempfile::NamedTempFile;
+use tokio::process::{Child, Command};
 
 /// `ctr events`, which writes to a file until this is dropped.
 pub struct ContainerEvents {
     events: NamedTempFile,
-    listener: Child,
+    _listener: Child,
 }
 
 impl ContainerEvents {
@@ -30,9 +27,10 @@ impl ContainerEvents {
             .arg(socket)
             .args(["--namespace", "k8s.io", "events"])
             .stdin(Stdio::null())
-            .stdout(events.reopen()?);
-        let listener = ctr.spawn().context("cannot run ctr")?;
-        Ok(Self { events, listener })
+            .stdout(events.reopen()?)
+            .kill_on_drop(true);
+        let _listener = ctr.spawn().context("cannot run ctr")?;
+        Ok(Self { events, _listener })
     }
 
     /// Time from the start to the end of a container that has ended.
@@ -46,14 +44,6 @@ impl ContainerEvents {
             Ok(lifetime(&events, container).ok_or_else(|| "no such events".to_owned()))
         })
         .await
-    }
-}
-
-impl Drop for ContainerEvents {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.listener.kill();
-        let _ = self.listener.wait();
     }
 }
 

@@ -12,8 +12,6 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use container_image::{Builder, BuiltImage, Platform, pulled};
-use k8s_openapi::api::core::v1::Node;
-use kube::{Api, api::ListParams};
 use serde::{Deserialize, Serialize};
 use test_cluster::{
     access::ClusterAccess,
@@ -59,8 +57,6 @@ pub struct Runs {
     pub scores: Vec<Scores>,
     /// Memory limit of the shipped Task, in MiB.
     pub memory_limit: u64,
-    /// Versions of the node.
-    pub versions: String,
 }
 
 /// Programs that start a node.
@@ -128,14 +124,12 @@ pub async fn run(tools: &Tools, program: &Path, kubectl: &Path, rounds: u32) -> 
 /// When a contender fails or the file can't be written.
 pub fn measure(rounds: u32, shell: &Path, figures: &Path) -> Result<ExitCode> {
     interrupt::run(async {
-        let access = ClusterAccess::shared();
-        let mut contenders = Contender::all(access, shell).await?;
+        let mut contenders = Contender::all(ClusterAccess::shared(), shell).await?;
         let scores = contest::run(&mut contenders, rounds).await?;
         let [program, _] = &contenders;
         let runs = Runs {
             scores,
             memory_limit: program.memory_limit().await?,
-            versions: versions(access).await?,
         };
         fs::write(figures, serde_json::to_vec(&runs)?)
             .with_context(|| format!("cannot write {}", figures.display()))?;
@@ -163,22 +157,4 @@ async fn write(image: &BuiltImage, layout: &Path) -> Result<ImageSize> {
         compressed: pulled(layout, Platform::native()?)?,
         unpacked: size.image,
     })
-}
-
-async fn versions(access: &ClusterAccess) -> Result<String> {
-    let nodes: Api<Node> = Api::all(access.client().await?);
-    let nodes = nodes.list(&ListParams::default()).await?.items;
-    let info = nodes
-        .into_iter()
-        .find_map(|node| node.status?.node_info)
-        .context("the node has no information")?;
-    let (kubelet, runtime, kernel) = (
-        info.kubelet_version,
-        info.container_runtime_version,
-        info.kernel_version,
-    );
-    Ok(format!(
-        "kubelet {kubelet}, {}, Linux {kernel}",
-        runtime.replace("://", " ")
-    ))
 }

@@ -1,10 +1,10 @@
 //! What every container of ours, samples included, must and must not have. The names in parentheses are kube-linter's.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::{
     collect::Manifests,
-    object::{Container, OURS, containers, label, list, pod_specs, text},
+    object::{Container, OURS, containers, label, list, text},
 };
 
 /// Names of fields that choose a user or a group: under OpenShift's `restricted-v2` each of them refuses the pod
@@ -31,39 +31,14 @@ pub fn command_is_set(manifests: &Manifests) -> Vec<String> {
         .collect()
 }
 
-/// Pod Security `restricted`, and a read-only root file system (run-as-non-root, privilege-escalation-container,
-/// privileged-container, drop-net-raw-capability, no-read-only-root-fs).
-pub fn security_context_is_restricted(manifests: &Manifests) -> Vec<String> {
-    let demands: &[(&str, Value, bool)] = &[
-        ("runAsNonRoot", json!(true), true),
-        ("seccompProfile", json!({ "type": "RuntimeDefault" }), true),
-        ("allowPrivilegeEscalation", json!(false), false),
-        ("readOnlyRootFilesystem", json!(true), false),
-        ("capabilities", json!({ "drop": ["ALL"] }), false),
-    ];
-    let mut problems = Vec::new();
-    for container in own_image(manifests) {
-        let own = &container.fields["securityContext"];
-        let pods = container.pod.map(|pod| &pod["securityContext"]);
-        for (field, value, may_be_the_pods) in demands {
-            let inherited = pods.filter(|_| *may_be_the_pods).map(|pod| &pod[*field]);
-            let seen = if own[*field].is_null() {
-                inherited.unwrap_or(&Value::Null)
-            } else {
-                &own[*field]
-            };
-            if seen != value {
-                problems.push(format!(
-                    "{}: securityContext.{field} is {seen} instead of {value}",
-                    container.label()
-                ));
-            }
-        }
-        if own["privileged"] == true {
-            problems.push(format!("{}: it is privileged", container.label()));
-        }
-    }
-    problems
+/// A read-only root file system (no-read-only-root-fs). The rest of the security context is checked by a dry run where Pod
+/// Security `restricted` is enforced: `tests/api/manifests.rs`.
+pub fn root_file_system_is_read_only(manifests: &Manifests) -> Vec<String> {
+    let field = "readOnlyRootFilesystem";
+    own_image(manifests)
+        .filter(|container| container.fields["securityContext"][field] != true)
+        .map(|container| format!("{}: {field} is not true", container.label()))
+        .collect()
 }
 
 /// No user and no group is chosen, anywhere in an object.
@@ -125,45 +100,21 @@ pub fn memory_is_bounded(manifests: &Manifests) -> Vec<String> {
     problems
 }
 
-/// Nothing of the node's (host-network, host-pid, host-ipc, sensitive-host-mounts).
-pub fn nothing_of_the_nodes_is_used(manifests: &Manifests) -> Vec<String> {
-    let mut problems = Vec::new();
-    for object in &manifests.objects {
-        for pod in pod_specs(object) {
-            let host = ["hostNetwork", "hostPID", "hostIPC"]
-                .into_iter()
-                .filter(|name| pod[*name] == true);
-            problems.extend(host.map(|name| format!("{}: {name} is set", label(object))));
-        }
-        let mut host_paths = 0;
-        members(object, &mut |name| host_paths += usize::from(name == "hostPath"));
-        if host_paths > 0 {
-            problems.push(format!("{}: a hostPath is mounted", label(object)));
-        }
-    }
-    problems
-}
-
-/// No credential in an environment, where every process and every dump has it, and no variable twice
-/// (read-secret-from-env-var, duplicate-env-var).
-pub fn environment_is_clean(manifests: &Manifests) -> Vec<String> {
+/// No credential in an environment, which every process and every core dump contains (read-secret-from-env-var).
+pub fn environment_has_no_credential(manifests: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
     for container in manifests.objects.iter().flat_map(containers) {
-        let mut seen = Vec::new();
-        for variable in container.environment() {
-            let name = text(variable, "name");
-            if seen.contains(&name) {
-                problems.push(format!("{}: {name} is set twice", container.label()));
-            }
-            seen.push(name);
-            if !variable["valueFrom"]["secretKeyRef"].is_null() {
-                problems.push(format!("{}: {name} is read from a Secret", container.label()));
-            }
-        }
-        if list(container.fields, "envFrom")
-            .iter()
-            .any(|from| !from["secretRef"].is_null())
-        {
+        let variables = container.environment().iter();
+        let from_secret = variables.filter(|variable| !variable["valueFrom"]["secretKeyRef"].is_null());
+        problems.extend(from_secret.map(|variable| {
+            format!(
+                "{}: {} is read from a Secret",
+                container.label(),
+                text(variable, "name")
+            )
+        }));
+        let mut sources = list(container.fields, "envFrom").iter();
+        if sources.any(|source| !source["secretRef"].is_null()) {
             problems.push(format!("{}: variables are read from a Secret", container.label()));
         }
     }
@@ -172,6 +123,8 @@ pub fn environment_is_clean(manifests: &Manifests) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::super::fixtures::{Broken, cron_job, task};
     use super::*;
 
@@ -189,41 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_security_context_is_found_wherever_it_stands() {
-        let rule = security_context_is_restricted;
-        let pod = "/spec/jobTemplate/spec/template/spec";
-        for field in [
-            "allowPrivilegeEscalation",
-            "readOnlyRootFilesystem",
-            "capabilities",
-        ] {
-            let path = format!("{pod}/containers/0/securityContext/{field}");
-            Broken::new(rule, cron_job()).without(&path).says(field);
-            Broken::new(rule, task())
-                .without(&format!("/spec/steps/0/securityContext/{field}"))
-                .says(field);
-        }
-        for field in ["runAsNonRoot", "seccompProfile"] {
-            Broken::new(rule, cron_job())
-                .without(&format!("{pod}/securityContext/{field}"))
-                .says(field);
-            Broken::new(rule, task())
-                .without(&format!("/spec/steps/0/securityContext/{field}"))
-                .says(field);
-        }
-        let own = format!("{pod}/containers/0/securityContext");
+    fn a_writable_root_file_system_is_found() {
+        let rule = root_file_system_is_read_only;
+        let field = "securityContext/readOnlyRootFilesystem";
+        let container = format!("/spec/jobTemplate/spec/template/spec/containers/0/{field}");
+        let step = format!("/spec/steps/0/{field}");
         Broken::new(rule, cron_job())
-            .with(&format!("{own}/runAsNonRoot"), json!(false))
-            .says("runAsNonRoot is false");
-        Broken::new(rule, cron_job())
-            .with(&format!("{own}/privileged"), json!(true))
-            .says("privileged");
-        Broken::new(rule, cron_job())
-            .with(
-                &format!("{own}/capabilities"),
-                json!({ "drop": ["ALL"], "add": ["NET_RAW"] }),
-            )
-            .says("capabilities");
+            .without(&container)
+            .says("is not true");
+        Broken::new(rule, task())
+            .with(&step, json!(false))
+            .says("is not true");
     }
 
     #[test]
@@ -256,31 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_nodes_is_found() {
-        let pod = "/spec/jobTemplate/spec/template/spec";
-        for name in ["hostNetwork", "hostPID", "hostIPC"] {
-            Broken::new(nothing_of_the_nodes_is_used, cron_job())
-                .with(&format!("{pod}/{name}"), json!(true))
-                .says(name);
-        }
-        let volumes = json!([{ "name": "a", "hostPath": { "path": "/" } }]);
-        Broken::new(nothing_of_the_nodes_is_used, task())
-            .with("/spec/volumes", volumes)
-            .says("hostPath");
-    }
-
-    #[test]
-    fn a_credential_in_the_environment_and_a_variable_set_twice_are_found() {
+    fn a_credential_in_the_environment_is_found() {
+        let rule = environment_has_no_credential;
         let secret = json!({ "name": "TOKEN", "valueFrom": { "secretKeyRef": { "name": "a", "key": "b" } } });
-        Broken::new(environment_is_clean, task())
+        Broken::new(rule, task())
             .with("/spec/steps/0/env/0", secret)
             .says("TOKEN is read from a Secret");
-        let twice = json!([{ "name": "A", "value": "1" }, { "name": "A", "value": "2" }]);
-        Broken::new(environment_is_clean, task())
-            .with("/spec/steps/0/env", twice)
-            .says("A is set twice");
         let from = json!([{ "secretRef": { "name": "a" } }]);
-        Broken::new(environment_is_clean, cron_job())
+        Broken::new(rule, cron_job())
             .with("/spec/jobTemplate/spec/template/spec/containers/0/envFrom", from)
             .says("variables are read");
     }

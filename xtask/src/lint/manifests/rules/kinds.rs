@@ -1,7 +1,7 @@
 //! What belongs into an install, and what people create one by one.
 
 use super::super::{
-    collect::{Form, Manifests, Text, is_yaml},
+    collect::{Form, Manifests},
     object::{label, text},
 };
 
@@ -30,24 +30,6 @@ pub fn sample_runs_are_created_anew(manifests: &Manifests) -> Vec<String> {
     runs.filter(|run| text(&run["metadata"], "generateName").is_empty())
         .map(|run| format!("{}: it has a name instead of generateName", label(run)))
         .collect()
-}
-
-/// The samples are in no kustomization, neither as one of their own nor as another's resource.
-pub fn samples_are_in_no_kustomization(texts: &[Text]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for Text { path, text } in texts.iter().filter(|text| is_yaml(&text.path)) {
-        if !path.ends_with("/kustomization.yaml") {
-            continue;
-        }
-        if path.starts_with("tekton/samples/") {
-            problems.push(format!("{path}: samples are created one by one"));
-        }
-        let uncommented = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        if uncommented.into_iter().any(|line| line.contains("samples/")) {
-            problems.push(format!("{path}: it takes a sample in"));
-        }
-    }
-    problems
 }
 
 #[cfg(test)]
@@ -83,33 +65,5 @@ mod tests {
         );
         anew.says_nothing();
         anew.and(run(json!({ "name": "a" }))).says("TaskRun/a");
-    }
-
-    #[test]
-    fn a_sample_in_a_kustomization_is_found() {
-        let text = |path: &str, text: &str| Text {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        let said = |path: &str, content: &str| samples_are_in_no_kustomization(&[text(path, content)]).len();
-        assert_eq!(
-            said(
-                "tekton/base/kustomization.yaml",
-                "# samples/a.yaml\nresources: [b.yaml]\n"
-            ),
-            0
-        );
-        assert_eq!(
-            said(
-                "tekton/base/kustomization.yaml",
-                "resources: [../samples/a.yaml]\n"
-            ),
-            1
-        );
-        assert_eq!(
-            said("tekton/samples/kustomization.yaml", "resources: [a.yaml]\n"),
-            1
-        );
-        assert_eq!(said("tekton/samples/a.yaml", "see samples/b.yaml\n"), 0);
     }
 }

@@ -1,12 +1,10 @@
 //! Rules of our own: each is a function that says what breaks it, and has a test that breaks it.
 
 mod containers;
-mod exit_codes;
 mod images;
 mod jobs;
 mod kinds;
 mod params;
-mod results;
 pub mod rights;
 mod schedule;
 mod scripts;
@@ -23,19 +21,16 @@ type OverTexts = fn(&[Text]) -> Vec<String>;
 
 const OVER_MANIFESTS: &[OverManifests] = &[
     containers::command_is_set,
-    containers::security_context_is_restricted,
+    containers::root_file_system_is_read_only,
     containers::no_user_is_chosen,
     containers::memory_is_bounded,
-    containers::nothing_of_the_nodes_is_used,
-    containers::environment_is_clean,
-    exit_codes::permanent_failures_end_a_job,
+    containers::environment_has_no_credential,
     images::one_image_by_digest,
     jobs::finished_jobs_go_away,
     jobs::steps_outlive_the_program,
     jobs::last_words_are_kept,
     kinds::nothing_is_installed_that_runs_or_is_a_secret,
     kinds::sample_runs_are_created_anew,
-    results::results_are_the_contracts,
     rights::the_role_is_the_contracts,
     rights::nothing_dangles,
     rights::no_rule_says_any,
@@ -51,12 +46,7 @@ const OVER_DOCUMENTS: &[OverManifests] = &[
     trust::what_the_installer_sets_is_literal,
 ];
 
-const OVER_TEXTS: &[OverTexts] = &[
-    images::one_spelling,
-    kinds::samples_are_in_no_kustomization,
-    words::variables_exist,
-    words::reasons_exist,
-];
+const OVER_TEXTS: &[OverTexts] = &[images::one_spelling, words::variables_exist, words::reasons_exist];
 
 /// What breaks a rule, each as `where: what: why`.
 pub fn problems(texts: &[Text], pages: &[Text], manifests: &[Manifests]) -> Vec<String> {

@@ -163,8 +163,7 @@ mod tests {
 
     fn with_variable(name: &str, value: &str) -> Broken {
         let environment = format!("{SPEC}/template/spec/containers/0/env");
-        let mut job = cron_job();
-        let mut variables = job
+        let mut variables = cron_job()
             .pointer(&environment)
             .and_then(Value::as_array)
             .cloned()
@@ -173,7 +172,6 @@ mod tests {
         if !value.is_empty() {
             variables.push(json!({ "name": name, "value": value }));
         }
-        job["metadata"]["name"] = json!("changed");
         Broken::new(one_run_may_fail, cron_job()).with(&environment, json!(variables))
     }
 

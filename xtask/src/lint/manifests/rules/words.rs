@@ -12,8 +12,6 @@ use super::super::{
     object::{label, list, text},
 };
 
-/// How many reasons a row of README's table has at most.
-const ROW: usize = 4;
 const STATES: [Status; 4] = [Status::Success, Status::Warning, Status::Failure, Status::Error];
 
 fn is_reason(word: &str) -> bool {
@@ -66,11 +64,9 @@ pub fn reasons_exist(texts: &[Text]) -> Vec<String> {
         Regex::new("REASON(?: is|:|=| =)? ?[`\"']([a-z]+(?:-[a-z]+)*)[`\"']|REASON ([a-z]+(?:-[a-z]+)+)")
             .expect("a right pattern");
     let mut problems = words(texts, &called, is_reason);
-    for row in 1..=ROW {
-        let before = "`[a-z]+(?:-[a-z]+)*`, ".repeat(row - 1);
-        let nth = Regex::new(&format!(r"^\| {before}`([a-z]+(?:-[a-z]+)*)`")).expect("a right pattern");
-        problems.extend(words(texts, &nth, is_reason));
-    }
+    let cell = Regex::new(r"^\| (`[a-z]+(?:-[a-z]+)*`(?:, `[a-z]+(?:-[a-z]+)*`)*)").expect("a valid pattern");
+    let all_are_reasons = |cell: &str| cell.split(", ").all(|word| is_reason(word.trim_matches('`')));
+    problems.extend(words(texts, &cell, all_are_reasons));
     problems
 }
 
