@@ -178,7 +178,7 @@ mod tests {
                 "in Secret pull, the only member of auths is another object named auths",
             ),
         ] {
-            let finding = parse(&config(), document.as_bytes()).err().expect("a finding");
+            let finding = parse(&config(), document.as_bytes()).expect_err("a finding");
             assert_eq!((finding.reason, finding.cause.as_str()), (reason, cause));
             let written = with_credential(&config(), document.as_bytes(), &robot("pw"));
             assert_eq!(written.err(), Some(finding), "{document}");
