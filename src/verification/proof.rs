@@ -59,6 +59,13 @@ impl Proof {
         }
     }
 
+    /// Leaves out that the API server accepts the credential, where the registry didn't decide.
+    pub fn leave_out_valid_review(&mut self) {
+        if let Self::Inconclusive(_, review @ TokenReview::Valid) = self {
+            *review = TokenReview::NotApplicable;
+        }
+    }
+
     /// Whether it shows that the registry accepts the credential.
     pub fn is_acceptance(&self) -> bool {
         match self {

@@ -323,6 +323,56 @@ async fn p8_a_closed_image_of_an_open_registry_verifies_a_password() -> Result<(
     Ok(())
 }
 
+/// A registry with Basic authentication that knows one password.
+fn basic(request: &ReceivedRequest) -> Reply {
+    match caller(request) {
+        Caller::Stored if is_manifest(request) => Reply::manifest(),
+        Caller::Stored => ok(),
+        _ => Reply::challenge("Basic realm=\"registry\""),
+    }
+}
+
+#[tokio::test]
+async fn p4_the_stored_password_is_added_while_its_registry_is_down() -> Result<()> {
+    const OTHER: &str = "other.field.test:5000";
+    let stored = Stored::new("p4-down").await?;
+    let other = stored.trusted.server(OTHER, basic)?;
+    let program = robot(&stored.world, OTHER, STORED, &other)?
+        .env("PULL_SECRET_REGISTRY", format!("{NAME},{OTHER}"))
+        // Nobody listens on port 1 of this machine.
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{NAME}=127.0.0.1:1,{OTHER}={}", other.address()),
+        )
+        .env("PULL_SECRET_TIMEOUT", "4s");
+    program
+        .run()
+        .await?
+        .expect("ERROR", "refreshed", "registry-unavailable", 75);
+    let document = String::from_utf8(stored.world.document().await?)?;
+    assert!(
+        document.contains(OTHER) && document.contains(NAME),
+        "both have the password"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn p10_a_robots_password_is_kept_from_a_token_of_the_cluster() -> Result<()> {
+    let stored = Stored::new("p10-file-forgotten").await?;
+    let program = stored
+        .world
+        .program()
+        .env("PULL_SECRET_REGISTRY", NAME)
+        .env("PULL_SECRET_TRUSTED_HOSTS", NAME)
+        .env("PULL_SECRET_CONNECT_TO", format!("{NAME}=127.0.0.1:1"))
+        .env("PULL_SECRET_TIMEOUT", "4s");
+    let outcome = program.run().await?;
+    outcome.expect("ERROR", "none", "registry-unavailable", 75);
+    assert_eq!(stored.world.document().await?, stored.document);
+    Ok(())
+}
+
 #[tokio::test]
 async fn s13_an_upload_is_cancelled_nowhere_else() -> Result<()> {
     let world = World::new("s13-location").await?;

@@ -46,6 +46,13 @@ pub async fn decide(
             }
         };
         if is_kept {
+            // Nothing is written: an unreachable registry is an error then, not a warning.
+            for (_, proof) in reported.iter_mut().flat_map(|at| &mut at.images) {
+                proof.leave_out_valid_review();
+            }
+            for proof in reported.iter_mut().filter_map(|at| at.login.as_mut()) {
+                proof.leave_out_valid_review();
+            }
             return Replacement::Keep(reported);
         }
     }
