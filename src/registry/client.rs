@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{
-    HeaderValue, Method, Request, StatusCode,
+    HeaderValue, Method, Request,
     header::{ACCEPT, AUTHORIZATION, USER_AGENT},
 };
 use http_body_util::Full;
 use tokio::time::Instant;
 
-use super::{Inconclusive, Ping, ProtocolError, UntrustedParty, response};
+use super::{Inconclusive, Ping, ProtocolError, UntrustedParty, kind::openshift, response};
 use crate::{
     image::{HTTPS_PORT, RegistryHost},
     transport::{
@@ -124,13 +124,8 @@ impl Registries {
     }
 }
 
-/// A 400 to HEAD has no body by nature; the caller asks again with GET before it believes it.
 fn is_transient(method: &Method, answer: &Answer, is_openshift: bool) -> bool {
-    let bare_400 = is_openshift
-        && answer.status == StatusCode::BAD_REQUEST
-        && answer.body.is_empty()
-        && method != Method::HEAD;
-    can_be_tried_again(answer.status) || bare_400
+    can_be_tried_again(answer.status) || is_openshift && openshift::is_outage(method, answer)
 }
 
 fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> Option<HttpRequest> {

@@ -9,6 +9,7 @@ mod client;
 pub mod kind;
 pub mod response;
 mod session;
+mod token_service;
 mod types;
 mod upload;
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     AuthScheme, Inconclusive, Ping, ProtocolError, PullAnswer,
     challenge::{self, Challenge},
-    client::url,
+    kind::openshift,
 };
 use crate::{
     image::{ImageReference, RegistryHost},
@@ -78,9 +78,7 @@ pub fn ping(registry: &RegistryHost, answer: &Answer) -> Result<Ping, Inconclusi
 pub fn scheme(registry: &RegistryHost, headers: &HeaderMap) -> Option<AuthScheme> {
     Some(match challenge::read(headers)? {
         Challenge::Basic => AuthScheme::Basic,
-        Challenge::Bearer { realm, .. } if realm == url(registry, "/openshift/token") => {
-            AuthScheme::OpenShift
-        }
+        Challenge::Bearer { realm, .. } if openshift::is_realm(registry, &realm) => AuthScheme::OpenShift,
         Challenge::Bearer { realm, service } => AuthScheme::Bearer { realm, service },
     })
 }

@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     AuthScheme, Inconclusive, Login, ProtocolError, PullAnswer, Registries, UntrustedParty,
     client::url,
+    kind::openshift,
     response::{bearer, error_code, is_manifest, same_digest, scheme},
+    token_service::TokenService,
 };
 use crate::{
     image::{ImageReference, RegistryHost},
@@ -253,7 +255,7 @@ impl<'a> Session<'a> {
     ) -> Result<PullAnswer, Inconclusive> {
         match error_code(answer).as_deref() {
             Some("NAME_UNKNOWN") => return Ok(PullAnswer::RepositoryMissing),
-            Some("MANIFEST_UNKNOWN") if self.scheme == Some(AuthScheme::OpenShift) => {
+            Some(code) if self.scheme == Some(AuthScheme::OpenShift) && openshift::is_missing_tag(code) => {
                 return Ok(PullAnswer::TagMissing);
             }
             _ => {}
@@ -325,81 +327,22 @@ impl<'a> Session<'a> {
         service: Option<&str>,
         scope: Option<(&ImageReference, &str)>,
     ) -> Result<Authorization, Inconclusive> {
-        let challenge = Inconclusive::Protocol(ProtocolError::Challenge);
-        let service_url: Uri = realm.parse().map_err(|_| challenge.clone())?;
-        let host = service_url.host().ok_or(challenge)?;
-        if service_url.scheme_str() != Some("https") {
-            return Err(Inconclusive::Protocol(ProtocolError::PlainTokenService));
-        }
-        let port = service_url.port_u16().unwrap_or(443);
-        let is_own = self.registry.dial().is(host, port);
-        if !(is_own || (self.may_go_to)(host, port)) {
-            return Err(Inconclusive::Untrusted(UntrustedParty::Realm(host_port(
-                host, port,
-            ))));
+        let service = TokenService::parse(realm, service)?;
+        let is_own = self.registry.dial().is(service.host(), service.port());
+        if !(is_own || (self.may_go_to)(service.host(), service.port())) {
+            return Err(Inconclusive::Untrusted(UntrustedParty::Realm(
+                service.to_string(),
+            )));
         }
         let Authorization::Header(basic) = self.basic() else {
             return Ok(Authorization::Refused);
         };
-        let token_url = format!("{realm}{}", query(service_url.query().is_some(), service, scope));
+        let token_url = service.url(scope);
         let answer = self.send(&Method::GET, &token_url, basic.as_ref()).await?;
         match answer.status {
             StatusCode::OK => bearer(&answer).map(|token| Authorization::Header(Some(token))),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Authorization::Refused),
             other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
         }
-    }
-}
-
-/// The query of a token request, `?` or `&` included; empty where there is nothing to ask for.
-fn query(has_query: bool, service: Option<&str>, scope: Option<(&ImageReference, &str)>) -> String {
-    let service = service.map(|service| format!("service={}", percent_encode(service)));
-    let scope = scope.map(|(image, actions)| {
-        let repository = percent_encode(image.repository());
-        format!("scope=repository:{repository}:{actions}")
-    });
-    let parameters: Vec<String> = service.into_iter().chain(scope).collect();
-    match (parameters.is_empty(), has_query) {
-        (true, _) => String::new(),
-        (false, true) => format!("&{}", parameters.join("&")),
-        (false, false) => format!("?{}", parameters.join("&")),
-    }
-}
-
-fn host_port(host: &str, port: u16) -> String {
-    if port == 443 {
-        host.to_owned()
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
-/// Percent-encodes what may not stand in a query (RFC 3986 section 3.4), and `&`, `+` and `=`.
-fn percent_encode(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/@,".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scope_stands_readably_in_a_query_and_nothing_breaks_out_of_it() {
-        let image = ImageReference::parse("registry.test/team/app:1").expect("an image");
-        let scope = Some((&image, "pull,push"));
-        assert_eq!(
-            query(false, Some("a b&scope=x#\u{e9}"), scope),
-            "?service=a%20b%26scope%3Dx%23%C3%A9&scope=repository:team/app:pull,push"
-        );
-        assert_eq!(query(true, None, scope), "&scope=repository:team/app:pull,push");
-        assert_eq!(query(true, None, None), "");
     }
 }

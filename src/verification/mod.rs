@@ -4,6 +4,7 @@
 //! a question, and only about a Kubernetes token.
 
 pub mod explain;
+mod openshift;
 mod proof;
 mod verifier;
 

@@ -9,12 +9,9 @@ use crate::{
     image::{ImageReference, RegistryHost},
     kubernetes::access_review::{Reviewer, TokenReview},
     registry::{
-        AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, Registries, RegistryVerdict,
-        Session,
-        kind::{self, Answers},
-        may_push,
+        AuthScheme, Inconclusive, Ping, ProtocolError, Registries, RegistryVerdict, Session,
+        kind::{self, Answers, openshift::AccessQuestion},
     },
-    transport::deadline::{Backoff, REFUSAL_PAUSE},
     verification::{Evidence, Proof},
 };
 
@@ -146,75 +143,6 @@ impl<'a> Verifier<'a> {
         evidence
     }
 
-    async fn openshift_login(&self, session: &Session<'_>) -> Proof {
-        let mut retry = RefusalRetry::default();
-        loop {
-            match session.login().await {
-                Login::Accepted => return Proof::Accepted,
-                Login::Inconclusive(inconclusive) => return self.inconclusive(inconclusive, None).await,
-                Login::Refused | Login::NeedsScope => {}
-            }
-            // The registry decides by the API server's word, so that word can overrule it.
-            if let Some(proof) = retry.next(self.token_review().await, self.registries).await {
-                return proof;
-            }
-        }
-    }
-
-    async fn openshift_image(&self, session: &Session<'_>, image: &ImageReference) -> Proof {
-        if image.repository().split('/').count() != 2 {
-            // Its repositories are image streams, project/name; to anything else it answers a bare 400.
-            return match self.openshift_login(session).await {
-                Proof::Accepted => Proof::RepositoryMissing,
-                other => other,
-            };
-        }
-        let mut retry = RefusalRetry::default();
-        loop {
-            match session.pull(image).await {
-                PullAnswer::Served => return self.openshift_push(session, image).await,
-                PullAnswer::RepositoryMissing => return Proof::RepositoryMissing,
-                PullAnswer::TagMissing => return Proof::TagMissing,
-                PullAnswer::Forbidden => return Proof::PullForbidden,
-                PullAnswer::Inconclusive(inconclusive) => {
-                    return self.inconclusive(inconclusive, Some(image)).await;
-                }
-                PullAnswer::Refused => {}
-            }
-            let review = self.token_review().await;
-            if review == TokenReview::Valid {
-                match self.permitted("get", image).await {
-                    TokenReview::Valid => {}
-                    TokenReview::Invalid => return Proof::PullForbidden,
-                    TokenReview::Unavailable | TokenReview::NotApplicable => {
-                        return unreachable(TokenReview::Unavailable);
-                    }
-                }
-            }
-            if let Some(proof) = retry.next(review, self.registries).await {
-                return proof;
-            }
-        }
-    }
-
-    /// An access review tells whether it may push, without a trace; an upload, where there can be none.
-    async fn openshift_push(&self, session: &Session<'_>, image: &ImageReference) -> Proof {
-        match self.access {
-            Access::Pull => Proof::Pulls,
-            Access::PushPull if self.reviewer.is_none() => {
-                let verdict = may_push(session, image).await;
-                Proof::from_verdict(verdict, TokenReview::NotApplicable)
-            }
-            Access::PushPull => match self.permitted("update", image).await {
-                TokenReview::Valid => Proof::Pulls,
-                TokenReview::Invalid => Proof::PushForbidden,
-                TokenReview::Unavailable | TokenReview::NotApplicable => {
-                    Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Unavailable)
-                }
-            },
-        }
-    }
-
     async fn proof(&self, verdict: RegistryVerdict, streamed: Option<&ImageReference>) -> Proof {
         match verdict {
             RegistryVerdict::Inconclusive(inconclusive) => self.inconclusive(inconclusive, streamed).await,
@@ -223,7 +151,11 @@ impl<'a> Verifier<'a> {
     }
 
     /// What the API server says in the registry's place; for an image stream, whether it may be pulled too.
-    async fn inconclusive(&self, inconclusive: Inconclusive, streamed: Option<&ImageReference>) -> Proof {
+    pub(super) async fn inconclusive(
+        &self,
+        inconclusive: Inconclusive,
+        streamed: Option<&ImageReference>,
+    ) -> Proof {
         if self.depth == Depth::Structure {
             return Proof::Inconclusive(inconclusive, TokenReview::NotApplicable);
         }
@@ -231,7 +163,7 @@ impl<'a> Verifier<'a> {
         let (TokenReview::Valid, Some(image)) = (review, streamed) else {
             return Proof::Inconclusive(inconclusive, review);
         };
-        match self.permitted("get", image).await {
+        match self.permitted(AccessQuestion::Pull, image).await {
             TokenReview::Invalid => return Proof::PullForbidden,
             TokenReview::Unavailable => {
                 return Proof::Inconclusive(inconclusive, TokenReview::Unavailable);
@@ -240,7 +172,7 @@ impl<'a> Verifier<'a> {
         }
         match self.access {
             Access::Pull => Proof::Inconclusive(inconclusive, TokenReview::Valid),
-            Access::PushPull => match self.permitted("update", image).await {
+            Access::PushPull => match self.permitted(AccessQuestion::Push, image).await {
                 TokenReview::Invalid => Proof::PushForbidden,
                 review => Proof::Inconclusive(inconclusive, review),
             },
@@ -248,14 +180,18 @@ impl<'a> Verifier<'a> {
     }
 
     /// Whether the API server accepts the credential: asked once.
-    async fn token_review(&self) -> TokenReview {
+    pub(super) async fn token_review(&self) -> TokenReview {
         let Some(reviewer) = &self.reviewer else {
             return TokenReview::NotApplicable;
         };
         *self.token_review.get_or_init(|| reviewer.authenticates()).await
     }
 
-    async fn permitted(&self, verb: &str, image: &ImageReference) -> TokenReview {
+    pub(super) async fn permitted(&self, question: AccessQuestion, image: &ImageReference) -> TokenReview {
+        let verb = match question {
+            AccessQuestion::Pull => "get",
+            AccessQuestion::Push => "update",
+        };
         match &self.reviewer {
             Some(reviewer) => reviewer.permits(verb, image).await,
             None => TokenReview::Unavailable,
@@ -283,43 +219,5 @@ fn row(registry: &RegistryHost, images: &[&ImageReference], found: &Evidence) ->
         is_openshift: found.is_openshift,
         login,
         images,
-    }
-}
-
-const fn unreachable(review: TokenReview) -> Proof {
-    Proof::Inconclusive(Inconclusive::Unreachable(ProtocolError::Refused), review)
-}
-
-/// Retry policy for a 401 of OpenShift's registry, which answers so to a good token now and then.
-#[derive(Default)]
-struct RefusalRetry {
-    backoff: Backoff,
-    attempts: u32,
-}
-
-impl RefusalRetry {
-    /// The proof that follows from one more 401 and the API server's review; none: ask the registry again.
-    ///
-    /// - It refuses the credential too: rejected, once the registry has said so twice, as the API server has (one that
-    ///   starts refuses good tokens for a moment).
-    /// - It is not asked (no Kubernetes token): the registry's word stands, after one retry.
-    /// - It accepts: the registry is asked until its share of the deadline is over, then it counts as unreachable.
-    async fn next(&mut self, review: TokenReview, registries: &Registries) -> Option<Proof> {
-        self.attempts += 1;
-        let (pause, last) = match review {
-            TokenReview::Invalid | TokenReview::NotApplicable => {
-                if self.attempts > 1 {
-                    return Some(Proof::Rejected);
-                }
-                (Some(REFUSAL_PAUSE), Proof::Rejected)
-            }
-            TokenReview::Unavailable => return Some(unreachable(TokenReview::Unavailable)),
-            TokenReview::Valid => (None, unreachable(TokenReview::Valid)),
-        };
-        if self.backoff.wait(pause, registries.until()).await {
-            None
-        } else {
-            Some(last)
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod anonymous;
 mod basic;
 mod bearer;
+pub mod openshift;
 
 use super::{
     AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, Session, upload,

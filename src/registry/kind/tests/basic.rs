@@ -1,0 +1,37 @@
+//! Registries with Basic authentication, and the manifest requests that all share.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_basic_login_is_refused_by_400_401_and_403() {
+    for refusal in [400, 401, 403] {
+        let registry = move |seen: &Seen| match (seen.credentials.is_empty(), seen.is("/manifests/")) {
+            (true, _) => challenge(401, "Basic realm=r"),
+            (false, true) => manifest(),
+            (false, false) if is_good(seen) => json("{}"),
+            (false, false) => status(refusal),
+        };
+        for (password, expected) in [
+            ("good", RegistryVerdict::Pulls),
+            ("wrong", RegistryVerdict::Rejected),
+        ] {
+            let (answers, seen) = ask(password, &["public/app:1"], false, registry).await;
+            assert_eq!(seen.len(), 3, "{seen:#?}");
+            assert_eq!(answers.images, [expected], "{refusal}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn get_decides_where_head_gives_neither_manifest_nor_401() {
+    for head in [405, 403, 404, 400, 200] {
+        let registry = move |seen: &Seen| match (&seen.method, seen.is("/manifests/")) {
+            (_, false) if seen.credentials.is_empty() => challenge(401, "Basic realm=r"),
+            (&Method::HEAD, true) => status(head),
+            (_, true) => manifest(),
+            (_, false) => json("{}"),
+        };
+        let (answers, _) = ask("good", &["team/app:1"], false, registry).await;
+        assert_eq!(answers.images, [RegistryVerdict::Pulls], "{head}");
+    }
+}
