@@ -12,8 +12,10 @@ use object::{
 
 use crate::{c_compiler, project, release};
 
-/// The most that a binary may take, in bytes. The one for x86_64 is the larger one; a probe of it with the same API calls took 2.39 MB.
-const BUDGET: u64 = 2_600_000;
+/// Largest allowed binary, in bytes. The one for x86_64 is the larger one; a probe of it with the same API calls took
+/// 2.39 MB. Since 0.1 the largest additions were the verification of each kind of registry (about 30 KB), Kubernetes
+/// tokens recognised inside other text, and names that show a secret in any encoding (about 10 KB each).
+const BUDGET: u64 = 2_650_000;
 
 type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>>;
 
