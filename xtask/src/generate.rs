@@ -1,7 +1,8 @@
-//! What is generated from the program's own definitions: the tables of both READMEs, docs/role.yaml, and the parts of
-//! tekton/ that name variables, results, exit codes or the version.
+//! Generated files and parts of files: the tables of both READMEs, docs/role.yaml, the report schema's reasons and exit
+//! codes, and the parts of tekton/ that name variables, results, exit codes or the version.
 
 pub mod markers;
+mod schema;
 mod tekton;
 mod version;
 
@@ -31,13 +32,14 @@ pub mod names {
 const RUNNER: &str = "ensure-pull-secret";
 /// The Role that the program needs, as YAML to adapt and apply.
 pub const ROLE: &str = "docs/role.yaml";
+const SCHEMA: &str = "docs/report.schema.json";
 const README: &str = "README.md";
 const TEKTON_README: &str = "tekton/README.md";
 const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
 const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
 const CRON_JOB: &str = "tekton/cronjob/cronjob.yaml";
 
-/// Writes what is generated, or, to check, only says what differs.
+/// Writes the generated files, or, to check, only reports those that differ.
 ///
 /// # Errors
 /// Where a file can't be read or written, lacks its markers, or, when checking, differs.
@@ -56,14 +58,14 @@ pub fn generate(check: bool) -> Result<()> {
     }
     if check && !differing.is_empty() {
         bail!(
-            "{} differs from what the program says: `cargo xtask generate` puts it right",
+            "{} is out of date: run `cargo xtask generate`",
             differing.join(" and ")
         );
     }
     Ok(())
 }
 
-/// Every file that is generated, or has a generated part, as it should be.
+/// The content of every file that is generated or has a generated part.
 fn contents() -> Result<BTreeMap<String, String>> {
     let mut files = version::files()?;
     let task = with(&read(TASK, &files)?, TASK, tekton::task)?;
@@ -95,11 +97,13 @@ fn contents() -> Result<BTreeMap<String, String>> {
         })?;
         files.insert(name.to_owned(), text);
     }
+    let schema = with(&read(SCHEMA, &files)?, SCHEMA, schema::schema)?;
+    files.insert(SCHEMA.to_owned(), schema);
     files.insert(ROLE.to_owned(), role());
     Ok(files)
 }
 
-/// A file as an earlier step leaves it, else as it is.
+/// The content of a file after the earlier steps.
 fn read(name: &str, files: &BTreeMap<String, String>) -> Result<String> {
     match files.get(name) {
         Some(text) => Ok(text.clone()),

@@ -38,9 +38,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows on real servers what the program is for: builds them first, which takes about ten minutes once.
+    /// Shows the program on real servers. The first run builds them, which takes about ten minutes.
     Demo {
-        /// Leaves everything running until Ctrl-C, and says how to reach it.
+        /// Leaves everything running until Ctrl-C, and prints how to reach it.
         #[arg(long)]
         keep: bool,
         /// Instead of the story, an empty cluster with a node and Tekton, to follow tekton/README.md on. Needs root.
@@ -50,22 +50,22 @@ enum Command {
     /// Runs all tests, with one cluster for all of them. Tiers that need packages which are not installed are not run; the
     /// first and the last lines list them.
     Test {
-        /// Only those that need the control plane and the registries.
+        /// Runs only the API tier, which needs the control plane and the registries.
         #[arg(long, conflicts_with_all = ["unit", "node"])]
         api: bool,
-        /// Only those that need no cluster.
+        /// Runs only the unit tests, which need no cluster.
         #[arg(long, conflicts_with = "node")]
         unit: bool,
-        /// Only those that need a node with Tekton: root, Linux and containerd.
+        /// Runs only the node tier, which needs root, Linux and containerd.
         #[arg(long)]
         node: bool,
         /// Installs the missing packages first, with apt-get: on Debian and Ubuntu, as root or with sudo.
         #[arg(long)]
         install: bool,
     },
-    /// Checks format, lints, dependencies, generated files and manifests.
+    /// Checks format, lints, dependencies, links, generated files and manifests.
     Lint,
-    /// Feeds everything that comes from outside with anything. Needs cargo-fuzz and a C++ compiler.
+    /// Fuzzes every external input. Needs cargo-fuzz and a C++ compiler.
     Fuzz {
         /// How long each target runs, with other inputs each time.
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
@@ -83,15 +83,15 @@ enum Command {
     Size,
     /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
     Image(image::Arguments),
-    /// Writes what is generated: README's tables and the Role.
+    /// Writes the generated parts of README, docs/ and tekton/.
     Generate {
-        /// Changes nothing, and fails where something would change.
+        /// Changes nothing, and fails if a file is out of date.
         #[arg(long)]
         check: bool,
     },
     /// Draws docs/demo.svg from a run of the demo.
     Picture {
-        /// Changes nothing, and fails where the demo says something else than the picture.
+        /// Changes nothing, and fails if the picture is out of date.
         #[arg(long)]
         check: bool,
     },

@@ -1,4 +1,4 @@
-//! Our own Go programs: their form, and what `go vet` says of them.
+//! The project's own Go programs: format and `go vet`.
 
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::servers::Module;
@@ -7,10 +7,10 @@ use xshell::{Shell, cmd};
 /// gofmt and go vet.
 ///
 /// # Errors
-/// Where one of them has objections, or Go is missing.
+/// Where one of them fails, or Go is missing.
 pub fn check(shell: &Shell) -> Result<()> {
     for module in [Module::Tekton, Module::Consumers] {
-        let package = module.own_package().context("a module of ours has a package")?;
+        let package = module.own_package().context("the module has a package")?;
         check_package(shell, module, &format!("./{package}"))?;
     }
     Ok(())
@@ -23,7 +23,7 @@ fn check_package(shell: &Shell, module: Module, package: &str) -> Result<()> {
         .context("cannot run gofmt")?;
     ensure!(
         differing.is_empty(),
-        "the format differs: `gofmt -w` puts it right: {differing}"
+        "the format differs: run `gofmt -w`: {differing}"
     );
     // As the build of the servers has it, so that its cache is used.
     cmd!(shell, "go vet {package}")
@@ -31,5 +31,5 @@ fn check_package(shell: &Shell, module: Module, package: &str) -> Result<()> {
         .env("GOFLAGS", "")
         .env("GOWORK", "off")
         .run()
-        .with_context(|| format!("go vet has objections against {package}"))
+        .with_context(|| format!("go vet failed for {package}"))
 }

@@ -1,14 +1,15 @@
-//! What can be judged without running the program.
+//! Checks that don't run the program.
 
 mod dependencies;
 mod go;
+mod links;
 mod manifests;
 
 use anyhow::{Context as _, Result};
 
 use crate::{generate, project};
 
-/// Format, lints, dependencies, generated files, manifests; the first that fails ends it.
+/// Format, lints, dependencies, links, generated files, manifests; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made.
@@ -18,21 +19,21 @@ pub fn lint() -> Result<()> {
     cargo()
         .args(["fmt", "--all", "--check"])
         .run()
-        .context("the format differs: `cargo fmt --all` puts it right")?;
-    // A workspace of its own. Its code is compiled with ours, in tests/corpus.rs.
+        .context("the format differs: run `cargo fmt --all`")?;
+    // A separate workspace; tests/corpus.rs compiles its code.
     let fuzz = ["--manifest-path", "fuzz/Cargo.toml"];
     cargo()
         .arg("fmt")
         .args(fuzz)
         .arg("--check")
         .run()
-        .context("the format differs: `cargo fmt --manifest-path fuzz/Cargo.toml` puts it right")?;
+        .context("the format differs: run `cargo fmt --manifest-path fuzz/Cargo.toml`")?;
     cargo()
         .args(["fetch", "--quiet", "--locked"])
         .args(fuzz)
         .run()
         .context(
-            "fuzz/Cargo.lock is not of our dependencies: `cargo update --workspace --manifest-path fuzz/Cargo.toml` puts it right",
+            "fuzz/Cargo.lock is out of date: run `cargo update --workspace --manifest-path fuzz/Cargo.toml`",
         )?;
     cargo()
         .args([
@@ -45,9 +46,10 @@ pub fn lint() -> Result<()> {
             "warnings",
         ])
         .run()
-        .context("clippy has objections")?;
+        .context("clippy failed")?;
     dependencies::check(&shell)?;
     go::check(&shell)?;
+    links::check(&shell)?;
     generate::generate(true)?;
     manifests::check()
 }

@@ -1,0 +1,61 @@
+//! The lists of reasons and exit codes in the report's schema, from the table of reasons.
+
+use anyhow::{Context as _, Result};
+use ensure_pull_secret::outcome::Reason;
+
+/// The schema with the lists of its definitions `reason` and `exit_code`.
+///
+/// # Errors
+/// Where a definition is missing.
+pub fn schema(text: &str) -> Result<String> {
+    let words = Reason::ALL.iter().map(|reason| format!("{:?}", reason.as_str()));
+    let mut codes: Vec<_> = Reason::ALL
+        .iter()
+        .map(|reason| reason.entry().exit_code)
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let text = with_list(text, "reason", words)?;
+    with_list(&text, "exit_code", codes.iter().map(u8::to_string))
+}
+
+/// `text` with `values` as the `enum` of a definition. JSON has no comments for markers, and a parser would not keep the
+/// order of the fields.
+fn with_list(text: &str, definition: &str, values: impl Iterator<Item = String>) -> Result<String> {
+    let find = |from: usize, what: &str| {
+        let at = text.get(from..).and_then(|rest| rest.find(what));
+        at.map(|at| from + at + what.len())
+            .with_context(|| format!("there is no {what:?} for the definition {definition}"))
+    };
+    let definitions = find(0, "\n  \"$defs\": {")?;
+    let begin = find(definitions, &format!("\n    \"{definition}\": {{\n"))?;
+    let begin = find(begin, "\"enum\": [\n")?;
+    let end = find(begin, "\n      ]\n")? - "\n      ]\n".len();
+    let lines: Vec<_> = values.map(|value| format!("        {value}")).collect();
+    Ok(format!("{}{}{}", &text[..begin], lines.join(",\n"), &text[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = "{\n  \"$defs\": {\n    \"reason\": {\n      \"enum\": [\n        \"old\"\n      ]\n    },\n    \
+                          \"exit_code\": {\n      \"enum\": [\n        1\n      ]\n    }\n  }\n}\n";
+
+    #[test]
+    fn both_lists_are_written_from_the_table() -> Result<()> {
+        let written = schema(SCHEMA)?;
+        assert!(written.contains("[\n        \"ok\",\n"), "{written}");
+        assert!(written.contains("[\n        0,\n        64,\n"), "{written}");
+        assert!(!written.contains("old"), "{written}");
+        assert_eq!(schema(&written)?, written, "a second time changes nothing");
+        Ok(())
+    }
+
+    #[test]
+    fn a_missing_definition_is_reported() {
+        let broken = SCHEMA.replace("exit_code", "code");
+        let error = schema(&broken).expect_err("a definition is missing");
+        assert!(error.to_string().contains("exit_code"), "{error}");
+    }
+}
