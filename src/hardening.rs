@@ -4,7 +4,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// No core dump, no debugger, and `/proc` of this process for root alone. Where the kernel has no such call the run goes
 /// on: it protects against neighbours in the pod, who can do worse.
-pub fn seal() {
+pub fn disable_core_dumps_and_ptrace() {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn a_sealed_process_is_not_dumped_and_not_debugged() {
-        seal();
+        disable_core_dumps_and_ptrace();
         assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
         assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
     }

@@ -19,7 +19,7 @@ const TIERS: &[(&str, &str)] = &[
     ("cluster ", "tests/cluster"),
     ("xtask ", "xtask/src"),
     ("node ", "tests/node/tests"),
-    ("verdict ", "tests/verdict"),
+    ("conformance ", "tests/conformance"),
     ("faults ", "tests/faults"),
 ];
 

@@ -49,7 +49,7 @@ pub(super) fn sort(
     for (name, purpose) in RESERVED {
         if known.contains_key(*name) {
             let problem = format!("is for {purpose}, which this version does not have");
-            problems.push(Problem::other(name, None, problem, None));
+            problems.push(Problem::for_name(name, None, problem, None));
         }
     }
     let results = ResultName::ALL
@@ -66,7 +66,12 @@ pub(super) fn sort(
     // Only exact names of the table come here, each once: envy, which strips a repeated prefix and ignores case,
     // can't take one variable for another, and strings can't fail.
     let raw = envy::prefixed(PREFIX).from_iter(ours).unwrap_or_else(|_| {
-        problems.push(Problem::other(PREFIX, None, "variables could not be read", None));
+        problems.push(Problem::for_name(
+            PREFIX,
+            None,
+            "variables could not be read",
+            None,
+        ));
         Raw::default()
     });
     Environment {
@@ -106,18 +111,18 @@ fn known(
             .find(|variable| variable.name == name)
             .map(|variable| variable.example);
         let Ok(value) = value.into_string() else {
-            problems.push(Problem::other(&name, None, "is not UTF-8", example));
+            problems.push(Problem::for_name(&name, None, "is not UTF-8", example));
             continue;
         };
         if name.starts_with(PREFIX) && is_token(&value) {
             let problem = "holds what looks like a token, which no variable takes: a token stands in a file, and \
                            PULL_SECRET_TOKEN_FILE names it";
-            problems.push(Problem::other(&name, None, problem, example));
+            problems.push(Problem::for_name(&name, None, problem, example));
             continue;
         }
         let other = known.insert(name.clone(), value.clone());
         if other.is_some_and(|other| other != value) {
-            problems.push(Problem::other(
+            problems.push(Problem::for_name(
                 &name,
                 None,
                 "is set twice with different values",

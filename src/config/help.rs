@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::config::{PLATFORM_VARIABLES, Preset, Problem, VARIABLES, Variable};
+use crate::config::{DefaultValue, PLATFORM_VARIABLES, Problem, VARIABLES, Variable};
 use crate::outcome::Reason;
 use crate::outcome::ResultName;
 
@@ -53,7 +53,7 @@ fn version() -> String {
 
 fn unknown(argument: &OsString) -> Problem {
     let problem = "is not known: the program is configured by the environment, as --help shows";
-    Problem::other("argument", argument.to_str(), problem, Some("--help"))
+    Problem::for_name("argument", argument.to_str(), problem, Some("--help"))
 }
 
 fn help() -> String {
@@ -66,13 +66,13 @@ fn help() -> String {
          \n",
     );
     for variable in VARIABLES {
-        text.push_str(&format!("  {} ({})\n", variable.name, preset(variable)));
+        text.push_str(&format!("  {} ({})\n", variable.name, default(variable)));
         wrap(&mut text, 6, "", variable.meaning);
     }
-    for (names, preset, meaning) in PLATFORM_VARIABLES {
+    for (names, default, meaning) in PLATFORM_VARIABLES {
         text.push_str(&format!(
             "  {names} ({})\n",
-            if *preset == "–" { "optional" } else { preset }
+            if *default == "–" { "optional" } else { default }
         ));
         wrap(&mut text, 6, "", meaning);
     }
@@ -82,19 +82,19 @@ fn help() -> String {
     }
     text.push_str("\nExit codes and reasons\n\n");
     for reason in Reason::ALL {
-        let entry = reason.entry();
+        let entry = reason.info();
         let head = format!("  {:>2}  {}", entry.exit_code, entry.word);
         wrap(&mut text, 31, &head, &format!("{}.", entry.meaning));
     }
     text
 }
 
-fn preset(variable: &Variable) -> String {
-    match variable.preset {
-        Preset::Required => "required".to_owned(),
-        Preset::Nothing => "optional".to_owned(),
-        Preset::Described(words) => format!("default: {words}"),
-        Preset::Value(value) => format!("default: {value}"),
+fn default(variable: &Variable) -> String {
+    match variable.default {
+        DefaultValue::Required => "required".to_owned(),
+        DefaultValue::None => "optional".to_owned(),
+        DefaultValue::Described(words) => format!("default: {words}"),
+        DefaultValue::Value(value) => format!("default: {value}"),
     }
 }
 

@@ -1,17 +1,17 @@
 //! The tables of README, from the same definitions as everything else.
 
-use crate::config::{PLATFORM_VARIABLES, Preset, VARIABLES};
+use crate::config::{DefaultValue, PLATFORM_VARIABLES, VARIABLES};
 use crate::outcome::Reason;
 use crate::outcome::ResultName;
 
 /// The table of variables.
 pub fn variables_markdown() -> String {
     let ours = VARIABLES.iter().map(|variable| {
-        let preset = match variable.preset {
-            Preset::Required => "required".to_owned(),
-            Preset::Nothing => "–".to_owned(),
-            Preset::Described(words) => words.to_owned(),
-            Preset::Value(value) => code(value),
+        let default = match variable.default {
+            DefaultValue::Required => "required".to_owned(),
+            DefaultValue::None => "–".to_owned(),
+            DefaultValue::Described(words) => words.to_owned(),
+            DefaultValue::Value(value) => code(value),
         };
         let who = if variable.installer_only {
             " Set by whoever installs, never a Task parameter."
@@ -20,13 +20,13 @@ pub fn variables_markdown() -> String {
         };
         vec![
             code(variable.name),
-            preset,
+            default,
             format!("{}{who}", text(variable.meaning)),
         ]
     });
-    let platform = PLATFORM_VARIABLES.iter().map(|(names, preset, meaning)| {
+    let platform = PLATFORM_VARIABLES.iter().map(|(names, default, meaning)| {
         let names: Vec<_> = names.split(", ").map(code).collect();
-        vec![names.join(", "), (*preset).to_owned(), text(meaning)]
+        vec![names.join(", "), (*default).to_owned(), text(meaning)]
     });
     table(&["variable", "default", "meaning"], ours.chain(platform))
 }
@@ -41,7 +41,7 @@ pub fn results_markdown() -> String {
 
 /// The table of reasons, by exit code.
 pub fn reasons_markdown() -> String {
-    let mut reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.entry()).collect();
+    let mut reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.info()).collect();
     reasons.sort_by_key(|entry| entry.exit_code);
     let rows = reasons.into_iter().map(|entry| {
         vec![

@@ -20,7 +20,7 @@ pub mod markdown;
 mod names;
 mod output;
 mod problem;
-mod subject;
+mod report_context;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -30,9 +30,10 @@ mod variables;
 pub use names::{NameError, Namespace, ObjectName};
 pub use output::{LogFormat, LogLevel, Output};
 pub use problem::Problem;
-pub use subject::Subject;
+pub use report_context::ReportContext;
 pub use variables::{
-    DEFAULT_DESCRIPTION, DEFAULT_DISPLAY_NAME, Kind, PLATFORM_VARIABLES, PREFIX, Preset, VARIABLES, Variable,
+    DEFAULT_DESCRIPTION, DEFAULT_DISPLAY_NAME, DefaultValue, Kind, PLATFORM_VARIABLES, PREFIX, VARIABLES,
+    Variable,
 };
 
 /// What is to be done.
@@ -232,7 +233,7 @@ pub struct ConfigError {
     /// Where and how to report, as far as that could be read.
     pub output: Output,
     /// What the run would have been about, as far as that could be read.
-    pub subject: Subject,
+    pub context: ReportContext,
 }
 
 impl Config {
@@ -252,8 +253,8 @@ impl Config {
     }
 
     /// What the run is about, for its report.
-    pub fn subject(&self) -> Subject {
-        Subject {
+    pub fn report_context(&self) -> ReportContext {
+        ReportContext {
             mode: Some(self.mode),
             namespace: self.namespace.as_ref().map(ToString::to_string),
             name: Some(self.name.to_string()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::problem::Problem;
-use super::value::{choice, path, switch};
+use super::value::{choice, parse_bool, path};
 use crate::outcome::ResultName;
 
 /// The level of the program's own messages.
@@ -84,7 +84,7 @@ impl Output {
                 .log_format
                 .read(problems, |text| choice(LogFormat::ALL, text))
                 .unwrap_or(default.log_format),
-            strict: values.strict.read(problems, switch).unwrap_or(default.strict),
+            strict: values.strict.read(problems, parse_bool).unwrap_or(default.strict),
             results: environment.results.clone(),
             termination_message_file: values.termination_message_file.read(problems, path),
         }

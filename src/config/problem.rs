@@ -24,7 +24,7 @@ pub struct Problem {
 
 impl Problem {
     /// A mistake of one of our own variables. `given` is the value, or the wrong item of a list.
-    pub fn of(variable: &Variable, given: Option<&str>, problem: impl Into<String>) -> Self {
+    pub fn for_variable(variable: &Variable, given: Option<&str>, problem: impl Into<String>) -> Self {
         let shown = given.and_then(|given| shown(variable.kind, given));
         let problem = problem.into();
         // What is not shown is not quoted by the reason either.
@@ -42,7 +42,7 @@ impl Problem {
     }
 
     /// A mistake of something else than one of our own variables; `given` is echoed unless it may be a credential.
-    pub fn other(
+    pub fn for_name(
         variable: &str,
         given: Option<&str>,
         problem: impl Into<String>,
@@ -195,7 +195,7 @@ mod tests {
             "quay.io/model@sha256:0123456789abcdef0123456789abcdef",
             "quay.io/model@sha256:0123456789abcdeg0123456789abcdeg0123456789abcdeg0123456789abcdeg",
         ] {
-            let problem = Problem::of(of_kind(Kind::Name), Some(credential), "is wrong");
+            let problem = Problem::for_variable(of_kind(Kind::Name), Some(credential), "is wrong");
             assert_eq!(problem.given, None, "{credential}");
         }
     }
@@ -212,7 +212,7 @@ mod tests {
             "INTERNAL_REGISTRY_PRIVATE".to_owned(),
         ] {
             assert!(
-                Problem::of(of_kind(Kind::List), Some(&plain), "is wrong")
+                Problem::for_variable(of_kind(Kind::List), Some(&plain), "is wrong")
                     .given
                     .is_some(),
                 "{plain}"
@@ -222,16 +222,19 @@ mod tests {
 
     #[test]
     fn what_is_echoed_is_clipped_and_safe() {
-        let problem = Problem::of(of_kind(Kind::Name), Some("a b\n\u{1b}[0m$(c)"), "is wrong");
+        let problem = Problem::for_variable(of_kind(Kind::Name), Some("a b\n\u{1b}[0m$(c)"), "is wrong");
         assert_eq!(problem.given.as_deref(), Some("a_b___0m__c_"));
-        let problem = Problem::of(of_kind(Kind::Name), Some(&"ab.".repeat(100)), "is wrong");
+        let problem = Problem::for_variable(of_kind(Kind::Name), Some(&"ab.".repeat(100)), "is wrong");
         assert_eq!(problem.given.map(|given| given.chars().count()), Some(GIVEN_MAX));
     }
 
     #[test]
     fn free_texts_and_paths_are_never_echoed() {
         for kind in [Kind::Text, Kind::Path] {
-            assert_eq!(Problem::of(of_kind(kind), Some("plain"), "is wrong").given, None);
+            assert_eq!(
+                Problem::for_variable(of_kind(kind), Some("plain"), "is wrong").given,
+                None
+            );
         }
     }
 
@@ -247,7 +250,7 @@ mod tests {
     #[test]
     fn a_cause_names_variable_value_and_mistake_and_the_remedy_a_right_value() {
         let variable = of_kind(Kind::Percentage);
-        let problem = Problem::of(variable, Some("4O"), "is not a percentage");
+        let problem = Problem::for_variable(variable, Some("4O"), "is not a percentage");
         assert_eq!(
             problem.cause(),
             "PULL_SECRET_REFRESH_BELOW (given: 4O) is not a percentage"

@@ -83,13 +83,13 @@ fn every_example_of_the_table_is_right() {
 #[test]
 fn what_a_wrong_configuration_is_about_is_told_as_far_as_it_is_right() {
     let error = with(&[("PULL_SECRET_MODE", "verify"), ("PULL_SECRET_TIMEOUT", "x")]).expect_err("a problem");
-    let subject = Subject {
+    let context = ReportContext {
         mode: Some(Mode::Verify),
         namespace: None,
         name: Some("internal-registry-private-ai".to_owned()),
         next_run_unknown: true,
     };
-    assert_eq!(error.subject, subject);
+    assert_eq!(error.context, context);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn the_next_run_is_unknown_not_planned_or_within_a_time() {
     ] {
         let config = config(&[("PULL_SECRET_NEXT_RUN_WITHIN", value)]);
         assert_eq!(config.next_run_within, next);
-        assert_eq!(config.subject().next_run_unknown, next == NextRun::Unknown);
+        assert_eq!(config.report_context().next_run_unknown, next == NextRun::Unknown);
     }
 }
 

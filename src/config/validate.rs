@@ -8,10 +8,10 @@ use secrecy::SecretString;
 use super::environment::{Environment, sort};
 use super::problem::Problem;
 use super::value::{
-    access, choice, connect_to, duration, host, image, list, namespace, next_run, object_name, path, plain,
-    registry, share, switch, timer, username,
+    access, choice, connect_to, duration, host, image, list, namespace, next_run, object_name, parse_bool,
+    parse_percentage, parse_timeout, path, plain, registry, username,
 };
-use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, Subject, is_trusted};
+use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, ReportContext, is_trusted};
 use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 use crate::text::clip_name;
@@ -33,20 +33,20 @@ pub(super) fn validate(
     let mut problems = Vec::new();
     let mut environment = sort(variables, &mut problems);
     let output = Output::read(&environment, &mut problems);
-    let mut subject = Subject {
+    let mut context = ReportContext {
         next_run_unknown: environment.values.next_run_within.value.is_none(),
-        ..Subject::default()
+        ..ReportContext::default()
     };
     let without_effect = without_effect(&environment);
     environment.warnings.extend(without_effect);
-    let config = read(&environment, &output, &mut subject, &mut problems);
+    let config = read(&environment, &output, &mut context, &mut problems);
     match config {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(Box::new(ConfigError {
             problems,
             warnings: environment.warnings,
             output,
-            subject,
+            context,
         })),
     }
 }
@@ -64,7 +64,7 @@ fn without_effect(environment: &Environment) -> Option<String> {
 fn read(
     environment: &Environment,
     output: &Output,
-    subject: &mut Subject,
+    context: &mut ReportContext,
     problems: &mut Vec<Problem>,
 ) -> Option<Config> {
     let values = &environment.values;
@@ -78,24 +78,24 @@ fn read(
     let token_lifetime = values
         .token_lifetime
         .read(problems, |text| duration(text, TOKEN_LIFETIME));
-    let refresh_below = values.refresh_below.read(problems, share);
+    let refresh_below = values.refresh_below.read(problems, parse_percentage);
     let next_run_within = values.next_run_within.read(problems, next_run);
     let token_file = values.token_file.read(problems, path);
     let username = values.username.read(problems, username);
     let access = values.access.read(problems, access);
-    let connection = values.connection.read(problems, switch);
+    let connection = values.connection.read(problems, parse_bool);
     let display_name = values.display_name.read_if_set(problems, plain);
     let description = values.description.read_if_set(problems, plain);
     let verify = values.verify.read(problems, |text| choice(Depth::ALL, text));
     let registry_ca_file = values.registry_ca_file.read(problems, path);
     let connect_to = values.connect_to.read_list(problems, connect_to);
-    let timeout = values.timeout.read(problems, |text| timer(text, TIMEOUT));
+    let timeout = values.timeout.read(problems, |text| parse_timeout(text, TIMEOUT));
     let service_account_dir = values.service_account_dir.read(problems, path);
     let api_server = api_server(&environment.platform, problems);
 
     let registry = values.registry.variable;
     if registries.is_empty() && !problems.iter().any(|problem| problem.variable == registry.name) {
-        problems.push(Problem::of(registry, None, "names no registry"));
+        problems.push(Problem::for_variable(registry, None, "names no registry"));
     }
     if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
         check_trust(environment, &registries, &trusted_hosts, problems);
@@ -104,9 +104,9 @@ fn read(
     check_case(environment, &registries, problems);
     check_proxies(&environment.platform, problems);
 
-    subject.mode = mode;
-    subject.namespace = namespace.as_ref().map(ToString::to_string);
-    subject.name = name.as_ref().map(ToString::to_string);
+    context.mode = mode;
+    context.namespace = namespace.as_ref().map(ToString::to_string);
+    context.name = name.as_ref().map(ToString::to_string);
     Some(Config {
         name: name?,
         namespace,
@@ -158,7 +158,7 @@ fn check_trust(
              or give another credential by PULL_SECRET_TOKEN_FILE",
             clip_name(host, HOST_MAX)
         );
-        problems.push(Problem::of(trusted.variable, None, problem).with_example(&right));
+        problems.push(Problem::for_variable(trusted.variable, None, problem).with_example(&right));
     }
 }
 
@@ -172,7 +172,11 @@ fn check_case(environment: &Environment, registries: &[RegistryHost], problems: 
     if keys.windows(2).any(|pair| pair.first() == pair.last()) {
         let registry = &environment.values.registry;
         let problem = "names one registry twice, in different case";
-        problems.push(Problem::of(registry.variable, registry.value.as_deref(), problem));
+        problems.push(Problem::for_variable(
+            registry.variable,
+            registry.value.as_deref(),
+            problem,
+        ));
     }
 }
 
@@ -186,7 +190,7 @@ fn check_proxies(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem
         if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case("http")) {
             let problem =
                 "names a proxy of another kind than http; registries are reached through it by CONNECT";
-            problems.push(Problem::other(
+            problems.push(Problem::for_name(
                 name,
                 None,
                 problem,
@@ -215,7 +219,8 @@ fn check_coverage(
         let example = format!("{}={right}", given.variable.name);
         let image = image.to_string();
         problems.push(
-            Problem::of(environment.values.image.variable, Some(&image), problem).with_example(&example),
+            Problem::for_variable(environment.values.image.variable, Some(&image), problem)
+                .with_example(&example),
         );
     }
 }
@@ -238,7 +243,7 @@ fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) 
         let read = ApiServer::host(host);
         if read.is_none() {
             let problem = "is neither an IP address nor a DNS name";
-            problems.push(Problem::other(
+            problems.push(Problem::for_name(
                 "KUBERNETES_SERVICE_HOST",
                 Some(host),
                 problem,
@@ -251,7 +256,7 @@ fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) 
         let read = port.parse().ok().filter(|port| *port > 0_u16);
         if read.is_none() {
             let problem = "is no port number from 1 to 65535";
-            problems.push(Problem::other(
+            problems.push(Problem::for_name(
                 "KUBERNETES_SERVICE_PORT",
                 Some(port),
                 problem,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::names::{Namespace, ObjectName};
 use super::problem::{Problem, is_random_host};
-use super::variables::{Given, Preset};
+use super::variables::{DefaultValue, RawValue};
 use super::{Access, NextRun};
 use crate::credential::{Lifetime, Percentage};
 use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 
-impl Given {
+impl RawValue {
     /// Reads the value, or the preset where it is not set. `None` where there is neither, or where it is wrong, which
     /// then is among the problems.
     pub fn read<T>(
@@ -19,19 +19,19 @@ impl Given {
         problems: &mut Vec<Problem>,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = match (&self.value, self.variable.preset) {
+        let text = match (&self.value, self.variable.default) {
             (Some(value), _) => value,
-            (None, Preset::Value(value)) => value,
-            (None, Preset::Required) => {
-                problems.push(Problem::of(self.variable, None, "must be set"));
+            (None, DefaultValue::Value(value)) => value,
+            (None, DefaultValue::Required) => {
+                problems.push(Problem::for_variable(self.variable, None, "must be set"));
                 return None;
             }
-            (None, Preset::Nothing | Preset::Described(_)) => return None,
+            (None, DefaultValue::None | DefaultValue::Described(_)) => return None,
         };
         match read(text) {
             Ok(value) => Some(value),
             Err(problem) => {
-                problems.push(Problem::of(self.variable, Some(text), problem));
+                problems.push(Problem::for_variable(self.variable, Some(text), problem));
                 None
             }
         }
@@ -52,17 +52,19 @@ impl Given {
         problems: &mut Vec<Problem>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        let text = match (&self.value, self.variable.preset) {
+        let text = match (&self.value, self.variable.default) {
             (Some(value), _) => value,
-            (None, Preset::Value(value)) => value,
-            (None, Preset::Required | Preset::Nothing | Preset::Described(_)) => return Vec::new(),
+            (None, DefaultValue::Value(value)) => value,
+            (None, DefaultValue::Required | DefaultValue::None | DefaultValue::Described(_)) => {
+                return Vec::new();
+            }
         };
         let mut items = Vec::new();
         for item in list(text) {
             match read(item) {
                 Ok(item) if items.contains(&item) => {}
                 Ok(item) => items.push(item),
-                Err(problem) => problems.push(Problem::of(self.variable, Some(item), problem)),
+                Err(problem) => problems.push(Problem::for_variable(self.variable, Some(item), problem)),
             }
         }
         items
@@ -87,7 +89,7 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, Stri
 }
 
 /// `true` or `false`.
-pub(super) fn switch(text: &str) -> Result<bool, String> {
+pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     choice(&[("true", true), ("false", false)], text)
 }
 
@@ -173,14 +175,14 @@ pub(super) fn duration(text: &str, [least, most]: [&str; 2]) -> Result<Lifetime,
 }
 
 /// The same for a timer.
-pub(super) fn timer(text: &str, bounds: [&str; 2]) -> Result<Duration, String> {
+pub(super) fn parse_timeout(text: &str, bounds: [&str; 2]) -> Result<Duration, String> {
     let lifetime = duration(text, bounds)?;
     let seconds = u64::try_from(lifetime.as_secs()).map_err(|error| error.to_string())?;
     Ok(Duration::from_secs(seconds))
 }
 
 /// A share that is neither nothing nor all.
-pub(super) fn share(text: &str) -> Result<Percentage, String> {
+pub(super) fn parse_percentage(text: &str) -> Result<Percentage, String> {
     let percentage = Percentage::parse(text).map_err(|error| format!("is no percentage: {error}"))?;
     let is = |bound| Percentage::parse(bound) == Ok(percentage);
     if is("0%") || is("100%") {

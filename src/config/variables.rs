@@ -16,12 +16,12 @@ pub const DEFAULT_DESCRIPTION: &str = "Internal OpenShift Registry for ModelCar 
 
 /// What holds where a variable is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
+pub enum DefaultValue {
     /// It must be set.
     Required,
-    /// Nothing.
-    Nothing,
-    /// A value that only the run can tell, in words.
+    /// No value.
+    None,
+    /// A value known only at run time, in words.
     Described(&'static str),
     /// This value, read as if it had been set.
     Value(&'static str),
@@ -52,7 +52,7 @@ pub struct Variable {
     /// Its full name.
     pub name: &'static str,
     /// What holds where it is not set.
-    pub preset: Preset,
+    pub default: DefaultValue,
     /// What its value is.
     pub kind: Kind,
     /// Set by whoever installs, never by a Task parameter: it decides where a credential goes, which one is stored or
@@ -69,17 +69,17 @@ const ANYBODY: bool = false;
 const INSTALLER: bool = true;
 
 /// One variable and what was given for it.
-pub(super) struct Given {
+pub(super) struct RawValue {
     pub variable: &'static Variable,
     pub value: Option<String>,
 }
 
 macro_rules! variables {
-    ($($field:ident $name:literal, $preset:expr, $kind:expr, $who:ident, $meaning:expr, $example:literal;)+) => {
+    ($($field:ident $name:literal, $default:expr, $kind:expr, $who:ident, $meaning:expr, $example:literal;)+) => {
         /// Our own variables, in the order of the contract.
         pub const VARIABLES: &[Variable] = &[$(Variable {
             name: $name,
-            preset: $preset,
+            default: $default,
             kind: $kind,
             installer_only: $who,
             meaning: $meaning,
@@ -94,16 +94,16 @@ macro_rules! variables {
 
         /// Each of our own variables beside its row of the table.
         pub(super) struct Values {
-            $(pub $field: Given,)+
+            $(pub $field: RawValue,)+
         }
 
         impl From<Raw> for Values {
             fn from(raw: Raw) -> Self {
                 Self {
-                    $($field: Given {
+                    $($field: RawValue {
                         variable: const { &Variable {
                             name: $name,
-                            preset: $preset,
+                            default: $default,
                             kind: $kind,
                             installer_only: $who,
                             meaning: $meaning,
@@ -120,99 +120,99 @@ macro_rules! variables {
     };
 }
 
-const SWITCH: Kind = Kind::Choice(&["true", "false"]);
+const BOOL: Kind = Kind::Choice(&["true", "false"]);
 
 variables! {
-    name "PULL_SECRET_NAME", Preset::Required, Kind::Name, ANYBODY,
+    name "PULL_SECRET_NAME", DefaultValue::Required, Kind::Name, ANYBODY,
         "Name of the Secret.",
         "internal-registry-private-ai";
-    namespace "PULL_SECRET_NAMESPACE", Preset::Described("the pod's own"), Kind::Name, ANYBODY,
+    namespace "PULL_SECRET_NAMESPACE", DefaultValue::Described("the pod's own"), Kind::Name, ANYBODY,
         "Namespace of the Secret.",
         "private-ai-demo";
     registry "PULL_SECRET_REGISTRY",
-        Preset::Value("image-registry.openshift-image-registry.svc:5000"), Kind::List, ANYBODY,
+        DefaultValue::Value("image-registry.openshift-image-registry.svc:5000"), Kind::List, ANYBODY,
         "List of registries that get the credential: host[:port], narrowed by a path where wanted; no scheme, \
          trailing slash, user or wildcard; Docker Hub is docker.io.",
         "image-registry.openshift-image-registry.svc:5000,quay.io/team";
-    trusted_hosts "PULL_SECRET_TRUSTED_HOSTS", Preset::Nothing, Kind::List, INSTALLER,
+    trusted_hosts "PULL_SECRET_TRUSTED_HOSTS", DefaultValue::None, Kind::List, INSTALLER,
         "List of hosts that may receive the credential beside those where it plainly belongs (a Kubernetes token: \
          OpenShift's internal registry; any other: its registry): another registry for a Kubernetes token, or \
          another host that a registry's Bearer challenge names.",
         "default-route-openshift-image-registry.apps.example.com";
-    image "PULL_SECRET_IMAGE", Preset::Nothing, Kind::List, ANYBODY,
+    image "PULL_SECRET_IMAGE", DefaultValue::None, Kind::List, ANYBODY,
         "List of image references that must be pullable with the credential; white space, oci://, oci+native://, \
          oci+fetch:// and docker:// are dropped; with tag and digest, the digest is asked for.",
         "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0";
-    mode "PULL_SECRET_MODE", Preset::Value("ensure"), Kind::Choice(&["ensure", "verify", "plan", "doctor"]), ANYBODY,
+    mode "PULL_SECRET_MODE", DefaultValue::Value("ensure"), Kind::Choice(&["ensure", "verify", "plan", "doctor"]), ANYBODY,
         "ensure makes the secret right and proves it; verify reads only and makes the same checks; plan says what ensure \
          would change, and whether it may; doctor says what is missing or too much for it. The last three write nothing.",
         "verify";
-    service_account "PULL_SECRET_SERVICE_ACCOUNT", Preset::Described("the caller's own"), Kind::Name,
+    service_account "PULL_SECRET_SERVICE_ACCOUNT", DefaultValue::Described("the caller's own"), Kind::Name,
         INSTALLER,
         "ServiceAccount whose token is requested, in the Secret's namespace; required if the program runs in another \
          namespace. Whoever can read the Secret can act as this ServiceAccount.",
         "model-puller";
-    token_lifetime "PULL_SECRET_TOKEN_LIFETIME", Preset::Value("24h"), Kind::Duration, ANYBODY,
+    token_lifetime "PULL_SECRET_TOKEN_LIFETIME", DefaultValue::Value("24h"), Kind::Duration, ANYBODY,
         "Lifetime asked of the API server, which may shorten it; 10m to 30d.",
         "24h";
-    refresh_below "PULL_SECRET_REFRESH_BELOW", Preset::Value("40%"), Kind::Percentage, ANYBODY,
+    refresh_below "PULL_SECRET_REFRESH_BELOW", DefaultValue::Value("40%"), Kind::Percentage, ANYBODY,
         "Refresh when less than this share of the lifetime is left; more than 0% and less than 100%.",
         "40%";
-    next_run_within "PULL_SECRET_NEXT_RUN_WITHIN", Preset::Nothing, Kind::Duration, ANYBODY,
+    next_run_within "PULL_SECRET_NEXT_RUN_WITHIN", DefaultValue::None, Kind::Duration, ANYBODY,
         "The longest time until the next scheduled run: a credential that would not outlive it is refreshed now. \
          Unset, MESSAGE says that no next run is known; none leaves that out.",
         "9h";
-    token_file "PULL_SECRET_TOKEN_FILE", Preset::Nothing, Kind::Path, INSTALLER,
+    token_file "PULL_SECRET_TOKEN_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "Store the token in this file instead of requesting one: a robot account's password, or a Google key file \
          (user name _json_key). A line end at its end is dropped.",
         "/var/run/robot/token";
-    username "PULL_SECRET_USERNAME", Preset::Value("<token>"), Kind::Text, ANYBODY,
+    username "PULL_SECRET_USERNAME", DefaultValue::Value("<token>"), Kind::Text, ANYBODY,
         "User name of the entry; not empty, without colon or control character.",
         "team+robot";
-    access "PULL_SECRET_ACCESS", Preset::Value("Pull"), Kind::List, ANYBODY,
+    access "PULL_SECRET_ACCESS", DefaultValue::Value("Pull"), Kind::List, ANYBODY,
         "Pull or Push,Pull: what ACCESS_TYPE says, and what is verified.",
         "Push,Pull";
-    connection "PULL_SECRET_CONNECTION", Preset::Value("true"), SWITCH, ANYBODY,
+    connection "PULL_SECRET_CONNECTION", DefaultValue::Value("true"), BOOL, ANYBODY,
         "Write the Open Data Hub label, annotations and keys; false leaves them out of the next write.",
         "false";
-    display_name "PULL_SECRET_DISPLAY_NAME", Preset::Value(DEFAULT_DISPLAY_NAME), Kind::Text, ANYBODY,
+    display_name "PULL_SECRET_DISPLAY_NAME", DefaultValue::Value(DEFAULT_DISPLAY_NAME), Kind::Text, ANYBODY,
         "Name that the dashboard shows; unset, it is written only where absent.",
         "Internal OpenShift Registry";
-    description "PULL_SECRET_DESCRIPTION", Preset::Value(DEFAULT_DESCRIPTION), Kind::Text, ANYBODY,
+    description "PULL_SECRET_DESCRIPTION", DefaultValue::Value(DEFAULT_DESCRIPTION), Kind::Text, ANYBODY,
         "Description that the dashboard shows; unset, it is written only where absent.",
         "Internal OpenShift Registry for ModelCar Images";
-    verify "PULL_SECRET_VERIFY", Preset::Value("registry"),
+    verify "PULL_SECRET_VERIFY", DefaultValue::Value("registry"),
         Kind::Choice(&["registry", "api", "structure"]), INSTALLER,
         "How far to verify: registry, api (structure, token review, access review; never contacts the registry) or \
          structure. With api and structure a run ends with WARNING not-verified, unless the API server reviewed a \
          token of this cluster for OpenShift's internal registry.",
         "registry";
-    registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", Preset::Nothing, Kind::Path, INSTALLER,
+    registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt beside the service account \
          token, SSL_CERT_FILE, the files in SSL_CERT_DIR, and the public roots built in; the API server is trusted \
          by ca.crt alone.",
         "/etc/registry-ca/ca-bundle.crt";
-    connect_to "PULL_SECRET_CONNECT_TO", Preset::Nothing, Kind::List, INSTALLER,
+    connect_to "PULL_SECRET_CONNECT_TO", DefaultValue::None, Kind::List, INSTALLER,
         "List of host:port=address:port, like curl's --connect-to: where to dial instead of a host; names, TLS \
          verification and keys stay those of the host; the API server never.",
         "registry.example.com:443=10.0.0.7:5000";
-    strict "PULL_SECRET_STRICT", Preset::Value("true"), SWITCH, ANYBODY,
+    strict "PULL_SECRET_STRICT", DefaultValue::Value("true"), BOOL, ANYBODY,
         "false: a STATUS of FAILURE stands in the results and the exit code is 0; never for ERROR.",
         "false";
-    timeout "PULL_SECRET_TIMEOUT", Preset::Value("2m"), Kind::Duration, ANYBODY,
+    timeout "PULL_SECRET_TIMEOUT", DefaultValue::Value("2m"), Kind::Duration, ANYBODY,
         "Time for the whole run, retries included; 1s to 1h.",
         "2m";
-    log "PULL_SECRET_LOG", Preset::Value("info"), Kind::Choice(&["error", "warn", "info", "debug"]), ANYBODY,
+    log "PULL_SECRET_LOG", DefaultValue::Value("info"), Kind::Choice(&["error", "warn", "info", "debug"]), ANYBODY,
         "Level of the program's own messages on standard error: error, warn, info or debug.",
         "debug";
-    log_format "PULL_SECRET_LOG_FORMAT", Preset::Value("text"), Kind::Choice(&["text", "json"]), ANYBODY,
+    log_format "PULL_SECRET_LOG_FORMAT", DefaultValue::Value("text"), Kind::Choice(&["text", "json"]), ANYBODY,
         "Format of standard error: text or json.",
         "json";
-    termination_message_file "PULL_SECRET_TERMINATION_MESSAGE_FILE", Preset::Nothing, Kind::Path, INSTALLER,
+    termination_message_file "PULL_SECRET_TERMINATION_MESSAGE_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "File that gets STATUS, REASON and MESSAGE in one line; for a CronJob: /dev/termination-log.",
         "/dev/termination-log";
     service_account_dir "PULL_SECRET_SERVICE_ACCOUNT_DIR",
-        Preset::Value("/var/run/secrets/kubernetes.io/serviceaccount"), Kind::Path, INSTALLER,
+        DefaultValue::Value("/var/run/secrets/kubernetes.io/serviceaccount"), Kind::Path, INSTALLER,
         "Directory with token, ca.crt, namespace and, on OpenShift, service-ca.crt.",
         "/var/run/secrets/kubernetes.io/serviceaccount";
 }

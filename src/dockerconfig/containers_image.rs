@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::auth_config::AuthConfig;
 use super::auth_field;
 use super::go_json::{self, GoString, fold};
-use super::hash::Table;
+use super::hash::Map;
 use super::kubelet::is_map_of_strings;
 use crate::image::{DOCKER_HUB, ImageReference};
 use crate::text::SafeName;
@@ -74,7 +74,7 @@ impl fmt::Debug for AuthFile {
 /// containers/image rejects the whole document.
 pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| ContainersImageRefusal::Document)?;
-    let mut entries: Table<String, (usize, FileEntry)> = Table::default();
+    let mut entries: Map<String, (usize, FileEntry)> = Map::default();
     let mut helpers: Vec<String> = Vec::new();
     for member in go_json::document_members(source).ok_or(ContainersImageRefusal::Document)? {
         match (fold(&member.name).as_str(), member.value) {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::entry::Entry;
 use super::error::{Ambiguity, DocumentError, Place, Unreadable};
 use super::go_json::{self, Member};
-use super::hash::Table;
+use super::hash::Map;
 use crate::text::SafeName;
 
 /// The member that every client reads credentials from.
@@ -109,7 +109,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`DocumentError::Ambiguous`]: a key is there in another case, in the document or among `keys`.
     pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), DocumentError> {
-        let mut spellings: Table<String, &str> = self
+        let mut spellings: Map<String, &str> = self
             .entries
             .iter()
             .chain(self.unwrapped_entries())
@@ -182,7 +182,7 @@ fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
 /// Refuses a name that is there twice, differs from another in case alone, or differs in case from one
 /// of the `known` names.
 fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Result<(), DocumentError> {
-    let mut spellings: Table<String, &str> = Table::default();
+    let mut spellings: Map<String, &str> = Map::default();
     for Member { name, .. } in members {
         let folded = go_json::fold(name);
         let usual = known

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::auth_config::AuthConfig;
 use super::auth_field::{self, AuthFieldError, UsernamePassword};
 use super::go_json::{self, GoString, Member, fold};
-use super::hash::Table;
+use super::hash::Map;
 use crate::{
     image::{ImageReference, KeyringIndex},
     text::SafeName,
@@ -101,7 +101,7 @@ impl fmt::Debug for Keyring {
 /// # Errors
 /// The kubelet rejects the whole document; the first cause of several in the document's order.
 pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
-    let mut read: Table<String, (usize, UsernamePassword)> = Table::default();
+    let mut read: Map<String, (usize, UsernamePassword)> = Map::default();
     for part in parts(bytes)? {
         match part {
             Part::Refused(refusal) => return Err(refusal),

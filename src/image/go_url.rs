@@ -16,7 +16,7 @@ pub(super) struct GoUrl {
 
 /// Where a `%XX` stands (`encodeHost`, `encodeZone`, `encodePath`, ...): hosts allow fewer of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum UrlPart {
     Host,
     Zone,
     Elsewhere,
@@ -27,7 +27,7 @@ impl GoUrl {
     /// returns an error.
     pub(super) fn parse_schemeless(text: &[u8]) -> Option<Self> {
         let (text, fragment) = cut(text, b'#');
-        unescape(fragment.unwrap_or_default(), Place::Elsewhere)?;
+        unescape(fragment.unwrap_or_default(), UrlPart::Elsewhere)?;
         if text.iter().any(|b| *b < b' ' || *b == 0x7f) {
             return None;
         }
@@ -44,7 +44,7 @@ impl GoUrl {
         };
         Some(Self {
             host: parse_host(host)?,
-            path: unescape(path, Place::Elsewhere)?,
+            path: unescape(path, UrlPart::Elsewhere)?,
         })
     }
 }
@@ -61,7 +61,7 @@ fn is_userinfo(text: &[u8]) -> bool {
         .all(|b| b.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(b))
         && text
             .split(|b| *b == b':')
-            .all(|part| unescape(part, Place::Elsewhere).is_some())
+            .all(|part| unescape(part, UrlPart::Elsewhere).is_some())
 }
 
 /// `parseHost`, with the strict colons that are the default since Go 1.26.
@@ -77,8 +77,8 @@ fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
                 .position(|w| w == b"%25")
                 .unwrap_or(literal.len());
             let (address, zone) = literal.split_at_checked(zone)?;
-            let mut address = unescape(address, Place::Host)?;
-            address.extend(unescape(zone, Place::Zone)?);
+            let mut address = unescape(address, UrlPart::Host)?;
+            address.extend(unescape(zone, UrlPart::Zone)?);
             is_ipv6_with_zone(&address).then_some(())?;
             Some([b"[", address.as_slice(), b"]", port].concat())
         }
@@ -86,7 +86,7 @@ fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
         None => {
             let colon = host.iter().position(|b| *b == b':').unwrap_or(host.len());
             is_optional_port(host.get(colon..)?).then_some(())?;
-            unescape(host, Place::Host)
+            unescape(host, UrlPart::Host)
         }
     }
 }
@@ -106,12 +106,12 @@ fn is_ipv6_with_zone(text: &[u8]) -> bool {
 }
 
 /// `unescape`: resolves `%XX`; `None` for what Go refuses in that place.
-fn unescape(text: &[u8], place: Place) -> Option<Vec<u8>> {
+fn unescape(text: &[u8], part: UrlPart) -> Option<Vec<u8>> {
     let mut resolved = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, tail)) = rest.split_first() {
         if *first != b'%' {
-            let plain = place == Place::Elsewhere || !first.is_ascii() || is_host_byte(*first);
+            let plain = part == UrlPart::Elsewhere || !first.is_ascii() || is_host_byte(*first);
             plain.then(|| resolved.push(*first))?;
             rest = tail;
             continue;
@@ -122,10 +122,10 @@ fn unescape(text: &[u8], place: Place) -> Option<Vec<u8>> {
             .all(u8::is_ascii_hexdigit)
             .then(|| std::str::from_utf8(digits).ok())??;
         let byte = u8::from_str_radix(byte, 16).ok()?;
-        let allowed = match place {
-            Place::Host => !byte.is_ascii() || byte == b'%',
-            Place::Zone => byte == b'%' || byte == b' ' || is_host_byte(byte),
-            Place::Elsewhere => true,
+        let allowed = match part {
+            UrlPart::Host => !byte.is_ascii() || byte == b'%',
+            UrlPart::Zone => byte == b'%' || byte == b' ' || is_host_byte(byte),
+            UrlPart::Elsewhere => true,
         };
         allowed.then(|| resolved.push(byte))?;
         rest = tail;

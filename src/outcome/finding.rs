@@ -65,7 +65,7 @@ impl Finding {
         if self.warning {
             0
         } else {
-            self.reason.entry().exit_code
+            self.reason.info().exit_code
         }
     }
 
@@ -74,15 +74,15 @@ impl Finding {
         if self.warning {
             Status::Warning
         } else {
-            self.reason.entry().status
+            self.reason.info().status
         }
     }
 
     /// Severity, the most severe first. Of warnings: others interfere, not verified, anonymous access, unreachable.
-    pub fn rank(&self) -> u8 {
-        let rank = self.reason.entry().rank;
+    pub fn severity(&self) -> u8 {
+        let severity = self.reason.info().severity;
         match (self.warning, self.reason) {
-            (false, _) | (true, Reason::NotVerified | Reason::RegistryAnonymous) => rank,
+            (false, _) | (true, Reason::NotVerified | Reason::RegistryAnonymous) => severity,
             (true, Reason::Reverted) => 12,
             (true, _) => 15,
         }
@@ -90,13 +90,13 @@ impl Finding {
 
     /// What to do, in one sentence.
     pub fn remedy(&self) -> &str {
-        self.remedy.as_deref().unwrap_or(self.reason.entry().remedy)
+        self.remedy.as_deref().unwrap_or(self.reason.info().remedy)
     }
 }
 
-/// The finding that decides: the gravest, the first listed where equal.
-pub fn gravest(findings: &[Finding]) -> Option<&Finding> {
-    findings.iter().min_by_key(|finding| finding.rank())
+/// The finding that decides: the most_severe, the first listed where equal.
+pub fn most_severe(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().min_by_key(|finding| finding.severity())
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
             Finding::new(Reason::PullForbidden, "third"),
         ];
         assert_eq!(
-            gravest(&findings).map(|finding| finding.cause.as_str()),
+            most_severe(&findings).map(|finding| finding.cause.as_str()),
             Some("second")
         );
     }
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!((warning.exit_code(), warning.status()), (0, Status::Warning));
         let findings = [warning, Finding::new(Reason::TagMissing, "no such tag")];
         assert_eq!(
-            gravest(&findings).map(|finding| finding.reason),
+            most_severe(&findings).map(|finding| finding.reason),
             Some(Reason::TagMissing)
         );
     }

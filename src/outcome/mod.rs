@@ -10,7 +10,7 @@ mod result_name;
 pub use self::{
     check::DoctorCheck,
     excess_permissions::ExcessPermissions,
-    finding::{Finding, gravest},
+    finding::{Finding, most_severe},
     plan::{Change, Diff, Plan},
     reason::{Reason, Status},
     result_name::ResultName,

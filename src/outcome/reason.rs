@@ -1,4 +1,4 @@
-//! Why a run ended as it did: every reason, its exit code, its status, its rank and its remedy, in one table.
+//! Why a run ended as it did: every reason, its exit code, its status, its severity and its remedy, in one table.
 //!
 //! `README.md`'s table is generated from here, and Task, CronJob and tests read their codes from here.
 
@@ -37,15 +37,15 @@ impl fmt::Display for Status {
 
 /// What is said of one reason.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct ReasonInfo {
     /// The word written to the result REASON.
     pub word: &'static str,
     /// The process exit code (after sysexits.h where it has a fitting one).
     pub exit_code: u8,
     /// The status that goes with the exit code.
     pub status: Status,
-    /// Gravity: of several findings the one with the lowest rank decides.
-    pub rank: u8,
+    /// Gravity: of several findings the one with the lowest severity decides.
+    pub severity: u8,
     /// What happened, in half a sentence.
     pub meaning: &'static str,
     /// What to do, in one sentence.
@@ -53,7 +53,7 @@ pub struct Entry {
 }
 
 macro_rules! reasons {
-    ($($variant:ident = $word:literal, $exit:literal, $status:ident, $rank:literal,
+    ($($variant:ident = $word:literal, $exit:literal, $status:ident, $severity:literal,
         $meaning:literal, $remedy:literal;)+) => {
         /// Why a run ended as it did.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +66,13 @@ macro_rules! reasons {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The row of the table.
-            pub const fn entry(self) -> Entry {
+            pub const fn info(self) -> ReasonInfo {
                 match self {
-                    $(Self::$variant => Entry {
+                    $(Self::$variant => ReasonInfo {
                         word: $word,
                         exit_code: $exit,
                         status: Status::$status,
-                        rank: $rank,
+                        severity: $severity,
                         meaning: $meaning,
                         remedy: $remedy,
                     },)+
@@ -83,7 +83,7 @@ macro_rules! reasons {
 }
 
 // Ranks: 70, 64, api-forbidden, 65 but foreign-entry-broken, 73, 76, 67, 78, foreign-entry-broken, pull-forbidden, 66,
-// 75, WARNING (its reasons in the order of `Finding::rank`), ok.
+// 75, WARNING (its reasons in the order of `Finding::severity`), ok.
 reasons! {
     Ok = "ok", 0, Success, 16,
         "the secret is right", "Nothing to do.";
@@ -185,7 +185,7 @@ reasons! {
 impl Reason {
     /// The word written to the result REASON.
     pub const fn as_str(self) -> &'static str {
-        self.entry().word
+        self.info().word
     }
 }
 
@@ -199,8 +199,8 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    fn rank(reason: Reason) -> u8 {
-        reason.entry().rank
+    fn severity(reason: Reason) -> u8 {
+        reason.info().severity
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
             ),
         ];
         for reason in Reason::ALL {
-            let code = reason.entry().exit_code;
+            let code = reason.info().exit_code;
             let row = contract
                 .iter()
                 .find(|(_, words)| words.contains(&reason.as_str()));
@@ -302,7 +302,12 @@ mod tests {
             Reason::Ok,
         ];
         for pair in order.windows(2) {
-            assert!(rank(pair[0]) < rank(pair[1]), "{} before {}", pair[0], pair[1]);
+            assert!(
+                severity(pair[0]) < severity(pair[1]),
+                "{} before {}",
+                pair[0],
+                pair[1]
+            );
         }
     }
 
@@ -321,8 +326,8 @@ mod tests {
                         | Reason::RegistryAnonymous
                 )
             };
-            if one.entry().exit_code == other.entry().exit_code && !exception(*one) && !exception(*other) {
-                assert_eq!(rank(*one), rank(*other), "{one} and {other}");
+            if one.info().exit_code == other.info().exit_code && !exception(*one) && !exception(*other) {
+                assert_eq!(severity(*one), severity(*other), "{one} and {other}");
             }
         }
     }
@@ -330,22 +335,22 @@ mod tests {
     #[test]
     fn failure_is_what_verification_says_and_error_is_everything_else_that_is_not_zero() {
         for reason in Reason::ALL {
-            let entry = reason.entry();
-            let verification = matches!(entry.exit_code, 66 | 67 | 78)
+            let info = reason.info();
+            let verification = matches!(info.exit_code, 66 | 67 | 78)
                 || matches!(reason, Reason::PullForbidden | Reason::ForeignEntryBroken);
-            let expected = match (entry.exit_code, verification) {
-                (0, _) => entry.status,
+            let expected = match (info.exit_code, verification) {
+                (0, _) => info.status,
                 (_, true) => Status::Failure,
                 (_, false) => Status::Error,
             };
-            assert_eq!(entry.status, expected, "{reason}");
+            assert_eq!(info.status, expected, "{reason}");
         }
     }
 
     #[test]
     fn the_remedy_for_what_cannot_be_corrected_in_place_never_says_delete() {
         for reason in [Reason::WrongType, Reason::Immutable, Reason::SecretTerminating] {
-            let remedy = reason.entry().remedy;
+            let remedy = reason.info().remedy;
             assert!(!remedy.to_lowercase().contains("delete"), "{remedy}");
             assert!(remedy.contains("PULL_SECRET_NAME"), "{remedy}");
         }

@@ -12,7 +12,7 @@ use super::Report;
 use super::console;
 use super::message::in_sentence;
 use super::results::{self, Unwritten};
-use crate::config::Subject;
+use crate::config::ReportContext;
 use crate::config::{LogFormat, Output, Problem};
 use crate::outcome::Outcome;
 use crate::text::one_line;
@@ -26,7 +26,7 @@ use crate::text::one_line;
 /// The log is set up where that has not been done yet: mistakes in the configuration are told like everything else.
 pub fn finish(
     outcome: &Outcome,
-    subject: &Subject,
+    context: &ReportContext,
     problems: &[Problem],
     output: &Output,
     now: Timestamp,
@@ -34,7 +34,7 @@ pub fn finish(
     crate::report::log::init(output);
     let code = write(
         outcome,
-        subject,
+        context,
         problems,
         output,
         now,
@@ -49,14 +49,14 @@ pub fn finish(
 /// Standard output comes before the last words on standard error, since a container's log holds both.
 pub(super) fn write(
     outcome: &Outcome,
-    subject: &Subject,
+    context: &ReportContext,
     problems: &[Problem],
     output: &Output,
     now: Timestamp,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> u8 {
-    let mut report = Report::new(outcome, subject, problems, output.strict, now);
+    let mut report = Report::new(outcome, context, problems, output.strict, now);
     let unwritten = results::write(&output.results, &report);
     if !unwritten.is_empty() {
         let problems: Vec<Problem> = problems
@@ -64,7 +64,7 @@ pub(super) fn write(
             .cloned()
             .chain(unwritten.iter().map(of_unwritten))
             .collect();
-        report = Report::new(outcome, subject, &problems, output.strict, now);
+        report = Report::new(outcome, context, &problems, output.strict, now);
         // Those that can be written shall agree with the exit code.
         results::write(&output.results, &report);
     }
@@ -90,7 +90,7 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
     );
     // Where Tekton has them.
     let example = format!("/tekton/results/{name}");
-    Problem::other(&unwritten.result.variable(), None, problem, Some(&example))
+    Problem::for_name(&unwritten.result.variable(), None, problem, Some(&example))
 }
 
 /// What the modes have of their own, findings, what is to be pasted for them, and hints.

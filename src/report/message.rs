@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    config::{Mode, Subject},
+    config::{Mode, ReportContext},
     credential::rfc3339,
     outcome::{Action, Finding, Outcome, Plan, Verified},
     text::{clip_name, one_line},
@@ -19,7 +19,12 @@ const MAX_ESCAPED: usize = 500;
 const NAME_MAX: usize = 80;
 
 /// The MESSAGE of a run of which `finding` decides, the gravest of `count` findings.
-pub(super) fn of_finding(finding: &Finding, count: usize, outcome: &Outcome, subject: &Subject) -> String {
+pub(super) fn of_finding(
+    finding: &Finding,
+    count: usize,
+    outcome: &Outcome,
+    context: &ReportContext,
+) -> String {
     let cause = one_line(&finding.cause);
     let others = if count > 1 {
         format!(" (first of {count} findings)")
@@ -29,8 +34,8 @@ pub(super) fn of_finding(finding: &Finding, count: usize, outcome: &Outcome, sub
     let remedy = in_sentence(&one_line(finding.remedy()));
     let text = format!("{cause}{others}; {remedy}");
     let tail = match outcome.credential.expires_at {
-        Some(expires_at) if finding.warning && subject.next_run_unknown => {
-            format!("; the credential {}", expiry(expires_at, subject))
+        Some(expires_at) if finding.warning && context.next_run_unknown => {
+            format!("; the credential {}", expiry(expires_at, context))
         }
         _ => String::new(),
     };
@@ -61,11 +66,11 @@ pub(super) fn in_sentence(sentence: &str) -> String {
 }
 
 /// The MESSAGE of a run without findings: what was proven, and until when.
-pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
-    if subject.mode == Some(Mode::Doctor) {
+pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
+    if context.mode == Some(Mode::Doctor) {
         return of_doctor(outcome);
     }
-    let secret = match (&subject.namespace, &subject.name) {
+    let secret = match (&context.namespace, &context.name) {
         (Some(namespace), Some(name)) => {
             format!("{}/{}", clip_name(namespace, 63), clip_name(name, NAME_MAX))
         }
@@ -102,8 +107,8 @@ pub(super) fn of_success(outcome: &Outcome, subject: &Subject) -> String {
         Verified::None => "is well-formed; nobody was asked about its credential".to_owned(),
     };
     let expiry = match outcome.credential.expires_at {
-        Some(expires_at) => expiry(expires_at, subject),
-        None if subject.next_run_unknown => "has no known expiry and no next run is known".to_owned(),
+        Some(expires_at) => expiry(expires_at, context),
+        None if context.next_run_unknown => "has no known expiry and no next run is known".to_owned(),
         None => "has no known expiry".to_owned(),
     };
     cut(
@@ -128,8 +133,8 @@ fn of_doctor(outcome: &Outcome) -> String {
     }
 }
 
-fn expiry(expires_at: Timestamp, subject: &Subject) -> String {
-    let known = if subject.next_run_unknown {
+fn expiry(expires_at: Timestamp, context: &ReportContext) -> String {
+    let known = if context.next_run_unknown {
         " and no next run is known"
     } else {
         ""
@@ -172,11 +177,11 @@ mod tests {
     use super::*;
     use crate::outcome::Reason;
 
-    fn subject() -> Subject {
-        Subject {
+    fn context() -> ReportContext {
+        ReportContext {
             namespace: Some("private-ai-demo".to_owned()),
             name: Some("internal-registry-private-ai".to_owned()),
-            ..Subject::default()
+            ..ReportContext::default()
         }
     }
 
@@ -193,7 +198,7 @@ mod tests {
             ..expiring()
         };
         assert_eq!(
-            of_success(&outcome, &subject()),
+            of_success(&outcome, &context()),
             "private-ai-demo/internal-registry-private-ai pulls the image; its credential expires at \
              2026-11-25T14:00:00Z"
         );
@@ -201,49 +206,49 @@ mod tests {
 
     #[test]
     fn where_no_next_run_is_known_the_message_ends_with_that() {
-        let subject = Subject {
+        let context = ReportContext {
             next_run_unknown: true,
-            ..subject()
+            ..context()
         };
         let end = "expires at 2026-11-25T14:00:00Z and no next run is known";
-        assert!(of_success(&expiring(), &subject).ends_with(end));
+        assert!(of_success(&expiring(), &context).ends_with(end));
         let warning = Finding::new(Reason::RegistryUnavailable, "the registry gave no answer").as_warning();
-        let message = of_finding(&warning, 1, &expiring(), &subject);
+        let message = of_finding(&warning, 1, &expiring(), &context);
         assert!(
             message.starts_with("the registry gave no answer; try again"),
             "{message}"
         );
         assert!(message.ends_with(end), "{message}");
         let failure = Finding::new(Reason::TagMissing, "no such tag");
-        assert!(!of_finding(&failure, 1, &expiring(), &subject).contains("next run"));
+        assert!(!of_finding(&failure, 1, &expiring(), &context).contains("next run"));
     }
 
     #[test]
     fn a_long_remedy_is_cut_and_the_cause_stays_whole() {
         let cause = "c".repeat(290);
         let finding = Finding::new(Reason::ApiForbidden, cause.clone()).with_remedy("é".repeat(300));
-        let message = of_finding(&finding, 1, &Outcome::default(), &subject());
+        let message = of_finding(&finding, 1, &Outcome::default(), &context());
         assert!(message.starts_with(&cause) && message.ends_with('…'), "{message}");
         assert!((299..=300).contains(&message.len()), "{}", message.len());
         let warning = finding.as_warning();
-        let subject = Subject {
+        let context = ReportContext {
             next_run_unknown: true,
-            ..subject()
+            ..context()
         };
-        assert!(of_finding(&warning, 1, &expiring(), &subject).starts_with(&cause));
+        assert!(of_finding(&warning, 1, &expiring(), &context).starts_with(&cause));
     }
 
     #[test]
     fn where_the_cause_just_fits_the_expiry_stands_behind_it() {
-        let subject = Subject {
+        let context = ReportContext {
             next_run_unknown: true,
-            ..subject()
+            ..context()
         };
         let tail = "; the credential expires at 2026-11-25T14:00:00Z and no next run is known";
         let room = MAX_BYTES - tail.len() - '…'.len_utf8();
         for (length, is_behind) in [(room, true), (room + 1, false)] {
             let warning = Finding::new(Reason::RegistryUnavailable, "c".repeat(length)).as_warning();
-            let message = of_finding(&warning, 1, &expiring(), &subject);
+            let message = of_finding(&warning, 1, &expiring(), &context);
             assert!(message.starts_with(&warning.cause), "{message}");
             assert_eq!(message.ends_with(tail), is_behind, "{message}");
             assert!(message.len() <= MAX_BYTES, "{message}");
@@ -292,28 +297,29 @@ mod tests {
                 ..Outcome::default()
             };
             for (next_run_unknown, end) in [(false, ""), (true, " and no next run is known")] {
-                let subject = Subject {
+                let context = ReportContext {
                     namespace: None,
                     name: Some("pull".to_owned()),
                     next_run_unknown,
-                    ..Subject::default()
+                    ..ReportContext::default()
                 };
                 assert_eq!(
-                    of_success(&outcome, &subject),
+                    of_success(&outcome, &context),
                     format!("pull {proven}; its credential has no known expiry{end}")
                 );
             }
         }
         assert!(
-            of_success(&Outcome::default(), &Subject::default()).starts_with("the secret is well-formed")
+            of_success(&Outcome::default(), &ReportContext::default())
+                .starts_with("the secret is well-formed")
         );
     }
 
     #[test]
     fn doctor_counts_what_is_right_and_what_is_not_quite() {
-        let doctor = Subject {
+        let doctor = ReportContext {
             mode: Some(Mode::Doctor),
-            ..subject()
+            ..context()
         };
         for (warnings, said) in [
             (0, "nothing is missing: all 2 checks are ok"),
@@ -356,7 +362,7 @@ mod tests {
                 ..Outcome::default()
             };
             assert_eq!(
-                of_success(&outcome, &subject()),
+                of_success(&outcome, &context()),
                 format!("ensure would {would} private-ai-demo/internal-registry-private-ai: it is due")
             );
         }
@@ -365,7 +371,7 @@ mod tests {
     #[test]
     fn of_several_findings_the_message_counts_the_others() {
         let finding = Finding::new(Reason::TagMissing, "no such tag");
-        let message = of_finding(&finding, 3, &Outcome::default(), &subject());
+        let message = of_finding(&finding, 3, &Outcome::default(), &context());
         assert!(
             message.starts_with("no such tag (first of 3 findings); push the tag"),
             "{message}"
@@ -376,7 +382,7 @@ mod tests {
     fn a_message_is_one_line() {
         let finding = Finding::new(Reason::Internal, "a\nb\u{1b}[2J").with_remedy("c\r\nd");
         assert_eq!(
-            of_finding(&finding, 1, &Outcome::default(), &subject()),
+            of_finding(&finding, 1, &Outcome::default(), &context()),
             "a b [2J; c d"
         );
     }

@@ -7,10 +7,10 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use self::rows::{ExcessRow, LineRow, PlanRow};
-use crate::config::{Mode, Problem, Subject};
+use crate::config::{Mode, Problem, ReportContext};
 use crate::credential::rfc3339;
 use crate::outcome::{Check, Outcome};
-use crate::outcome::{Finding, gravest};
+use crate::outcome::{Finding, most_severe};
 use crate::outcome::{Reason, Status};
 use crate::text::{block, clip_name, one_line};
 
@@ -94,7 +94,7 @@ impl Report {
     /// reason. With `strict` unset the exit code of a `FAILURE` is 0. `now` is the time the report carries.
     pub fn new(
         outcome: &Outcome,
-        subject: &Subject,
+        context: &ReportContext,
         problems: &[Problem],
         strict: bool,
         now: Timestamp,
@@ -104,7 +104,7 @@ impl Report {
             .map(of_problem)
             .chain(outcome.findings.iter().cloned())
             .collect();
-        let deciding = gravest(&findings);
+        let deciding = most_severe(&findings);
         let (status, reason, exit_code) = match deciding {
             None => (Status::Success, Reason::Ok, 0),
             Some(finding) => (finding.status(), finding.reason, finding.exit_code()),
@@ -114,8 +114,8 @@ impl Report {
             Status::Success | Status::Warning | Status::Failure | Status::Error => exit_code,
         };
         let message = match deciding {
-            None => message::of_success(outcome, subject),
-            Some(finding) => message::of_finding(finding, findings.len(), outcome, subject),
+            None => message::of_success(outcome, context),
+            Some(finding) => message::of_finding(finding, findings.len(), outcome, context),
         };
         let credential = &outcome.credential;
         let name = |name: &Option<String>| name.as_ref().map(|name| clip_name(name, NAME_MAX));
@@ -127,12 +127,12 @@ impl Report {
             message,
             expires_at: credential.expires_at.map(rfc3339),
             verified: outcome.verified.as_str(),
-            mode: subject.mode.map(Mode::as_str),
+            mode: context.mode.map(Mode::as_str),
             version: env!("CARGO_PKG_VERSION"),
             timestamp: rfc3339(now),
             secret: SecretRow {
-                namespace: name(&subject.namespace),
-                name: name(&subject.name),
+                namespace: name(&context.namespace),
+                name: name(&context.name),
             },
             credential: CredentialRow {
                 service_account: name(&credential.service_account),
@@ -146,7 +146,7 @@ impl Report {
             findings: findings.iter().map(finding_row).collect(),
             notes: outcome.notes.iter().map(|note| one_line(note)).collect(),
             plan: outcome.plan.as_ref().map(rows::plan),
-            doctor: (subject.mode == Some(Mode::Doctor)).then(|| rows::doctor(outcome, &findings)),
+            doctor: (context.mode == Some(Mode::Doctor)).then(|| rows::doctor(outcome, &findings)),
             problems: problems.to_vec(),
             remedy: deciding.and_then(|deciding| pastes(&findings, deciding.reason)),
         }

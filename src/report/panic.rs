@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::ending;
 use crate::config::Output;
-use crate::config::Subject;
+use crate::config::ReportContext;
 use crate::outcome::Finding;
 use crate::outcome::Outcome;
 use crate::outcome::Reason;
@@ -23,13 +23,17 @@ const LOCATION_MAX: usize = 120;
 ///
 /// The payload is not printed, since it may hold a secret: only where it happened. `outcome` tells what had been done
 /// until then; it must not wait for a lock that the panicking thread may hold.
-pub fn on_panic(subject: Subject, output: Output, outcome: impl Fn() -> Outcome + Send + Sync + 'static) {
+pub fn on_panic(
+    context: ReportContext,
+    output: Output,
+    outcome: impl Fn() -> Outcome + Send + Sync + 'static,
+) {
     std::panic::set_hook(Box::new(move |info| {
         let mut outcome = outcome();
         outcome.findings.push(finding(info));
         let code = ending::write(
             &outcome,
-            &subject,
+            &context,
             &[],
             &output,
             now(),
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn a_panic_ends_with_70_and_tells_where_but_not_what() {
         if env::var_os(CHILD).is_some() {
-            on_panic(Subject::default(), Output::default(), Outcome::default);
+            on_panic(ReportContext::default(), Output::default(), Outcome::default);
             panic!("{PAYLOAD}");
         }
         let this = "report::panic::tests::a_panic_ends_with_70_and_tells_where_but_not_what";

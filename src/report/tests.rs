@@ -21,8 +21,8 @@ fn now() -> Timestamp {
     "2026-11-24T14:00:00.7Z".parse().expect("a time")
 }
 
-fn subject() -> Subject {
-    Subject {
+fn context() -> ReportContext {
+    ReportContext {
         mode: Some(Mode::Ensure),
         namespace: Some("private-ai-demo".to_owned()),
         name: Some("internal-registry-private-ai".to_owned()),
@@ -99,7 +99,7 @@ fn ended(outcome: &Outcome, problems: &[Problem], output: &Output) -> (u8, Strin
     let stderr = logged(output, |mut lines: Lines| {
         code = ending::write(
             outcome,
-            &subject(),
+            &context(),
             problems,
             output,
             now(),
@@ -112,7 +112,7 @@ fn ended(outcome: &Outcome, problems: &[Problem], output: &Output) -> (u8, Strin
 
 #[test]
 fn all_results_together_stay_under_1_kib_as_tekton_carries_them() {
-    let long = Subject {
+    let long = ReportContext {
         mode: Some(Mode::Verify),
         namespace: Some("n".repeat(63)),
         name: Some("s".repeat(253)),
@@ -185,7 +185,7 @@ fn the_gravest_finding_decides_and_the_exit_code_follows_unless_it_is_a_failure_
         ),
         (&[], true, ("SUCCESS", "ok", 0)),
     ] {
-        let report = Report::new(&outcome(reasons), &subject(), &[], strict, now());
+        let report = Report::new(&outcome(reasons), &context(), &[], strict, now());
         assert_eq!((report.status, report.reason, report.exit_code), expected);
     }
 }
@@ -196,7 +196,7 @@ fn mistakes_of_the_configuration_outrank_everything_but_a_defect_and_are_listed_
         findings: vec![forbidden()],
         ..refreshed()
     };
-    let report = Report::new(&outcome, &subject(), &problems(), true, now());
+    let report = Report::new(&outcome, &context(), &problems(), true, now());
     assert_eq!(
         (report.reason, report.exit_code, report.problems.len()),
         ("invalid-configuration", 64, 2)
@@ -222,7 +222,7 @@ fn test_output_counts_checks_and_findings() {
         verified: Verified::None,
         reason: Some("registry-unavailable"),
     }];
-    let report = Report::new(&outcome, &subject(), &[], true, now());
+    let report = Report::new(&outcome, &context(), &[], true, now());
     let output: Value = serde_json::from_str(&results::value(ResultName::TestOutput, &report)).expect("JSON");
     let expected = serde_json::json!({
         "result": "FAILURE", "timestamp": "2026-11-24T14:00:00Z", "note": "pull-forbidden",
@@ -239,7 +239,7 @@ fn the_remedy_is_every_different_document_of_the_deciding_reason_as_one_stream()
         findings: vec![forbidden(), forbidden(), other, command],
         ..refreshed()
     };
-    let report = Report::new(&outcome, &subject(), &[], true, now());
+    let report = Report::new(&outcome, &context(), &[], true, now());
     let first = forbidden().paste.expect("YAML");
     assert_eq!(
         report.remedy,
@@ -258,7 +258,7 @@ fn control_characters_reach_no_reader() {
         notes: vec!["j\nk\u{1b}".to_owned()],
         ..refreshed()
     };
-    let report = serde_json::to_value(Report::new(&outcome, &subject(), &[], true, now())).expect("JSON");
+    let report = serde_json::to_value(Report::new(&outcome, &context(), &[], true, now())).expect("JSON");
     fn texts(value: &Value) -> Vec<&str> {
         match value {
             Value::String(text) => vec![text],

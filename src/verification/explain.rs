@@ -43,7 +43,7 @@ pub fn findings(outcome: &mut Outcome, mode: Mode, credential: &Credential, evid
             reason: at
                 .proofs()
                 .filter_map(|proof| finding(at, None, proof))
-                .min_by_key(Finding::rank)
+                .min_by_key(Finding::severity)
                 .map(|finding| finding.reason.as_str()),
         });
     }

@@ -67,7 +67,7 @@ async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<DoctorChe
         Ok(Ping::Anonymous { .. }) => DoctorCheck::warn(
             WHAT,
             format!("{reached} allows anonymous access: a credential may not be verifiable there"),
-            Reason::RegistryAnonymous.entry().remedy,
+            Reason::RegistryAnonymous.info().remedy,
         ),
         Ok(Ping::Asks(AuthScheme::Basic)) => {
             DoctorCheck::ok(WHAT, format!("{reached} asks for user name and password"))

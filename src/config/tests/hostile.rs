@@ -47,7 +47,7 @@ fn a_token_in_any_variable_is_in_no_problem_warning_or_effective_value() {
         for canary in canaries() {
             let told = match with(&[(name, &canary)]) {
                 Ok(config) => format!("{:?}{:?}", config.effective(), config.warnings),
-                Err(error) => format!("{:?}{:?}{:?}", error.problems, error.warnings, error.subject),
+                Err(error) => format!("{:?}{:?}{:?}", error.problems, error.warnings, error.context),
             };
             for part in canary
                 .trim()

@@ -27,8 +27,8 @@ fn every_report_is_as_the_published_schema_says() {
         }
     }
     for (outcome, problems) in outcomes {
-        for subject in [subject(), Subject::default()] {
-            let report = Report::new(&outcome, &subject, &problems, true, now());
+        for context in [context(), ReportContext::default()] {
+            let report = Report::new(&outcome, &context, &problems, true, now());
             let report = serde_json::to_value(&report).expect("JSON");
             let errors: Vec<_> = validator
                 .iter_errors(&report)
@@ -45,10 +45,7 @@ fn the_schema_names_every_reason_and_describes_every_field() {
     let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
     let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     assert_eq!(schema["$defs"]["reason"]["enum"], serde_json::json!(reasons));
-    let mut exits: Vec<_> = Reason::ALL
-        .iter()
-        .map(|reason| reason.entry().exit_code)
-        .collect();
+    let mut exits: Vec<_> = Reason::ALL.iter().map(|reason| reason.info().exit_code).collect();
     exits.sort_unstable();
     exits.dedup();
     assert_eq!(schema["$defs"]["exit_code"]["enum"], serde_json::json!(exits));

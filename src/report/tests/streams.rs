@@ -137,7 +137,7 @@ fn closed_streams_change_neither_results_nor_exit_code() {
     };
     let code = ending::write(
         &outcome,
-        &subject(),
+        &context(),
         &[],
         &directory.output(),
         now(),

@@ -23,7 +23,7 @@ fn a_stored_token_that_may_more_than_pull_is_a_warning_and_is_told() {
     };
     for (rights, warnings) in [(vec!["read secrets"], 1), (vec![], 0)] {
         let outcome = with(rights);
-        let report = Report::new(&outcome, &subject(), &[], true, now());
+        let report = Report::new(&outcome, &context(), &[], true, now());
         assert_eq!(test_output(&report), (0, warnings));
         let (code, _, log) = ended(&outcome, &[], &Output::default());
         assert_eq!(code, 0);
@@ -51,9 +51,9 @@ fn of_what_doctor_looked_at_each_warning_counts_once() {
         ],
         ..Outcome::default()
     };
-    let doctor = Subject {
+    let doctor = ReportContext {
         mode: Some(Mode::Doctor),
-        ..subject()
+        ..context()
     };
     let report = Report::new(&outcome, &doctor, &[], true, now());
     assert_eq!(test_output(&report), (2, 3));

@@ -120,7 +120,7 @@ impl Stage {
                 .await
                 .with_context(|| format!("at {level} in {format}"))?;
             let ended = (outcome.result("REASON"), outcome.output.exit);
-            let expected = (self.reason.as_str(), i32::from(self.reason.entry().exit_code));
+            let expected = (self.reason.as_str(), i32::from(self.reason.info().exit_code));
             ensure!(
                 ended == expected,
                 "at {level} in {format} it ended with {ended:?}:\n{outcome}"

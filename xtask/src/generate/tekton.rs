@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::{
-    config::{PREFIX, Preset, VARIABLES, Variable},
+    config::{DefaultValue, PREFIX, VARIABLES, Variable},
     outcome::{Reason, ResultName},
 };
 
@@ -96,7 +96,7 @@ pub fn params_markdown() -> String {
 /// What ends the Job at once. Left out: done; what the table calls worth another try (75); and a defect (70), which is
 /// tried again as any crash is.
 fn permanent_exit_codes() -> Vec<u8> {
-    let exit_code = |reason: Reason| reason.entry().exit_code;
+    let exit_code = |reason: Reason| reason.info().exit_code;
     let others = [Reason::Ok, Reason::ApiUnavailable, Reason::Internal].map(exit_code);
     let mut codes: Vec<_> = Reason::ALL
         .iter()
@@ -118,11 +118,11 @@ fn param(variable: &Variable) -> &'static str {
 }
 
 fn description(variable: &Variable) -> String {
-    let unset = match variable.preset {
-        Preset::Required => "Required; an install fills in the one that its Role permits.".to_owned(),
-        Preset::Nothing => "Empty: none.".to_owned(),
-        Preset::Described(words) => format!("Empty: {words}."),
-        Preset::Value(value) => format!("Empty: {value}."),
+    let unset = match variable.default {
+        DefaultValue::Required => "Required; an install fills in the one that its Role permits.".to_owned(),
+        DefaultValue::None => "Empty: none.".to_owned(),
+        DefaultValue::Described(words) => format!("Empty: {words}."),
+        DefaultValue::Value(value) => format!("Empty: {value}."),
     };
     let beside = match param(variable) {
         "TIMEOUT" => " Tekton ends the step after three minutes in any case, and then there are no results.",

@@ -53,7 +53,7 @@ mod tests {
             "faults",
             "new_machine",
             "registries",
-            "verdict",
+            "conformance",
         ] {
             assert!(names.iter().any(|other| other == name), "{name}: {names:?}");
         }

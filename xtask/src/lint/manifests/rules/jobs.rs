@@ -1,7 +1,7 @@
 //! Times and leftovers of Jobs and steps.
 
 use anyhow::Result;
-use ensure_pull_secret::config::{Preset, VARIABLES};
+use ensure_pull_secret::config::{DefaultValue, VARIABLES};
 
 use super::{
     super::{
@@ -46,8 +46,8 @@ pub fn steps_outlive_the_program(manifests: &Manifests) -> Vec<String> {
     let default = VARIABLES
         .iter()
         .find(|variable| variable.name == TIMEOUT)
-        .map(|variable| variable.preset);
-    let Some(Preset::Value(default)) = default else {
+        .map(|variable| variable.default);
+    let Some(DefaultValue::Value(default)) = default else {
         return vec![format!(
             "{TIMEOUT} has no default any more: this rule has to be written anew"
         )];

@@ -1,7 +1,7 @@
 //! The CronJob's arithmetic: one whole run may fail, and the secret still never expires.
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::config::{Preset, VARIABLES};
+use ensure_pull_secret::config::{DefaultValue, VARIABLES};
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::Value;
 
@@ -117,9 +117,9 @@ fn value<'a>(container: &'a Container<'_>, name: &str) -> Result<&'a str> {
     let default = VARIABLES
         .iter()
         .find(|variable| variable.name == name)
-        .map(|variable| variable.preset);
+        .map(|variable| variable.default);
     match (container.variable(name), default) {
-        (Some(value), _) | (None, Some(Preset::Value(value))) => Ok(value),
+        (Some(value), _) | (None, Some(DefaultValue::Value(value))) => Ok(value),
         _ => Err(anyhow::anyhow!("{name} has neither a value nor a default")),
     }
 }

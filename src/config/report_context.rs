@@ -4,7 +4,7 @@ use super::Mode;
 
 /// What a run is about, as far as the configuration could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subject {
+pub struct ReportContext {
     /// What was to be done.
     pub mode: Option<Mode>,
     /// The Secret's namespace; the run fills it in where it is the pod's own.
