@@ -13,17 +13,20 @@ use tokio::{
 };
 
 use crate::{
-    commands::{context::Context, doctor::doctor, ensure::ensure, plan::plan, verify::verify},
+    commands::{
+        credential_source, doctor::doctor, ensure::ensure, operation::Operation, plan::plan, verify::verify,
+    },
     config::{Config, Mode},
+    decide::CredentialSource,
     outcome::{Finding, Outcome, Reason},
     transport::deadline::Deadline,
 };
 
-/// The longest that `doctor` waits for registries.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long `doctor` waits for registries.
+const DOCTOR_REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How far apart the clocks may be before it is said.
-const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// The largest difference between this machine's clock and the API server's that isn't reported.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Does what `config` asks for, on a runtime of its own; with it the time to report: the API server's. What was done is
 /// kept in `done` too, for a panic's last words.
@@ -52,7 +55,7 @@ async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
     let mut deadline = Deadline::new(Instant::now(), config.timeout);
     if config.mode == Mode::Doctor {
         // Somebody waits for it, and a registry that is not there is a finding like any other.
-        deadline.registry = deadline.registry.min(Instant::now() + PATIENCE);
+        deadline.registry = deadline.registry.min(Instant::now() + DOCTOR_REGISTRY_TIMEOUT);
     }
     let mut outcome = Outcome::default();
     // First of all: until then SIGTERM would end the process without results, and process 1 would not hear it.
@@ -66,51 +69,60 @@ async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
                 return (outcome, Timestamp::now());
             }
         };
-    let context = match Context::new(config, deadline, done, &mut outcome.notes) {
-        Ok(context) => context,
+    let operation = match Operation::new(config, deadline, done, &mut outcome.notes) {
+        Ok(operation) => operation,
         Err(finding) => {
             outcome.findings.push(finding);
             return (outcome, Timestamp::now());
         }
     };
-    outcome.namespace = Some(context.namespace.clone());
-    outcome.secrets = context.secrets.clone();
+    outcome.namespace = Some(operation.target.namespace.clone());
+    outcome.secrets = operation.secrets.clone();
     // What was done so far stays readable in `outcome` when the work is dropped.
     // In this order: a call that is given up at the deadline says what did not answer, the deadline alone doesn't.
     let ended_by = tokio::select! {
         biased;
-        () = work(&context, &mut outcome) => None,
+        () = work(&operation, &mut outcome) => None,
         () = tokio::time::sleep_until(deadline.end) => Some("the time given by PULL_SECRET_TIMEOUT is over"),
         _ = terminate.recv() => Some("told to stop (SIGTERM)"),
         _ = interrupt.recv() => Some("told to stop (SIGINT)"),
     };
     outcome
         .findings
-        .extend(ended_by.map(|by| context.interrupted(by)));
-    if let Some(ahead) = context.api.clock_ahead().filter(|ahead| ahead.abs() > SKEW) {
+        .extend(ended_by.map(|by| operation.interrupted(by)));
+    if let Some(ahead) = operation
+        .api
+        .connection
+        .clock_offset()
+        .filter(|ahead| ahead.abs() > MAX_CLOCK_SKEW)
+    {
         outcome.notes.push(format!(
             "This machine's clock is {} s {} the API server's, which is the one that counts.",
             ahead.abs().as_secs(),
             if ahead.is_positive() { "behind" } else { "ahead of" }
         ));
     }
-    (outcome, context.api.now())
+    (outcome, operation.api.now())
 }
 
-async fn work(context: &Context<'_>, outcome: &mut Outcome) {
-    match context.config.mode {
-        Mode::Verify => verify(context, outcome).await,
-        Mode::Ensure => match context.source(&mut outcome.notes) {
-            Ok(source) => ensure(context, &source, outcome).await,
+async fn work(operation: &Operation<'_>, outcome: &mut Outcome) {
+    match operation.target.config.mode {
+        Mode::Verify => verify(operation, outcome).await,
+        Mode::Ensure => match source(operation, outcome) {
+            Ok(source) => ensure(operation, &source, outcome).await,
             Err(finding) => outcome.findings.push(finding),
         },
-        Mode::Plan => match context.source(&mut outcome.notes) {
-            Ok(source) => plan(context, &source, outcome).await,
+        Mode::Plan => match source(operation, outcome) {
+            Ok(source) => plan(operation, &source, outcome).await,
             Err(finding) => outcome.findings.push(finding),
         },
         Mode::Doctor => {
-            let source = context.source(&mut outcome.notes);
-            doctor(context, source, outcome).await;
+            let source = source(operation, outcome);
+            doctor(operation, source, outcome).await;
         }
     }
+}
+
+fn source(operation: &Operation<'_>, outcome: &mut Outcome) -> Result<CredentialSource, Finding> {
+    credential_source::resolve(&operation.target, &operation.secrets, &mut outcome.notes)
 }

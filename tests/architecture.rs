@@ -72,7 +72,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "report",
         &["text", "credential", "outcome", "config", "kubernetes"],
     ),
-    ("run", &["outcome", "config", "transport", "commands"]),
+    ("run", &["outcome", "config", "transport", "decide", "commands"]),
     ("main", &["hardening", "outcome", "config", "report", "run"]),
 ];
 
@@ -254,7 +254,7 @@ fn a_broken_example_is_refused() {
         ("registry/x.rs", "use crate::kubernetes::secret::StoredSecret;"),
         (
             "registry/x.rs",
-            "use crate::{\n    image::RegistryHost,\n    kubernetes::{error::Refusal, secret},\n};",
+            "use crate::{\n    image::RegistryHost,\n    kubernetes::{error::KubernetesError, secret},\n};",
         ),
         ("registry/x.rs", "fn x() -> crate::report::Report { todo() }"),
         ("image/key.rs", "use super::super::dockerconfig::Entry;"),

@@ -1,34 +1,27 @@
 //! Every answer that is read: the API server's, a registry's and a token service's.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    task::{Context, Poll},
-};
+use std::future::ready;
 
 use ensure_pull_secret::{
-    credential::{KnownSecrets, Lifetime},
+    credential::{KnownSecrets, Lifetime, Token},
     dockerconfig::Document,
     image::{ImageReference, RegistryHost},
     kubernetes::{
         access_review::Reviewer,
-        client::ApiServer,
-        error::Refusal,
-        response::response,
-        secret::{AppliedFields, SecretApi, Version},
-        token_request::request_token,
+        api::KubernetesApi,
+        client::{ApiConnection, Authorization},
+        error::KubernetesError,
+        secret::{Applied, AppliedFields, Version},
     },
     registry::response::{bearer, error_code, is_manifest, ping, same_digest},
     transport::retry::{can_be_tried_again, retry_after},
-    transport::{Answer, roots},
+    transport::{Answer, HttpRequest, Https},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, uri::Authority};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, uri::Authority};
 use hyper::body::Bytes;
-use kube::{Client, client::Body};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
-use tower::Service;
+use tower::service_fn;
 
 /// An answer as it is written in HTTP: the status, a header a line, an empty line, the body. The very same answer is given to
 /// everything that is asked.
@@ -36,6 +29,7 @@ pub fn check(data: &[u8]) {
     let Some(answer) = parse(data) else { return };
     registry(&answer);
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(api_server(&answer));
@@ -74,15 +68,21 @@ fn registry(answer: &Answer) {
 }
 
 async fn api_server(answer: &Answer) {
-    let client = Client::new(
-        Same {
-            status: answer.status,
-            body: answer.body.clone(),
-        },
-        "default",
-    );
-    let secret = SecretApi::new(client.clone(), "namespace", "name");
-    match secret.get().await {
+    // There is no time for pauses.
+    let until = Instant::now();
+    let (status, body) = (answer.status, answer.body.clone());
+    let https = Https::from_service(service_fn(move |_: HttpRequest| {
+        ready(Ok(Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: body.clone(),
+        }))
+    }));
+    let connection = ApiConnection::from_https(https, Authority::from_static("127.0.0.1:1"));
+    let token = Token::new("token".to_owned().into());
+    let authorization = Authorization::bearer(token.secret()).expect("a header");
+    let api = KubernetesApi::new(connection.clone(), authorization, "namespace", "name");
+    match api.get_secret(until).await {
         Ok(Some(stored)) => {
             assert!(answer.status.is_success());
             assert!(!stored.version.uid.is_empty() && !stored.version.resource_version.is_empty());
@@ -96,62 +96,33 @@ async fn api_server(answer: &Answer) {
         resource_version: "1".to_owned(),
     };
     for written in [
-        secret.create_placeholder().await,
-        secret.apply(&version, AppliedFields::default()).await,
+        api.create_placeholder(until).await,
+        api.apply(&version, AppliedFields::default(), until).await,
     ] {
         match written {
-            Ok(version) => assert!(!version.uid.is_empty() && !version.resource_version.is_empty()),
+            Ok(Applied { version, .. }) => {
+                assert!(!version.uid.is_empty() && !version.resource_version.is_empty())
+            }
             Err(refusal) => is_fit_to_be_shown(refusal),
         }
     }
     let lifetime = Lifetime::parse("24h").expect("a lifetime");
-    match request_token(client.clone(), "namespace", "account", lifetime, ("name", "uid")).await {
+    match api.request_token("account", lifetime, "uid", until).await {
         Ok(token) => assert!(!token.secret().expose_secret().is_empty()),
         Err(refusal) => is_fit_to_be_shown(refusal),
     }
     let image = ImageReference::parse("quay.io/team/model").expect("an image");
-    // There is no time for pauses.
-    let api = ApiServer::new(
-        roots::Registries::public().client().expect("public roots"),
-        Authority::from_static("127.0.0.1:1"),
-        Instant::now(),
-    );
-    let reviewer = Reviewer::new(api, client);
+    let reviewer = Reviewer::new(&connection, &token, until).expect("a reviewer");
     reviewer.authenticates().await;
     reviewer.permits("get", &image).await;
 }
 
-fn is_fit_to_be_shown(refusal: Refusal) {
-    if let Refusal::Denied { by: Some(denier), .. } = refusal {
+fn is_fit_to_be_shown(refusal: KubernetesError) {
+    if let KubernetesError::Denied { by: Some(denier), .. } = refusal {
         let shown = denier.shown(&KnownSecrets::default());
         assert!(
             !shown.contains(char::is_control) && shown.chars().count() < 100,
             "{shown:?}"
         );
-    }
-}
-
-/// Gives the same answer to everything.
-#[derive(Clone)]
-struct Same {
-    status: StatusCode,
-    body: Bytes,
-}
-
-impl Service<Request<Body>> for Same {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        ready(Ok(response(Answer {
-            status: self.status,
-            headers: HeaderMap::new(),
-            body: self.body.clone(),
-        })))
     }
 }

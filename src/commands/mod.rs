@@ -1,9 +1,11 @@
 //! The modes, one file or folder each: what each does with the API server and the registries.
 
-pub mod context;
+pub mod credential_source;
 pub mod doctor;
 pub mod ensure;
 pub mod observe;
+pub mod operation;
 pub mod permissions;
 pub mod plan;
+pub mod target;
 pub mod verify;

@@ -3,9 +3,9 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    commands::context::Context,
+    commands::operation::Operation,
     credential::Credential,
-    decide::{self, Decision, Examined, Source},
+    decide::{self, CredentialSource, Decision, StoredState},
     image::RegistryHost,
     kubernetes::secret::StoredSecret,
     outcome::{Finding, Outcome, Reason},
@@ -17,22 +17,22 @@ pub struct Observed {
     /// The Secret; none where there is none.
     pub secret: Option<StoredSecret>,
     /// What its structure tells.
-    pub examined: Examined,
+    pub examined: StoredState,
     /// Of the stored credential; empty where it was not asked about.
     pub evidence: Vec<Evidence>,
 }
 
 /// Examines the Secret, and asks about the stored credential where that is worth it.
 pub async fn observe(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     secret: Option<StoredSecret>,
     now: Timestamp,
 ) -> Observed {
-    let examined = decide::examine(context.config, source, secret.as_ref(), now);
+    let examined = decide::examine(operation.target.config, source, secret.as_ref(), now);
     let evidence = match &examined {
-        Examined::Current(credential) => prove(context, credential).await,
-        Examined::Absent | Examined::Unusable(_) | Examined::Due { .. } => Vec::new(),
+        StoredState::Current(credential) => prove(operation, credential).await,
+        StoredState::Absent | StoredState::Unusable(_) | StoredState::RenewalDue { .. } => Vec::new(),
     };
     Observed {
         secret,
@@ -42,39 +42,39 @@ pub async fn observe(
 }
 
 /// Asks every registry of the run about `credential`.
-pub async fn prove(context: &Context<'_>, credential: &Credential) -> Vec<Evidence> {
-    context
-        .verifier(&context.registries, credential)
-        .verify(&context.registries_with_images())
+pub async fn prove(operation: &Operation<'_>, credential: &Credential) -> Vec<Evidence> {
+    operation
+        .verifier(&operation.registries, credential, operation.deadline.writing)
+        .verify(&operation.target.registries_with_images())
         .await
 }
 
 /// What is stored for each registry of the run, as far as a credential can be found in it.
-pub fn stored_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
+pub fn stored_credentials(operation: &Operation<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
     match &observed.examined {
-        Examined::Due { stored, .. } => stored.clone(),
-        Examined::Current(credential) => context
+        StoredState::RenewalDue { stored, .. } => stored.clone(),
+        StoredState::Current(credential) => operation
+            .target
             .config
             .registries
             .iter()
             .map(|registry| (registry.clone(), credential.as_ref().clone()))
             .collect(),
-        Examined::Absent | Examined::Unusable(_) => Vec::new(),
+        StoredState::Absent | StoredState::Unusable(_) => Vec::new(),
     }
 }
 
 /// Stored credentials that may still work: decodable, unexpired, not rejected in this run, and not a Kubernetes token at a
 /// registry that may not receive one.
-pub fn usable_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
+pub fn usable_credentials(operation: &Operation<'_>, observed: &Observed) -> Vec<(RegistryHost, Credential)> {
     let rejected = |registry: &RegistryHost| {
         let at = observed.evidence.iter().filter(|at| at.registry == *registry);
         at.flat_map(Evidence::proofs).any(Proof::is_rejection)
     };
-    let mut stored = stored_credentials(context, observed);
+    let mut stored = stored_credentials(operation, observed);
     stored.retain(|(registry, credential)| {
-        let may_be_sent =
-            !credential.is_kubernetes_token() || context.config.may_receive_kubernetes_token(registry);
-        may_be_sent && !credential.is_expired(context.api.now()) && !rejected(registry)
+        let may_be_sent = operation.target.send_policy(credential).allows(registry);
+        may_be_sent && !credential.is_expired(operation.api.now()) && !rejected(registry)
     });
     stored
 }
@@ -84,26 +84,26 @@ pub fn usable_credentials(context: &Context<'_>, observed: &Observed) -> Vec<(Re
 /// # Errors
 /// The Secret can't be corrected in place, or what is to be stored is dead already.
 pub async fn consider(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     secret: Option<StoredSecret>,
     now: Timestamp,
     outcome: &mut Outcome,
 ) -> Result<(Observed, Decision), Finding> {
-    let observed = observe(context, source, secret, now).await;
-    outcome.credential = stored_credentials(context, &observed)
+    let observed = observe(operation, source, secret, now).await;
+    outcome.credential = stored_credentials(operation, &observed)
         .first()
         .map(|(_, credential)| credential.summary())
         .unwrap_or_default();
     let proofs: Vec<&Proof> = observed.evidence.iter().flat_map(Evidence::proofs).collect();
     let decision = decide::decide(
-        context.config,
+        operation.target.config,
         observed.secret.as_ref(),
         &observed.examined,
         &proofs,
         now,
     )?;
-    if let Source::File(file) = source
+    if let CredentialSource::File(file) = source
         && file.is_expired(now)
     {
         return Err(Finding::new(

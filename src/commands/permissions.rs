@@ -3,9 +3,7 @@
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
 use crate::{
-    commands::context::Context,
-    decide::Source,
-    kubernetes::{access_review, error::Refusal, token_request},
+    commands::operation::Operation, decide::CredentialSource, kubernetes::error::KubernetesError,
     outcome::Finding,
 };
 
@@ -19,69 +17,69 @@ const NO_UID: &str = "none";
 ///
 /// # Errors
 /// Where the API server can't be asked.
-pub async fn may(context: &Context<'_>, verb: &str) -> Result<bool, Finding> {
-    ask(context, verb, "secrets", context.config.name.as_str()).await
+pub async fn can_i(operation: &Operation<'_>, verb: &str) -> Result<bool, Finding> {
+    ask(operation, verb, "secrets", operation.target.config.name.as_str()).await
 }
 
 /// Whether this account may create tokens of `account`, which is of the Secret's namespace. By the rules alone: whether
-/// one would be given is what [`mints`] finds out.
+/// one would be given is what [`check_token_request`] finds out.
 ///
 /// # Errors
 /// Where the API server can't be asked.
-pub async fn may_mint(context: &Context<'_>, account: &str) -> Result<bool, Finding> {
-    ask(context, "create", TOKENS, account).await
+pub async fn can_request_token(operation: &Operation<'_>, account: &str) -> Result<bool, Finding> {
+    ask(operation, "create", TOKENS, account).await
 }
 
 /// `resource` as a Role names it, its subresource behind a slash.
-async fn ask(context: &Context<'_>, verb: &str, resource: &str, name: &str) -> Result<bool, Finding> {
+async fn ask(operation: &Operation<'_>, verb: &str, resource: &str, name: &str) -> Result<bool, Finding> {
     let (parent, subresource) = match resource.split_once('/') {
         Some((parent, subresource)) => (parent, Some(subresource)),
         None => (resource, None),
     };
-    let asked = access_review::may(
-        &context.client,
+    let asked = operation.api.can_i(
         ResourceAttributes {
             verb: Some(verb.to_owned()),
             resource: Some(parent.to_owned()),
             subresource: subresource.map(str::to_owned),
             name: Some(name.to_owned()),
-            namespace: Some(context.namespace.clone()),
+            namespace: Some(operation.target.namespace.clone()),
             ..ResourceAttributes::default()
         },
+        operation.deadline.writing,
     );
     asked
         .await
-        .map_err(|refusal| context.refused(verb, resource, name, &refusal))
+        .map_err(|refusal| operation.explain(verb, resource, name, &refusal))
 }
 
 /// `api-forbidden`, since the API server said that this account may not.
-pub fn forbidden(context: &Context<'_>, verb: &str, resource: &str, name: &str) -> Finding {
-    context.refused(verb, resource, name, &Refusal::Forbidden { verb: None })
+pub fn forbidden(operation: &Operation<'_>, verb: &str, resource: &str, name: &str) -> Finding {
+    operation.explain(verb, resource, name, &KubernetesError::Forbidden { verb: None })
 }
 
 /// `api-forbidden`, where this account may not `verb` the Secret.
 ///
 /// # Errors
 /// That, and where the API server can't be asked.
-pub async fn needs(context: &Context<'_>, verb: &str) -> Result<(), Finding> {
-    if may(context, verb).await? {
+pub async fn require(operation: &Operation<'_>, verb: &str) -> Result<(), Finding> {
+    if can_i(operation, verb).await? {
         Ok(())
     } else {
-        let name = context.config.name.as_str();
-        Err(forbidden(context, verb, "secrets", name))
+        let name = operation.target.config.name.as_str();
+        Err(forbidden(operation, verb, "secrets", name))
     }
 }
 
 /// What a write of the Secret needs, in the order in which `ensure` would be refused.
 ///
 /// # Errors
-/// As [`needs`].
-pub async fn writes(context: &Context<'_>, exists: bool) -> Result<(), Finding> {
-    needs(context, "patch").await?;
+/// As [`require`].
+pub async fn require_write(operation: &Operation<'_>, exists: bool) -> Result<(), Finding> {
+    require(operation, "patch").await?;
     if exists {
         Ok(())
     } else {
-        needs(context, "create").await
+        require(operation, "create").await
     }
 }
 
@@ -91,25 +89,22 @@ pub async fn writes(context: &Context<'_>, exists: bool) -> Result<(), Finding> 
 ///
 /// # Errors
 /// What minting would end with.
-pub async fn mints(context: &Context<'_>, source: &Source) -> Result<(), Finding> {
-    let Source::Mint {
-        service_account: (_, account),
-        ..
-    } = source
-    else {
+pub async fn check_token_request(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+) -> Result<(), Finding> {
+    let CredentialSource::TokenRequest { service_account, .. } = source else {
         return Ok(());
     };
-    let config = context.config;
-    let asked = token_request::request_token(
-        context.client.clone(),
-        &context.namespace,
-        account,
-        config.token_lifetime,
-        (config.name.as_str(), NO_UID),
-    );
+    let config = operation.target.config;
+    let account = &service_account.name;
+    let until = operation.deadline.writing;
+    let asked = operation
+        .api
+        .request_token(account, config.token_lifetime, NO_UID, until);
     match asked.await {
-        Ok(_) | Err(Refusal::Conflict) => Ok(()),
-        Err(Refusal::Missing { kind }) if kind == "secrets" => Ok(()),
-        Err(refusal) => Err(context.refused("create", TOKENS, account, &refusal)),
+        Ok(_) | Err(KubernetesError::Conflict) => Ok(()),
+        Err(KubernetesError::Missing { kind }) if kind == "secrets" => Ok(()),
+        Err(refusal) => Err(operation.explain("create", TOKENS, account, &refusal)),
     }
 }

@@ -4,7 +4,7 @@ use futures_util::future::{join, join_all};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    commands::context::{self, Context},
+    commands::{credential_source::untrusted_registry, operation::Operation},
     config::Mode,
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
@@ -17,16 +17,16 @@ use crate::{
 };
 
 /// Reads the Secret and proves what is stored.
-pub async fn verify(context: &Context<'_>, outcome: &mut Outcome) {
-    if let Err(finding) = try_verify(context, outcome).await {
+pub async fn verify(operation: &Operation<'_>, outcome: &mut Outcome) {
+    if let Err(finding) = try_verify(operation, outcome).await {
         outcome.findings.push(finding);
     }
 }
 
-async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), Finding> {
-    let name = context.config.name.as_str();
-    let secret = context.read().await?.ok_or_else(|| {
-        let namespace = clip_name(&context.namespace, 63);
+async fn try_verify(operation: &Operation<'_>, outcome: &mut Outcome) -> Result<(), Finding> {
+    let name = operation.target.config.name.as_str();
+    let secret = operation.read(operation.deadline.writing).await?.ok_or_else(|| {
+        let namespace = clip_name(&operation.target.namespace, 63);
         Finding::new(
             Reason::SecretMissing,
             format!(
@@ -35,23 +35,23 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             ),
         )
     })?;
-    let now = context.api.now();
-    let document = object::open(context.config, &secret)?;
+    let now = operation.api.now();
+    let document = object::open(operation.target.config, &secret)?;
     if document.auths() != Auths::Present {
-        return Err(auths_missing(context, &document));
+        return Err(auths_missing(operation, &document));
     }
     outcome.findings.extend(pull_secret::foreign_entry_broken(
-        context.config,
+        operation.target.config,
         secret.document(),
     ));
     let (mut usable_rows, mut expiries) = (Vec::new(), Vec::new());
-    for (registry, images) in context.registries_with_images() {
+    for (registry, images) in operation.target.registries_with_images() {
         if let Some(entry) = document.entry(&registry.key()) {
             let credential = entry.credential();
             expiries.push(credential.expires_at);
             soonest(outcome, &credential);
         }
-        match usable(context, outcome, &secret, &document, registry, now) {
+        match usable(operation, outcome, &secret, &document, registry, now) {
             Ok(credential) => usable_rows.push((registry, images, credential)),
             Err(finding) => outcome.findings.push(finding),
         }
@@ -64,11 +64,11 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             asked.push(credential);
         }
     }
-    let excesses = join_all(asked.into_iter().map(|credential| context.excess(credential)));
+    let excesses = join_all(asked.into_iter().map(|credential| operation.excess(credential)));
     // At the same time: one that does not answer does not use up the others' time.
     let proofs = usable_rows.iter().map(async |(registry, images, credential)| {
-        context
-            .verifier(&context.registries, credential)
+        operation
+            .verifier(&operation.registries, credential, operation.deadline.writing)
             .verify(&[(*registry, images.clone())])
             .await
     });
@@ -83,8 +83,8 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             images, stored, credential,
         ));
         explain::findings(outcome, Mode::Verify, credential, evidence);
-        note_other_account(context, outcome, credential);
-        let beyond = decide::outlives_next_run(context.config, credential, now);
+        note_other_account(operation, outcome, credential);
+        let beyond = decide::outlives_next_run(operation.target.config, credential, now);
         if !outcome
             .findings
             .iter()
@@ -93,7 +93,7 @@ async fn try_verify(context: &Context<'_>, outcome: &mut Outcome) -> Result<(), 
             outcome.findings.extend(beyond);
         }
     }
-    if usable_rows.len() == context.config.registries.len() {
+    if usable_rows.len() == operation.target.config.registries.len() {
         let proven: Vec<Evidence> = proven.into_iter().flatten().collect();
         outcome.verified = explain::least_verified(&proven);
     }
@@ -131,14 +131,14 @@ fn note_wrong_expiry(outcome: &mut Outcome, secret: &StoredSecret, expiries: &[O
 
 /// The credential stored for `registry`, where structure and expiry let it do its work.
 fn usable(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     outcome: &mut Outcome,
     secret: &StoredSecret,
     document: &Document<'_>,
     registry: &RegistryHost,
     now: Timestamp,
 ) -> Result<Credential, Finding> {
-    let name = clip_name(context.config.name.as_str(), 80);
+    let name = clip_name(operation.target.config.name.as_str(), 80);
     let shown = clip_name(&registry.to_string(), 80);
     let entry = document.entry(&registry.key());
     let Some(entry) = entry else {
@@ -155,8 +155,8 @@ fn usable(
         ));
     }
     let credential = entry.credential();
-    if credential.is_kubernetes_token() && !context.config.may_receive_kubernetes_token(registry) {
-        return Err(context::untrusted_registry(registry));
+    if !operation.target.send_policy(&credential).allows(registry) {
+        return Err(untrusted_registry(registry));
     }
     if credential
         .token
@@ -187,8 +187,8 @@ fn usable(
     Ok(credential)
 }
 
-fn auths_missing(context: &Context<'_>, document: &Document<'_>) -> Finding {
-    let name = clip_name(context.config.name.as_str(), 80);
+fn auths_missing(operation: &Operation<'_>, document: &Document<'_>) -> Finding {
+    let name = clip_name(operation.target.config.name.as_str(), 80);
     let cause = if document.looks_unwrapped() {
         format!("the document of Secret {name} has its entries at the top, without the auths wrapper")
     } else {
@@ -201,20 +201,20 @@ fn auths_missing(context: &Context<'_>, document: &Document<'_>) -> Finding {
 }
 
 /// Says where the stored token belongs to another account than the one configured.
-pub fn note_other_account(context: &Context<'_>, outcome: &mut Outcome, credential: &Credential) {
+pub fn note_other_account(operation: &Operation<'_>, outcome: &mut Outcome, credential: &Credential) {
     // A robot account's credential belongs to none.
     let owner = credential
         .token
         .claims()
         .and_then(|claims| claims.service_account());
-    let (Some((namespace, name)), Ok(wanted)) = (owner, context.service_account()) else {
+    let (Some((namespace, name)), Ok(wanted)) = (owner, operation.target.service_account()) else {
         return;
     };
-    if (namespace, name) != (wanted.0.as_str(), wanted.1.as_str()) {
+    if (namespace, name) != (wanted.namespace.as_str(), wanted.name.as_str()) {
         let note = format!(
             "The stored token belongs to service account {}, not to {}; ensure would replace it.",
             clip_name(&format!("{namespace}/{name}"), 120),
-            clip_name(&wanted.1, 120)
+            clip_name(&wanted.name, 120)
         );
         if !outcome.notes.contains(&note) {
             outcome.notes.push(note);

@@ -247,11 +247,6 @@ impl Config {
         validate::validate(variables)
     }
 
-    /// Whether a Kubernetes token may be sent to this registry: it is OpenShift's own, or trusted by whoever installs.
-    pub fn may_receive_kubernetes_token(&self, registry: &RegistryHost) -> bool {
-        registry.is_openshift_internal() || is_trusted(registry, &self.trusted_hosts)
-    }
-
     /// What the run is about, for its report.
     pub fn report_context(&self) -> ReportContext {
         ReportContext {
@@ -261,12 +256,4 @@ impl Config {
             next_run_unknown: self.next_run_within == NextRun::Unknown,
         }
     }
-}
-
-/// Trust is in a host and port, whatever path the registry is narrowed to. Docker Hub is trusted by either of its names.
-fn is_trusted(registry: &RegistryHost, trusted_hosts: &[HostPort]) -> bool {
-    let written = HostPort::parse(registry.host_port()).ok();
-    trusted_hosts
-        .iter()
-        .any(|host| host == registry.dial() || Some(host) == written.as_ref())
 }

@@ -126,7 +126,7 @@ fn a_minted_token_goes_to_openshifts_registry_and_to_trusted_hosts_alone() {
         config
             .registries
             .iter()
-            .all(|registry| config.may_receive_kubernetes_token(registry))
+            .all(|registry| registry.may_receive_kubernetes_token(&config.trusted_hosts))
     );
 
     for other in [
@@ -154,7 +154,7 @@ fn trust_is_in_a_host_and_its_port() {
         ]);
         let registry = config.registries.first().expect("one registry");
         assert_eq!(
-            config.may_receive_kubernetes_token(registry),
+            registry.may_receive_kubernetes_token(&config.trusted_hosts),
             trusts,
             "{trusted} {registry}"
         );

@@ -11,7 +11,7 @@ use super::value::{
     access, choice, connect_to, duration, host, image, list, namespace, next_run, object_name, parse_bool,
     parse_percentage, parse_timeout, path, plain, registry, username,
 };
-use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, ReportContext, is_trusted};
+use super::{ApiServer, Config, ConfigError, Depth, Mode, NextRun, Output, Proxy, ReportContext};
 use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 use crate::text::clip_name;
@@ -148,7 +148,7 @@ fn check_trust(
     let trusted = &environment.values.trusted_hosts;
     let untrusted: Vec<&str> = registries
         .iter()
-        .filter(|registry| !registry.is_openshift_internal() && !is_trusted(registry, trusted_hosts))
+        .filter(|registry| !registry.may_receive_kubernetes_token(trusted_hosts))
         .map(RegistryHost::host_port)
         .collect();
     let right = list_with(trusted.value.as_deref(), |item| host(item).is_ok(), &untrusted);

@@ -11,8 +11,10 @@ use crate::{
     dockerconfig::{Auths, Entry},
     image::RegistryHost,
     kubernetes::{
+        explain_error::immutable,
         secret::{AppliedFields, StoredSecret},
         secret_fields,
+        token_request::ServiceAccountRef,
     },
     outcome::{Finding, Reason},
     text::clip_name,
@@ -21,12 +23,12 @@ use crate::{
 
 /// Whose credential shall be stored.
 #[derive(Clone)]
-pub enum Source {
+pub enum CredentialSource {
     /// A token minted for this account, of the audiences that the API server gives where none are asked for; they are
     /// known from the caller's own token, and empty where that does not tell.
-    Mint {
-        /// The account, `(namespace, name)`.
-        service_account: (String, String),
+    TokenRequest {
+        /// The account.
+        service_account: ServiceAccountRef,
         /// Audiences of the API server.
         audiences: Vec<String>,
     },
@@ -35,7 +37,7 @@ pub enum Source {
 }
 
 /// What the structure of the stored Secret tells.
-pub enum Examined {
+pub enum StoredState {
     /// There is none.
     Absent,
     /// It can't be corrected in place.
@@ -43,9 +45,9 @@ pub enum Examined {
     /// It holds the credential that it shall hold, with enough life left.
     Current(Box<Credential>),
     /// A new credential is due.
-    Due {
+    RenewalDue {
         /// Why.
-        because: Due,
+        because: RenewReason,
         /// What is stored for registries of the run, as far as clients find a credential in it.
         stored: Vec<(RegistryHost, Credential)>,
     },
@@ -53,7 +55,7 @@ pub enum Examined {
 
 /// Why a new credential is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum RenewReason {
     /// The document has no `auths` object.
     NoAuths,
     /// A registry of the run has no entry, or not one that every client reads.
@@ -78,7 +80,7 @@ pub enum Due {
     Rejected,
 }
 
-impl Due {
+impl RenewReason {
     /// For the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -98,13 +100,18 @@ impl Due {
 }
 
 /// Reads what is stored, by its structure alone.
-pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, now: Timestamp) -> Examined {
+pub fn examine(
+    config: &Config,
+    source: &CredentialSource,
+    stored: Option<&StoredSecret>,
+    now: Timestamp,
+) -> StoredState {
     let Some(secret) = stored else {
-        return Examined::Absent;
+        return StoredState::Absent;
     };
     let document = match object::open(config, secret) {
         Ok(document) => document,
-        Err(finding) => return Examined::Unusable(finding),
+        Err(finding) => return StoredState::Unusable(finding),
     };
     let entries: Vec<(&RegistryHost, Option<Entry>)> = config
         .registries
@@ -119,18 +126,18 @@ pub fn examine(config: &Config, source: &Source, stored: Option<&StoredSecret>, 
         .collect();
     let mut found = entries.iter().map(|(_, entry)| entry.as_ref());
     let because = match stored.first() {
-        _ if document.auths() != Auths::Present => Some(Due::NoAuths),
-        _ if !found.all(|entry| entry.is_some_and(Entry::is_well_formed)) => Some(Due::EntryMissing),
-        None => Some(Due::EntryMissing),
+        _ if document.auths() != Auths::Present => Some(RenewReason::NoAuths),
+        _ if !found.all(|entry| entry.is_some_and(Entry::is_well_formed)) => Some(RenewReason::EntryMissing),
+        None => Some(RenewReason::EntryMissing),
         Some((_, first)) => match stored.iter().all(|(_, credential)| credential == first) {
-            false => Some(Due::EntriesDiffer),
-            true => due(config, source, secret, first, now),
+            false => Some(RenewReason::EntriesDiffer),
+            true => renew_reason(config, source, secret, first, now),
         },
     };
     match (because, stored.first()) {
-        (None, Some((_, credential))) => Examined::Current(Box::new(credential.clone())),
-        (because, _) => Examined::Due {
-            because: because.unwrap_or(Due::EntryMissing),
+        (None, Some((_, credential))) => StoredState::Current(Box::new(credential.clone())),
+        (because, _) => StoredState::RenewalDue {
+            because: because.unwrap_or(RenewReason::EntryMissing),
             stored,
         },
     }
@@ -147,19 +154,19 @@ pub fn holds(config: &Config, secret: &StoredSecret, credential: &Credential) ->
     })
 }
 
-fn due(
+fn renew_reason(
     config: &Config,
-    source: &Source,
+    source: &CredentialSource,
     secret: &StoredSecret,
     credential: &Credential,
     now: Timestamp,
-) -> Option<Due> {
+) -> Option<RenewReason> {
     if credential.username != config.username {
-        return Some(Due::EntriesDiffer);
+        return Some(RenewReason::EntriesDiffer);
     }
     match source {
-        Source::File(file) => (file.token != credential.token).then_some(Due::NotTheFile),
-        Source::Mint {
+        CredentialSource::File(file) => (file.token != credential.token).then_some(RenewReason::NotTheFile),
+        CredentialSource::TokenRequest {
             service_account,
             audiences,
         } => {
@@ -169,28 +176,28 @@ fn due(
             };
             let bound = claims.and_then(|claims| claims.kubernetes.as_ref());
             let (Some(claims), Some(bound)) = (claims, bound) else {
-                return Some(Due::NotAServiceAccountToken);
+                return Some(RenewReason::NotAServiceAccountToken);
             };
-            let (namespace, name) = service_account;
-            if claims.service_account() != Some((namespace, name)) {
-                Some(Due::OtherAccount)
+            let wanted = (service_account.namespace.as_str(), service_account.name.as_str());
+            if claims.service_account() != Some(wanted) {
+                Some(RenewReason::OtherAccount)
             } else if bound.pod.is_some() {
-                Some(Due::BoundToPod)
+                Some(RenewReason::BoundToPod)
             } else if bound
                 .secret
                 .as_ref()
                 .is_none_or(|object| object.uid != secret.version.uid)
             {
-                Some(Due::NotBoundToSecret)
+                Some(RenewReason::NotBoundToSecret)
             } else if !audiences.is_empty()
                 && !claims
                     .audiences
                     .iter()
                     .any(|audience| audiences.contains(audience))
             {
-                Some(Due::OtherAudience)
+                Some(RenewReason::OtherAudience)
             } else if !has_enough_life(config, credential, now) {
-                Some(Due::LittleLifeLeft)
+                Some(RenewReason::LittleLifeLeft)
             } else {
                 None
             }
@@ -233,7 +240,7 @@ pub enum Decision {
     /// The credential stays, labels, annotations or keys are put right.
     Metadata(AppliedFields),
     /// A new credential is to be made, proven and written.
-    Renew(Option<Due>),
+    Renew(Option<RenewReason>),
 }
 
 /// Decides, once the stored credential was asked about. `proofs` are of the stored credential.
@@ -243,38 +250,27 @@ pub enum Decision {
 pub fn decide(
     config: &Config,
     stored: Option<&StoredSecret>,
-    examined: &Examined,
+    examined: &StoredState,
     proofs: &[&Proof],
     now: Timestamp,
 ) -> Result<Decision, Finding> {
     let decision = match examined {
-        Examined::Unusable(finding) => return Err(finding.clone()),
-        Examined::Absent => Decision::Renew(None),
-        Examined::Due { because, .. } => Decision::Renew(Some(*because)),
-        Examined::Current(_) if proofs.iter().any(|proof| proof.is_rejection()) => {
-            Decision::Renew(Some(Due::Rejected))
+        StoredState::Unusable(finding) => return Err(finding.clone()),
+        StoredState::Absent => Decision::Renew(None),
+        StoredState::RenewalDue { because, .. } => Decision::Renew(Some(*because)),
+        StoredState::Current(_) if proofs.iter().any(|proof| proof.is_rejection()) => {
+            Decision::Renew(Some(RenewReason::Rejected))
         }
-        Examined::Current(credential) => match stored {
+        StoredState::Current(credential) => match stored {
             Some(secret) => keep(config, secret, &credential.summary(), now),
             None => Decision::Renew(None),
         },
     };
     match (decision, stored) {
         (Decision::Unchanged, _) => Ok(Decision::Unchanged),
-        (_, Some(secret)) if secret.immutable => Err(immutable(config)),
+        (_, Some(secret)) if secret.immutable => Err(immutable(config.name.as_str())),
         (decision, _) => Ok(decision),
     }
-}
-
-/// The Secret would have to be changed and is immutable.
-pub fn immutable(config: &Config) -> Finding {
-    Finding::new(
-        Reason::Immutable,
-        format!(
-            "Secret {} is immutable and would have to be changed",
-            clip_name(config.name.as_str(), 80)
-        ),
-    )
 }
 
 /// What was written is not what is stored, again.

@@ -42,9 +42,12 @@ fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a time")
 }
 
-fn source() -> Source {
-    let service_account = ("demo".to_owned(), "puller".to_owned());
-    Source::Mint {
+fn source() -> CredentialSource {
+    let service_account = crate::kubernetes::token_request::ServiceAccountRef {
+        namespace: "demo".to_owned(),
+        name: "puller".to_owned(),
+    };
+    CredentialSource::TokenRequest {
         service_account,
         audiences: vec!["api".to_owned()],
     }
@@ -95,10 +98,10 @@ fn stored(document: &[u8]) -> StoredSecret {
     }
 }
 
-fn due_because(config: &Config, secret: &StoredSecret) -> Option<Due> {
+fn due_because(config: &Config, secret: &StoredSecret) -> Option<RenewReason> {
     match examine(config, &source(), Some(secret), now()) {
-        Examined::Due { because, .. } => Some(because),
-        Examined::Absent | Examined::Unusable(_) | Examined::Current(_) => None,
+        StoredState::RenewalDue { because, .. } => Some(because),
+        StoredState::Absent | StoredState::Unusable(_) | StoredState::Current(_) => None,
     }
 }
 
@@ -107,34 +110,42 @@ fn a_token_that_is_as_it_shall_be_stays() {
     let secret = stored(&document("<token>", &token(&good_claims())));
     assert!(matches!(
         examine(&config(&[]), &source(), Some(&secret), now()),
-        Examined::Current(_)
+        StoredState::Current(_)
     ));
 }
 
 #[test]
 fn each_clause_of_unchanged_broken_alone_makes_a_new_credential_due() {
-    let cases: [(Due, &str, Value); 9] = [
+    let cases: [(RenewReason, &str, Value); 9] = [
         (
-            Due::OtherAccount,
+            RenewReason::OtherAccount,
             "/kubernetes.io/serviceaccount/name",
             json!("other"),
         ),
-        (Due::OtherAccount, "/kubernetes.io/namespace", json!("other")),
         (
-            Due::BoundToPod,
+            RenewReason::OtherAccount,
+            "/kubernetes.io/namespace",
+            json!("other"),
+        ),
+        (
+            RenewReason::BoundToPod,
             "/kubernetes.io/pod",
             json!({"name": "pod", "uid": "2"}),
         ),
         (
-            Due::NotBoundToSecret,
+            RenewReason::NotBoundToSecret,
             "/kubernetes.io/secret/uid",
             json!("another"),
         ),
-        (Due::NotBoundToSecret, "/kubernetes.io/secret", Value::Null),
-        (Due::OtherAudience, "/aud", json!(["elsewhere"])),
-        (Due::LittleLifeLeft, "/exp", json!(now().as_second() + 60)),
-        (Due::LittleLifeLeft, "/exp", json!(now().as_second() - 60)),
-        (Due::LittleLifeLeft, "/exp", Value::Null),
+        (
+            RenewReason::NotBoundToSecret,
+            "/kubernetes.io/secret",
+            Value::Null,
+        ),
+        (RenewReason::OtherAudience, "/aud", json!(["elsewhere"])),
+        (RenewReason::LittleLifeLeft, "/exp", json!(now().as_second() + 60)),
+        (RenewReason::LittleLifeLeft, "/exp", json!(now().as_second() - 60)),
+        (RenewReason::LittleLifeLeft, "/exp", Value::Null),
     ];
     for (expected, pointer, value) in cases {
         let mut claims = good_claims();
@@ -149,15 +160,18 @@ fn each_clause_of_unchanged_broken_alone_makes_a_new_credential_due() {
     }
     let robot = Token::new(SecretString::from("robot-password"));
     let cases = [
-        (Due::NotAServiceAccountToken, document("<token>", &robot)),
-        (Due::EntriesDiffer, document("somebody", &token(&good_claims()))),
-        (Due::EntryMissing, br#"{"auths":{}}"#.to_vec()),
+        (RenewReason::NotAServiceAccountToken, document("<token>", &robot)),
         (
-            Due::EntryMissing,
+            RenewReason::EntriesDiffer,
+            document("somebody", &token(&good_claims())),
+        ),
+        (RenewReason::EntryMissing, br#"{"auths":{}}"#.to_vec()),
+        (
+            RenewReason::EntryMissing,
             format!(r#"{{"auths":{{"{REGISTRY}":{{"auth":"dTpw"}}}}}}"#).into_bytes(),
         ),
-        (Due::NoAuths, b"{}".to_vec()),
-        (Due::NoAuths, br#"{"auths":null}"#.to_vec()),
+        (RenewReason::NoAuths, b"{}".to_vec()),
+        (RenewReason::NoAuths, br#"{"auths":null}"#.to_vec()),
     ];
     for (expected, document) in cases {
         assert_eq!(due_because(&config(&[]), &stored(&document)), Some(expected));
@@ -167,7 +181,10 @@ fn each_clause_of_unchanged_broken_alone_makes_a_new_credential_due() {
 #[test]
 fn every_registry_needs_the_same_entry() {
     let secret = stored(&document("<token>", &token(&good_claims())));
-    assert_eq!(due_because(&two_registries(), &secret), Some(Due::EntryMissing));
+    assert_eq!(
+        due_because(&two_registries(), &secret),
+        Some(RenewReason::EntryMissing)
+    );
 }
 
 #[test]
@@ -179,7 +196,7 @@ fn a_token_that_would_not_outlive_the_next_run_is_due() {
     );
     assert_eq!(
         due_because(&config(&[("PULL_SECRET_NEXT_RUN_WITHIN", "2h")]), &secret),
-        Some(Due::LittleLifeLeft)
+        Some(RenewReason::LittleLifeLeft)
     );
     let credential = Credential::of("<token>", token(&good_claims()));
     let finding = |within| {
@@ -205,12 +222,19 @@ fn of_a_file_only_equality_counts() {
         ))
     };
     let secret = stored(&document("<token>", &robot("one").token));
-    let examined = |password| examine(&config(&[]), &Source::File(robot(password)), Some(&secret), now());
-    assert!(matches!(examined("one"), Examined::Current(_)));
+    let examined = |password| {
+        examine(
+            &config(&[]),
+            &CredentialSource::File(robot(password)),
+            Some(&secret),
+            now(),
+        )
+    };
+    assert!(matches!(examined("one"), StoredState::Current(_)));
     assert!(matches!(
         examined("two"),
-        Examined::Due {
-            because: Due::NotTheFile,
+        StoredState::RenewalDue {
+            because: RenewReason::NotTheFile,
             ..
         }
     ));
@@ -219,8 +243,8 @@ fn of_a_file_only_equality_counts() {
 #[test]
 fn what_cannot_be_corrected_in_place_is_refused() {
     let reason = |secret: &StoredSecret| match examine(&config(&[]), &source(), Some(secret), now()) {
-        Examined::Unusable(finding) => Some(finding.reason),
-        Examined::Absent | Examined::Current(_) | Examined::Due { .. } => None,
+        StoredState::Unusable(finding) => Some(finding.reason),
+        StoredState::Absent | StoredState::Current(_) | StoredState::RenewalDue { .. } => None,
     };
     let opaque = StoredSecret {
         secret_type: "Opaque".to_owned(),
@@ -250,12 +274,12 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
     let decided = |proof: &Proof| decide(&config(&[]), Some(&secret), &examined, &[proof], now());
     assert!(matches!(
         decided(&Proof::Rejected),
-        Ok(Decision::Renew(Some(Due::Rejected)))
+        Ok(Decision::Renew(Some(RenewReason::Rejected)))
     ));
     let refused = Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Invalid);
     assert!(matches!(
         decided(&refused),
-        Ok(Decision::Renew(Some(Due::Rejected)))
+        Ok(Decision::Renew(Some(RenewReason::Rejected)))
     ));
     for proof in [
         Proof::PullForbidden,
@@ -315,18 +339,18 @@ fn a_token_expires_by_the_clock_that_comes_in() {
 #[test]
 fn the_log_tells_one_cause_from_another() {
     let causes = [
-        Due::NoAuths,
-        Due::EntryMissing,
-        Due::EntriesDiffer,
-        Due::NotTheFile,
-        Due::NotAServiceAccountToken,
-        Due::OtherAccount,
-        Due::BoundToPod,
-        Due::NotBoundToSecret,
-        Due::OtherAudience,
-        Due::LittleLifeLeft,
-        Due::Rejected,
+        RenewReason::NoAuths,
+        RenewReason::EntryMissing,
+        RenewReason::EntriesDiffer,
+        RenewReason::NotTheFile,
+        RenewReason::NotAServiceAccountToken,
+        RenewReason::OtherAccount,
+        RenewReason::BoundToPod,
+        RenewReason::NotBoundToSecret,
+        RenewReason::OtherAudience,
+        RenewReason::LittleLifeLeft,
+        RenewReason::Rejected,
     ];
-    let told: std::collections::BTreeSet<_> = causes.map(Due::as_str).into();
+    let told: std::collections::BTreeSet<_> = causes.map(RenewReason::as_str).into();
     assert_eq!(told.len(), causes.len());
 }

@@ -189,6 +189,16 @@ impl RegistryHost {
             && [OPENSHIFT_SERVICE, OPENSHIFT_SERVICE_FQDN].contains(&self.endpoint.host())
     }
 
+    /// Whether a Kubernetes token may be sent to this registry: it is OpenShift's integrated one, or its host and port are
+    /// among `trusted_hosts`, whatever path it is narrowed to. Docker Hub is trusted by either of its names.
+    pub fn may_receive_kubernetes_token(&self, trusted_hosts: &[HostPort]) -> bool {
+        let written = HostPort::parse(&self.host_port).ok();
+        self.is_openshift_internal()
+            || trusted_hosts
+                .iter()
+                .any(|host| *host == self.endpoint || Some(host) == written.as_ref())
+    }
+
     /// Whether the kubelet would use this registry's entry for `image`
     /// (kubelet `pkg/credentialprovider/keyring.go`).
     pub fn covers(&self, image: &ImageReference) -> bool {

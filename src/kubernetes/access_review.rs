@@ -11,11 +11,17 @@ use k8s_openapi::api::{
     },
 };
 use kube::{Api, Client, api::PostParams};
+use tokio::time::Instant;
 
 use crate::{
     config::Access,
+    credential::Token,
     image::ImageReference,
-    kubernetes::{client::ApiServer, error::Refusal, excess_permissions},
+    kubernetes::{
+        client::{ApiConnection, Authorization},
+        error::KubernetesError,
+        excess_permissions,
+    },
     outcome::ExcessPermissions,
 };
 
@@ -34,14 +40,21 @@ pub enum TokenReview {
 
 /// Asks the API server about one credential.
 pub struct Reviewer {
-    api: ApiServer,
+    connection: ApiConnection,
     client: Client,
+    until: Instant,
 }
 
 impl Reviewer {
-    /// A reviewer whose `client` calls `api` with the credential under test.
-    pub const fn new(api: ApiServer, client: Client) -> Self {
-        Self { api, client }
+    /// A reviewer that calls with the credential under review, until `until`; none where it can't stand in a header.
+    pub fn new(connection: &ApiConnection, credential: &Token, until: Instant) -> Option<Self> {
+        let authorization = Authorization::bearer(credential.secret()).ok()?;
+        let (client, _) = connection.client(&authorization, until);
+        Some(Self {
+            connection: connection.clone(),
+            client,
+            until,
+        })
     }
 
     /// Is the credential accepted?
@@ -50,7 +63,7 @@ impl Reviewer {
         match reviews
             .create(&PostParams::default(), &SelfSubjectReview::default())
             .await
-            .map_err(Refusal::from)
+            .map_err(KubernetesError::from)
         {
             Ok(review)
                 if review
@@ -61,8 +74,8 @@ impl Reviewer {
                 TokenReview::Valid
             }
             // Who may not even ask who he is was authenticated all the same.
-            Err(Refusal::Forbidden { .. } | Refusal::Denied { .. }) => TokenReview::Valid,
-            Err(Refusal::Unauthenticated) => TokenReview::Invalid,
+            Err(KubernetesError::Forbidden { .. } | KubernetesError::Denied { .. }) => TokenReview::Valid,
+            Err(KubernetesError::Unauthenticated) => TokenReview::Invalid,
             // An object that names nobody is no review.
             Ok(_) | Err(_) => TokenReview::Unavailable,
         }
@@ -84,10 +97,10 @@ impl Reviewer {
             ..ResourceAttributes::default()
         };
         loop {
-            match may(&self.client, pull.clone()).await {
+            match can_i(&self.client, pull.clone()).await {
                 Ok(true) => return TokenReview::Valid,
                 // The first one counts, where there was no trouble: the registry has said no as well.
-                Ok(false) if self.api.doubts_refusal(false).await => {}
+                Ok(false) if self.connection.should_retry_refusal(false, self.until).await => {}
                 Ok(false) => return TokenReview::Invalid,
                 // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
                 Err(_) => return TokenReview::Unavailable,
@@ -113,7 +126,7 @@ impl Reviewer {
 ///
 /// # Errors
 /// What the API server answered instead.
-pub async fn may(client: &Client, what: ResourceAttributes) -> Result<bool, Refusal> {
+pub async fn can_i(client: &Client, what: ResourceAttributes) -> Result<bool, KubernetesError> {
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(what),
@@ -124,6 +137,6 @@ pub async fn may(client: &Client, what: ResourceAttributes) -> Result<bool, Refu
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let answer = reviews.create(&PostParams::default(), &review).await?;
     // An object without a verdict is no review.
-    let status = answer.status.ok_or(Refusal::NotUnderstood)?;
+    let status = answer.status.ok_or(KubernetesError::NotUnderstood)?;
     Ok(status.allowed)
 }

@@ -1,7 +1,7 @@
 //! The API server: the service under `kube::Client`, its clock, and what its refusals mean.
 //!
-//! Retried inside, until the share of the deadline that is set: 429 and 5xx, broken connections, no answer in time. A
-//! refusal is heard twice before it counts.
+//! Retried inside, until the deadline of the call: 429 and 5xx, broken connections, no answer in time. A
+//! refusal counts once it is repeated.
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
 //! for up to 1000 s.
 
@@ -36,163 +36,179 @@ use crate::transport::{
 /// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
 const ANSWER_LIMIT: usize = 4 << 20;
 
-/// For how long after trouble a refusal is asked about again and again: what failed then may be starting now. It takes a
-/// second on an idle machine until an API server that answers knows whom to let in.
-const SETTLING: Duration = Duration::from_secs(10);
+/// How long after a failure a refusal is retried: the API server may be starting, and takes a second on an idle machine
+/// until it knows whom to let in.
+const REFUSAL_RETRY_WINDOW: Duration = Duration::from_secs(10);
 
-/// The API server, and what was learned of it during the run.
+/// The connection to the API server, with the state that its calls share.
 #[derive(Clone)]
-pub struct ApiServer {
+pub struct ApiConnection {
     https: Https,
     authority: Authority,
-    learned: Arc<Mutex<Learned>>,
+    state: Arc<Mutex<ServerState>>,
 }
 
-struct Learned {
-    until: Instant,
-    ahead: Option<SignedDuration>,
-    trouble: Option<Trouble>,
-    last_trouble: Option<Instant>,
-    status: Option<StatusCode>,
+/// What the answers of the run say about the API server.
+#[derive(Default)]
+struct ServerState {
+    clock_offset: Option<SignedDuration>,
+    last_failure: Option<LastFailure>,
+    failed_at: Option<Instant>,
 }
 
-/// What made the last try fail that was, or will be, tried again.
+/// Why the last attempt failed that was retried, or will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It failed below HTTP.
-    Failed(Failure),
-    /// It answered that it can't, now.
-    Answered(StatusCode),
+pub enum LastFailure {
+    /// The exchange failed below HTTP.
+    Exchange(Failure),
+    /// A transient status.
+    Status(StatusCode),
 }
 
-impl ApiServer {
+/// The status of the last answer to one client's calls.
+#[derive(Clone, Default)]
+pub struct LastStatus(Arc<Mutex<Option<StatusCode>>>);
+
+impl LastStatus {
+    /// Whether the call created an object: 201, where a patch of an existing one is answered with 200.
+    pub fn is_created(&self) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == Some(StatusCode::CREATED)
+    }
+
+    fn set(&self, status: StatusCode) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+}
+
+impl ApiConnection {
     /// The API server at `authority` (`host:port`), trusted by `tls` alone and dialled without a proxy.
-    pub fn new(tls: rustls::ClientConfig, authority: Authority, until: Instant) -> Self {
+    pub fn new(tls: rustls::ClientConfig, authority: Authority) -> Self {
+        Self::from_https(Https::new(tls, Dialer::direct(), ANSWER_LIMIT), authority)
+    }
+
+    /// The API server at `authority`, reached through `https`.
+    pub fn from_https(https: Https, authority: Authority) -> Self {
         Self {
-            https: Https::new(tls, Dialer::direct(), ANSWER_LIMIT),
+            https,
             authority,
-            learned: Arc::new(Mutex::new(Learned {
-                until,
-                ahead: None,
-                trouble: None,
-                last_trouble: None,
-                status: None,
-            })),
+            state: Arc::default(),
         }
     }
 
-    /// A client that calls with `token`: the pod's own, or the credential under test for its review.
-    ///
-    /// # Errors
-    /// Where the token can't stand in a header.
-    pub fn client(&self, token: &SecretString) -> Result<kube::Client, http::header::InvalidHeaderValue> {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
-        authorization.set_sensitive(true);
-        Ok(kube::Client::new(
-            Caller {
-                server: self.clone(),
-                authorization,
-            },
-            "default",
-        ))
-    }
-
-    /// Sets when the calls made from now on end, retries included.
-    pub fn set_until(&self, until: Instant) {
-        self.learned().until = until;
-    }
-
-    /// When the calls made now end.
-    pub fn until(&self) -> Instant {
-        self.learned().until
+    /// A client whose calls send `authorization` and end at `until`, retries included.
+    pub fn client(&self, authorization: &Authorization, until: Instant) -> (kube::Client, LastStatus) {
+        let last_status = LastStatus::default();
+        let caller = Caller {
+            connection: self.clone(),
+            authorization: authorization.0.clone(),
+            until,
+            last_status: last_status.clone(),
+        };
+        (kube::Client::new(caller, "default"), last_status)
     }
 
     /// The API server's time, by the `Date` of its last answer; this machine's, before the first one.
     pub fn now(&self) -> Timestamp {
-        let ahead = self.learned().ahead.unwrap_or_default();
+        let offset = self.state().clock_offset.unwrap_or_default();
         Timestamp::now()
-            .checked_add(ahead)
+            .checked_add(offset)
             .unwrap_or_else(|_| Timestamp::now())
     }
 
     /// How far the API server's clock is ahead of this machine's, to a second; none before the first answer.
-    pub fn clock_ahead(&self) -> Option<SignedDuration> {
-        self.learned().ahead
+    pub fn clock_offset(&self) -> Option<SignedDuration> {
+        self.state().clock_offset
     }
 
-    /// What made the last retried try fail; none where the last call went through.
-    pub fn trouble(&self) -> Option<Trouble> {
-        self.learned().trouble
+    /// Why the last retried attempt failed; none where the last call got an answer that isn't transient.
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.state().last_failure
     }
 
-    /// Whether the last call made an object: 201, where a patch of an existing one gets 200.
-    pub fn created(&self) -> bool {
-        self.learned().status == Some(StatusCode::CREATED)
+    fn state(&self) -> std::sync::MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learned(&self) -> std::sync::MutexGuard<'_, Learned> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<transport::Answer, Failure> {
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        until: Instant,
+    ) -> Result<transport::Answer, Failure> {
         let mut backoff = Backoff::new();
         let mut is_first = true;
         loop {
-            let until = self.until();
             let outcome = self.https.exchange(request.clone(), until).await;
-            let (trouble, retry_after) = match &outcome {
+            let (failure, retry_after) = match &outcome {
                 Ok(answer) => {
-                    self.learn_time(&answer.headers);
+                    self.record_time(&answer.headers);
                     if !can_be_tried_again(answer.status) {
-                        self.learned().answered(answer.status);
-                        if is_refusal(answer.status) && self.doubts_refusal(mem::take(&mut is_first)).await {
+                        self.state().record_status();
+                        if is_refusal(answer.status)
+                            && self.should_retry_refusal(mem::take(&mut is_first), until).await
+                        {
                             continue;
                         }
                         return outcome;
                     }
-                    (Trouble::Answered(answer.status), retry_after(&answer.headers))
+                    (LastFailure::Status(answer.status), retry_after(&answer.headers))
                 }
-                Err(failure) if failure.is_transient() => (Trouble::Failed(*failure), None),
+                Err(failure) if failure.is_transient() => (LastFailure::Exchange(*failure), None),
                 Err(_) => return outcome,
             };
-            self.learned().had(trouble);
+            self.state().record_failure(failure);
             if !backoff.wait(retry_after, until).await {
                 return outcome;
             }
         }
     }
 
-    /// Waits, and says whether a refusal is to be asked about again then: the first one of its question, or one that
-    /// follows trouble. What failed a moment ago may be an API server that starts: it answers before it has read accounts
-    /// and roles, and refuses everybody until then.
-    pub async fn doubts_refusal(&self, is_first: bool) -> bool {
-        let last_trouble = self.learned().last_trouble;
-        let is_settling = last_trouble.is_some_and(|last| last.elapsed() < SETTLING);
-        (is_first || is_settling) && Backoff::new().wait(Some(REFUSAL_PAUSE), self.until()).await
+    /// Whether a refusal is to be retried before `until`, after the pause that this waits for: the first one of its
+    /// request, or one soon after a failure. An API server that starts answers before it has read accounts and roles, and
+    /// refuses everybody until then.
+    pub async fn should_retry_refusal(&self, is_first: bool, until: Instant) -> bool {
+        let failed_at = self.state().failed_at;
+        let may_be_starting = failed_at.is_some_and(|at| at.elapsed() < REFUSAL_RETRY_WINDOW);
+        (is_first || may_be_starting) && Backoff::new().wait(Some(REFUSAL_PAUSE), until).await
     }
 
-    fn learn_time(&self, headers: &HeaderMap) {
+    fn record_time(&self, headers: &HeaderMap) {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
-            let ahead = date.timestamp().duration_since(Timestamp::now());
+            let offset = date.timestamp().duration_since(Timestamp::now());
             // `Date` has whole seconds and took its way: less than two seconds are no difference.
-            let ahead = if ahead.abs() < SignedDuration::from_secs(2) {
+            let offset = if offset.abs() < SignedDuration::from_secs(2) {
                 SignedDuration::ZERO
             } else {
-                ahead
+                offset
             };
-            self.learned().ahead = Some(ahead);
+            self.state().clock_offset = Some(offset);
         }
     }
 }
 
-impl Learned {
-    fn had(&mut self, trouble: Trouble) {
-        (self.trouble, self.last_trouble) = (Some(trouble), Some(Instant::now()));
+impl ServerState {
+    fn record_failure(&mut self, failure: LastFailure) {
+        (self.last_failure, self.failed_at) = (Some(failure), Some(Instant::now()));
     }
 
-    fn answered(&mut self, status: StatusCode) {
-        (self.trouble, self.status) = (None, Some(status));
+    fn record_status(&mut self) {
+        self.last_failure = None;
+    }
+}
+
+/// The header of one identity: the pod's own token, or the credential under review.
+#[derive(Clone)]
+pub struct Authorization(HeaderValue);
+
+impl Authorization {
+    /// The header for `token`.
+    ///
+    /// # Errors
+    /// Where the token can't stand in a header.
+    pub fn bearer(token: &SecretString) -> Result<Self, http::header::InvalidHeaderValue> {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
+        header.set_sensitive(true);
+        Ok(Self(header))
     }
 }
 
@@ -200,11 +216,13 @@ fn is_refusal(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// The tower service under a `kube::Client`: one identity's calls.
+/// The tower service under a `kube::Client`: one identity's calls, until one deadline.
 #[derive(Clone)]
 struct Caller {
-    server: ApiServer,
+    connection: ApiConnection,
     authorization: HeaderValue,
+    until: Instant,
+    last_status: LastStatus,
 }
 
 impl Service<Request<Body>> for Caller {
@@ -218,8 +236,10 @@ impl Service<Request<Body>> for Caller {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Self {
-            server,
+            connection,
             authorization,
+            until,
+            last_status,
         } = self.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
@@ -230,13 +250,15 @@ impl Service<Request<Body>> for Caller {
                 .to_bytes();
             let mut uri = parts.uri.into_parts();
             uri.scheme = Some(Scheme::HTTPS);
-            uri.authority = Some(server.authority.clone());
+            uri.authority = Some(connection.authority.clone());
             parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
             parts.headers.insert(AUTHORIZATION, authorization);
             parts
                 .headers
                 .insert(USER_AGENT, HeaderValue::from_static(transport::USER_AGENT));
-            let answer = server.answer(Request::from_parts(parts, Full::new(body))).await?;
+            let request = Request::from_parts(parts, Full::new(body));
+            let answer = connection.send(request, until).await?;
+            last_status.set(answer.status);
             Ok(super::response::response(answer))
         })
     }
@@ -248,23 +270,23 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::kubernetes::error::{Refusal, refused_verb};
+    use crate::kubernetes::error::{KubernetesError, refused_verb};
 
-    fn refusal(code: u16, details: Value) -> Refusal {
+    fn refusal(code: u16, details: Value) -> KubernetesError {
         let status: Status =
             serde_json::from_value(json!({"code": code, "details": details})).expect("a Status");
-        Refusal::from_status(&status)
+        KubernetesError::from_status(&status)
     }
 
     #[test]
     fn refusals_are_told_apart_by_code_and_field() {
         let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
         let cases = [
-            (401, json!({}), Refusal::Unauthenticated),
+            (401, json!({}), KubernetesError::Unauthenticated),
             (
                 403,
                 json!({}),
-                Refusal::Denied {
+                KubernetesError::Denied {
                     by: None,
                     variable: None,
                 },
@@ -272,32 +294,32 @@ mod tests {
             (
                 403,
                 json!({"causes": [{"reason": "NamespaceTerminating"}]}),
-                Refusal::Missing {
+                KubernetesError::Missing {
                     kind: "namespaces".to_owned(),
                 },
             ),
             (
                 404,
                 json!({"kind": "secrets"}),
-                Refusal::Missing {
+                KubernetesError::Missing {
                     kind: "secrets".to_owned(),
                 },
             ),
-            (404, json!({}), Refusal::Missing { kind: String::new() }),
-            (409, json!({}), Refusal::Conflict),
+            (404, json!({}), KubernetesError::Missing { kind: String::new() }),
+            (409, json!({}), KubernetesError::Conflict),
             (
                 422,
                 cause("metadata.uid", "field is immutable"),
-                Refusal::Conflict,
+                KubernetesError::Conflict,
             ),
             (
                 422,
                 cause("data", "field is immutable when `immutable` is set"),
-                Refusal::Immutable,
+                KubernetesError::Immutable,
             ),
-            (422, cause("data", "Too long"), Refusal::Status(422)),
-            (422, json!({}), Refusal::Status(422)),
-            (415, json!({}), Refusal::Status(415)),
+            (422, cause("data", "Too long"), KubernetesError::Status(422)),
+            (422, json!({}), KubernetesError::Status(422)),
+            (415, json!({}), KubernetesError::Status(415)),
         ];
         for (code, details, expected) in cases {
             assert_eq!(refusal(code, details.clone()), expected, "{code} {details}");
@@ -309,8 +331,8 @@ mod tests {
         let said = r#"secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the namespace"#;
         let status: Status = serde_json::from_value(json!({"code": 403, "message": said})).expect("a Status");
         assert_eq!(
-            Refusal::from_status(&status),
-            Refusal::Forbidden { verb: Some("get") }
+            KubernetesError::from_status(&status),
+            KubernetesError::Forbidden { verb: Some("get") }
         );
     }
 
@@ -346,24 +368,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_counts_when_it_is_heard_again_and_there_was_no_trouble_for_a_while() {
-        let server = ApiServer::new(
+        let connection = ApiConnection::new(
             transport::roots::Registries::public()
                 .client()
                 .expect("public roots"),
             Authority::from_static("127.0.0.1:1"),
-            Instant::now() + Duration::from_secs(60),
         );
         let begun = Instant::now();
-        assert!(server.doubts_refusal(true).await, "the first time");
+        let until = begun + Duration::from_secs(60);
+        let retries = async |is_first| connection.should_retry_refusal(is_first, until).await;
+        assert!(retries(true).await, "the first time");
         assert_eq!(begun.elapsed(), REFUSAL_PAUSE);
-        assert!(!server.doubts_refusal(false).await, "the second time");
-        server
-            .learned()
-            .had(Trouble::Answered(StatusCode::SERVICE_UNAVAILABLE));
-        assert!(server.doubts_refusal(false).await, "soon after trouble");
-        tokio::time::advance(SETTLING).await;
-        assert!(!server.doubts_refusal(false).await, "later");
-        server.set_until(Instant::now() + REFUSAL_PAUSE / 2);
-        assert!(!server.doubts_refusal(true).await, "when there is no time for it");
+        assert!(!retries(false).await, "the second time");
+        connection
+            .state()
+            .record_failure(LastFailure::Status(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(retries(false).await, "soon after a failure");
+        tokio::time::advance(REFUSAL_RETRY_WINDOW).await;
+        assert!(!retries(false).await, "later");
+        let until = Instant::now() + REFUSAL_PAUSE / 2;
+        assert!(
+            !connection.should_retry_refusal(true, until).await,
+            "when there is no time for it"
+        );
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 
 /// What came back instead of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum KubernetesError {
     /// 401: the token is not accepted.
     Unauthenticated,
     /// 403: not permitted by RBAC.
@@ -86,7 +86,7 @@ impl Denier {
     }
 }
 
-impl From<kube::Error> for Refusal {
+impl From<kube::Error> for KubernetesError {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::from_status(&status),
@@ -98,7 +98,7 @@ impl From<kube::Error> for Refusal {
     }
 }
 
-impl Refusal {
+impl KubernetesError {
     pub(crate) fn from_status(status: &kube::core::Status) -> Self {
         // A policy says 422 unless it sets a reason of its own, and a webhook what it likes.
         if matches!(status.code, 400 | 403 | 422)
@@ -182,9 +182,9 @@ mod tests {
 
     use super::*;
 
-    fn refusal(code: u16, message: &str) -> Refusal {
+    fn refusal(code: u16, message: &str) -> KubernetesError {
         let status = json!({ "code": code, "message": message });
-        Refusal::from_status(&serde_json::from_value(status).expect("a Status"))
+        KubernetesError::from_status(&serde_json::from_value(status).expect("a Status"))
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
             ] {
                 assert_eq!(
                     refusal(code, message),
-                    Refusal::Denied {
+                    KubernetesError::Denied {
                         by: Some(expected),
                         variable: None
                     },
@@ -206,10 +206,10 @@ mod tests {
                 );
             }
         }
-        assert_eq!(refusal(409, policy), Refusal::Conflict);
+        assert_eq!(refusal(409, policy), KubernetesError::Conflict);
         assert_eq!(
             refusal(403, "exceeded quota: secrets"),
-            Refusal::Denied {
+            KubernetesError::Denied {
                 by: None,
                 variable: None
             }
@@ -225,10 +225,14 @@ mod tests {
             ),
             ("User \"u\" cannot watch resource \"secrets\"", None),
         ] {
-            assert_eq!(refusal(403, message), Refusal::Forbidden { verb }, "{message}");
+            assert_eq!(
+                refusal(403, message),
+                KubernetesError::Forbidden { verb },
+                "{message}"
+            );
         }
         for message in ["it cannot be", "the resource is full", ""] {
-            let denied = Refusal::Denied {
+            let denied = KubernetesError::Denied {
                 by: None,
                 variable: None,
             };
@@ -240,55 +244,58 @@ mod tests {
     fn what_cannot_be_changed_is_told_by_the_field() {
         let with_causes = |code: u16, causes: serde_json::Value| {
             let status = json!({ "code": code, "details": { "kind": "secrets", "causes": causes } });
-            Refusal::from_status(&serde_json::from_value(status).expect("a Status"))
+            KubernetesError::from_status(&serde_json::from_value(status).expect("a Status"))
         };
         let cause = |field: &str, message: &str| json!({ "field": field, "message": message });
         let immutable = "field is immutable when `immutable` is set";
         for (causes, expected) in [
-            (json!([cause("metadata.uid", "")]), Refusal::Conflict),
+            (json!([cause("metadata.uid", "")]), KubernetesError::Conflict),
             (
                 json!([cause("data", immutable), cause("metadata.uid", "")]),
-                Refusal::Conflict,
+                KubernetesError::Conflict,
             ),
-            (json!([cause("data", immutable)]), Refusal::Immutable),
-            (json!([cause("stringData", immutable)]), Refusal::Immutable),
-            (json!([cause("immutable", immutable)]), Refusal::Immutable),
-            (json!([cause("type", immutable)]), Refusal::Status(422)),
-            (json!([cause("data", "too long")]), Refusal::Status(422)),
-            (json!([]), Refusal::Status(422)),
+            (json!([cause("data", immutable)]), KubernetesError::Immutable),
+            (
+                json!([cause("stringData", immutable)]),
+                KubernetesError::Immutable,
+            ),
+            (json!([cause("immutable", immutable)]), KubernetesError::Immutable),
+            (json!([cause("type", immutable)]), KubernetesError::Status(422)),
+            (json!([cause("data", "too long")]), KubernetesError::Status(422)),
+            (json!([]), KubernetesError::Status(422)),
         ] {
             assert_eq!(with_causes(422, causes.clone()), expected, "{causes}");
         }
-        let missing = |kind: &str| Refusal::Missing {
+        let missing = |kind: &str| KubernetesError::Missing {
             kind: kind.to_owned(),
         };
         assert_eq!(with_causes(404, json!([])), missing("secrets"));
         let ending = json!([{ "reason": "NamespaceTerminating", "field": "metadata.namespace" }]);
         assert_eq!(with_causes(403, ending), missing("namespaces"));
         assert_eq!(refusal(404, ""), missing(""));
-        assert_eq!(refusal(401, ""), Refusal::Unauthenticated);
-        assert_eq!(refusal(418, ""), Refusal::Status(418));
+        assert_eq!(refusal(401, ""), KubernetesError::Unauthenticated);
+        assert_eq!(refusal(418, ""), KubernetesError::Status(418));
     }
 
     #[test]
     fn no_answer_is_told_from_one_that_says_nothing() {
         let status = serde_json::from_value(json!({ "code": 409 })).expect("a Status");
         for (error, expected) in [
-            (kube::Error::Api(Box::new(status)), Refusal::Conflict),
+            (kube::Error::Api(Box::new(status)), KubernetesError::Conflict),
             (
                 kube::Error::Service(Box::new(Failure::TimedOut)),
-                Refusal::Unreachable(Failure::TimedOut),
+                KubernetesError::Unreachable(Failure::TimedOut),
             ),
             (
                 kube::Error::Service("something else".into()),
-                Refusal::NotUnderstood,
+                KubernetesError::NotUnderstood,
             ),
             (
                 kube::Error::LinesCodecMaxLineLengthExceeded,
-                Refusal::NotUnderstood,
+                KubernetesError::NotUnderstood,
             ),
         ] {
-            assert_eq!(Refusal::from(error), expected);
+            assert_eq!(KubernetesError::from(error), expected);
         }
     }
 
@@ -297,7 +304,7 @@ mod tests {
         let variable = |words: &str| {
             let message = format!("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {words}");
             match refusal(422, &message) {
-                Refusal::Denied { variable, .. } => variable,
+                KubernetesError::Denied { variable, .. } => variable,
                 other => panic!("{other:?}"),
             }
         };
@@ -321,7 +328,7 @@ mod tests {
     fn the_name_of_who_denied_is_made_fit_to_be_printed() {
         let said =
             |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
-                Refusal::Denied { by: Some(denier), .. } => denier.shown(&KnownSecrets::default()),
+                KubernetesError::Denied { by: Some(denier), .. } => denier.shown(&KnownSecrets::default()),
                 other => panic!("{other:?}"),
             };
         assert_eq!(said("w.example"), "the admission webhook w.example");
@@ -334,7 +341,7 @@ mod tests {
         let secrets = KnownSecrets::default();
         secrets.add("robot", &"a-robots-password".to_owned().into());
         let said = |message: &str| match refusal(403, message) {
-            Refusal::Denied { by: Some(denier), .. } => denier.shown(&secrets),
+            KubernetesError::Denied { by: Some(denier), .. } => denier.shown(&secrets),
             other => panic!("{other:?}"),
         };
         for name in [

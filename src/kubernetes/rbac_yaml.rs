@@ -1,12 +1,12 @@
-//! YAML to paste: the Role this program needs, and the right to pull.
+//! YAML to paste: the Role this program params, and the right to pull.
 
 use crate::image::ImageReference;
 
 /// What the shipped manifests call an account that may only pull.
 pub const PULLER: &str = "model-puller";
 
-/// Who holds, and whom it is for.
-pub struct RoleNeeds<'a> {
+/// The names in a Role and its binding.
+pub struct RoleParams<'a> {
     /// The Secret's namespace.
     pub namespace: &'a str,
     /// The Secret's name.
@@ -19,28 +19,28 @@ pub struct RoleNeeds<'a> {
 
 /// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
 /// another Secret of the namespace it takes nothing away.
-pub fn role(needs: &RoleNeeds<'_>) -> String {
-    writer(needs, r#""get", "create", "patch""#)
+pub fn role(params: &RoleParams<'_>) -> String {
+    ensure_role(params, r#""get", "create", "patch""#)
 }
 
 /// The same Role without `create`, which is used only while the Secret does not exist.
-pub fn role_without_create(needs: &RoleNeeds<'_>) -> String {
-    writer(needs, r#""get", "patch""#)
+pub fn role_without_create(params: &RoleParams<'_>) -> String {
+    ensure_role(params, r#""get", "patch""#)
 }
 
 /// `ensure`'s Role, with these verbs on the Secret.
-fn writer(needs: &RoleNeeds<'_>, verbs: &str) -> String {
-    let mut rules = rule("secrets", needs.secret, verbs);
-    if let Some(account) = needs.minted_for {
+fn ensure_role(params: &RoleParams<'_>, verbs: &str) -> String {
+    let mut rules = rule("secrets", params.secret, verbs);
+    if let Some(account) = params.minted_for {
         rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
     }
-    bound(needs, &format!("ensure-pull-secret-{}", needs.secret), &rules)
+    role_with_binding(params, &format!("ensure-pull-secret-{}", params.secret), &rules)
 }
 
-/// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
-pub fn reader(needs: &RoleNeeds<'_>) -> String {
-    let rules = rule("secrets", needs.secret, r#""get""#);
-    bound(needs, &format!("verify-pull-secret-{}", needs.secret), &rules)
+/// All that `verify` params, with its binding; by another name, so that `ensure`'s Role stays as it is.
+pub fn reader(params: &RoleParams<'_>) -> String {
+    let rules = rule("secrets", params.secret, r#""get""#);
+    role_with_binding(params, &format!("verify-pull-secret-{}", params.secret), &rules)
 }
 
 fn rule(resource: &str, name: &str, verbs: &str) -> String {
@@ -49,9 +49,9 @@ fn rule(resource: &str, name: &str, verbs: &str) -> String {
     )
 }
 
-fn bound(needs: &RoleNeeds<'_>, role: &str, rules: &str) -> String {
-    let namespace = needs.namespace;
-    let (runner_namespace, runner) = needs
+fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> String {
+    let namespace = params.namespace;
+    let (runner_namespace, runner) = params
         .runner
         .unwrap_or((namespace, "REPLACE-with-the-account-that-runs-this"));
     format!(
@@ -68,9 +68,17 @@ fn bound(needs: &RoleNeeds<'_>, role: &str, rules: &str) -> String {
     )
 }
 
+/// The name of a new account that may only pull, beside the account `current`.
+pub fn puller_name(current: Option<&str>) -> &'static str {
+    match current {
+        Some(PULLER) => "image-puller",
+        _ => PULLER,
+    }
+}
+
 /// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to mint for it.
-pub fn puller(needs: &RoleNeeds<'_>, images: &[&ImageReference], push: bool) -> String {
-    let (namespace, name) = (needs.namespace, needs.minted_for.unwrap_or(PULLER));
+pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -> String {
+    let (namespace, name) = (params.namespace, params.minted_for.unwrap_or(PULLER));
     let mut yaml = format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
          automountServiceAccountToken: false\n"
@@ -79,7 +87,7 @@ pub fn puller(needs: &RoleNeeds<'_>, images: &[&ImageReference], push: bool) -> 
     for image in images {
         grants.extend(image_puller((namespace, name), image, push).filter(|grant| !grants.contains(grant)));
     }
-    for grant in grants.iter().chain([&role(needs)]) {
+    for grant in grants.iter().chain([&role(params)]) {
         yaml.push_str("---\n");
         yaml.push_str(grant);
     }
@@ -109,7 +117,7 @@ pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -
 mod tests {
     use super::*;
 
-    const NEEDS: RoleNeeds<'_> = RoleNeeds {
+    const PARAMS: RoleParams<'_> = RoleParams {
         namespace: "private-ai-demo",
         secret: "internal-registry-private-ai",
         minted_for: Some(PULLER),
@@ -124,18 +132,18 @@ mod tests {
     fn the_role_is_the_one_that_is_shipped() {
         let shipped = include_str!("../../docs/role.yaml");
         let (_, rules) = shipped.split_once("\napi").expect("comments come first");
-        assert_eq!(role(&NEEDS), format!("api{rules}"));
+        assert_eq!(role(&PARAMS), format!("api{rules}"));
     }
 
     #[test]
     fn each_role_has_the_verbs_that_are_used_and_no_more() {
-        let whole = role(&NEEDS);
+        let whole = role(&PARAMS);
         let without_create = whole.replace(r#"["get", "create", "patch"]"#, r#"["get", "patch"]"#);
-        assert_eq!(role_without_create(&NEEDS), without_create);
-        let of_a_file = RoleNeeds {
+        assert_eq!(role_without_create(&PARAMS), without_create);
+        let of_a_file = RoleParams {
             minted_for: None,
             runner: None,
-            ..NEEDS
+            ..PARAMS
         };
         let nobody = "subjects:\n- kind: ServiceAccount\n  name: REPLACE-with-the-account-that-runs-this\n  \
                       namespace: private-ai-demo\n";
@@ -148,7 +156,7 @@ mod tests {
             .split_once("- apiGroups: [\"\"]\n  resources: [\"serviceaccounts/token\"]")
             .expect("the rule for tokens");
         let (_, tail) = rest.split_once("---").expect("the binding");
-        assert_eq!(reader(&NEEDS), format!("{head}---{tail}"));
+        assert_eq!(reader(&PARAMS), format!("{head}---{tail}"));
     }
 
     #[test]
@@ -159,11 +167,11 @@ mod tests {
             image("registry.test:5000/models/app:1"),
             image("registry.test:5000/top:1"),
         ];
-        let needs = RoleNeeds {
+        let params = RoleParams {
             minted_for: None,
-            ..NEEDS
+            ..PARAMS
         };
-        let yaml = puller(&needs, &images.iter().collect::<Vec<_>>(), false);
+        let yaml = puller(&params, &images.iter().collect::<Vec<_>>(), false);
         let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: model-puller\n  \
                        namespace: private-ai-demo\nautomountServiceAccountToken: false\n";
         let grant = |namespace| {
@@ -174,7 +182,7 @@ mod tests {
                  subjects:\n- kind: ServiceAccount\n  name: model-puller\n  namespace: private-ai-demo\n"
             )
         };
-        let parts = [account.to_owned(), grant("team"), grant("models"), role(&needs)];
+        let parts = [account.to_owned(), grant("team"), grant("models"), role(&params)];
         assert_eq!(yaml, parts.join("---\n"));
     }
 

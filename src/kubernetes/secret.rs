@@ -11,7 +11,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 
-use crate::kubernetes::error::Refusal;
+use crate::kubernetes::{client::LastStatus, error::KubernetesError};
 
 /// The type of a wrapped pull secret.
 pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
@@ -98,17 +98,28 @@ pub struct AppliedFields {
     pub data: BTreeMap<String, Vec<u8>>,
 }
 
-/// The one Secret of a run.
-pub struct SecretApi {
+/// What an apply did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The version that is stored now.
+    pub version: Version,
+    /// Whether the Secret was created, not changed.
+    pub created: bool,
+}
+
+/// One call about the Secret of a run.
+pub(super) struct SecretApi {
     api: Api<Secret>,
+    last_status: LastStatus,
     name: String,
 }
 
 impl SecretApi {
     /// The Secret `name` in `namespace`.
-    pub fn new(client: Client, namespace: &str, name: &str) -> Self {
+    pub(super) fn new((client, last_status): (Client, LastStatus), namespace: &str, name: &str) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
+            last_status,
             name: name.to_owned(),
         }
     }
@@ -117,21 +128,21 @@ impl SecretApi {
     ///
     /// # Errors
     /// What the API server answered instead.
-    pub async fn get(&self) -> Result<Option<StoredSecret>, Refusal> {
-        match self.api.get(&self.name).await.map_err(Refusal::from) {
-            Ok(secret) => stored(secret).map(Some).ok_or(Refusal::NotUnderstood),
-            Err(Refusal::Missing { kind }) if kind == "secrets" => Ok(None),
+    pub async fn get(&self) -> Result<Option<StoredSecret>, KubernetesError> {
+        match self.api.get(&self.name).await.map_err(KubernetesError::from) {
+            Ok(secret) => stored(secret).map(Some).ok_or(KubernetesError::NotUnderstood),
+            Err(KubernetesError::Missing { kind }) if kind == "secrets" => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }
 
-    /// Makes the empty Secret that a token can be bound to. Not forced: a [`Refusal::Conflict`] means that another
+    /// Makes the empty Secret that a token can be bound to. Not forced: a [`KubernetesError::Conflict`] means that another
     /// writer was first, or that the Secret is being deleted. With `type` and document alone, so that no dashboard
     /// offers it.
     ///
     /// # Errors
     /// What the API server answered instead.
-    pub async fn create_placeholder(&self) -> Result<Version, Refusal> {
+    pub async fn create_placeholder(&self) -> Result<Applied, KubernetesError> {
         let data = BTreeMap::from([(DOCUMENT_KEY.to_owned(), PLACEHOLDER.to_vec())]);
         self.patch(
             &PatchParams::apply(PLACEHOLDER_MANAGER),
@@ -146,31 +157,35 @@ impl SecretApi {
         .await
     }
 
-    /// Writes `fields` over `version`, and over no other: another write in between is a [`Refusal::Conflict`], and a
+    /// Writes `fields` over `version`, and over no other: another write in between is a [`KubernetesError::Conflict`], and a
     /// Secret that was deleted stays so. So is an answer about another object: it says nothing of this write.
     ///
     /// # Errors
     /// What the API server answered instead.
-    pub async fn apply(&self, version: &Version, fields: AppliedFields) -> Result<Version, Refusal> {
+    pub async fn apply(&self, version: &Version, fields: AppliedFields) -> Result<Applied, KubernetesError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = self.patch(&params, self.secret(Some(version), fields)).await?;
-        if written.uid == version.uid {
+        if written.version.uid == version.uid {
             Ok(written)
         } else {
-            Err(Refusal::Conflict)
+            Err(KubernetesError::Conflict)
         }
     }
 
     /// The answer is metadata alone: nothing secret comes back.
-    async fn patch(&self, params: &PatchParams, secret: Secret) -> Result<Version, Refusal> {
+    async fn patch(&self, params: &PatchParams, secret: Secret) -> Result<Applied, KubernetesError> {
         let answer = self
             .api
             .patch_metadata(&self.name, params, &Patch::Apply(secret))
             .await?;
         if answer.metadata.deletion_timestamp.is_some() {
-            return Err(Refusal::Conflict);
+            return Err(KubernetesError::Conflict);
         }
-        version(answer.metadata).ok_or(Refusal::NotUnderstood)
+        let version = version(answer.metadata).ok_or(KubernetesError::NotUnderstood)?;
+        Ok(Applied {
+            version,
+            created: self.last_status.is_created(),
+        })
     }
 
     fn secret(&self, version: Option<&Version>, fields: AppliedFields) -> Secret {

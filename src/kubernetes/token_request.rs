@@ -1,5 +1,7 @@
 //! Token requests (TokenRequest of `authentication.k8s.io/v1`).
 
+use std::fmt;
+
 use k8s_openapi::api::{
     authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
@@ -7,21 +9,37 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use secrecy::SecretString;
 
-use super::error::Refusal;
+use super::error::KubernetesError;
 use crate::credential::{Lifetime, Token};
+
+/// A service account, by its namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccountRef {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// `namespace/name`.
+impl fmt::Display for ServiceAccountRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
 
 /// Requests a token of `service_account`, bound to the Secret `name` with this `uid`: it stops working with the Secret, and
 /// with nothing else. The audiences are the API server's own, which the registry needs.
 ///
 /// # Errors
-/// What the API server answered instead. [`Refusal::Conflict`]: the Secret is another one by now.
+/// What the API server answered instead. [`KubernetesError::Conflict`]: the Secret is another one by now.
 pub async fn request_token(
     client: Client,
     namespace: &str,
     service_account: &str,
     lifetime: Lifetime,
     (name, uid): (&str, &str),
-) -> Result<Token, Refusal> {
+) -> Result<Token, KubernetesError> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
     let request = TokenRequest {
         spec: TokenRequestSpec {
@@ -42,7 +60,7 @@ pub async fn request_token(
     let status = answer
         .status
         .filter(|status| !status.token.is_empty())
-        .ok_or(Refusal::NotUnderstood)?;
+        .ok_or(KubernetesError::NotUnderstood)?;
     // Its `expirationTimestamp` is left aside: verifiers go by the token's `exp`, and a later run knows nothing else.
     Ok(Token::new(SecretString::from(status.token)))
 }

@@ -8,6 +8,7 @@ pub mod challenge;
 mod client;
 pub mod kind;
 pub mod response;
+pub mod send_policy;
 mod session;
 mod token_service;
 mod types;

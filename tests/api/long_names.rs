@@ -1,7 +1,7 @@
 //! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
 
 use anyhow::Result;
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use test_cluster::{
     program::{Outcome, Program},
     registry::OPENSHIFT,
@@ -51,7 +51,7 @@ async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whol
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
 
     expect(&program, "api-forbidden", "may not get secrets secret-long").await?;
-    let needs = RoleNeeds {
+    let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: &secret,
         minted_for: Some(&account),

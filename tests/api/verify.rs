@@ -1,7 +1,7 @@
 //! `verify` reads only, and names what is wrong.
 
 use anyhow::Result;
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use test_cluster::registry::OPENSHIFT;
@@ -105,7 +105,7 @@ async fn another_accounts_token_is_named_by_verify() -> Result<()> {
 #[tokio::test]
 async fn the_callers_own_account_is_the_default_and_another_namespace_needs_one_named() -> Result<()> {
     let world = World::without_grant("own-account").await?;
-    let needs = RoleNeeds {
+    let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: SECRET,
         minted_for: Some(RUNNER),

@@ -2,7 +2,7 @@
 //! an account whose tokens are stored.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use test_cluster::{
@@ -47,7 +47,7 @@ impl World {
         let namespace = TestNamespace::within(access, name).await?;
         namespace.service_account(RUNNER).await?;
         namespace.service_account(PULLER).await?;
-        let needs = RoleNeeds {
+        let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
             minted_for: Some(PULLER),

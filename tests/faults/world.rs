@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use http::{Response, header};
 use hyper::body::Bytes;
 use k8s_openapi::{
@@ -76,7 +76,7 @@ impl World {
             })
             .collect();
         let roles = slots.iter().map(|slot| {
-            rbac_yaml::role(&RoleNeeds {
+            rbac_yaml::role(&RoleParams {
                 namespace: namespace.name(),
                 secret: &slot.secret,
                 minted_for: Some(PULLER),

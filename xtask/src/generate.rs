@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs};
 use anyhow::{Context as _, Result, bail};
 use ensure_pull_secret::{
     config::markdown::{reasons_markdown, results_markdown, variables_markdown},
-    kubernetes::rbac_yaml::{self, RoleNeeds},
+    kubernetes::rbac_yaml::{self, RoleParams},
 };
 
 use crate::project;
@@ -117,7 +117,7 @@ fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Resul
 
 /// Two ServiceAccounts, as everything shipped has them: with the stored token nobody can request the next one.
 fn role() -> String {
-    let role = rbac_yaml::role(&RoleNeeds {
+    let role = rbac_yaml::role(&RoleParams {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
         minted_for: Some(rbac_yaml::PULLER),

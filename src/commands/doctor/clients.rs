@@ -1,9 +1,9 @@
 //! Which entry the kubelet, and containers/image, would take for each image; and whether OpenShift's own would do.
 
 use crate::{
-    commands::{context::Context, observe::Observed, plan},
+    commands::{observe::Observed, operation::Operation, plan},
     credential::Credential,
-    decide::Source,
+    decide::CredentialSource,
     dockerconfig::{kubelet_reads, lookup, pull_secret},
     image::ImageReference,
     outcome::{DoctorCheck, Finding, Outcome},
@@ -14,8 +14,8 @@ const WHAT: &str = "kubelet";
 
 /// Looks at the document as it is, where `current` is stored, or as `ensure` would leave it.
 pub fn examine(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     observed: &Observed,
     current: Option<&Credential>,
     outcome: &mut Outcome,
@@ -24,8 +24,8 @@ pub fn examine(
     let (document, credential) = match (current, secret) {
         (Some(credential), Some(secret)) => (secret.document().to_vec(), credential.clone()),
         _ => {
-            let expected = plan::expected(context, source);
-            match plan::edited(context, secret, &expected) {
+            let expected = plan::expected(operation, source);
+            match plan::edited(operation, secret, &expected) {
                 Ok((document, _)) => (document, expected),
                 Err(finding) => {
                     outcome.findings.push(finding);
@@ -34,16 +34,17 @@ pub fn examine(
             }
         }
     };
-    outcome
-        .findings
-        .extend(pull_secret::foreign_entry_broken(context.config, &document));
-    let images: Vec<&ImageReference> = context.config.images.iter().collect();
+    outcome.findings.extend(pull_secret::foreign_entry_broken(
+        operation.target.config,
+        &document,
+    ));
+    let images: Vec<&ImageReference> = operation.target.config.images.iter().collect();
     for image in &images {
         match chosen(image, &document, &credential) {
             Ok(line) => outcome.lines.extend(line),
             Err(finding) => outcome.findings.push(finding),
         }
-        outcome.lines.extend(platform(context, image));
+        outcome.lines.extend(platform(operation, image));
     }
     let others = lookup::containers_image_prefers_others(&images, &document, &credential);
     outcome.lines.extend(others.into_iter().map(|note| {
@@ -86,13 +87,14 @@ fn chosen(
 }
 
 /// OpenShift gives every account of a namespace a credential for the namespace's own images.
-fn platform(context: &Context<'_>, image: &ImageReference) -> Option<DoctorCheck> {
-    let internal = context
+fn platform(operation: &Operation<'_>, image: &ImageReference) -> Option<DoctorCheck> {
+    let internal = operation
+        .target
         .registries_with_images()
         .iter()
         .any(|(registry, images)| registry.is_openshift_internal() && images.contains(&image));
     let (namespace, _) = image.repository().split_once('/')?;
-    (internal && namespace == context.namespace).then(|| {
+    (internal && namespace == operation.target.namespace).then(|| {
         DoctorCheck::ok(
             "platform",
             format!(

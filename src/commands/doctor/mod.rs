@@ -10,19 +10,23 @@ mod stored;
 use k8s_openapi::jiff::SignedDuration;
 
 use crate::{
-    commands::context::Context,
+    commands::operation::Operation,
     credential::rfc3339,
-    decide::{Source, object},
+    decide::{CredentialSource, object},
     outcome::{DoctorCheck, Finding, Outcome},
     text::clip_name,
 };
 
-/// How far apart the clocks may be.
-const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// The largest difference between this machine's clock and the API server's that isn't reported.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Looks at everything that a run needs.
-pub async fn doctor(context: &Context<'_>, source: Result<Source, Finding>, outcome: &mut Outcome) {
-    outcome.lines.push(identity(context));
+pub async fn doctor(
+    operation: &Operation<'_>,
+    source: Result<CredentialSource, Finding>,
+    outcome: &mut Outcome,
+) {
+    outcome.lines.push(identity(operation));
     let source = match source {
         Ok(source) => Some(source),
         Err(finding) => {
@@ -30,7 +34,7 @@ pub async fn doctor(context: &Context<'_>, source: Result<Source, Finding>, outc
             None
         }
     };
-    let secret = match permissions::examine(context, source.as_ref(), outcome).await {
+    let secret = match permissions::examine(operation, source.as_ref(), outcome).await {
         Ok(secret) => secret,
         // The API server does not answer: nothing else could be told.
         Err(finding) => {
@@ -38,21 +42,21 @@ pub async fn doctor(context: &Context<'_>, source: Result<Source, Finding>, outc
             return;
         }
     };
-    outcome.lines.extend(clock(context));
-    let unreached = registries::examine(context, outcome).await;
+    outcome.lines.extend(clock(operation));
+    let unreached = registries::examine(operation, outcome).await;
     match (&source, secret) {
-        (Some(source), secret) => stored::examine(context, source, secret, &unreached, outcome).await,
+        (Some(source), secret) => stored::examine(operation, source, secret, &unreached, outcome).await,
         // Without a source there is nothing to compare with; a Secret that can't be corrected is reported all the same.
         (None, Some(secret)) => outcome
             .findings
-            .extend(object::open(context.config, &secret).err()),
+            .extend(object::open(operation.target.config, &secret).err()),
         (None, None) => {}
     }
 }
 
 /// The account that runs this, by its token.
-fn identity(context: &Context<'_>) -> DoctorCheck {
-    let claims = context.caller_claims();
+fn identity(operation: &Operation<'_>) -> DoctorCheck {
+    let claims = operation.target.caller_claims.as_ref();
     let Some((namespace, name)) = claims.and_then(|claims| claims.service_account()) else {
         return DoctorCheck::warn(
             "identity",
@@ -79,9 +83,9 @@ fn identity(context: &Context<'_>) -> DoctorCheck {
     )
 }
 
-fn clock(context: &Context<'_>) -> Option<DoctorCheck> {
-    let ahead = context.api.clock_ahead()?;
-    Some(if ahead.abs() <= SKEW {
+fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
+    let ahead = operation.api.connection.clock_offset()?;
+    Some(if ahead.abs() <= MAX_CLOCK_SKEW {
         DoctorCheck::ok("clock", "this machine's clock agrees with the API server's")
     } else {
         DoctorCheck::warn(

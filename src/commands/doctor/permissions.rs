@@ -2,10 +2,10 @@
 
 use crate::{
     commands::{
-        context::Context,
+        operation::Operation,
         permissions::{self, TOKENS},
     },
-    decide::Source,
+    decide::CredentialSource,
     kubernetes::{rbac_yaml, secret::StoredSecret},
     outcome::{DoctorCheck, Finding, Outcome},
     text::clip_name,
@@ -18,19 +18,26 @@ const WHAT: &str = "permission";
 /// # Errors
 /// Where the API server can't be asked.
 pub async fn examine(
-    context: &Context<'_>,
-    source: Option<&Source>,
+    operation: &Operation<'_>,
+    source: Option<&CredentialSource>,
     outcome: &mut Outcome,
 ) -> Result<Option<StoredSecret>, Finding> {
-    let name = clip_name(context.config.name.as_str(), 80);
+    let name = clip_name(operation.target.config.name.as_str(), 80);
     let mut may_get = false;
     for verb in ["get", "patch"] {
-        let allowed = permissions::may(context, verb).await?;
+        let allowed = permissions::can_i(operation, verb).await?;
         may_get |= allowed && verb == "get";
-        tell(context, outcome, allowed, verb);
+        tell(operation, outcome, allowed, verb);
     }
-    let creates = permissions::may(context, "create").await?;
-    let secret = if may_get { context.read().await? } else { None };
+    let creates = permissions::can_i(operation, "create").await?;
+    let secret = if may_get {
+        operation.read(operation.deadline.writing).await?
+    } else {
+        None
+    };
+    let account = operation.target.token_account();
+    let account = account.as_ref().map(|account| account.name.as_str());
+    let role_without_create = rbac_yaml::role_without_create(&operation.target.role_params(account));
     match (&secret, creates) {
         (Some(_), true) => outcome.lines.push(
             DoctorCheck::warn(
@@ -38,49 +45,50 @@ pub async fn examine(
                 format!(
                     "{} may create secrets {name}, which exists: were it deleted, the account could make a token of \
                      any account of the namespace under that name",
-                    context.runner_name()
+                    operation.target.runner_name()
                 ),
                 "Take create away from the Role that gives it, as here, or bound it by the admission policy.",
             )
-            .with_paste(context.role(rbac_yaml::role_without_create)),
+            .with_paste(role_without_create),
         ),
         (Some(_), false) => outcome.lines.push(DoctorCheck::ok(
             WHAT,
             format!("create secrets {name} is not held, and not needed while it exists"),
         )),
         // What can't be read may be absent.
-        (None, allowed) => tell(context, outcome, allowed, "create"),
+        (None, allowed) => tell(operation, outcome, allowed, "create"),
     }
     if let Some(source) = source {
-        mint(context, source, outcome).await?;
+        mint(operation, source, outcome).await?;
     }
     Ok(secret)
 }
 
-fn tell(context: &Context<'_>, outcome: &mut Outcome, allowed: bool, verb: &str) {
-    let name = context.config.name.as_str();
+fn tell(operation: &Operation<'_>, outcome: &mut Outcome, allowed: bool, verb: &str) {
+    let name = operation.target.config.name.as_str();
     if allowed {
         let says = format!("may {verb} secrets {}", clip_name(name, 80));
         outcome.lines.push(DoctorCheck::ok(WHAT, says));
     } else {
         outcome
             .findings
-            .push(permissions::forbidden(context, verb, "secrets", name));
+            .push(permissions::forbidden(operation, verb, "secrets", name));
     }
 }
 
-async fn mint(context: &Context<'_>, source: &Source, outcome: &mut Outcome) -> Result<(), Finding> {
-    let Source::Mint {
-        service_account: (_, account),
-        ..
-    } = source
-    else {
+async fn mint(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    outcome: &mut Outcome,
+) -> Result<(), Finding> {
+    let CredentialSource::TokenRequest { service_account, .. } = source else {
         return Ok(());
     };
-    let finding = if permissions::may_mint(context, account).await? {
-        permissions::mints(context, source).await.err()
+    let account = &service_account.name;
+    let finding = if permissions::can_request_token(operation, account).await? {
+        permissions::check_token_request(operation, source).await.err()
     } else {
-        Some(permissions::forbidden(context, "create", TOKENS, account))
+        Some(permissions::forbidden(operation, "create", TOKENS, account))
     };
     match finding {
         Some(finding) => outcome.findings.push(finding),

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    commands::context::Context,
+    commands::operation::Operation,
     config::{Depth, Mode},
     image::RegistryHost,
     kubernetes::access_review::TokenReview,
@@ -24,14 +24,14 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(8);
 
 /// Adds a line or finding for each registry; gives those that were not reached.
-pub async fn examine(context: &Context<'_>, outcome: &mut Outcome) -> Vec<RegistryHost> {
-    if context.config.verify != Depth::Registry {
+pub async fn examine(operation: &Operation<'_>, outcome: &mut Outcome) -> Vec<RegistryHost> {
+    if operation.target.config.verify != Depth::Registry {
         let says = "not asked, by PULL_SECRET_VERIFY";
         outcome.lines.push(DoctorCheck::ok(WHAT, says));
         return Vec::new();
     }
-    let registries = &context.config.registries;
-    let found = join_all(registries.iter().map(|registry| one(context, registry))).await;
+    let registries = &operation.target.config.registries;
+    let found = join_all(registries.iter().map(|registry| one(operation, registry))).await;
     let mut unreached = Vec::new();
     for (registry, found) in registries.iter().zip(found) {
         match found {
@@ -45,11 +45,11 @@ pub async fn examine(context: &Context<'_>, outcome: &mut Outcome) -> Vec<Regist
     unreached
 }
 
-async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<DoctorCheck, Finding> {
+async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<DoctorCheck, Finding> {
     let name = clip_name(&registry.to_string(), 80);
-    let dialled = address(context, registry, &name).await?;
-    let until = context.registries.until().min(Instant::now() + ANSWER);
-    let registries = context.registries.with_until(until);
+    let dialled = address(operation, registry, &name).await?;
+    let until = operation.registries.until().min(Instant::now() + ANSWER);
+    let registries = operation.registries.with_until(until);
     let ping = registries.ping(registry).await.and_then(|ping| match ping {
         Ping::Anonymous {
             is_registry: false, ..
@@ -83,9 +83,9 @@ async fn one(context: &Context<'_>, registry: &RegistryHost) -> Result<DoctorChe
 }
 
 /// How it is dialled: looked up here only where that is what a connection does.
-async fn address(context: &Context<'_>, registry: &RegistryHost, name: &str) -> Result<String, Finding> {
+async fn address(operation: &Operation<'_>, registry: &RegistryHost, name: &str) -> Result<String, Finding> {
     let dial = registry.dial();
-    let config = context.config;
+    let config = operation.target.config;
     if config.connect_to.iter().any(|(from, _)| from == dial) {
         return Ok("is dialled as PULL_SECRET_CONNECT_TO says".to_owned());
     }

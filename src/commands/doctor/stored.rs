@@ -3,11 +3,11 @@
 use super::clients;
 use crate::{
     commands::{
-        context::Context,
         observe::{Observed, consider, stored_credentials},
+        operation::Operation,
     },
     credential::{Credential, rfc3339},
-    decide::{self, Decision, Source},
+    decide::{self, CredentialSource, Decision},
     image::RegistryHost,
     kubernetes::{excess_permissions, secret::StoredSecret},
     outcome::{DoctorCheck, Outcome},
@@ -19,47 +19,55 @@ const WHAT: &str = "secret";
 
 /// Adds what is to be said of `secret`; proofs at registries that were not reached are left out, since that was said.
 pub async fn examine(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     secret: Option<StoredSecret>,
     unreached: &[RegistryHost],
     outcome: &mut Outcome,
 ) {
-    let now = context.api.now();
-    let (observed, decision) = match consider(context, source, secret, now, outcome).await {
+    let now = operation.api.now();
+    let (observed, decision) = match consider(operation, source, secret, now, outcome).await {
         Ok(considered) => considered,
         Err(finding) => {
             outcome.findings.push(finding);
             return;
         }
     };
-    let stored = stored_credentials(context, &observed);
+    let stored = stored_credentials(operation, &observed);
     let stored = stored.first().map(|(_, credential)| credential);
     let is_current = matches!(decision, Decision::Unchanged | Decision::Metadata(_));
     outcome
         .lines
-        .push(condition(context, &observed, &decision, stored));
+        .push(condition(operation, &observed, &decision, stored));
     if let (true, Some(credential)) = (is_current, stored) {
-        proven(context, &observed, credential, unreached, outcome);
-        outcome
-            .findings
-            .extend(decide::outlives_next_run(context.config, credential, now));
+        proven(operation, &observed, credential, unreached, outcome);
+        outcome.findings.extend(decide::outlives_next_run(
+            operation.target.config,
+            credential,
+            now,
+        ));
     }
-    clients::examine(context, source, &observed, stored.filter(|_| is_current), outcome);
+    clients::examine(
+        operation,
+        source,
+        &observed,
+        stored.filter(|_| is_current),
+        outcome,
+    );
     if let Some(credential) = stored {
-        outcome.excess = context.excess(credential).await;
+        outcome.excess = operation.excess(credential).await;
         outcome.lines.extend(power(outcome, credential));
     }
 }
 
 /// What `ensure` would do, and why.
 fn condition(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     observed: &Observed,
     decision: &Decision,
     stored: Option<&Credential>,
 ) -> DoctorCheck {
-    let name = clip_name(context.config.name.as_str(), 80);
+    let name = clip_name(operation.target.config.name.as_str(), 80);
     let run = "Run ensure; plan shows what it would change.";
     match decision {
         Decision::Renew(None) => {
@@ -95,7 +103,7 @@ fn condition(
 }
 
 fn proven(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     observed: &Observed,
     credential: &Credential,
     unreached: &[RegistryHost],
@@ -107,7 +115,7 @@ fn proven(
         .filter(|at| !unreached.contains(&at.registry))
         .cloned()
         .collect();
-    explain::findings(outcome, context.config.mode, credential, &evidence);
+    explain::findings(outcome, operation.target.config.mode, credential, &evidence);
     if unreached.is_empty() {
         outcome.verified = explain::least_verified(&evidence);
     }

@@ -8,16 +8,16 @@ use tracing::{debug, info};
 
 use crate::{
     commands::{
-        context::Context,
-        ensure::{new_credential::Fresh, replace::Replacement},
+        ensure::{new_credential::NewCredential, replace::Replacement},
         observe::{Observed, consider, usable_credentials},
+        operation::Operation,
     },
     credential::Credential,
-    decide::{self, Decision, Examined, Source, object},
+    decide::{self, CredentialSource, Decision, StoredState, object},
     dockerconfig::{lookup, pull_secret},
     kubernetes::{
-        error::Refusal,
-        secret::{AppliedFields, PLACEHOLDER, StoredSecret, Version},
+        error::KubernetesError,
+        secret::{Applied, AppliedFields, PLACEHOLDER, StoredSecret, Version},
         secret_fields,
     },
     outcome::{Action, ExcessPermissions, Finding, Outcome, Reason},
@@ -39,7 +39,7 @@ struct Sent {
 #[derive(Default)]
 struct Progress {
     created: bool,
-    fresh: Option<Fresh>,
+    fresh: Option<NewCredential>,
     sent: Option<Sent>,
     /// How often something else was found than was written.
     undone: u32,
@@ -60,20 +60,20 @@ impl From<Finding> for Stop {
 }
 
 /// Makes the Secret right and proves it. What was done and found is in `outcome` at any moment.
-pub async fn ensure(context: &Context<'_>, source: &Source, outcome: &mut Outcome) {
+pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource, outcome: &mut Outcome) {
     let mut progress = Progress::default();
     let mut backoff = Backoff::new();
     let mut has_started_over = false;
     loop {
-        match round(context, source, &mut progress, outcome).await {
+        match round(operation, source, &mut progress, outcome).await {
             Ok(()) => return,
             // Where others took all the time, the call that its end met is not why.
             Err(Stop::Found(finding))
                 if has_started_over
                     && finding.reason == Reason::ApiUnavailable
-                    && Instant::now() >= context.deadline.writing =>
+                    && Instant::now() >= operation.deadline.writing =>
             {
-                give_up(context, &progress, outcome).await;
+                give_up(operation, &progress, outcome).await;
                 return;
             }
             Err(Stop::Found(finding)) => {
@@ -82,10 +82,9 @@ pub async fn ensure(context: &Context<'_>, source: &Source, outcome: &mut Outcom
             }
             Err(Stop::StartOver) => {
                 has_started_over = true;
-                context.begin_reading();
                 debug!("somebody else wrote the Secret in between: starting over");
-                if !backoff.wait(None, context.deadline.writing).await {
-                    give_up(context, &progress, outcome).await;
+                if !backoff.wait(None, operation.deadline.writing).await {
+                    give_up(operation, &progress, outcome).await;
                     return;
                 }
             }
@@ -94,56 +93,54 @@ pub async fn ensure(context: &Context<'_>, source: &Source, outcome: &mut Outcom
 }
 
 /// No time to start over. A write whose answer was lost may have been done all the same: one look.
-async fn give_up(context: &Context<'_>, progress: &Progress, outcome: &mut Outcome) {
-    context.begin_writing();
+async fn give_up(operation: &Operation<'_>, progress: &Progress, outcome: &mut Outcome) {
     if let Some(sent) = &progress.sent
-        && let Ok(Some(secret)) = context.read().await
+        && let Ok(Some(secret)) = operation.read(operation.deadline.end).await
     {
-        if found_sent(context, sent, &secret) {
-            found(context, outcome, &secret, sent);
+        if found_sent(operation, sent, &secret) {
+            found(operation, outcome, &secret, sent);
             return;
         }
         if secret.deletion.is_some()
-            && let Err(finding) = object::open(context.config, &secret)
+            && let Err(finding) = object::open(operation.target.config, &secret)
         {
             outcome.findings.push(finding);
             return;
         }
     }
-    let name = context.config.name.as_str();
     outcome
         .findings
-        .push(context.refused("patch", "secrets", name, &Refusal::Conflict));
+        .push(operation.explain_for_secret("patch", &KubernetesError::Conflict));
 }
 
 async fn round(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     progress: &mut Progress,
     outcome: &mut Outcome,
 ) -> Result<(), Stop> {
-    let secret = context.read().await?;
-    let now = context.api.now();
+    let secret = operation.read(operation.deadline.writing).await?;
+    let now = operation.api.now();
     if let (Some(secret), Some(sent)) = (&secret, &progress.sent)
-        && found_sent(context, sent, secret)
+        && found_sent(operation, sent, secret)
     {
         // The write went through and only its answer was lost.
-        found(context, outcome, secret, sent);
+        found(operation, outcome, secret, sent);
         return Ok(());
     }
-    let (observed, decision) = consider(context, source, secret, now, outcome).await?;
+    let (observed, decision) = consider(operation, source, secret, now, outcome).await?;
     match (decision, &observed.secret, &observed.examined) {
-        (Decision::Unchanged, Some(secret), Examined::Current(credential)) => {
+        (Decision::Unchanged, Some(secret), StoredState::Current(credential)) => {
             info!("nothing to change");
             outcome.action = if progress.created {
                 Action::Created
             } else {
                 Action::Unchanged
             };
-            finish(context, outcome, secret, credential, &observed.evidence);
+            finish(operation, outcome, secret, credential, &observed.evidence);
             Ok(())
         }
-        (Decision::Metadata(fields), Some(secret), Examined::Current(credential)) => {
+        (Decision::Metadata(fields), Some(secret), StoredState::Current(credential)) => {
             info!("labels, annotations or keys differ: writing them, the credential stays");
             let sent = Sent {
                 uid: secret.version.uid.clone(),
@@ -157,14 +154,14 @@ async fn round(
                     Action::Refreshed
                 },
             };
-            write(context, source, &secret.version, sent, progress, outcome).await
+            write(operation, source, &secret.version, sent, progress, outcome).await
         }
         (Decision::Renew(because), _, _) => {
             match because {
                 Some(because) => info!("a new credential is due: {}", because.as_str()),
                 None => info!("there is no such Secret yet: creating it"),
             }
-            renew(context, source, observed, progress, outcome).await
+            renew(operation, source, observed, progress, outcome).await
         }
         (Decision::Unchanged | Decision::Metadata(_), _, _) => Err(Stop::StartOver),
     }
@@ -172,44 +169,49 @@ async fn round(
 
 /// The new credential is made, proven, written and read again.
 async fn renew(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     observed: Observed,
     progress: &mut Progress,
     outcome: &mut Outcome,
 ) -> Result<(), Stop> {
     let version = match &observed.secret {
         Some(secret) => secret.version.clone(),
-        None => create_placeholder(context, progress, outcome).await?,
+        None => create_placeholder(operation, progress, outcome).await?,
     };
     // A token that was minted for this Secret in an earlier round is used again.
     let fresh = match progress.fresh.take().filter(|fresh| fresh.uid == version.uid) {
         Some(fresh) => fresh,
-        None => new_credential::make(context, source, &version, &observed)
+        None => new_credential::request(operation, source, &version, &observed)
             .await?
             .ok_or(Stop::StartOver)?,
     };
     let fresh = progress.fresh.insert(fresh);
-    let usable = usable_credentials(context, &observed);
-    let replacement = replace::decide(context, &fresh.credential, &fresh.evidence, &usable).await;
+    let usable = usable_credentials(operation, &observed);
+    let replacement = replace::decide(operation, &fresh.credential, &fresh.evidence, &usable).await;
     if let Replacement::Keep(evidence) = replacement {
-        if has_ended(context, source, &version).await {
+        if has_ended(operation, source, &version).await {
             return Err(Stop::StartOver);
         }
         info!("the new credential is not written");
-        explain::findings(outcome, context.config.mode, &fresh.credential, &evidence);
+        explain::findings(
+            outcome,
+            operation.target.config.mode,
+            &fresh.credential,
+            &evidence,
+        );
         return Ok(());
     }
-    let (secret, now) = (observed.secret.as_ref(), context.api.now());
+    let (secret, now) = (observed.secret.as_ref(), operation.api.now());
     let document = secret.map_or(PLACEHOLDER, StoredSecret::document);
-    let edited = pull_secret::with_credential(context.config, document, &fresh.credential)?;
+    let edited = pull_secret::with_credential(operation.target.config, document, &fresh.credential)?;
     let sent = Sent {
         uid: version.uid.clone(),
         credential: fresh.credential.clone(),
         evidence: fresh.evidence.clone(),
         excess: fresh.excess.clone(),
         fields: secret_fields::fields(
-            context.config,
+            operation.target.config,
             secret,
             &fresh.credential.summary(),
             now,
@@ -221,15 +223,15 @@ async fn renew(
             (false, false) => Action::Refreshed,
         },
     };
-    write(context, source, &version, sent, progress, outcome).await
+    write(operation, source, &version, sent, progress, outcome).await
 }
 
 /// Whether the Secret that a token was requested for is gone or being deleted: the token ends with it, so its refusal says
 /// nothing of the account.
-async fn has_ended(context: &Context<'_>, source: &Source, version: &Version) -> bool {
+async fn has_ended(operation: &Operation<'_>, source: &CredentialSource, version: &Version) -> bool {
     match source {
-        Source::File(_) => false,
-        Source::Mint { .. } => match context.read().await {
+        CredentialSource::File(_) => false,
+        CredentialSource::TokenRequest { .. } => match operation.read(operation.deadline.writing).await {
             Ok(secret) => {
                 secret.is_none_or(|secret| secret.version.uid != version.uid || secret.deletion.is_some())
             }
@@ -240,45 +242,49 @@ async fn has_ended(context: &Context<'_>, source: &Source, version: &Version) ->
 
 /// Applies, reads again, and says what is stored.
 async fn write(
-    context: &Context<'_>,
-    source: &Source,
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     version: &Version,
     sent: Sent,
     progress: &mut Progress,
     outcome: &mut Outcome,
 ) -> Result<(), Stop> {
-    context.begin_writing();
+    let until = operation.deadline.end;
     let sent = progress.sent.insert(sent);
-    match context.secret.apply(version, sent.fields.clone()).await {
+    match operation.api.apply(version, sent.fields.clone(), until).await {
         Ok(_) => {
             (outcome.action, outcome.credential) = (sent.action, sent.credential.summary());
-            context.checkpoint(outcome);
+            operation.checkpoint(outcome);
         }
-        Err(Refusal::Conflict) => return Err(Stop::StartOver),
+        Err(KubernetesError::Conflict) => return Err(Stop::StartOver),
         Err(refusal) => {
-            let name = context.config.name.as_str();
-            return Err(Stop::Found(context.refused("patch", "secrets", name, &refusal)));
+            return Err(Stop::Found(operation.explain_for_secret("patch", &refusal)));
         }
     }
-    let secret = context
-        .read()
+    let secret = operation
+        .read(until)
         .await?
         .filter(|secret| secret.version.uid == version.uid && secret.deletion.is_none())
         .ok_or(Stop::StartOver)?;
-    if found_sent(context, sent, &secret) {
-        found(context, outcome, &secret, sent);
+    if found_sent(operation, sent, &secret) {
+        found(operation, outcome, &secret, sent);
         return Ok(());
     }
-    let another = decide::examine(context.config, source, Some(&secret), context.api.now());
+    let another = decide::examine(
+        operation.target.config,
+        source,
+        Some(&secret),
+        operation.api.now(),
+    );
     match another {
         // Another run's good credential is as good as ours.
-        Examined::Current(credential) if *credential != sent.credential => {
-            let registries = context.registries.with_until(context.deadline.end);
-            let evidence = context
-                .verifier(&registries, &credential)
-                .verify(&context.registries_with_images())
+        StoredState::Current(credential) if *credential != sent.credential => {
+            let registries = operation.registries.with_until(until);
+            let evidence = operation
+                .verifier(&registries, &credential, until)
+                .verify(&operation.target.registries_with_images())
                 .await;
-            finish(context, outcome, &secret, &credential, &evidence);
+            finish(operation, outcome, &secret, &credential, &evidence);
             Ok(())
         }
         // Once may be another run; twice is somebody who undoes it.
@@ -286,62 +292,61 @@ async fn write(
             progress.undone = 1;
             Err(Stop::StartOver)
         }
-        _ => Err(Stop::Found(decide::reverted(context.config))),
+        _ => Err(Stop::Found(decide::reverted(operation.target.config))),
     }
 }
 
 /// What was sent is what is stored.
-fn found(context: &Context<'_>, outcome: &mut Outcome, secret: &StoredSecret, sent: &Sent) {
+fn found(operation: &Operation<'_>, outcome: &mut Outcome, secret: &StoredSecret, sent: &Sent) {
     outcome.action = sent.action;
     outcome.excess = sent.excess.clone();
-    finish(context, outcome, secret, &sent.credential, &sent.evidence);
+    finish(operation, outcome, secret, &sent.credential, &sent.evidence);
 }
 
 /// Whether what was sent is what is stored; what others wrote beside it meanwhile is theirs.
-fn found_sent(context: &Context<'_>, sent: &Sent, secret: &StoredSecret) -> bool {
+fn found_sent(operation: &Operation<'_>, sent: &Sent, secret: &StoredSecret) -> bool {
     let beside = AppliedFields {
         data: secret_fields::beside_document(sent.fields.data.clone()),
         ..sent.fields.clone()
     };
     sent.uid == secret.version.uid
-        && decide::holds(context.config, secret, &sent.credential)
+        && decide::holds(operation.target.config, secret, &sent.credential)
         && !secret_fields::differs(&beside, secret)
 }
 
 async fn create_placeholder(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     progress: &mut Progress,
     outcome: &mut Outcome,
 ) -> Result<Version, Stop> {
-    let name = context.config.name.as_str();
-    match context.secret.create_placeholder().await {
-        Ok(version) => {
+    match operation.api.create_placeholder(operation.deadline.writing).await {
+        Ok(Applied { version, created }) => {
             // 201 made it; 200 found the same placeholder of another run.
-            if context.api.created() {
+            if created {
                 progress.created = true;
                 outcome.action = Action::Created;
-                context.checkpoint(outcome);
+                operation.checkpoint(outcome);
             }
             Ok(version)
         }
-        Err(Refusal::Conflict) => Err(Stop::StartOver),
-        Err(refusal) => Err(Stop::Found(context.refused("create", "secrets", name, &refusal))),
+        Err(KubernetesError::Conflict) => Err(Stop::StartOver),
+        Err(refusal) => Err(Stop::Found(operation.explain_for_secret("create", &refusal))),
     }
 }
 
 /// Says what is stored, and what was proven of it.
 pub fn finish(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     outcome: &mut Outcome,
     secret: &StoredSecret,
     credential: &Credential,
     evidence: &[Evidence],
 ) {
-    let (config, document) = (context.config, secret.document());
+    let (config, document) = (operation.target.config, secret.document());
     let images: Vec<_> = config.images.iter().collect();
     outcome.credential = credential.summary();
     outcome.verified = explain::least_verified(evidence);
-    explain::findings(outcome, context.config.mode, credential, evidence);
+    explain::findings(outcome, operation.target.config.mode, credential, evidence);
     outcome
         .findings
         .extend(pull_secret::foreign_entry_broken(config, document));
@@ -350,7 +355,7 @@ pub fn finish(
         .extend(lookup::kubelet_misses(&images, document, credential));
     outcome
         .findings
-        .extend(decide::outlives_next_run(config, credential, context.api.now()));
+        .extend(decide::outlives_next_run(config, credential, operation.api.now()));
     outcome.notes.extend(lookup::containers_image_prefers_others(
         &images, document, credential,
     ));

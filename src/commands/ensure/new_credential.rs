@@ -4,19 +4,19 @@ use futures_util::future::join;
 
 use crate::{
     commands::{
-        context::Context,
         observe::{Observed, prove},
+        operation::Operation,
         permissions::TOKENS,
     },
     credential::Credential,
-    decide::{Examined, Source},
-    kubernetes::{error::Refusal, secret::Version, token_request},
+    decide::{CredentialSource, StoredState},
+    kubernetes::{error::KubernetesError, secret::Version},
     outcome::{ExcessPermissions, Finding},
     verification::Evidence,
 };
 
 /// A credential that was made in this run, with what was proven of it.
-pub struct Fresh {
+pub struct NewCredential {
     /// The Secret that it is bound to.
     pub uid: String,
     /// The credential itself.
@@ -32,33 +32,27 @@ pub struct Fresh {
 ///
 /// # Errors
 /// Where no token may be minted, or none is.
-pub async fn make(
-    context: &Context<'_>,
-    source: &Source,
+pub async fn request(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
     version: &Version,
     observed: &Observed,
-) -> Result<Option<Fresh>, Finding> {
+) -> Result<Option<NewCredential>, Finding> {
     let credential = match source {
-        Source::File(credential) => credential.as_ref().clone(),
-        Source::Mint {
-            service_account: (_, account),
-            ..
-        } => {
-            let config = context.config;
-            let bound_to = (config.name.as_str(), version.uid.as_str());
-            let minted = token_request::request_token(
-                context.client.clone(),
-                &context.namespace,
-                account,
-                config.token_lifetime,
-                bound_to,
-            );
+        CredentialSource::File(credential) => credential.as_ref().clone(),
+        CredentialSource::TokenRequest { service_account, .. } => {
+            let config = operation.target.config;
+            let account = &service_account.name;
+            let (lifetime, until) = (config.token_lifetime, operation.deadline.writing);
+            let minted = operation
+                .api
+                .request_token(account, lifetime, &version.uid, until);
             match minted.await {
                 Ok(token) => Credential::of(&config.username, token),
-                Err(Refusal::Conflict) => return Ok(None),
-                Err(Refusal::Missing { kind }) if kind == "secrets" => return Ok(None),
+                Err(KubernetesError::Conflict) => return Ok(None),
+                Err(KubernetesError::Missing { kind }) if kind == "secrets" => return Ok(None),
                 Err(refusal) => {
-                    return Err(context.refused("create", TOKENS, account, &refusal));
+                    return Err(operation.explain("create", TOKENS, account, &refusal));
                 }
             }
         }
@@ -66,12 +60,12 @@ pub async fn make(
     let verified = async {
         match &observed.examined {
             // The file's token is the stored one, which was verified just now: a failed login counts once.
-            Examined::Current(stored) if **stored == credential => observed.evidence.clone(),
-            _ => prove(context, &credential).await,
+            StoredState::Current(stored) if **stored == credential => observed.evidence.clone(),
+            _ => prove(operation, &credential).await,
         }
     };
-    let (evidence, excess) = join(verified, context.excess(&credential)).await;
-    Ok(Some(Fresh {
+    let (evidence, excess) = join(verified, operation.excess(&credential)).await;
+    Ok(Some(NewCredential {
         uid: version.uid.clone(),
         credential,
         evidence,

@@ -1,7 +1,7 @@
 //! May the new credential be written? Asks the stored one where only its answer decides.
 
 use crate::{
-    commands::context::Context,
+    commands::operation::Operation,
     credential::Credential,
     decide::replace_policy::{self, ReplaceDecision, ReplacePolicy},
     image::RegistryHost,
@@ -18,7 +18,7 @@ pub enum Replacement {
 
 /// Decides by the `evidence` of the credential `new`; `usable` is what is stored for each registry and may still work.
 pub async fn decide(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     new: &Credential,
     evidence: &[Evidence],
     usable: &[(RegistryHost, Credential)],
@@ -35,12 +35,12 @@ pub async fn decide(
             (ReplaceDecision::Keep, _) => true,
             (ReplaceDecision::Replace, _) | (_, None) => false,
             (ReplaceDecision::KeepUsable, Some(stored)) => {
-                !is_rejected_elsewhere(context, evidence, usable, stored).await
+                !is_rejected_elsewhere(operation, evidence, usable, stored).await
             }
             (ReplaceDecision::AskStored, Some(stored)) => {
                 let at = reported.get_mut(index);
                 match at {
-                    Some(at) => stored_does_more(context, at, new, stored).await,
+                    Some(at) => stored_does_more(operation, at, new, stored).await,
                     None => false,
                 }
             }
@@ -62,14 +62,14 @@ pub async fn decide(
 /// Whether the stored credential does more with an image that the new one was refused or didn't find. In `at` such an
 /// image becomes one that the new credential may not pull: the registry hides it.
 async fn stored_does_more(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     at: &mut Evidence,
     new: &Credential,
     stored: &Credential,
 ) -> bool {
     let images = replace_policy::images_to_ask(at, new, stored);
-    let found = context
-        .verifier(&context.registries, stored)
+    let found = operation
+        .verifier(&operation.registries, stored, operation.deadline.writing)
         .verify(&[(&at.registry, images)])
         .await;
     let found: Vec<_> = found.into_iter().flat_map(|at| at.images).collect();
@@ -91,7 +91,7 @@ async fn stored_does_more(
 
 /// Whether a registry that accepts the new credential rejects the stored one, which is stored for that registry too.
 async fn is_rejected_elsewhere(
-    context: &Context<'_>,
+    operation: &Operation<'_>,
     evidence: &[Evidence],
     usable: &[(RegistryHost, Credential)],
     stored: &Credential,
@@ -100,8 +100,8 @@ async fn is_rejected_elsewhere(
         if replace_policy::usable_for(&at.registry, usable) != Some(stored) {
             continue;
         }
-        let found = context
-            .verifier(&context.registries, stored)
+        let found = operation
+            .verifier(&operation.registries, stored, operation.deadline.writing)
             .verify(&[(&at.registry, Vec::new())])
             .await;
         if found.iter().flat_map(Evidence::proofs).any(Proof::is_rejection) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     config::{Access, Config},
     credential::{Credential, rfc3339},
-    decide::Source,
+    decide::CredentialSource,
     dockerconfig::{Auths, Document},
     image::RegistryHost,
     kubernetes::{
@@ -31,7 +31,7 @@ pub fn of_metadata(config: &Config, namespace: &str, stored: &StoredSecret, fiel
 pub fn of_renewal(
     config: &Config,
     namespace: &str,
-    source: &Source,
+    source: &CredentialSource,
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
 ) -> Diff {
@@ -41,7 +41,7 @@ pub fn of_renewal(
         Change::Add
     };
     let mut diff = head(config, namespace, whole);
-    let minted = matches!(source, Source::Mint { .. });
+    let minted = matches!(source, CredentialSource::TokenRequest { .. });
     labels_and_annotations(&mut diff, stored, fields, minted);
     data(&mut diff, stored, fields);
     document(&mut diff, config, source, stored, fields);
@@ -120,7 +120,7 @@ fn left_out<'k, V>(diff: &mut Diff, there: impl Iterator<Item = &'k String>, fie
 fn document(
     diff: &mut Diff,
     config: &Config,
-    source: &Source,
+    source: &CredentialSource,
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
 ) {
@@ -170,17 +170,14 @@ fn described(credential: &Credential) -> String {
 }
 
 /// The credential to come.
-fn coming(config: &Config, source: &Source) -> String {
+fn coming(config: &Config, source: &CredentialSource) -> String {
     match source {
-        Source::Mint {
-            service_account: (namespace, name),
-            ..
-        } => format!(
+        CredentialSource::TokenRequest { service_account, .. } => format!(
             "new token of {} for {}, bound to this Secret",
-            clip_name(&format!("{namespace}/{name}"), VALUE),
+            clip_name(&service_account.to_string(), VALUE),
             config.token_lifetime
         ),
-        Source::File(_) => "what PULL_SECRET_TOKEN_FILE holds".to_owned(),
+        CredentialSource::File(_) => "what PULL_SECRET_TOKEN_FILE holds".to_owned(),
     }
 }
 

@@ -46,7 +46,7 @@ fn o3_annotations_never_change_when_the_credential_expires() {
         let secret = annotated(&token, annotation, value);
         let config = config(&[("PULL_SECRET_NEXT_RUN_WITHIN", "90m")]);
         let examined = examine(&config, &source(), Some(&secret), now());
-        let Examined::Current(credential) = &examined else {
+        let StoredState::Current(credential) = &examined else {
             panic!("{annotation} {value:?}: the token is as good as before");
         };
         assert_eq!(credential.expires_at, exp, "{annotation} {value:?}");
@@ -67,9 +67,9 @@ fn o3_annotations_never_change_when_the_credential_expires() {
 fn o3_a_robot_s_expiry_is_unknown_whatever_the_annotation_says() {
     let robot = Token::new(SecretString::from("robot-password"));
     let secret = annotated(&robot, EXPIRES_AT, Some("2026-01-01T00:00:00Z"));
-    let source = Source::File(Box::new(Credential::of("<token>", robot)));
+    let source = CredentialSource::File(Box::new(Credential::of("<token>", robot)));
     let examined = examine(&config(&[]), &source, Some(&secret), now());
-    let Examined::Current(credential) = &examined else {
+    let StoredState::Current(credential) = &examined else {
         panic!("it equals the file");
     };
     assert_eq!(credential.expires_at, None);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use replay::Recording;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -90,7 +90,7 @@ impl<'a> Contender<'a> {
         for account in [RUNNER, PULLER] {
             namespace.service_account(account).await?;
         }
-        let needs = RoleNeeds {
+        let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
             minted_for: Some(PULLER),

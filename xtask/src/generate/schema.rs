@@ -11,7 +11,7 @@ pub fn schema(text: &str) -> Result<String> {
     let words = Reason::ALL.iter().map(|reason| format!("{:?}", reason.as_str()));
     let mut codes: Vec<_> = Reason::ALL
         .iter()
-        .map(|reason| reason.entry().exit_code)
+        .map(|reason| reason.info().exit_code)
         .collect();
     codes.sort_unstable();
     codes.dedup();

@@ -17,16 +17,19 @@ fn config(more: &[(&str, &str)]) -> Config {
     Config::from_env(variables).expect("a configuration")
 }
 
-fn mint() -> Source {
-    Source::Mint {
-        service_account: ("demo".to_owned(), "puller".to_owned()),
+fn mint() -> CredentialSource {
+    CredentialSource::TokenRequest {
+        service_account: crate::kubernetes::token_request::ServiceAccountRef {
+            namespace: "demo".to_owned(),
+            name: "puller".to_owned(),
+        },
         audiences: Vec::new(),
     }
 }
 
-fn file() -> Source {
+fn file() -> CredentialSource {
     let credential = Credential::of("robot", Token::new(SecretString::from("password")));
-    Source::File(Box::new(credential))
+    CredentialSource::File(Box::new(credential))
 }
 
 fn stored(document: &str, annotations: &[(&str, &str)]) -> StoredSecret {

@@ -1,7 +1,7 @@
 //! Who may do what: the runner holds the Role of the contract, section 5, the puller none of it.
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleNeeds};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use serde_json::Value;
 use test_cluster::manifest::documents;
 
@@ -36,7 +36,7 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
     let runner = text(container.pod.unwrap_or(&Value::Null), "serviceAccountName");
     let puller = container.variable("PULL_SECRET_SERVICE_ACCOUNT");
     let namespace = text(&job["metadata"], "namespace");
-    let expected = rbac_yaml::role(&RoleNeeds {
+    let expected = rbac_yaml::role(&RoleParams {
         namespace,
         secret: container
             .variable("PULL_SECRET_NAME")

@@ -1,0 +1,82 @@
+//! Whose credential is to be stored: the token file is read here, the account of a token request found.
+
+use std::fs;
+
+use crate::{
+    commands::target::Target,
+    credential::{Credential, KnownSecrets, Token, TokenKind},
+    decide::CredentialSource,
+    image::RegistryHost,
+    kubernetes::in_cluster::{io_text, shown},
+    outcome::{Finding, Reason},
+    text::clip_name,
+};
+
+/// Finds the credential source; `notes` takes what is to be said about the file's token.
+///
+/// # Errors
+/// `invalid-configuration` where the file can't be used, or where no account is named and the caller's own can't be it;
+/// `pod-bound-token`.
+pub fn resolve(
+    target: &Target<'_>,
+    secrets: &KnownSecrets,
+    notes: &mut Vec<String>,
+) -> Result<CredentialSource, Finding> {
+    let config = target.config;
+    let Some(path) = &config.token_file else {
+        return Ok(CredentialSource::TokenRequest {
+            service_account: target.service_account()?,
+            audiences: target
+                .caller_claims
+                .as_ref()
+                .map(|claims| claims.audiences.clone())
+                .unwrap_or_default(),
+        });
+    };
+    let invalid =
+        |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_TOKEN_FILE");
+    let content = fs::read(path).map_err(|error| {
+        invalid(format!(
+            "PULL_SECRET_TOKEN_FILE {} {}",
+            shown(path),
+            io_text(&error)
+        ))
+    })?;
+    let username = &config.username;
+    let token = Token::from_token_file(&content, username)
+        .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;
+    let credential = Credential::of(username, token);
+    credential.add_to(secrets);
+    let policy = target.send_policy(&credential);
+    if let Some(registry) = config.registries.iter().find(|registry| !policy.allows(registry)) {
+        return Err(untrusted_registry(registry));
+    }
+    let token = &credential.token;
+    if token
+        .claims()
+        .and_then(|claims| claims.kubernetes.as_ref())
+        .is_some_and(|bound| bound.pod.is_some())
+    {
+        let cause = format!("the token in {} is bound to a pod and dies with it", shown(path));
+        return Err(Finding::new(Reason::PodBoundToken, cause));
+    }
+    if token.kind() == TokenKind::OpenShiftLogin {
+        notes
+            .push("PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned());
+    }
+    Ok(CredentialSource::File(Box::new(credential)))
+}
+
+/// `invalid-configuration`: a Kubernetes token may not be sent to `registry`.
+pub fn untrusted_registry(registry: &RegistryHost) -> Finding {
+    let name = clip_name(&registry.to_string(), 80);
+    Finding::new(
+        Reason::InvalidConfiguration,
+        format!("a Kubernetes token opens the API server, and {name} is not trusted with one"),
+    )
+    .about("PULL_SECRET_TRUSTED_HOSTS")
+    .with_remedy(format!(
+        "If it may have it, set PULL_SECRET_TRUSTED_HOSTS to {}.",
+        clip_name(registry.host_port(), 80)
+    ))
+}

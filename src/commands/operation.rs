@@ -1,0 +1,188 @@
+//! What a command works with: the target, and the clients that reach the API server and the registries.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    commands::target::Target,
+    config::{Config, Depth},
+    credential::{Credential, KnownSecrets, Token},
+    dockerconfig,
+    kubernetes::{
+        api::KubernetesApi,
+        client::{ApiConnection, Authorization, LastFailure},
+        error::KubernetesError,
+        explain_error::{ApiRequest, ErrorContext, explain_error},
+        in_cluster::{api_server_authority, mounted, not_in_cluster, own_namespace, registry_trust, shown},
+        secret::StoredSecret,
+    },
+    outcome::{ExcessPermissions, Finding, Outcome, Reason},
+    registry::{self, Registries},
+    transport::{Dialer, Https, deadline::Deadline, roots},
+    verification::Verifier,
+};
+
+/// How long the review of excess permissions may take, its retries included.
+const EXCESS_REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a command works with.
+pub struct Operation<'a> {
+    /// What the run is about.
+    pub target: Target<'a>,
+    /// The API server, as the account that runs the program.
+    pub api: KubernetesApi,
+    /// The registries.
+    pub registries: Registries,
+    /// The run's shares of time.
+    pub deadline: Deadline,
+    /// Secrets of the run: a name from a server that shows one of them is not printed.
+    pub secrets: KnownSecrets,
+    /// What was done so far, for the panic hook.
+    pub done: Arc<Mutex<Outcome>>,
+}
+
+impl<'a> Operation<'a> {
+    /// Reads the pod's identity and trust. Nothing is sent yet. `notes` takes what could be left aside.
+    ///
+    /// # Errors
+    /// `not-in-cluster`, or `invalid-configuration` where a file that was named can't be used.
+    pub fn new(
+        config: &'a Config,
+        deadline: Deadline,
+        done: Arc<Mutex<Outcome>>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, Finding> {
+        let directory = &config.service_account_dir;
+        let authority = api_server_authority(config)?;
+        let ca = mounted(directory, "ca.crt")?;
+        let token = mounted(directory, "token")?;
+        let token = Token::from_file_content(&token)
+            .map_err(|error| not_in_cluster(format!("the file token in {}: {error}", shown(directory))))?;
+        let tls = roots::only(&ca)
+            .map_err(|error| not_in_cluster(format!("the file ca.crt in {}: {error}", shown(directory))))?;
+        let authorization = Authorization::bearer(token.secret())
+            .map_err(|_| not_in_cluster(format!("the file token in {} holds no token", shown(directory))))?;
+        let namespace = match &config.namespace {
+            Some(namespace) => namespace.to_string(),
+            None => own_namespace(directory)?,
+        };
+        let connection = ApiConnection::new(tls, authority);
+        let api = KubernetesApi::new(connection, authorization, &namespace, config.name.as_str());
+        let https = Https::new(
+            registry_trust(config, notes)?,
+            Dialer::indirect(config.connect_to.clone(), &config.proxy),
+            registry::ANSWER_LIMIT,
+        );
+        let secrets = KnownSecrets::default();
+        secrets.add("", token.secret());
+        Ok(Self {
+            target: Target::new(config, namespace, token.claims()),
+            api,
+            registries: Registries::new(https, deadline.registry),
+            deadline,
+            secrets,
+            done,
+        })
+    }
+
+    /// The Secret as it is stored, read before `until`; none where there is none.
+    ///
+    /// # Errors
+    /// What the API server's error means.
+    pub async fn read(&self, until: Instant) -> Result<Option<StoredSecret>, Finding> {
+        let secret = self.api.get_secret(until).await;
+        let secret = secret.map_err(|error| self.explain_for_secret("get", &error))?;
+        if let Some(secret) = &secret {
+            self.secrets
+                .add_document(secret.document(), dockerconfig::stored_secrets);
+        }
+        Ok(secret)
+    }
+
+    /// What an error of the API server means for `verb` on the Secret.
+    pub fn explain_for_secret(&self, verb: &str, error: &KubernetesError) -> Finding {
+        self.explain(verb, "secrets", self.target.config.name.as_str(), error)
+    }
+
+    /// What an error of the API server means for `verb` on `name`, a `resource`.
+    pub fn explain(&self, verb: &str, resource: &str, name: &str, error: &KubernetesError) -> Finding {
+        let account = self.target.token_account();
+        let context = ErrorContext {
+            mode: self.target.config.mode,
+            role: self
+                .target
+                .role_params(account.as_ref().map(|account| account.name.as_str())),
+            runner_name: &self.target.runner_name(),
+            secrets: &self.secrets,
+        };
+        let request = ApiRequest { verb, resource, name };
+        explain_error(request, error, &context)
+    }
+
+    /// A verifier for `credential` that has asked nothing yet; the API server is asked until `until`.
+    pub fn verifier<'c>(
+        &'c self,
+        registries: &'c Registries,
+        credential: &'c Credential,
+        until: Instant,
+    ) -> Verifier<'c> {
+        credential.add_to(&self.secrets);
+        let policy = self.target.send_policy(credential);
+        let Config { access, verify, .. } = *self.target.config;
+        Verifier::new(
+            registries,
+            self.api.reviewer(&credential.token, until),
+            credential,
+            (access, verify),
+            Box::new(move |registry, host, port| policy.allows_token_service(registry, host, port)),
+        )
+    }
+
+    /// What `credential` may do in the Secret's namespace beyond pulling; none where the API server may not be asked, or
+    /// doesn't answer within [`EXCESS_REVIEW_TIMEOUT`]: it is reported beside the work and may not delay it.
+    pub async fn excess(&self, credential: &Credential) -> Option<ExcessPermissions> {
+        let Config { access, verify, .. } = *self.target.config;
+        if verify == Depth::Structure {
+            return None;
+        }
+        let reviewer = self.api.reviewer(&credential.token, self.deadline.writing)?;
+        let until = self.deadline.registry.min(Instant::now() + EXCESS_REVIEW_TIMEOUT);
+        let mut excess = tokio::time::timeout_at(until, reviewer.excess(&self.target.namespace, access))
+            .await
+            .ok()??;
+        if !excess.rights.is_empty() {
+            excess.remedy = Some(self.target.puller_yaml(credential));
+        }
+        Some(excess)
+    }
+
+    /// Keeps what was done for the panic hook.
+    pub fn checkpoint(&self, outcome: &Outcome) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = outcome.clone();
+    }
+
+    /// Why the run was ended `by` its deadline or a signal: the last failure that was retried; `deadline` without one.
+    pub fn interrupted(&self, by: &str) -> Finding {
+        if let Some(failure) = self.api.connection.last_failure() {
+            let text = match failure {
+                LastFailure::Exchange(failure) => failure.to_string(),
+                LastFailure::Status(status) => format!("it answers {}", status.as_u16()),
+            };
+            return Finding::new(
+                Reason::ApiUnavailable,
+                format!("{by}; the API server did not answer ({text})"),
+            );
+        }
+        if self.registries.last_failure().is_some() {
+            return Finding::new(
+                Reason::RegistryUnavailable,
+                format!("{by}; the registry did not answer"),
+            );
+        }
+        Finding::new(Reason::Deadline, by)
+    }
+}
