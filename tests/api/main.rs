@@ -13,6 +13,7 @@ mod ending;
 mod escalation;
 mod excess;
 mod false_answers;
+mod field_registries;
 mod first_run;
 mod images;
 mod installation;

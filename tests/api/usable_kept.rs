@@ -7,148 +7,17 @@ use anyhow::Result;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{StatusCode, header};
 use serde_json::json;
-use test_cluster::listener::{ReceivedRequest, Reply, ScriptedServer};
+use test_cluster::listener::{Reply, ScriptedServer};
 
 use crate::{
+    field_registries::{
+        Caller, MANIFEST_UNKNOWN, NAME, NAME_UNKNOWN, Registry, STORED, STRANGER, WRONG, basic, caller,
+        harbor, health_check, hiding, hiding_basic, is_manifest, nexus, ok, other_program, zot,
+    },
     interception::Scripted,
     registry_faults::robot,
     world::{SECRET, World},
 };
-
-const NAME: &str = "registry.field.test:5000";
-const STORED: &str = "the-stored-password";
-const WRONG: &str = "a-wrong-password";
-/// A password that logs in and may not see the image.
-const STRANGER: &str = "a-strangers-password";
-const NAME_UNKNOWN: &str = r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#;
-const MANIFEST_UNKNOWN: &str = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
-
-/// How a registry behaves.
-type Registry = fn(&ReceivedRequest) -> Reply;
-
-/// Whose credentials a request brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Caller {
-    Nobody,
-    Stored,
-    Stranger,
-    Wrong,
-}
-
-fn caller(request: &ReceivedRequest) -> Caller {
-    let sent = request.headers.get(header::AUTHORIZATION);
-    let sent = sent.and_then(|sent| sent.to_str().ok()).unwrap_or_default();
-    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("robot:{password}")));
-    match sent {
-        "" | "Bearer anonymous" => Caller::Nobody,
-        "Bearer stored" => Caller::Stored,
-        "Bearer stranger" => Caller::Stranger,
-        sent if sent == basic(STORED) => Caller::Stored,
-        sent if sent == basic(STRANGER) => Caller::Stranger,
-        _ => Caller::Wrong,
-    }
-}
-
-fn is_manifest(request: &ReceivedRequest) -> bool {
-    request.target.contains("/manifests/")
-}
-
-fn ok() -> Reply {
-    Reply::json(StatusCode::OK, "{}")
-}
-
-/// The answer of a token service to a known account.
-fn token(caller: Caller) -> Reply {
-    let token = match caller {
-        Caller::Nobody | Caller::Wrong => "anonymous",
-        Caller::Stored => "stored",
-        Caller::Stranger => "stranger",
-    };
-    Reply::json(StatusCode::OK, json!({"token": token}).to_string())
-}
-
-fn ask_for_token() -> Reply {
-    Reply::challenge(&format!(
-        "Bearer realm=\"https://{NAME}/token\",service=\"registry\""
-    ))
-}
-
-/// As Harbor: a wrong password gets an anonymous token for a scope, and 401 without one. Every image is public.
-fn harbor(request: &ReceivedRequest) -> Reply {
-    let with_scope = request.target.contains("scope=");
-    match caller(request) {
-        _ if is_manifest(request) && request.headers.contains_key(header::AUTHORIZATION) => Reply::manifest(),
-        Caller::Wrong if request.target.contains("/token") && !with_scope => {
-            Reply::status(StatusCode::UNAUTHORIZED)
-        }
-        caller if request.target.contains("/token") => token(caller),
-        _ => ask_for_token(),
-    }
-}
-
-/// A Bearer registry that hides what a credential may not see.
-fn hiding(request: &ReceivedRequest, code: &'static str) -> Reply {
-    match caller(request) {
-        Caller::Wrong => Reply::status(StatusCode::UNAUTHORIZED),
-        caller if request.target.contains("/token") => token(caller),
-        Caller::Stored if is_manifest(request) => Reply::manifest(),
-        Caller::Nobody => ask_for_token(),
-        _ => Reply::json(StatusCode::NOT_FOUND, code),
-    }
-}
-
-/// The same with Basic authentication.
-fn hiding_basic(request: &ReceivedRequest) -> Reply {
-    match caller(request) {
-        Caller::Nobody | Caller::Wrong => Reply::challenge("Basic realm=\"registry\""),
-        Caller::Stored if is_manifest(request) => Reply::manifest(),
-        Caller::Stored | Caller::Stranger if !is_manifest(request) && !request.target.contains("/tags/") => {
-            ok()
-        }
-        _ => Reply::json(StatusCode::NOT_FOUND, NAME_UNKNOWN),
-    }
-}
-
-/// An ingress' default backend, a health check: `ok` to everything.
-fn health_check(_: &ReceivedRequest) -> Reply {
-    match ok() {
-        Reply::Respond(mut response) => {
-            *response.body_mut() = "ok".into();
-            response.headers_mut().remove(header::CONTENT_TYPE);
-            Reply::Respond(response).with_header(header::CONTENT_TYPE, "text/plain")
-        }
-        other => other,
-    }
-}
-
-/// Another program's JSON.
-fn other_program(_: &ReceivedRequest) -> Reply {
-    Reply::json(StatusCode::OK, r#"{"status":"UP","groups":["live"]}"#)
-}
-
-/// As zot with an anonymous policy: `/v2/` and open images are 200 for everybody but a wrong password.
-fn zot(request: &ReceivedRequest) -> Reply {
-    let version = header::HeaderName::from_static("docker-distribution-api-version");
-    match caller(request) {
-        Caller::Wrong => Reply::challenge("Basic realm=\"zot\""),
-        Caller::Nobody if request.target.contains("/closed/") => Reply::challenge("Basic realm=\"zot\""),
-        Caller::Stranger if request.target.contains("/closed/") => Reply::challenge("Basic realm=\"zot\""),
-        _ if is_manifest(request) => Reply::manifest(),
-        _ => Reply::status(StatusCode::OK)
-            .with_header(header::CONTENT_TYPE, "application/json")
-            .with_header(version, "registry/2.0")
-            .with_header(header::WWW_AUTHENTICATE, "basic realm=zot"),
-    }
-}
-
-/// As Nexus or Artifactory with anonymous access: the same without a challenge.
-fn nexus(request: &ReceivedRequest) -> Reply {
-    match caller(request) {
-        Caller::Wrong => Reply::challenge("Basic realm=\"Sonatype\""),
-        _ if is_manifest(request) => Reply::manifest(),
-        _ => ok(),
-    }
-}
 
 /// A Secret whose stored password pulls, and a registry.
 struct Stored {
@@ -159,10 +28,14 @@ struct Stored {
 
 impl Stored {
     async fn new(name: &str) -> Result<Self> {
+        Self::with_password(name, STORED).await
+    }
+
+    async fn with_password(name: &str, password: &str) -> Result<Self> {
         let world = World::new(name).await?;
         let trusted = Scripted::trusted_by(&world)?;
-        let auth = STANDARD.encode(format!("robot:{STORED}"));
-        let entry = json!({"username": "robot", "password": STORED, "auth": auth});
+        let auth = STANDARD.encode(format!("robot:{password}"));
+        let entry = json!({"username": "robot", "password": password, "auth": auth});
         let document = json!({"auths": {(NAME): entry}}).to_string().into_bytes();
         world
             .namespace
@@ -221,6 +94,34 @@ async fn p1_a_wrong_password_at_a_public_image_is_rejected_and_kept_out() -> Res
             ("SUCCESS", "refreshed", "ok", 0),
         )
         .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn p1_verify_rejects_a_stored_password_by_the_same_rules() -> Result<()> {
+    let rejected = ("FAILURE", "credential-rejected", 67);
+    let protocol = ("ERROR", "registry-protocol", 76);
+    let registries: [(Registry, _); 4] = [
+        (harbor, rejected),
+        (zot, rejected),
+        (nexus, rejected),
+        (health_check, protocol),
+    ];
+    let stored = Stored::with_password("p1-verify", WRONG).await?;
+    for (registry, (status, reason, exit)) in registries {
+        for image in [Some("public/app:1.0"), None] {
+            let server = stored.trusted.server(NAME, registry)?;
+            let mut verify = robot(&stored.world, NAME, WRONG, &server)?.env("PULL_SECRET_MODE", "verify");
+            if let Some(image) = image {
+                verify = verify.env("PULL_SECRET_IMAGE", format!("{NAME}/{image}"));
+            }
+            verify
+                .run()
+                .await?
+                .expect(status, "none", reason, exit)
+                .expect_verified("none");
+        }
+    }
     Ok(())
 }
 
@@ -321,15 +222,6 @@ async fn p8_a_closed_image_of_an_open_registry_verifies_a_password() -> Result<(
         .expect("SUCCESS", "refreshed", "ok", 0)
         .expect_verified("pull");
     Ok(())
-}
-
-/// A registry with Basic authentication that knows one password.
-fn basic(request: &ReceivedRequest) -> Reply {
-    match caller(request) {
-        Caller::Stored if is_manifest(request) => Reply::manifest(),
-        Caller::Stored => ok(),
-        _ => Reply::challenge("Basic realm=\"registry\""),
-    }
 }
 
 #[tokio::test]

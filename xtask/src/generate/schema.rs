@@ -9,10 +9,7 @@ use ensure_pull_secret::outcome::Reason;
 /// Where a definition is missing.
 pub fn schema(text: &str) -> Result<String> {
     let words = Reason::ALL.iter().map(|reason| format!("{:?}", reason.as_str()));
-    let mut codes: Vec<_> = Reason::ALL
-        .iter()
-        .map(|reason| reason.info().exit_code)
-        .collect();
+    let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.info().exit_code).collect();
     codes.sort_unstable();
     codes.dedup();
     let text = with_list(text, "reason", words)?;
