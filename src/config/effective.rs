@@ -1,4 +1,4 @@
-//! The configuration that is in effect, as it is logged once.
+//! Effective configuration, as the log shows it once.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -7,14 +7,14 @@ use super::problem::may_be_credential;
 use super::{Access, Config, Depth, LogFormat, LogLevel, NextRun};
 use crate::text::clip_name;
 
-/// Longest value that is shown, in characters: two host names.
+/// Longest printed value, in characters: two host names.
 const VALUE_MAX: usize = 512;
 
-/// Shown where a value is set and may hold a secret, or is free text.
+/// Printed for a value that may contain a secret, or is free text.
 const SET: &str = "set";
 
 impl Config {
-    /// Every setting that is in effect, by the name of its variable; secrets and free texts are left out.
+    /// Effective settings by the name of their variable, without secrets and free text.
     pub fn effective(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Path| shown(&path.display());
         let text = |text: &Option<String>| text.as_ref().map(|_| SET.to_owned());
@@ -54,7 +54,7 @@ impl Config {
                 "PULL_SECRET_REGISTRY_CA_FILE",
                 self.registry_ca_file.as_deref().map(path),
             ),
-            ("PULL_SECRET_CONNECT_TO", self.dialled()),
+            ("PULL_SECRET_CONNECT_TO", self.connect_to()),
             ("PULL_SECRET_STRICT", Some(self.output.strict.to_string())),
             (
                 "PULL_SECRET_TIMEOUT",
@@ -93,7 +93,7 @@ impl Config {
             .collect()
     }
 
-    fn dialled(&self) -> Option<String> {
+    fn connect_to(&self) -> Option<String> {
         let pairs: Vec<_> = self
             .connect_to
             .iter()

@@ -1,4 +1,4 @@
-//! The process environment: which of its variables are ours, and which are mistaken for ours.
+//! The process environment: known variables, and warnings about unknown ones with the prefix.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use crate::outcome::ResultName;
 use crate::text::clip_name;
 use crate::text::looks_like_credential;
 
-/// Variables without our prefix that are read.
+/// Platform variables: those without the prefix.
 const PLATFORM: &[&str] = &[
     "KUBERNETES_SERVICE_HOST",
     "KUBERNETES_SERVICE_PORT",
@@ -24,23 +24,23 @@ const PLATFORM: &[&str] = &[
     "SSL_CERT_DIR",
 ];
 
-/// Longest part of an unknown variable's name that is shown, in characters.
+/// Longest printed name of an unknown variable, in characters.
 const NAME_MAX: usize = 80;
 
-/// What the environment holds for us.
+/// Known variables of the environment.
 pub(super) struct Environment {
-    /// Our own variables.
+    /// The program's own variables.
     pub values: Values,
-    /// The others that we read, by name.
+    /// Platform variables, by name.
     pub platform: BTreeMap<String, String>,
-    /// Where each result is to be written.
+    /// Path of each result.
     pub results: Vec<(ResultName, PathBuf)>,
-    /// Unknown variables with our prefix, one sentence each.
+    /// Warnings about unknown variables with the prefix, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Sorts the environment. Empty means unset; what is ours and isn't UTF-8, set twice or reserved is a problem; what is
-/// nobody's business is left alone, UTF-8 or not.
+/// Sorts the environment. Empty means unset. A known variable that isn't UTF-8, is set twice or is reserved adds a
+/// problem. Other variables are ignored, UTF-8 or not.
 pub(super) fn sort(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     problems: &mut Vec<Problem>,
@@ -48,7 +48,7 @@ pub(super) fn sort(
     let (known, warnings) = known(variables, problems);
     for (name, purpose) in RESERVED {
         if known.contains_key(*name) {
-            let problem = format!("is for {purpose}, which this version does not have");
+            let problem = format!("is reserved for {purpose}, which this version does not support");
             problems.push(Problem::for_name(name, None, problem, None));
         }
     }
@@ -63,8 +63,7 @@ pub(super) fn sort(
     let ours = VARIABLES
         .iter()
         .filter_map(|variable| Some((variable.name.to_owned(), known.get(variable.name)?.clone())));
-    // Only exact names of the table come here, each once: envy, which strips a repeated prefix and ignores case,
-    // can't take one variable for another, and strings can't fail.
+    // Envy strips a repeated prefix and ignores case, so it gets only exact names of the table, each once.
     let raw = envy::prefixed(PREFIX).from_iter(ours).unwrap_or_else(|_| {
         problems.push(Problem::for_name(
             PREFIX,
@@ -82,7 +81,7 @@ pub(super) fn sort(
     }
 }
 
-/// The variables that we read, by name, and warnings about those that only look as if we did.
+/// Known variables by name, and warnings about unknown variables with the prefix.
 fn known(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     problems: &mut Vec<Problem>,
@@ -111,12 +110,12 @@ fn known(
             .find(|variable| variable.name == name)
             .map(|variable| variable.example);
         let Ok(value) = value.into_string() else {
-            problems.push(Problem::for_name(&name, None, "is not UTF-8", example));
+            problems.push(Problem::for_name(&name, None, "is not valid UTF-8", example));
             continue;
         };
         if name.starts_with(PREFIX) && is_token(&value) {
-            let problem = "holds what looks like a token, which no variable takes: a token stands in a file, and \
-                           PULL_SECRET_TOKEN_FILE names it";
+            let problem = "contains what looks like a token: put the token into a file and set PULL_SECRET_TOKEN_FILE to \
+                           its path";
             problems.push(Problem::for_name(&name, None, problem, example));
             continue;
         }
@@ -140,13 +139,13 @@ fn is_known(name: &str) -> bool {
         || ResultName::ALL.iter().any(|result| result.variable() == name)
 }
 
-/// Whether Kubernetes sets this variable for a Service whose name begins with `pull-secret`
+/// True if Kubernetes sets this variable for a Service whose name begins with `pull-secret`
 /// (kubelet `pkg/kubelet/envvars/envvars.go`).
 fn is_service_link(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;
     };
-    // A leading `_`, so that the Service `pull-secret` itself is no special case.
+    // With a leading `_`, the Service `pull-secret` itself needs no special case.
     let rest = format!("_{rest}");
     if rest.ends_with("_SERVICE_HOST") || rest.ends_with("_SERVICE_PORT") || rest.contains("_SERVICE_PORT_") {
         return true;
@@ -168,10 +167,10 @@ fn is_service_link(name: &str) -> bool {
     }
 }
 
-/// The warning about a variable with our prefix that is none of ours.
+/// Warning about an unknown variable with the prefix.
 fn unknown(name: &str) -> String {
     let shown = if is_token(name) || looks_like_credential(name) {
-        format!("a variable that begins with {PREFIX}")
+        format!("a variable with the prefix {PREFIX}")
     } else {
         clip_name(name, NAME_MAX)
     };
@@ -183,10 +182,10 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// The known variable that is at most three edits away, or half of a short name.
+/// Known variable at most three edits away; for short names, at most half of their length.
 fn nearest(name: &str) -> Option<&'static str> {
     let upper = name.to_uppercase();
-    // The prefix alone, or twice, is the same slip for every name.
+    // A missing or repeated prefix costs the same number of edits for every name.
     let given = upper.trim_start_matches(PREFIX);
     let length = given.chars().count();
     let limit = length.div_euclid(2).min(3);
@@ -194,7 +193,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         .iter()
         .map(|variable| {
             let known = variable.name.trim_start_matches(PREFIX);
-            // Swapped letters are the commonest slip, so that the same length decides between equals.
+            // Swapped letters are the most common mistake, so the same length decides between equals.
             (edits(given, known), known.len().abs_diff(length), variable.name)
         })
         .filter(|(edits, ..)| *edits <= limit)
@@ -202,7 +201,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         .map(|(.., name)| name)
 }
 
-/// Levenshtein's distance: insertions, deletions and replacements from one text to the other.
+/// Levenshtein distance: insertions, deletions and replacements from one text to the other.
 fn edits(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

@@ -1,4 +1,4 @@
-//! The two arguments, and what they print. Everything else is configured by the environment.
+//! The arguments `--help` and `--version`. All configuration is by environment variables.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -11,20 +11,20 @@ use crate::outcome::ResultName;
 /// Widest line of the help, in characters.
 const WIDTH: usize = 100;
 
-/// What the arguments ask for.
+/// Parsed arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arguments {
-    /// There are none: do the work.
+    /// No arguments: run.
     None,
-    /// `--help` or `--version`: print this, which ends with a line end.
+    /// `--help` or `--version`: the text to print, with its line break.
     Text(String),
 }
 
 impl Arguments {
-    /// Reads the arguments, the program's own name left out.
+    /// Parses the arguments, without the program's own name.
     ///
     /// # Errors
-    /// Anything but one of the two: it is not ignored, since somebody meant something by it.
+    /// Any other argument: ignoring it would hide a mistake.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Problem> {
         let mut arguments = arguments.into_iter();
         let text = match arguments.next() {
@@ -40,7 +40,7 @@ impl Arguments {
     }
 }
 
-/// Prints what was asked for. That its reader has gone, as `head` does, is no failure.
+/// Prints the text; ignores EPIPE.
 pub fn print(text: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
@@ -52,15 +52,15 @@ fn version() -> String {
 }
 
 fn unknown(argument: &OsString) -> Problem {
-    let problem = "is not known: the program is configured by the environment, as --help shows";
+    let problem = "is unknown: configuration is by environment variables only, see --help";
     Problem::for_name("argument", argument.to_str(), problem, Some("--help"))
 }
 
 fn help() -> String {
     let mut text = String::from(
-        "ensure-pull-secret makes a Kubernetes image pull secret right from a service account's token, and\n\
-         proves that it pulls. It is configured by the environment alone, writes one JSON report to standard\n\
-         output and its log to standard error, and takes no arguments but --help and --version.\n\
+        "ensure-pull-secret creates and refreshes a Kubernetes image pull secret, and verifies against the\n\
+         registry that your image can be pulled with it. Configuration is by environment variables only.\n\
+         The program writes one JSON report to standard output and its log to standard error.\n\
          \n\
          Variables (empty means unset; lists are comma-separated; durations are 90s, 15m, 24h, 7d)\n\
          \n",
@@ -76,15 +76,15 @@ fn help() -> String {
         ));
         wrap(&mut text, 6, "", meaning);
     }
-    text.push_str("\nResults (each is written to the file that RESULTS_<RESULT>_PATH names)\n\n");
+    text.push_str("\nResults (RESULTS_<RESULT>_PATH is the path of the file)\n\n");
     for result in ResultName::ALL {
         wrap(&mut text, 16, &format!("  {}", result.as_str()), result.meaning());
     }
     text.push_str("\nExit codes and reasons\n\n");
     for reason in Reason::ALL {
-        let entry = reason.info();
-        let head = format!("  {:>2}  {}", entry.exit_code, entry.word);
-        wrap(&mut text, 31, &head, &format!("{}.", entry.meaning));
+        let info = reason.info();
+        let head = format!("  {:>2}  {}", info.exit_code, info.word);
+        wrap(&mut text, 31, &head, &format!("{}.", info.meaning));
     }
     text
 }
@@ -98,8 +98,7 @@ fn default(variable: &Variable) -> String {
     }
 }
 
-/// Adds a paragraph whose first line begins with `head`, all of it indented, no line wider than [`WIDTH`] but by one
-/// word.
+/// Adds an indented paragraph that begins with `head`. Only a line of one word is wider than [`WIDTH`].
 fn wrap(text: &mut String, indent: usize, head: &str, paragraph: &str) {
     let mut line = format!("{head:indent$}");
     let mut empty = true;
@@ -143,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_that_may_be_a_credential_is_not_echoed() {
+    fn possible_credential_in_an_argument_is_not_printed() {
         let problem = parse(&["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"]).expect_err("a problem");
         assert_eq!(problem.given, None);
     }
 
     #[test]
-    fn each_variable_is_shown_with_what_it_is_where_it_is_unset() {
+    fn help_shows_the_default_of_each_variable() {
         let help = help();
         for line in [
             "  PULL_SECRET_NAME (required)\n",
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_broken_where_the_next_word_does_not_fit() {
+    fn wrap_breaks_a_line_before_a_word_that_does_not_fit() {
         let word = "x".repeat(47);
         let mut text = String::new();
         wrap(&mut text, 4, " a", &format!("{word} {word} y {word}{word} z"));

@@ -1,10 +1,10 @@
-//! The tables of README, from the same definitions as everything else.
+//! Tables of README, generated from the same definitions as `--help`.
 
 use crate::config::{DefaultValue, PLATFORM_VARIABLES, VARIABLES};
 use crate::outcome::Reason;
 use crate::outcome::ResultName;
 
-/// The table of variables.
+/// Table of variables.
 pub fn variables_markdown() -> String {
     let ours = VARIABLES.iter().map(|variable| {
         let default = match variable.default {
@@ -14,7 +14,7 @@ pub fn variables_markdown() -> String {
             DefaultValue::Value(value) => code(value),
         };
         let who = if variable.installer_only {
-            " Set by whoever installs, never a Task parameter."
+            " Set by the installer, never a Task parameter."
         } else {
             ""
         };
@@ -31,7 +31,7 @@ pub fn variables_markdown() -> String {
     table(&["variable", "default", "meaning"], ours.chain(platform))
 }
 
-/// The table of results.
+/// Table of results.
 pub fn results_markdown() -> String {
     let rows = ResultName::ALL
         .iter()
@@ -39,17 +39,17 @@ pub fn results_markdown() -> String {
     table(&["result", "value"], rows)
 }
 
-/// The table of reasons, by exit code.
+/// Table of reasons, by exit code.
 pub fn reasons_markdown() -> String {
     let mut reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.info()).collect();
-    reasons.sort_by_key(|entry| entry.exit_code);
-    let rows = reasons.into_iter().map(|entry| {
+    reasons.sort_by_key(|info| info.exit_code);
+    let rows = reasons.into_iter().map(|info| {
         vec![
-            entry.exit_code.to_string(),
-            code(entry.word),
-            entry.status.to_string(),
-            text(entry.meaning),
-            text(entry.remedy),
+            info.exit_code.to_string(),
+            code(info.word),
+            info.status.to_string(),
+            text(info.meaning),
+            text(info.remedy),
         ]
     });
     table(&["exit", "reason", "status", "what happened", "what to do"], rows)
@@ -71,7 +71,7 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-/// Text in a cell: no cell ends early, and nothing is taken for HTML.
+/// Text of a cell, with `|` and `<` escaped.
 fn text(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;")
 }
@@ -81,13 +81,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_are_those_of_the_readme() {
+    fn readme_has_the_generated_tables() {
         let readme = include_str!("../../README.md");
         for table in [variables_markdown(), results_markdown(), reasons_markdown()] {
-            assert!(
-                readme.contains(&table),
-                "`cargo xtask generate` puts it right:\n{table}"
-            );
+            assert!(readme.contains(&table), "run `cargo xtask generate`:\n{table}");
         }
     }
 

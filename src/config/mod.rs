@@ -1,4 +1,4 @@
-//! The configuration: read from the environment once, checked as a whole, typed from then on.
+//! Configuration: parsed from the environment once, validated as a whole, then typed.
 //!
 //! No I/O happens here: the process environment comes in as an iterator.
 
@@ -36,16 +36,16 @@ pub use variables::{
     Variable,
 };
 
-/// What is to be done.
+/// Mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Make the secret right, and prove it.
+    /// Create or update the Secret and verify it.
     Ensure,
-    /// Read only, and make the same checks.
+    /// Run the same checks, read-only.
     Verify,
-    /// Read only, and say what `Ensure` would change.
+    /// Show what `Ensure` would change, read-only.
     Plan,
-    /// Read only, and say what is missing, or too much, for `Ensure`.
+    /// Diagnose permissions, registry access and the stored Secret, read-only.
     Doctor,
 }
 
@@ -57,7 +57,7 @@ impl Mode {
         ("doctor", Self::Doctor),
     ];
 
-    /// Whether it makes a credential, or says what would come of it.
+    /// True if the mode makes a credential, or checks what is needed to make one.
     pub const fn makes_credential(self) -> bool {
         match self {
             Self::Ensure | Self::Plan | Self::Doctor => true,
@@ -65,7 +65,7 @@ impl Mode {
         }
     }
 
-    /// The word that the variable and the report have.
+    /// Name in the variable and in the report.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ensure => "ensure",
@@ -76,28 +76,28 @@ impl Mode {
     }
 }
 
-/// When the next scheduled run comes.
+/// Time of the next scheduled run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextRun {
-    /// Nobody said; MESSAGE says that.
+    /// Unset, which MESSAGE notes.
     Unknown,
-    /// None is planned, and that is meant so.
+    /// `none`: no run is planned.
     NotPlanned,
-    /// After this time at the latest.
+    /// Within this time.
     Within(Lifetime),
 }
 
-/// What the credential is for.
+/// Access that the credential must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Pulling.
+    /// Pull.
     Pull,
-    /// Pushing and pulling.
+    /// Push and pull.
     PushPull,
 }
 
 impl Access {
-    /// The value of `ACCESS_TYPE`, as the Open Data Hub dashboard writes it.
+    /// Value of `ACCESS_TYPE`, as the Open Data Hub dashboard writes it.
     pub const fn as_json(self) -> &'static str {
         match self {
             Self::Pull => r#"["Pull"]"#,
@@ -106,14 +106,14 @@ impl Access {
     }
 }
 
-/// How far to verify.
+/// Depth of verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Ask the registry.
+    /// At the registry.
     Registry,
-    /// Ask the API server alone.
+    /// At the API server only.
     Api,
-    /// Ask nobody.
+    /// Structure of the document only.
     Structure,
 }
 
@@ -125,12 +125,12 @@ impl Depth {
     ];
 }
 
-/// The API server's address, as the pod's environment has it.
+/// Address of the API server, from the pod's environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiServer {
-    /// An IP address or DNS name; IPv6 without brackets.
+    /// IP address or DNS name; IPv6 without brackets.
     pub host: String,
-    /// The port.
+    /// Port.
     pub port: u16,
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for ApiServer {
     }
 }
 
-/// The proxies for registries, as they were given: hyper-util's matcher reads them. Their URLs may hold a password.
+/// Proxies for registries, unparsed: hyper-util's matcher parses them. Their URLs may contain a password.
 #[derive(Clone, Debug, Default)]
 pub struct Proxy {
     /// `HTTPS_PROXY` or `https_proxy`.
@@ -163,91 +163,90 @@ pub struct Proxy {
     pub no: Option<String>,
 }
 
-/// What is to be done, to which secret, for which registries, and how. The fields are the variables of contract
-/// section 2.
+/// Configuration of a run. The fields are the variables of contract section 2.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The Secret's name.
+    /// Name of the Secret.
     pub name: ObjectName,
-    /// The Secret's namespace; none means the pod's own.
+    /// Namespace of the Secret; none means the pod's own.
     pub namespace: Option<Namespace>,
-    /// The registries that get the credential: at least one, none twice.
+    /// Registries that the credential is for: at least one, without duplicates.
     pub registries: Vec<RegistryHost>,
-    /// Hosts that may receive the credential beside those where it plainly belongs.
+    /// Additional hosts that may receive the credential.
     pub trusted_hosts: Vec<HostPort>,
-    /// Images that must be pullable; each is covered by one of the registries.
+    /// Images that must be pullable; a registry covers each of them.
     pub images: Vec<ImageReference>,
-    /// What is to be done.
+    /// Mode.
     pub mode: Mode,
-    /// Whose token is minted; none means the caller's own, and there is none beside a token file.
+    /// ServiceAccount whose token is requested; none means the caller's own. Always none with a token file.
     pub service_account: Option<ObjectName>,
-    /// The lifetime asked of the API server.
+    /// Lifetime to request from the API server.
     pub token_lifetime: Lifetime,
-    /// Refresh when less than this share of the lifetime is left; neither 0% nor 100%.
+    /// Refresh when less than this percentage of the lifetime is left; exclusive of 0 and 100.
     pub refresh_below: Percentage,
-    /// When the next scheduled run comes.
+    /// Time of the next scheduled run.
     pub next_run_within: NextRun,
-    /// The file with the token to store, instead of a minted one.
+    /// File with the token to store; none: request a token.
     pub token_file: Option<PathBuf>,
-    /// The user name of the entry: not empty, no colon, no control character.
+    /// User name of the entry: not empty, no colon, no control character.
     pub username: String,
-    /// What the credential is for.
+    /// Access that the credential must have.
     pub access: Access,
-    /// Whether Open Data Hub's label, annotations and keys are written.
+    /// True to write Open Data Hub's label, annotations and keys.
     pub connection: bool,
-    /// What the dashboard shall show; none: [`DEFAULT_DISPLAY_NAME`], where the Secret has none.
+    /// Display name; none: [`DEFAULT_DISPLAY_NAME`], unless the Secret has one.
     pub display_name: Option<String>,
-    /// What the dashboard shall show; none: [`DEFAULT_DESCRIPTION`], where the Secret has none.
+    /// Description; none: [`DEFAULT_DESCRIPTION`], unless the Secret has one.
     pub description: Option<String>,
-    /// How far to verify.
+    /// Depth of verification.
     pub verify: Depth,
-    /// A PEM bundle that is trusted for registries.
+    /// PEM bundle trusted for registries.
     pub registry_ca_file: Option<PathBuf>,
-    /// Where to dial instead: host and port as they would be dialled, and the address for it.
+    /// Hosts with the address to connect to instead.
     pub connect_to: Vec<(HostPort, HostPort)>,
-    /// The time for the whole run, 1 s to 1 h.
+    /// Time limit of the whole run, 1 s to 1 h.
     pub timeout: Duration,
-    /// Where the pod's own token, CA and namespace are.
+    /// Directory with the pod's own token, CA and namespace.
     pub service_account_dir: PathBuf,
-    /// The API server; none where the environment does not name it.
+    /// Address of the API server; none if the environment has none.
     pub api_server: Option<ApiServer>,
-    /// The proxies for registries.
+    /// Proxies for registries.
     pub proxy: Proxy,
-    /// A PEM file that is trusted for registries.
+    /// PEM file trusted for registries.
     pub ssl_cert_file: Option<PathBuf>,
-    /// Directories, separated by colons, of PEM files that are trusted for registries.
+    /// Directories, separated by colons, with PEM files trusted for registries.
     pub ssl_cert_dir: Option<PathBuf>,
-    /// Where and how the run is reported.
+    /// Settings of the report.
     pub output: Output,
-    /// Unknown variables and those without effect, one sentence each, for the log.
+    /// Warnings about unknown variables and those without effect, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Everything that is wrong with the environment, and what is needed to report it.
+/// All configuration errors, with what the report needs.
 #[derive(Clone, Debug)]
 pub struct ConfigError {
-    /// Every mistake, at least one.
+    /// Errors, at least one.
     pub problems: Vec<Problem>,
     /// As in [`Config::warnings`].
     pub warnings: Vec<String>,
-    /// Where and how to report, as far as that could be read.
+    /// Settings of the report, as far as they are valid.
     pub output: Output,
-    /// What the run would have been about, as far as that could be read.
+    /// Context of the report, as far as it is valid.
     pub context: ReportContext,
 }
 
 impl Config {
-    /// Reads and checks the environment; `variables` is the whole of it, as [`std::env::vars_os`] gives it.
+    /// Parses and validates the environment; `variables` is all of it, as [`std::env::vars_os`] returns it.
     ///
     /// # Errors
-    /// Every mistake that was found, together.
+    /// All errors together.
     pub fn from_env(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Box<ConfigError>> {
         validate::validate(variables)
     }
 
-    /// What the run is about, for its report.
+    /// Context of the report.
     pub fn report_context(&self) -> ReportContext {
         ReportContext {
             mode: Some(self.mode),

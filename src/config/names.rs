@@ -2,26 +2,28 @@
 
 use std::fmt;
 
-/// Why a text is no name.
+/// Error of an invalid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// It breaks RFC 1123's rules for a subdomain, as Kubernetes reads them.
+    /// Not a DNS subdomain name of RFC 1123, by the rules of Kubernetes.
     #[error(
-        "is no DNS subdomain: at most 253 of a-z, 0-9, - and ., each part between dots beginning and ending with a \
-         letter or digit"
+        "must be a valid DNS subdomain name: at most 253 of a-z, 0-9, - and ., each part between dots beginning and \
+         ending with a letter or digit"
     )]
     Subdomain,
-    /// It breaks RFC 1123's rules for a label, as Kubernetes reads them.
-    #[error("is no DNS label: at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")]
+    /// Not a DNS label of RFC 1123, by the rules of Kubernetes.
+    #[error(
+        "must be a valid DNS label: at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit"
+    )]
     Label,
 }
 
-/// The name of a Secret or a service account: a DNS subdomain (`k8s.io/apimachinery` `IsDNS1123Subdomain`).
+/// Name of a Secret or a ServiceAccount: a DNS subdomain name (`k8s.io/apimachinery` `IsDNS1123Subdomain`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectName(String);
 
 impl ObjectName {
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
     /// [`NameError::Subdomain`].
@@ -39,12 +41,12 @@ impl ObjectName {
     }
 }
 
-/// The name of a namespace: a DNS label (`k8s.io/apimachinery` `IsDNS1123Label`).
+/// Name of a namespace: a DNS label (`k8s.io/apimachinery` `IsDNS1123Label`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Namespace(String);
 
 impl Namespace {
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
     /// [`NameError::Label`].
@@ -74,7 +76,7 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// One part between dots. Kubernetes limits a part of a subdomain by the whole name's length alone.
+/// True for a valid part between dots. Kubernetes limits only the length of the whole name.
 fn is_part(part: &str) -> bool {
     let allowed = part
         .bytes()
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_the_api_server_reads_them() {
+    fn object_names_follow_the_rules_of_the_api_server() {
         let long = "a".repeat(253);
         for name in ["a", "0", "a-b.c", "internal-registry-private-ai", &long] {
             assert_eq!(
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_no_dot_and_at_most_63_characters() {
+    fn namespace_has_no_dot_and_at_most_63_characters() {
         let long = "a".repeat(63);
         for name in ["a", &long] {
             let namespace = Namespace::parse(name).expect("a name");

@@ -1,4 +1,4 @@
-//! Where and how a run is reported: read even where the rest of the configuration is wrong.
+//! Settings of the report, which are read even if the rest of the configuration is invalid.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,17 @@ use super::problem::Problem;
 use super::value::{choice, parse_bool, path};
 use crate::outcome::ResultName;
 
-/// The level of the program's own messages.
+/// Level of the program's own messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
-    /// Only what made the run fail.
+    /// Errors.
     Error,
-    /// What leaves a proof incomplete, too.
+    /// Warnings, too.
     Warn,
-    /// What was done, too.
+    /// Steps of the run, too.
     #[default]
     Info,
-    /// How it was done, too.
+    /// Details, too.
     Debug,
 }
 
@@ -30,13 +30,13 @@ impl LogLevel {
     ];
 }
 
-/// The format of standard error.
+/// Format of standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Text.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -44,16 +44,16 @@ impl LogFormat {
     const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
-/// Where and how a run is reported. What is wrong in the environment has its default here.
+/// Settings of the report. An invalid variable has its default here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// `PULL_SECRET_LOG`.
     pub log_level: LogLevel,
     /// `PULL_SECRET_LOG_FORMAT`.
     pub log_format: LogFormat,
-    /// `PULL_SECRET_STRICT`: whether a `FAILURE` ends with its exit code.
+    /// `PULL_SECRET_STRICT`: if false, a `FAILURE` exits with 0.
     pub strict: bool,
-    /// `RESULTS_<RESULT>_PATH`: the results that are wanted, and where.
+    /// `RESULTS_<RESULT>_PATH`: the requested results and their paths.
     pub results: Vec<(ResultName, PathBuf)>,
     /// `PULL_SECRET_TERMINATION_MESSAGE_FILE`.
     pub termination_message_file: Option<PathBuf>,

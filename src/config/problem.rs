@@ -1,4 +1,4 @@
-//! Mistakes in the configuration, and what of a wrong value may be shown.
+//! Configuration errors, with values redacted.
 
 use serde::Serialize;
 
@@ -6,28 +6,28 @@ use super::variables::{Kind, Variable};
 use crate::credential::kind_in;
 use crate::text::{clip_name, looks_like_credential, one_line};
 
-/// Longest part of a wrong value that is echoed, in characters.
+/// Longest printed invalid value, in characters.
 const GIVEN_MAX: usize = 60;
 
-/// One mistake in the configuration.
+/// Configuration error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The full name of the variable, or `argument`.
+    /// Full name of the variable, or `argument`.
     pub variable: String,
-    /// What was given, clipped; none where nothing was, or where it may be a credential.
+    /// The invalid value, clipped; none if unset, or if it may be a credential.
     pub given: Option<String>,
-    /// What is wrong with it: half a sentence.
+    /// Cause, half a sentence.
     pub problem: String,
-    /// A right value; none where none would be.
+    /// A valid value, if there is one.
     pub example: Option<String>,
 }
 
 impl Problem {
-    /// A mistake of one of our own variables. `given` is the value, or the wrong item of a list.
+    /// Error in one of the program's own variables. `given` is the value, or the invalid item of a list.
     pub fn for_variable(variable: &Variable, given: Option<&str>, problem: impl Into<String>) -> Self {
         let shown = given.and_then(|given| shown(variable.kind, given));
         let problem = problem.into();
-        // What is not shown is not quoted by the reason either.
+        // A value that is redacted must not be quoted by the cause either.
         let quoted = shown.is_none() && given.is_some_and(|given| problem.contains(given));
         Self {
             variable: variable.name.to_owned(),
@@ -41,7 +41,7 @@ impl Problem {
         }
     }
 
-    /// A mistake of something else than one of our own variables; `given` is echoed unless it may be a credential.
+    /// Error in another variable or an argument; `given` is printed unless it may be a credential.
     pub fn for_name(
         variable: &str,
         given: Option<&str>,
@@ -56,14 +56,14 @@ impl Problem {
         }
     }
 
-    /// Gives another right value than the table's.
+    /// Replaces the example of the table.
     #[must_use]
     pub fn with_example(mut self, example: &str) -> Self {
         self.example = Some(example.to_owned());
         self
     }
 
-    /// The mistake as half a sentence that begins with the variable.
+    /// Cause as half a sentence that begins with the variable.
     pub fn cause(&self) -> String {
         let given = self
             .given
@@ -73,16 +73,16 @@ impl Problem {
         one_line(&format!("{}{given} {}", self.variable, self.problem))
     }
 
-    /// What to do, in one sentence; no full stop follows a value that is copied.
+    /// Remedy, one sentence; without a full stop after a value to copy.
     pub fn remedy(&self) -> String {
         match &self.example {
-            Some(example) => one_line(&format!("Set a right value, for example: {example}")),
-            None => "Leave it unset.".to_owned(),
+            Some(example) => one_line(&format!("Set a valid value, for example: {example}")),
+            None => "Unset it.".to_owned(),
         }
     }
 }
 
-/// What may be shown of a wrong value: nothing where it may be a credential.
+/// Printable form of an invalid value; none if it may be a credential.
 fn shown(kind: Kind, given: &str) -> Option<String> {
     match kind {
         Kind::Text | Kind::Path => None,
@@ -92,8 +92,8 @@ fn shown(kind: Kind, given: &str) -> Option<String> {
     }
 }
 
-/// Whether a text holds what is certainly made to be a token: a JWT or one part of it, plain or in base64, or an
-/// OpenShift login token (`sha256~…`), or a Kubernetes token among other text. Such a value is refused in every variable.
+/// True if a text certainly contains a token: a JWT or one part of it, plain or in base64, an OpenShift login token
+/// (`sha256~…`), or a Kubernetes token among other text. Such a value is rejected in every variable.
 pub(super) fn is_token(text: &str) -> bool {
     // `{"` in base64url, and in base64 once more.
     const JWT: &[&str] = &["eyJ", "ZXlK"];
@@ -102,15 +102,15 @@ pub(super) fn is_token(text: &str) -> bool {
             .any(|piece| JWT.iter().any(|start| piece.starts_with(start)) && piece.len() >= RANDOM_MIN)
 }
 
-/// Whether a text may be a credential: a token, `user:password@`, or something long that looks random.
+/// True if a text may be a credential: a token, `user:password@`, or a long text that looks random.
 ///
-/// It errs towards yes: a wrong value that is not shown costs its owner a look, one that is shown a password.
+/// In doubt true: a hidden value costs its owner a look at the configuration, a printed one may leak a password.
 pub(super) fn may_be_credential(text: &str) -> bool {
     is_token(text) || looks_like_credential(text) || has_user_info(text) || looks_random(text)
 }
 
-/// Whether a host has a part that no host has, but random bytes in base64: long, with capitals, small letters and digits.
-/// Such a host is refused, since hosts are shown in reports and asked of name servers.
+/// True if a part of a host looks like random bytes in base64: long, with upper case, lower case and digits. Such a host
+/// is rejected, since hosts are printed in reports and sent to name servers.
 pub(super) fn is_random_host(host: &str) -> bool {
     let is_random = |piece: &str| {
         piece.len() >= RANDOM_MIN
@@ -121,16 +121,16 @@ pub(super) fn is_random_host(host: &str) -> bool {
     looks_like_credential(host) || pieces(host).any(is_random)
 }
 
-/// Shortest run of characters that is taken for random: passwords made by machines have 16 and more.
+/// Shortest text that counts as random: generated passwords have 16 characters and more.
 const RANDOM_MIN: usize = 16;
 
-/// Runs of characters that base64, base64url and hexadecimal are made of, but for `/`, which separates paths.
+/// Runs of characters of base64, base64url and hexadecimal, except `/`, which separates paths.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-')))
 }
 
 fn looks_random(text: &str) -> bool {
-    // A digest is long and random, and no secret.
+    // A digest is long and random, but not secret.
     let digestless = match text.rsplit_once("sha256:") {
         Some((before, digest)) if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) => {
             before
@@ -142,12 +142,12 @@ fn looks_random(text: &str) -> bool {
         let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
         let digits = count(u8::is_ascii_digit);
         piece.len() >= RANDOM_MIN && upper > 0 && lower.saturating_add(digits) > 0
-            // Names end with a year or a hash of five; of random letters and digits more than a quarter are digits.
+            // Names end with a year or a hash of five characters; random texts have more digits.
             || piece.len() >= RANDOM_MIN && digits.saturating_mul(5) >= piece.len()
     })
 }
 
-/// `user:password@` (RFC 3986 section 3.2.1), which isn't a reference's `repository:tag@digest`. Both may hold an `@`.
+/// True for `user:password@` (RFC 3986 section 3.2.1), but not for `repository:tag@digest`. Both may contain an `@`.
 fn has_user_info(text: &str) -> bool {
     text.match_indices('@').any(|(at, _)| {
         let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_credential_is_not_echoed() {
+    fn possible_credential_is_not_printed() {
         for credential in [
             "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
             "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_mistake_is_echoed() {
+    fn invalid_value_is_printed() {
         for plain in [
             format!("{IMAGE}@"),
             format!("{IMAGE}@sha256:{}", "0123456789abcdef".repeat(4)),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_echoed_is_clipped_and_safe() {
+    fn printed_value_is_clipped_and_safe() {
         let problem = Problem::for_variable(of_kind(Kind::Name), Some("a b\n\u{1b}[0m$(c)"), "is wrong");
         assert_eq!(problem.given.as_deref(), Some("a_b___0m__c_"));
         let problem = Problem::for_variable(of_kind(Kind::Name), Some(&"ab.".repeat(100)), "is wrong");
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn free_texts_and_paths_are_never_echoed() {
+    fn free_text_and_paths_are_never_printed() {
         for kind in [Kind::Text, Kind::Path] {
             assert_eq!(
                 Problem::for_variable(of_kind(kind), Some("plain"), "is wrong").given,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn only_certain_tokens_are_taken_for_tokens() {
+    fn only_certain_tokens_count_as_tokens() {
         assert!(is_token("quay.io/a/eyJhbGciOiJSUzI1NiJ9"));
         assert!(is_token("sha256~a"));
         for name in [IMAGE, "20240101T123456Z", "eyJ", "Zm9vYmFyYmF6cXV4MTI"] {
@@ -248,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_names_variable_value_and_mistake_and_the_remedy_a_right_value() {
+    fn cause_has_variable_and_value_and_remedy_has_an_example() {
         let variable = of_kind(Kind::Percentage);
         let problem = Problem::for_variable(variable, Some("4O"), "is not a percentage");
         assert_eq!(
             problem.cause(),
             "PULL_SECRET_REFRESH_BELOW (given: 4O) is not a percentage"
         );
-        assert_eq!(problem.remedy(), "Set a right value, for example: 40%");
+        assert_eq!(problem.remedy(), "Set a valid value, for example: 40%");
     }
 }

@@ -1,16 +1,16 @@
-//! What a run is about, for its report.
+//! Context of a run for its report.
 
 use super::Mode;
 
-/// What a run is about, as far as the configuration could be read.
+/// Mode and Secret of a run, as far as the configuration is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportContext {
-    /// What was to be done.
+    /// Mode.
     pub mode: Option<Mode>,
-    /// The Secret's namespace; the run fills it in where it is the pod's own.
+    /// Namespace of the Secret; the run sets it if it is the pod's own.
     pub namespace: Option<String>,
-    /// The Secret's name.
+    /// Name of the Secret.
     pub name: Option<String>,
-    /// `PULL_SECRET_NEXT_RUN_WITHIN` is not set: MESSAGE says so.
+    /// True if `PULL_SECRET_NEXT_RUN_WITHIN` is unset, which MESSAGE notes.
     pub next_run_unknown: bool,
 }

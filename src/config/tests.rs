@@ -1,9 +1,10 @@
-//! The configuration as a whole.
+//! Tests of the whole configuration.
 
 use super::*;
 
 mod hostile;
 mod mistakes;
+mod one_table;
 
 const INTERNAL: &str = "image-registry.openshift-image-registry.svc:5000";
 
@@ -11,7 +12,7 @@ fn from(variables: &[(&str, &str)]) -> Result<Config, Box<ConfigError>> {
     Config::from_env(variables.iter().map(|(name, value)| (name.into(), value.into())))
 }
 
-/// A right environment, changed by `variables`.
+/// Configuration from a valid environment, changed by `variables`.
 fn with(variables: &[(&str, &str)]) -> Result<Config, Box<ConfigError>> {
     let mut all = vec![("PULL_SECRET_NAME", "internal-registry-private-ai")];
     all.retain(|(name, _)| variables.iter().all(|(other, _)| name != other));
@@ -31,7 +32,7 @@ fn problems(variables: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 #[test]
-fn a_name_alone_is_enough() {
+fn name_alone_is_enough() {
     let config = config(&[]);
     assert_eq!(config.name.as_str(), "internal-registry-private-ai");
     assert_eq!(config.namespace, None);
@@ -64,7 +65,7 @@ fn a_name_alone_is_enough() {
 }
 
 #[test]
-fn every_example_of_the_table_is_right() {
+fn every_example_of_the_table_is_valid() {
     for variable in VARIABLES {
         let trusted = ("PULL_SECRET_TRUSTED_HOSTS", "quay.io");
         let result = match variable.name {
@@ -81,7 +82,7 @@ fn every_example_of_the_table_is_right() {
 }
 
 #[test]
-fn what_a_wrong_configuration_is_about_is_told_as_far_as_it_is_right() {
+fn invalid_configuration_has_the_context_of_the_report() {
     let error = with(&[("PULL_SECRET_MODE", "verify"), ("PULL_SECRET_TIMEOUT", "x")]).expect_err("a problem");
     let context = ReportContext {
         mode: Some(Mode::Verify),
@@ -106,7 +107,7 @@ fn there_are_four_modes() {
 }
 
 #[test]
-fn a_minted_token_goes_to_openshifts_registry_and_to_trusted_hosts_alone() {
+fn requested_token_goes_only_to_openshift_and_trusted_hosts() {
     let given = [(
         "PULL_SECRET_REGISTRY",
         "quay.io/team,route.example.com,quay.io/team",
@@ -138,7 +139,7 @@ fn a_minted_token_goes_to_openshifts_registry_and_to_trusted_hosts_alone() {
 }
 
 #[test]
-fn trust_is_in_a_host_and_its_port() {
+fn trust_compares_host_and_port() {
     for (trusted, registry, trusts) in [
         ("quay.io", "quay.io/team", true),
         ("QUAY.io:443", "quay.io", true),
@@ -162,7 +163,7 @@ fn trust_is_in_a_host_and_its_port() {
 }
 
 #[test]
-fn an_uncovered_image_is_told_with_the_value_that_would_cover_it() {
+fn uncovered_image_is_reported_with_the_value_that_covers_it() {
     let given = [
         ("PULL_SECRET_IMAGE", "quay.io/team/a:1,\n docker.io/b@sha256:"),
         ("PULL_SECRET_REGISTRY", INTERNAL),
@@ -181,7 +182,7 @@ fn an_uncovered_image_is_told_with_the_value_that_would_cover_it() {
 }
 
 #[test]
-fn images_are_read_as_pipelines_leave_them() {
+fn image_list_accepts_white_space_and_transports() {
     let image = format!(
         " oci://{INTERNAL}/a/b:1\n, ,\t{INTERNAL}/a/\nc@sha256:{}\n",
         "0".repeat(64)
@@ -196,7 +197,7 @@ fn images_are_read_as_pipelines_leave_them() {
 }
 
 #[test]
-fn lists_lose_their_repetitions() {
+fn lists_lose_duplicates() {
     let registries = format!("{INTERNAL}, {INTERNAL},,");
     assert_eq!(
         config(&[("PULL_SECRET_REGISTRY", &registries)]).registries.len(),
@@ -205,7 +206,7 @@ fn lists_lose_their_repetitions() {
 }
 
 #[test]
-fn access_is_read_in_either_order_and_written_as_the_dashboard_does() {
+fn access_is_parsed_in_any_order_and_written_as_the_dashboard_does() {
     for (value, access, written) in [
         ("Pull", Access::Pull, r#"["Pull"]"#),
         ("Push,Pull", Access::PushPull, r#"["Push","Pull"]"#),
@@ -217,7 +218,7 @@ fn access_is_read_in_either_order_and_written_as_the_dashboard_does() {
 }
 
 #[test]
-fn the_next_run_is_unknown_not_planned_or_within_a_time() {
+fn next_run_is_unknown_not_planned_or_within_a_time() {
     for (value, next) in [
         ("", NextRun::Unknown),
         ("none", NextRun::NotPlanned),
@@ -230,7 +231,7 @@ fn the_next_run_is_unknown_not_planned_or_within_a_time() {
 }
 
 #[test]
-fn beside_a_token_file_a_service_account_has_no_effect_and_that_is_said() {
+fn service_account_beside_a_token_file_has_no_effect_and_warns() {
     let both = config(&[
         ("PULL_SECRET_TOKEN_FILE", "/token"),
         ("PULL_SECRET_SERVICE_ACCOUNT", "puller"),
@@ -250,26 +251,26 @@ fn beside_a_token_file_a_service_account_has_no_effect_and_that_is_said() {
 }
 
 #[test]
-fn a_list_of_registries_without_any_is_a_problem_and_a_wrong_one_is_told_once() {
+fn empty_registry_list_is_a_problem_and_an_invalid_item_is_one() {
     let file = ("PULL_SECRET_TOKEN_FILE", "/token");
     let told = |more: &[(&'static str, &str)]| {
         let problems = problems(&[&[file], more].concat()).into_iter();
         problems.map(|problem| problem.problem).collect::<Vec<_>>()
     };
     let none = ("PULL_SECRET_REGISTRY", " , ");
-    assert_eq!(told(&[none]), ["names no registry"]);
+    assert_eq!(told(&[none]), ["has no registry"]);
     let beside = told(&[none, ("PULL_SECRET_MODE", "nothing")]);
-    assert!(beside.contains(&"names no registry".to_owned()), "{beside:?}");
+    assert!(beside.contains(&"has no registry".to_owned()), "{beside:?}");
     assert_eq!(told(&[("PULL_SECRET_REGISTRY", "https://quay.io")]).len(), 1);
     assert_eq!(
         told(&[("PULL_SECRET_REGISTRY", "quay.io,Quay.io,docker.io")]),
-        ["names one registry twice, in different case"]
+        ["has the same registry twice, in different case"]
     );
     assert_eq!(told(&[("PULL_SECRET_REGISTRY", "quay.io,docker.io")]).len(), 0);
 }
 
 #[test]
-fn an_ipv6_api_server_stands_in_brackets_and_half_an_address_is_none() {
+fn ipv6_api_server_has_brackets_and_half_an_address_is_none() {
     let host = ("KUBERNETES_SERVICE_HOST", "fd00::1");
     let server = config(&[host, ("KUBERNETES_SERVICE_PORT", "6443")]).api_server;
     assert_eq!(
@@ -280,7 +281,7 @@ fn an_ipv6_api_server_stands_in_brackets_and_half_an_address_is_none() {
 }
 
 #[test]
-fn the_platforms_variables_are_carried_the_capitals_first() {
+fn platform_variables_are_read_and_upper_case_takes_precedence() {
     use secrecy::ExposeSecret;
     let config = config(&[
         ("https_proxy", "http://lower"),
@@ -305,7 +306,7 @@ fn the_platforms_variables_are_carried_the_capitals_first() {
 }
 
 #[test]
-fn a_proxy_is_spoken_to_in_plain_http_alone() {
+fn only_http_proxies_are_accepted() {
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         for proxy in ["https://proxy:3128", "socks5://proxy:1080"] {
             let problems = problems(&[(name, proxy)]);
@@ -319,7 +320,7 @@ fn a_proxy_is_spoken_to_in_plain_http_alone() {
 }
 
 #[test]
-fn the_effective_configuration_names_every_variable_that_is_set() {
+fn effective_configuration_has_every_variable_that_is_set() {
     let mut variables: Vec<_> = VARIABLES
         .iter()
         .map(|variable| (variable.name, variable.example))
@@ -342,7 +343,7 @@ fn the_effective_configuration_names_every_variable_that_is_set() {
 }
 
 #[test]
-fn the_effective_configuration_says_what_was_set_unless_it_may_be_secret() {
+fn effective_configuration_has_values_unless_they_may_be_secret() {
     for (name, given, shown) in [
         ("PULL_SECRET_REGISTRY", "quay.io, docker.io", "quay.io,docker.io"),
         ("PULL_SECRET_NEXT_RUN_WITHIN", "9h", "9h"),

@@ -1,4 +1,4 @@
-//! From the environment's texts to a [`Config`]: one pass, which finds every problem.
+//! Validation of the environment into a [`Config`], in one pass that finds every problem.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,17 +16,17 @@ use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 use crate::text::clip_name;
 
-/// What may be asked of the API server; it refuses less than ten minutes (`k8s.io/kubernetes`
+/// Bounds of the requested lifetime. The API server rejects less than ten minutes (`k8s.io/kubernetes`
 /// `pkg/apis/authentication/validation`).
 const TOKEN_LIFETIME: [&str; 2] = ["10m", "30d"];
 
-/// A run takes a second for its calls, and whoever waits an hour waits for something else.
+/// Bounds of the timeout: a run needs about a second for its calls.
 const TIMEOUT: [&str; 2] = ["1s", "1h"];
 
 /// Longest host in a message, in characters.
 const HOST_MAX: usize = 80;
 
-/// Reads and checks the environment.
+/// Parses and validates the environment.
 pub(super) fn validate(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, Box<ConfigError>> {
@@ -51,16 +51,16 @@ pub(super) fn validate(
     }
 }
 
-/// A file's token is stored as it is: there is no service account to mint for. Not a problem, since manifests name an
-/// account and an overlay adds the file.
+/// Warning that the ServiceAccount has no effect beside a token file. Only a warning: a manifest sets the
+/// ServiceAccount, and an overlay adds the file.
 fn without_effect(environment: &Environment) -> Option<String> {
     let values = &environment.values;
     (values.token_file.value.is_some() && values.service_account.value.is_some()).then(|| {
-        "PULL_SECRET_SERVICE_ACCOUNT has no effect: PULL_SECRET_TOKEN_FILE gives the token".to_owned()
+        "PULL_SECRET_SERVICE_ACCOUNT has no effect: PULL_SECRET_TOKEN_FILE provides the token".to_owned()
     })
 }
 
-/// Every value is read before any may be missed, so that no problem hides another.
+/// Parses all values before it returns early for a missing one, so that no problem hides another.
 fn read(
     environment: &Environment,
     output: &Output,
@@ -95,7 +95,7 @@ fn read(
 
     let registry = values.registry.variable;
     if registries.is_empty() && !problems.iter().any(|problem| problem.variable == registry.name) {
-        problems.push(Problem::for_variable(registry, None, "names no registry"));
+        problems.push(Problem::for_variable(registry, None, "has no registry"));
     }
     if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
         check_trust(environment, &registries, &trusted_hosts, problems);
@@ -138,7 +138,8 @@ fn read(
     })
 }
 
-/// A minted token opens the API server, so each registry must be OpenShift's own or trusted by whoever installs.
+/// Rejects registries that must not receive a ServiceAccount token, which is valid at the API server too: all but
+/// OpenShift's own and trusted hosts.
 fn check_trust(
     environment: &Environment,
     registries: &[RegistryHost],
@@ -154,15 +155,15 @@ fn check_trust(
     let right = list_with(trusted.value.as_deref(), |item| host(item).is_ok(), &untrusted);
     for host in &untrusted {
         let problem = format!(
-            "does not name {}, a registry that would get a Kubernetes token, which opens the API server too: trust it, \
-             or give another credential by PULL_SECRET_TOKEN_FILE",
+            "does not list {}, which would receive a Kubernetes token; such a token is also valid at the API server: add \
+             the host, or use another credential with PULL_SECRET_TOKEN_FILE",
             clip_name(host, HOST_MAX)
         );
         problems.push(Problem::for_variable(trusted.variable, None, problem).with_example(&right));
     }
 }
 
-/// Keys that differ only in case are one to some clients and two to others.
+/// Rejects registries that differ only in case: some clients take their keys for one, others for two.
 fn check_case(environment: &Environment, registries: &[RegistryHost], problems: &mut Vec<Problem>) {
     let mut keys: Vec<String> = registries
         .iter()
@@ -171,7 +172,7 @@ fn check_case(environment: &Environment, registries: &[RegistryHost], problems: 
     keys.sort_unstable();
     if keys.windows(2).any(|pair| pair.first() == pair.last()) {
         let registry = &environment.values.registry;
-        let problem = "names one registry twice, in different case";
+        let problem = "has the same registry twice, in different case";
         problems.push(Problem::for_variable(
             registry.variable,
             registry.value.as_deref(),
@@ -180,7 +181,7 @@ fn check_case(environment: &Environment, registries: &[RegistryHost], problems: 
     }
 }
 
-/// CONNECT goes to a proxy in the clear, its password with it: an https or SOCKS proxy is not one of those.
+/// Rejects https and SOCKS proxies: CONNECT and the proxy's password are sent in plain text.
 fn check_proxies(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) {
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         let scheme = platform
@@ -188,8 +189,7 @@ fn check_proxies(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem
             .and_then(|value| value.split_once("://"))
             .map(|(scheme, _)| scheme);
         if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case("http")) {
-            let problem =
-                "names a proxy of another kind than http; registries are reached through it by CONNECT";
+            let problem = "must be an http:// proxy; registries are reached through it with CONNECT";
             problems.push(Problem::for_name(
                 name,
                 None,
@@ -200,7 +200,7 @@ fn check_proxies(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem
     }
 }
 
-/// An image that no registry covers would be pulled without our credential, by the kubelet's rule.
+/// Rejects images that no registry covers: the kubelet would pull them without the managed entry.
 fn check_coverage(
     environment: &Environment,
     registries: &[RegistryHost],
@@ -215,7 +215,7 @@ fn check_coverage(
     let hosts: Vec<&str> = uncovered.iter().map(|image| image.host()).collect();
     let right = list_with(given.value.as_deref(), |item| registry(item).is_ok(), &hosts);
     for image in uncovered {
-        let problem = format!("has an image that no registry of {} covers", given.variable.name);
+        let problem = format!("has an image that no registry in {} covers", given.variable.name);
         let example = format!("{}={right}", given.variable.name);
         let image = image.to_string();
         problems.push(
@@ -225,7 +225,7 @@ fn check_coverage(
     }
 }
 
-/// What is right of the given list, with more items behind it, each once. What is wrong may be a credential, and is no example.
+/// The valid items of a list and additional ones, each once. Invalid items may be credentials, so they are left out.
 fn list_with(given: Option<&str>, is_right: impl Fn(&str) -> bool, more: &[&str]) -> String {
     let mut items: Vec<&str> = Vec::new();
     let given = list(given.unwrap_or_default()).filter(|item| is_right(item));
@@ -237,12 +237,12 @@ fn list_with(given: Option<&str>, is_right: impl Fn(&str) -> bool, more: &[&str]
     items.join(",")
 }
 
-/// Absence of one of the two is no problem here: the run then ends with `not-in-cluster`.
+/// Address of the API server. If one of the two variables is unset, the run ends with `not-in-cluster` later.
 fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> Option<ApiServer> {
     let host = platform.get("KUBERNETES_SERVICE_HOST").and_then(|host| {
         let read = ApiServer::host(host);
         if read.is_none() {
-            let problem = "is neither an IP address nor a DNS name";
+            let problem = "must be an IP address or a DNS name";
             problems.push(Problem::for_name(
                 "KUBERNETES_SERVICE_HOST",
                 Some(host),
@@ -255,7 +255,7 @@ fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) 
     let port = platform.get("KUBERNETES_SERVICE_PORT").and_then(|port| {
         let read = port.parse().ok().filter(|port| *port > 0_u16);
         if read.is_none() {
-            let problem = "is no port number from 1 to 65535";
+            let problem = "must be a port number from 1 to 65535";
             problems.push(Problem::for_name(
                 "KUBERNETES_SERVICE_PORT",
                 Some(port),
@@ -271,7 +271,7 @@ fn api_server(platform: &BTreeMap<String, String>, problems: &mut Vec<Problem>) 
     })
 }
 
-/// The capitals first, as curl and Go read them.
+/// Proxies for registries. Upper case takes precedence, as in curl and Go.
 fn proxy(platform: &BTreeMap<String, String>) -> Proxy {
     let first = |names: [&str; 2]| names.iter().find_map(|name| platform.get(*name));
     let secret = |names| first(names).map(|value| SecretString::from(value.as_str()));

@@ -1,4 +1,4 @@
-//! How a value of each kind is read. What is wrong is half a sentence that follows the variable's name.
+//! Parsing of values, one function for each kind. An error is half a sentence that follows the variable's name.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 
 impl RawValue {
-    /// Reads the value, or the preset where it is not set. `None` where there is neither, or where it is wrong, which
-    /// then is among the problems.
+    /// Parses the value, or the default if it is unset. `None` if there is neither, or if it is invalid, which adds a
+    /// problem.
     pub fn read<T>(
         &self,
         problems: &mut Vec<Problem>,
@@ -37,7 +37,7 @@ impl RawValue {
         }
     }
 
-    /// Reads a value that stays `None` where it is not set, whatever its preset.
+    /// Parses the value; `None` if it is unset, whatever its default.
     pub fn read_if_set<T>(
         &self,
         problems: &mut Vec<Problem>,
@@ -46,7 +46,7 @@ impl RawValue {
         self.value.as_ref().and_then(|_| self.read(problems, read))
     }
 
-    /// Reads a comma-separated list, trimmed, without empties and repetitions. Each wrong item is a problem of its own.
+    /// Parses a comma-separated list, trimmed, without empty items and duplicates. Each invalid item adds a problem.
     pub fn read_list<T: PartialEq>(
         &self,
         problems: &mut Vec<Problem>,
@@ -71,12 +71,12 @@ impl RawValue {
     }
 }
 
-/// The items of a list.
+/// Items of a list.
 pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// One of several words.
+/// Value of one of several words.
 pub(super) fn choice<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, String> {
     words
         .iter()
@@ -84,7 +84,7 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, Stri
         .map(|(_, value)| *value)
         .ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            format!("is none of {}", words.join(", "))
+            format!("must be one of {}", words.join(", "))
         })
 }
 
@@ -93,18 +93,18 @@ pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     choice(&[("true", true), ("false", false)], text)
 }
 
-/// The name of a Secret or a service account.
+/// Name of a Secret or a ServiceAccount.
 pub(super) fn object_name(text: &str) -> Result<ObjectName, String> {
     ObjectName::parse(text).map_err(|error| error.to_string())
 }
 
-/// The name of a namespace.
+/// Name of a namespace.
 pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
     Namespace::parse(text).map_err(|error| error.to_string())
 }
 
-/// A host, and no password that would pass for one.
-fn named(host: &str) -> Result<(), String> {
+/// Rejects a host that looks like a password.
+fn not_a_password(host: &str) -> Result<(), String> {
     if is_random_host(host) {
         Err("has a host that looks like a password".to_owned())
     } else {
@@ -112,61 +112,61 @@ fn named(host: &str) -> Result<(), String> {
     }
 }
 
-/// A registry that gets the credential.
+/// Registry that the credential is for.
 pub(super) fn registry(text: &str) -> Result<RegistryHost, String> {
-    let registry = RegistryHost::parse(text).map_err(|error| format!("is wrong: {error}"))?;
-    named(registry.host_port())?;
+    let registry = RegistryHost::parse(text).map_err(|error| format!("is not valid: {error}"))?;
+    not_a_password(registry.host_port())?;
     Ok(registry)
 }
 
-/// A host that may receive the credential.
+/// Host that may receive the credential.
 pub(super) fn host(text: &str) -> Result<HostPort, String> {
-    named(text)?;
-    HostPort::parse(text).map_err(|error| format!("has a malformed host: {error}"))
+    not_a_password(text)?;
+    HostPort::parse(text).map_err(|error| format!("has an invalid host: {error}"))
 }
 
-/// An image that must be pullable.
+/// Image that must be pullable.
 pub(super) fn image(text: &str) -> Result<ImageReference, String> {
-    let image = ImageReference::parse(text).map_err(|error| format!("is wrong: {error}"))?;
-    named(image.host())?;
+    let image = ImageReference::parse(text).map_err(|error| format!("is not valid: {error}"))?;
+    not_a_password(image.host())?;
     Ok(image)
 }
 
-/// What the credential is for, in either order.
+/// Access of the credential, its words in any order.
 pub(super) fn access(text: &str) -> Result<Access, String> {
     let mut words: Vec<_> = list(text).collect();
     words.sort_unstable();
     match words.as_slice() {
         ["Pull"] => Ok(Access::Pull),
         ["Pull", "Push"] => Ok(Access::PushPull),
-        _ => Err("is neither Pull nor Push,Pull".to_owned()),
+        _ => Err("must be Pull or Push,Pull".to_owned()),
     }
 }
 
-/// The longest time until the next run, or that there is none.
+/// Longest time until the next run, or `none`.
 pub(super) fn next_run(text: &str) -> Result<NextRun, String> {
     if text == "none" {
         return Ok(NextRun::NotPlanned);
     }
     Lifetime::parse(text)
         .map(NextRun::Within)
-        .map_err(|error| format!("is neither none nor a duration: {error}"))
+        .map_err(|error| format!("must be none or a duration: {error}"))
 }
 
-/// An absolute path. Mounts are absolute; what isn't is a mistake more often than a file, a pasted token for example.
+/// Absolute path: a relative one is more likely a mistake, such as a pasted token.
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     if path.is_absolute() && !text.contains(char::is_control) {
         Ok(path.to_owned())
     } else {
-        Err("is no absolute path".to_owned())
+        Err("must be an absolute path".to_owned())
     }
 }
 
-/// A duration within bounds, both included.
+/// Duration within bounds, both included.
 pub(super) fn duration(text: &str, [least, most]: [&str; 2]) -> Result<Lifetime, String> {
     let bound = |text| Lifetime::parse(text).map_err(|error| error.to_string());
-    let lifetime = Lifetime::parse(text).map_err(|error| format!("is no duration: {error}"))?;
+    let lifetime = Lifetime::parse(text).map_err(|error| format!("is not a duration: {error}"))?;
     if (bound(least)?..=bound(most)?).contains(&lifetime) {
         Ok(lifetime)
     } else {
@@ -174,16 +174,16 @@ pub(super) fn duration(text: &str, [least, most]: [&str; 2]) -> Result<Lifetime,
     }
 }
 
-/// The same for a timer.
+/// Timeout within bounds, both included.
 pub(super) fn parse_timeout(text: &str, bounds: [&str; 2]) -> Result<Duration, String> {
     let lifetime = duration(text, bounds)?;
     let seconds = u64::try_from(lifetime.as_secs()).map_err(|error| error.to_string())?;
     Ok(Duration::from_secs(seconds))
 }
 
-/// A share that is neither nothing nor all.
+/// Percentage, exclusive of 0 and 100.
 pub(super) fn parse_percentage(text: &str) -> Result<Percentage, String> {
-    let percentage = Percentage::parse(text).map_err(|error| format!("is no percentage: {error}"))?;
+    let percentage = Percentage::parse(text).map_err(|error| format!("is not a percentage: {error}"))?;
     let is = |bound| Percentage::parse(bound) == Ok(percentage);
     if is("0%") || is("100%") {
         return Err("must be more than 0% and less than 100%".to_owned());
@@ -191,19 +191,19 @@ pub(super) fn parse_percentage(text: &str) -> Result<Percentage, String> {
     Ok(percentage)
 }
 
-/// The user name of an entry. Clients split `auth` at its first colon (RFC 7617).
+/// User name of an entry. Clients split `auth` at its first colon (RFC 7617).
 pub(super) fn username(text: &str) -> Result<String, String> {
     if text.contains(':') {
-        Err("has a colon, at which clients end a user name".to_owned())
+        Err("must not contain a colon: clients end the user name there".to_owned())
     } else {
         plain(text)
     }
 }
 
-/// A text without control characters.
+/// Text without control characters.
 pub(super) fn plain(text: &str) -> Result<String, String> {
     if text.contains(char::is_control) {
-        Err("has a control character in it, such as a line end".to_owned())
+        Err("must not contain control characters, such as a line break".to_owned())
     } else {
         Ok(text.to_owned())
     }
@@ -211,12 +211,12 @@ pub(super) fn plain(text: &str) -> Result<String, String> {
 
 /// `host:port=address:port`.
 pub(super) fn connect_to(text: &str) -> Result<(HostPort, HostPort), String> {
-    named(text)?;
+    not_a_password(text)?;
     let Some((host, address)) = text.split_once('=') else {
-        return Err("is not of the form host:port=address:port".to_owned());
+        return Err("must have the form host:port=address:port".to_owned());
     };
     let side = |name: &str, text| {
-        HostPort::parse_with_port(text).map_err(|error| format!("has a malformed {name}: {error}"))
+        HostPort::parse_with_port(text).map_err(|error| format!("has an invalid {name}: {error}"))
     };
     Ok((side("left side", host)?, side("right side", address)?))
 }

@@ -1,33 +1,33 @@
-//! Every environment variable that the program reads, in one table.
+//! Environment variables: the one table.
 //!
-//! The raw struct that envy fills, the checks' names, defaults and examples, `--help` and the tables of README and
-//! Task come from here.
+//! The raw struct that envy fills, names, defaults and examples in errors, `--help` and the tables of README and Task
+//! come from here.
 
 use serde::Deserialize;
 
-/// What the names of our own variables start with.
+/// Prefix of the program's own variables.
 pub const PREFIX: &str = "PULL_SECRET_";
 
-/// Written as `openshift.io/display-name` where neither the Secret nor `PULL_SECRET_DISPLAY_NAME` has one.
+/// Default of `openshift.io/display-name`, where neither the Secret nor `PULL_SECRET_DISPLAY_NAME` has one.
 pub const DEFAULT_DISPLAY_NAME: &str = "Internal OpenShift Registry";
 
-/// Written as `openshift.io/description` where neither the Secret nor `PULL_SECRET_DESCRIPTION` has one.
+/// Default of `openshift.io/description`, where neither the Secret nor `PULL_SECRET_DESCRIPTION` has one.
 pub const DEFAULT_DESCRIPTION: &str = "Internal OpenShift Registry for ModelCar Images";
 
-/// What holds where a variable is not set.
+/// Default of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// It must be set.
+    /// The variable must be set.
     Required,
     /// No value.
     None,
     /// A value known only at run time, in words.
     Described(&'static str),
-    /// This value, read as if it had been set.
+    /// This value, parsed as if it had been set.
     Value(&'static str),
 }
 
-/// What a value is.
+/// Kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The name of a Kubernetes object.
@@ -40,35 +40,36 @@ pub enum Kind {
     Percentage,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// Free text; a token ends up here by mistake easily, so it is never echoed.
+    /// Free text, never printed: users paste tokens here by mistake.
     Text,
-    /// A path; never echoed either, since a token is put where its file is asked for.
+    /// A path, never printed: users paste a token in place of its file's path.
     Path,
 }
 
-/// One environment variable.
+/// An environment variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
-    /// Its full name.
+    /// Full name.
     pub name: &'static str,
-    /// What holds where it is not set.
+    /// Default.
     pub default: DefaultValue,
-    /// What its value is.
+    /// Kind of its value.
     pub kind: Kind,
-    /// Set by whoever installs, never by a Task parameter: it decides where a credential goes, which one is stored or
-    /// how it is verified (contract, section 7), or names a file that is written.
+    /// True if only the installer sets it, never a Task parameter: it decides where a credential is sent, which one is
+    /// stored or how it is verified (contract, section 7), or names a file to write.
     pub installer_only: bool,
-    /// What it means, in one sentence.
+    /// Meaning, in full sentences.
     pub meaning: &'static str,
-    /// A right value.
+    /// A valid value.
     pub example: &'static str,
 }
 
-/// Who sets a variable.
+/// A Task parameter sets the variable, too.
 const ANYBODY: bool = false;
+/// Only the installer sets the variable.
 const INSTALLER: bool = true;
 
-/// One variable and what was given for it.
+/// A variable and its unparsed value.
 pub(super) struct RawValue {
     pub variable: &'static Variable,
     pub value: Option<String>,
@@ -76,7 +77,7 @@ pub(super) struct RawValue {
 
 macro_rules! variables {
     ($($field:ident $name:literal, $default:expr, $kind:expr, $who:ident, $meaning:expr, $example:literal;)+) => {
-        /// Our own variables, in the order of the contract.
+        /// The program's own variables, in the order of the contract.
         pub const VARIABLES: &[Variable] = &[$(Variable {
             name: $name,
             default: $default,
@@ -86,13 +87,13 @@ macro_rules! variables {
             example: $example,
         },)+];
 
-        /// Our own variables as the environment has them; envy fills it by the names without the prefix.
+        /// Unparsed variables, filled by envy from the names without the prefix.
         #[derive(Default, Deserialize)]
         pub(super) struct Raw {
             $($field: Option<String>,)+
         }
 
-        /// Each of our own variables beside its row of the table.
+        /// Unparsed values with their rows of the table.
         pub(super) struct Values {
             $(pub $field: RawValue,)+
         }
@@ -115,8 +116,9 @@ macro_rules! variables {
             }
         }
 
+        /// Raw fields, in the order of the table.
         #[cfg(test)]
-        const FIELDS: &[&str] = &[$(stringify!($field),)+];
+        pub(super) const FIELDS: &[&str] = &[$(stringify!($field),)+];
     };
 }
 
@@ -131,21 +133,23 @@ variables! {
         "private-ai-demo";
     registry "PULL_SECRET_REGISTRY",
         DefaultValue::Value("image-registry.openshift-image-registry.svc:5000"), Kind::List, ANYBODY,
-        "List of registries that get the credential: host[:port], narrowed by a path where wanted; no scheme, \
-         trailing slash, user or wildcard; Docker Hub is docker.io.",
+        "List of registries the credential is for: host[:port], optionally with a path; no scheme, trailing slash, \
+         user or wildcard; Docker Hub is docker.io.",
         "image-registry.openshift-image-registry.svc:5000,quay.io/team";
     trusted_hosts "PULL_SECRET_TRUSTED_HOSTS", DefaultValue::None, Kind::List, INSTALLER,
-        "List of hosts that may receive the credential beside those where it plainly belongs (a Kubernetes token: \
-         OpenShift's internal registry; any other: its registry): another registry for a Kubernetes token, or \
-         another host that a registry's Bearer challenge names.",
+        "Additional hosts that may receive the credential. Without it, a Kubernetes token is sent only to OpenShift's \
+         internal registry, and any other credential only to its own registry. List here, for example, the registry's \
+         external route, or a token service on another host.",
         "default-route-openshift-image-registry.apps.example.com";
     image "PULL_SECRET_IMAGE", DefaultValue::None, Kind::List, ANYBODY,
-        "List of image references that must be pullable with the credential; white space, oci://, oci+native://, \
-         oci+fetch:// and docker:// are dropped; with tag and digest, the digest is asked for.",
+        "List of image references that must be pullable with the credential. White space and the prefixes oci://, \
+         oci+native://, oci+fetch:// and docker:// are removed; if a reference has a tag and a digest, the digest is \
+         verified.",
         "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0";
     mode "PULL_SECRET_MODE", DefaultValue::Value("ensure"), Kind::Choice(&["ensure", "verify", "plan", "doctor"]), ANYBODY,
-        "ensure makes the secret right and proves it; verify reads only and makes the same checks; plan says what ensure \
-         would change, and whether it may; doctor says what is missing or too much for it. The last three write nothing.",
+        "ensure: create or update the Secret and verify it. verify: run the same checks, read-only. plan: show what \
+         ensure would change and whether permissions allow it. doctor: diagnose permissions, registry access and the \
+         stored Secret.",
         "verify";
     service_account "PULL_SECRET_SERVICE_ACCOUNT", DefaultValue::Described("the caller's own"), Kind::Name,
         INSTALLER,
@@ -153,33 +157,33 @@ variables! {
          namespace. Whoever can read the Secret can act as this ServiceAccount.",
         "model-puller";
     token_lifetime "PULL_SECRET_TOKEN_LIFETIME", DefaultValue::Value("24h"), Kind::Duration, ANYBODY,
-        "Lifetime asked of the API server, which may shorten it; 10m to 30d.",
+        "Lifetime to request from the API server, which may shorten it; 10m to 30d.",
         "24h";
     refresh_below "PULL_SECRET_REFRESH_BELOW", DefaultValue::Value("40%"), Kind::Percentage, ANYBODY,
-        "Refresh when less than this share of the lifetime is left; more than 0% and less than 100%.",
+        "Refresh when less than this percentage of the lifetime is left; more than 0% and less than 100%.",
         "40%";
     next_run_within "PULL_SECRET_NEXT_RUN_WITHIN", DefaultValue::None, Kind::Duration, ANYBODY,
-        "The longest time until the next scheduled run: a credential that would not outlive it is refreshed now. \
-         Unset, MESSAGE says that no next run is known; none leaves that out.",
+        "The longest time until the next scheduled run: a credential that would expire before is refreshed now. \
+         Set to `none` to omit the \"no next run is known\" note from MESSAGE.",
         "9h";
     token_file "PULL_SECRET_TOKEN_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "Store the token in this file instead of requesting one: a robot account's password, or a Google key file \
-         (user name _json_key). A line end at its end is dropped.",
+         (user name _json_key). A trailing line break is removed.",
         "/var/run/robot/token";
     username "PULL_SECRET_USERNAME", DefaultValue::Value("<token>"), Kind::Text, ANYBODY,
         "User name of the entry; not empty, without colon or control character.",
         "team+robot";
     access "PULL_SECRET_ACCESS", DefaultValue::Value("Pull"), Kind::List, ANYBODY,
-        "Pull or Push,Pull: what ACCESS_TYPE says, and what is verified.",
+        "Pull or Push,Pull: the value of ACCESS_TYPE, and the access that is verified.",
         "Push,Pull";
     connection "PULL_SECRET_CONNECTION", DefaultValue::Value("true"), BOOL, ANYBODY,
         "Write the Open Data Hub label, annotations and keys; false leaves them out of the next write.",
         "false";
     display_name "PULL_SECRET_DISPLAY_NAME", DefaultValue::Value(DEFAULT_DISPLAY_NAME), Kind::Text, ANYBODY,
-        "Name that the dashboard shows; unset, it is written only where absent.",
+        "Name in the dashboard; if unset, the default is written only where the Secret has none.",
         "Internal OpenShift Registry";
     description "PULL_SECRET_DESCRIPTION", DefaultValue::Value(DEFAULT_DESCRIPTION), Kind::Text, ANYBODY,
-        "Description that the dashboard shows; unset, it is written only where absent.",
+        "Description in the dashboard; if unset, the default is written only where the Secret has none.",
         "Internal OpenShift Registry for ModelCar Images";
     verify "PULL_SECRET_VERIFY", DefaultValue::Value("registry"),
         Kind::Choice(&["registry", "api", "structure"]), INSTALLER,
@@ -188,19 +192,19 @@ variables! {
          token of this cluster for OpenShift's internal registry.",
         "registry";
     registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", DefaultValue::None, Kind::Path, INSTALLER,
-        "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt beside the service account \
-         token, SSL_CERT_FILE, the files in SSL_CERT_DIR, and the public roots built in; the API server is trusted \
-         by ca.crt alone.",
+        "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt in \
+         PULL_SECRET_SERVICE_ACCOUNT_DIR, SSL_CERT_FILE, the files in SSL_CERT_DIR and the built-in public roots. The \
+         API server is verified with ca.crt only.",
         "/etc/registry-ca/ca-bundle.crt";
     connect_to "PULL_SECRET_CONNECT_TO", DefaultValue::None, Kind::List, INSTALLER,
-        "List of host:port=address:port, like curl's --connect-to: where to dial instead of a host; names, TLS \
-         verification and keys stay those of the host; the API server never.",
+        "List of host:port=address:port, like curl's --connect-to: connect to the address instead of the host. Keys, \
+         requests and TLS verification still use the host. Never applies to the API server.",
         "registry.example.com:443=10.0.0.7:5000";
     strict "PULL_SECRET_STRICT", DefaultValue::Value("true"), BOOL, ANYBODY,
-        "false: a STATUS of FAILURE stands in the results and the exit code is 0; never for ERROR.",
+        "If false, exit with code 0 when STATUS is FAILURE. ERROR always exits non-zero.",
         "false";
     timeout "PULL_SECRET_TIMEOUT", DefaultValue::Value("2m"), Kind::Duration, ANYBODY,
-        "Time for the whole run, retries included; 1s to 1h.",
+        "Time limit of the whole run, including retries; 1s to 1h.",
         "2m";
     log "PULL_SECRET_LOG", DefaultValue::Value("info"), Kind::Choice(&["error", "warn", "info", "debug"]), ANYBODY,
         "Level of the program's own messages on standard error: error, warn, info or debug.",
@@ -209,7 +213,7 @@ variables! {
         "Format of standard error: text or json.",
         "json";
     termination_message_file "PULL_SECRET_TERMINATION_MESSAGE_FILE", DefaultValue::None, Kind::Path, INSTALLER,
-        "File that gets STATUS, REASON and MESSAGE in one line; for a CronJob: /dev/termination-log.",
+        "File for STATUS, REASON and MESSAGE in one line; for a CronJob: /dev/termination-log.",
         "/dev/termination-log";
     service_account_dir "PULL_SECRET_SERVICE_ACCOUNT_DIR",
         DefaultValue::Value("/var/run/secrets/kubernetes.io/serviceaccount"), Kind::Path, INSTALLER,
@@ -217,7 +221,7 @@ variables! {
         "/var/run/secrets/kubernetes.io/serviceaccount";
 }
 
-/// Variables without our prefix that are read too; for the tables.
+/// Platform variables that are read too: names, default and meaning, for the tables.
 pub const PLATFORM_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT",
@@ -227,22 +231,22 @@ pub const PLATFORM_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "HTTPS_PROXY, NO_PROXY, ALL_PROXY",
         "–",
-        "Proxy for registries, by CONNECT; never for the API server. Lower case is read too.",
+        "HTTP proxy (CONNECT) for registries; never for the API server. Lower-case names work too.",
     ),
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",
         "–",
-        "PEM files, and directories of them separated by colons, trusted for registries in addition; never for the \
+        "PEM file, and directories of PEM files separated by colons, trusted for registries in addition; never for the \
          API server.",
     ),
     (
         "RESULTS_<RESULT>_PATH",
         "–",
-        "File that gets a result; absent means not wanted.",
+        "File for this result; if unset, the result is not written.",
     ),
 ];
 
-/// Variables of the contract that this version does not have, and what they are for.
+/// Reserved variables, which this version does not support, and their purpose.
 pub(super) const RESERVED: &[(&str, &str)] = &[
     ("PULL_SECRET_NAMESPACES", "several namespaces in one run"),
     ("PULL_SECRET_NAMESPACE_SELECTOR", "several namespaces in one run"),
@@ -254,9 +258,9 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ("JOB_COMPLETION_INDEX", "running as an Indexed Job"),
     (
         "PULL_SECRET_LINK_SERVICE_ACCOUNTS",
-        "linking the secret to service accounts",
+        "linking the Secret to ServiceAccounts",
     ),
-    ("PULL_SECRET_LINK_FOR", "linking the secret to service accounts"),
+    ("PULL_SECRET_LINK_FOR", "linking the Secret to ServiceAccounts"),
 ];
 
 #[cfg(test)]
@@ -264,14 +268,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_is_its_field_in_capitals_behind_the_prefix() {
+    fn variable_names_are_the_prefix_and_the_field_in_capitals() {
         for (variable, field) in VARIABLES.iter().zip(FIELDS) {
             assert_eq!(variable.name, format!("{PREFIX}{}", field.to_uppercase()));
         }
     }
 
     #[test]
-    fn p5_s1_the_installer_alone_sets_what_the_contract_reserves() {
+    fn p5_s1_only_the_installer_sets_what_the_contract_reserves() {
         let mut installer: Vec<_> = VARIABLES
             .iter()
             .filter(|variable| variable.installer_only)
@@ -293,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meaning_is_a_sentence_and_an_example_is_there() {
+    fn every_variable_has_a_meaning_and_an_example() {
         for variable in VARIABLES {
             assert!(variable.meaning.ends_with('.'), "{}", variable.name);
             assert!(!variable.meaning.contains("  "), "{}", variable.name);

@@ -50,6 +50,7 @@ impl Shown {
             length if length < SHORTEST => {
                 let mut labels = self.whole.split(|c: char| !c.is_ascii_alphanumeric());
                 labels.any(|label| label.as_bytes() == compared)
+                    || lower.len() >= TELLING && self.whole.contains(&lower)
             }
             _ => self.has_part(&compared),
         };
@@ -318,6 +319,7 @@ mod tests {
         assert!(known.show_in(&format!("{}.test", STANDARD.encode("robot:abc"))));
         assert!(!known.show_in("abcd.test"));
         assert!(shows("-!-", "a-!-b") && !shows("-!-", "a-b"));
+        assert!(shows(":A a[: :0   ", "x:a a[: :0   y") && !shows(":A a[: :0   ", "x.aa0b.test"));
     }
 
     #[test]

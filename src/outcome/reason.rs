@@ -82,11 +82,11 @@ macro_rules! reasons {
     };
 }
 
-// Ranks: 70, 64, api-forbidden, 65 but foreign-entry-broken, 73, 76, 67, 78, foreign-entry-broken, pull-forbidden, 66,
-// 75, WARNING (its reasons in the order of `Finding::severity`), ok.
+// Severities: 70, 64, api-forbidden, 65 but foreign-entry-broken, 73, 76, 67, 78, foreign-entry-broken, pull-forbidden,
+// 66, 75, WARNING (its reasons in the order of `Finding::severity`), ok.
 reasons! {
     Ok = "ok", 0, Success, 16,
-        "the secret is right", "Nothing to do.";
+        "the Secret is valid and was verified as far as requested", "Nothing to do.";
     NotVerified = "not-verified", 0, Warning, 13,
         "the credential was not verified: PULL_SECRET_VERIFY excludes it",
         "Set PULL_SECRET_VERIFY to registry, where the registry can be reached.";
@@ -94,7 +94,7 @@ reasons! {
         "the registry allows anonymous access, so the credential could not be verified",
         "Nothing to do, if anonymous access is intended; a private image in PULL_SECRET_IMAGE can be verified.";
     InvalidConfiguration = "invalid-configuration", 64, Error, 1,
-        "an environment variable or argument is wrong",
+        "an environment variable or argument is invalid",
         "Set the named variables as the report shows.";
     NotInCluster = "not-in-cluster", 64, Error, 1,
         "the pod's API server address, token or CA is missing",
@@ -103,14 +103,14 @@ reasons! {
         "the namespace does not exist",
         "Create the namespace, or correct PULL_SECRET_NAMESPACE.";
     ServiceAccountMissing = "service-account-missing", 64, Error, 1,
-        "the service account does not exist",
-        "Create the service account, or correct PULL_SECRET_SERVICE_ACCOUNT.";
+        "the ServiceAccount does not exist",
+        "Create the ServiceAccount, or correct PULL_SECRET_SERVICE_ACCOUNT.";
     WrongType = "wrong-type", 65, Error, 3,
-        "the Secret is of another type, and a type cannot be changed",
-        "Choose another PULL_SECRET_NAME and point the services to it.";
+        "the Secret has another type, and the type of a Secret cannot be changed",
+        "Choose another PULL_SECRET_NAME and reference that Secret in the services.";
     Immutable = "immutable", 65, Error, 3,
-        "the Secret is immutable and would have to be changed",
-        "Choose another PULL_SECRET_NAME and point the services to it.";
+        "the Secret is immutable, but must be changed",
+        "Choose another PULL_SECRET_NAME and reference that Secret in the services.";
     SecretTerminating = "secret-terminating", 65, Error, 3,
         "the Secret is being deleted: a token bound to it stops working within a minute",
         "Wait for the finalizer's controller or remove the finalizer, then run ensure again; or choose another PULL_SECRET_NAME.";
@@ -118,11 +118,11 @@ reasons! {
         ".dockerconfigjson is not UTF-8 or not a JSON object, or its auths is not an object; it was left unchanged",
         "Correct it or restore it from its source, or choose another PULL_SECRET_NAME.";
     DocumentAmbiguous = "document-ambiguous", 65, Error, 3,
-        ".dockerconfigjson has members that clients read differently, or an auths inside auths; it was left unchanged",
-        "Leave one of the duplicate or differently cased members, and run again.";
+        ".dockerconfigjson has duplicate keys that clients interpret differently, or an auths inside auths; it was left unchanged",
+        "Keep one of the keys that are duplicate or differ only in case, and run again.";
     ForeignEntryBroken = "foreign-entry-broken", 65, Failure, 8,
-        "an entry of somebody else's makes the kubelet reject the whole document; ours was written",
-        "Correct or remove the named entry; its owner knows its password.";
+        "another entry is malformed, so the kubelet rejects the whole .dockerconfigjson; the managed entry was written",
+        "Fix or remove the named entry.";
     RepositoryMissing = "repository-missing", 66, Failure, 10,
         "the credential is accepted, but the registry has no such repository",
         "Push the image, or correct PULL_SECRET_IMAGE.";
@@ -130,44 +130,44 @@ reasons! {
         "the credential is accepted, but the repository has no such tag or digest",
         "Push the tag, or correct PULL_SECRET_IMAGE.";
     CredentialRejected = "credential-rejected", 67, Failure, 6,
-        "the registry or the API server does not accept the credential",
+        "the registry or the API server rejects the credential",
         "Run ensure again for a new token; with PULL_SECRET_TOKEN_FILE, put a valid one there.";
     CredentialExpired = "credential-expired", 67, Failure, 6,
-        "the credential is past its expiry",
+        "the credential has expired",
         "Run ensure to refresh it; with PULL_SECRET_TOKEN_FILE, put a fresh token there.";
     PodBoundToken = "pod-bound-token", 67, Failure, 6,
-        "the token is bound to a pod and dies with it",
-        "Run ensure without PULL_SECRET_TOKEN_FILE to mint one that is bound to the Secret.";
+        "the token is bound to a pod and becomes invalid when the pod is deleted",
+        "Run ensure without PULL_SECRET_TOKEN_FILE to request a token that is bound to the Secret.";
     Internal = "internal", 70, Error, 0,
         "a defect of this program",
         "Report it with the log; no credential is in it.";
     Reverted = "reverted", 73, Error, 4,
-        "another manager undoes the write",
-        "Make it leave this Secret's data alone (Argo CD: ignoreDifferences with RespectIgnoreDifferences).";
+        "another controller reverted the change to the Secret",
+        "Exclude this Secret's data from that controller (Argo CD: ignoreDifferences with RespectIgnoreDifferences).";
     ApiUnavailable = "api-unavailable", 75, Error, 11,
-        "the API server did not answer as one",
-        "Try again later; what pulled before still pulls.";
+        "the API server was unreachable or returned an unexpected response",
+        "Run it again later; a stored credential that worked before still works.";
     RegistryUnavailable = "registry-unavailable", 75, Error, 11,
         "the registry did not answer",
-        "Try again when the registry answers; check its name and the network policy.";
+        "Run it again when the registry answers; check its name and the network policy.";
     Conflict = "conflict", 75, Error, 11,
-        "other writers changed the Secret again and again",
-        "Try again; find out who else writes this Secret if it stays so.";
+        "gave up after repeated write conflicts",
+        "Run it again; if it happens again, find out who else writes this Secret.";
     Deadline = "deadline", 75, Error, 11,
-        "the time was over, or the run was told to stop",
-        "Try again, or raise PULL_SECRET_TIMEOUT.";
+        "the run timed out or received SIGTERM",
+        "Run it again, or raise PULL_SECRET_TIMEOUT.";
     RegistryProtocol = "registry-protocol", 76, Error, 5,
         "the endpoint is not a container registry",
         "Check the name and port in PULL_SECRET_REGISTRY.";
     RegistryUntrusted = "registry-untrusted", 76, Error, 5,
-        "the registry's certificate, or a host that asks for the credential, is not trusted",
-        "Put the CA into PULL_SECRET_REGISTRY_CA_FILE, or name the host in PULL_SECRET_TRUSTED_HOSTS.";
+        "the registry's certificate, or a host that requests the credential, is not trusted",
+        "Put the CA certificate into PULL_SECRET_REGISTRY_CA_FILE, or add the host to PULL_SECRET_TRUSTED_HOSTS.";
     ApiForbidden = "api-forbidden", 77, Error, 2,
         "the API server does not permit a call",
-        "Apply the Role in the log, bound to the account that runs this, or correct the name.";
+        "Apply the Role in the log, bound to the ServiceAccount that runs the program, or correct the name.";
     PullForbidden = "pull-forbidden", 77, Failure, 9,
-        "the credential is accepted, but may not pull the image",
-        "Grant the account the right to pull; the log holds the grant.";
+        "the credential is accepted, but is not allowed to pull the image",
+        "Grant the ServiceAccount permission to pull; the log has the YAML.";
     SecretMissing = "secret-missing", 78, Failure, 7,
         "verify found no such Secret",
         "Run ensure to create it, or correct PULL_SECRET_NAME.";
@@ -175,10 +175,10 @@ reasons! {
         "verify found no usable entry for the registry",
         "Run ensure to write it.";
     AuthsMissing = "auths-missing", 78, Failure, 7,
-        "verify found a document without the auths wrapper: every client reads no credential in it",
+        "verify found a document without the auths wrapper: clients find no credential in it",
         "Run ensure to wrap it.";
     ExpiresBeforeNextRun = "expires-before-next-run", 78, Failure, 7,
-        "even a fresh credential would not outlive the time until the next run",
+        "even a new credential expires before the next run",
         "Run more often, or raise PULL_SECRET_TOKEN_LIFETIME up to what the API server grants.";
 }
 

@@ -1,21 +1,21 @@
-//! The results by name: what a Task declares, where each is written, what it says.
+//! Results: names, meanings, and the variables with their paths.
 
-/// A result, as a Task declares it.
+/// A Tekton result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultName {
-    /// How it ended.
+    /// STATUS.
     Status,
-    /// What happened to the Secret.
+    /// ACTION.
     Action,
-    /// Why it ended so.
+    /// REASON.
     Reason,
-    /// The same for people.
+    /// MESSAGE.
     Message,
-    /// When the stored credential expires.
+    /// EXPIRES_AT.
     ExpiresAt,
-    /// The least that was proven.
+    /// VERIFIED.
     Verified,
-    /// The outcome as Konflux reads it.
+    /// TEST_OUTPUT, for Konflux.
     TestOutput,
 }
 
@@ -31,7 +31,7 @@ impl ResultName {
         Self::TestOutput,
     ];
 
-    /// The result's name.
+    /// Name of the result.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Status => "STATUS",
@@ -44,33 +44,33 @@ impl ResultName {
         }
     }
 
-    /// What it says, in one sentence.
+    /// Meaning, in full sentences.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Status => {
-                "SUCCESS; WARNING (the work is done, the proof is incomplete); FAILURE (verification says no); ERROR \
-                 (the work could not be done, or the proof not finished)."
+                "SUCCESS; WARNING (the work is done, the verification is incomplete); FAILURE (verification failed); \
+                 ERROR (the work or the verification could not be completed)."
             }
             Self::Action => {
-                "What happened to the Secret, whatever STATUS says: created, repaired, refreshed, unchanged or none."
+                "What happened to the Secret, for every STATUS: created, repaired, refreshed, unchanged or none."
             }
-            Self::Reason => "One word of the table of reasons; ok on success.",
+            Self::Reason => "One word from the table of reasons; ok on success.",
             Self::Message => {
-                "One sentence of at most 300 bytes: cause and remedy; on success what was proven and when the \
+                "One sentence of at most 300 bytes: cause and remedy; on success what was verified and when the \
                  credential expires."
             }
-            Self::ExpiresAt => "When the stored credential expires, RFC 3339 in UTC; empty where unknown.",
+            Self::ExpiresAt => "Expiry of the stored credential, RFC 3339 in UTC; empty if unknown.",
             Self::Verified => {
-                "The least that was proven of what is stored: pull (every image), login (every registry accepts it), \
-                 review (only the API server does) or none."
+                "Weakest verification reached: pull (all images can be pulled), login (all registries accept the \
+                 credential), review (only the API server accepts it) or none."
             }
             Self::TestOutput => {
-                "JSON as Konflux's ADR-0030 has it: result, timestamp, successes, failures, warnings, note (= REASON)."
+                "JSON in the format of Konflux ADR-0030: result, timestamp, successes, failures, warnings, note (= REASON)."
             }
         }
     }
 
-    /// The variable that names its file.
+    /// Name of the variable with the path of its file.
     pub fn variable(self) -> String {
         format!("RESULTS_{}_PATH", self.as_str())
     }

@@ -1,4 +1,4 @@
-//! MESSAGE: one sentence that is pasted everywhere, so its length is bounded as bytes and as JSON.
+//! MESSAGE: one sentence, limited in bytes and as JSON, since Tekton and others limit the size of results.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -15,10 +15,10 @@ const MAX_BYTES: usize = 300;
 /// all of them together stay under 1 KiB.
 const MAX_ESCAPED: usize = 500;
 
-/// Longest part of the Secret's name that MESSAGE shows, in characters; the report has it whole.
+/// Longest Secret name in MESSAGE, in characters; the report has the full name.
 const NAME_MAX: usize = 80;
 
-/// The MESSAGE of a run of which `finding` decides, the gravest of `count` findings.
+/// MESSAGE of a run with findings: `finding` is the most severe of `count` findings.
 pub(super) fn of_finding(
     finding: &Finding,
     count: usize,
@@ -54,7 +54,7 @@ pub(super) fn of_finding(
     format!("{text}{tail}")
 }
 
-/// A sentence as the second half of another one: its first letter small, unless it begins a name.
+/// Sentence as the second half of another one: its first letter in lower case, unless it begins a name.
 pub(super) fn in_sentence(sentence: &str) -> String {
     let mut letters = sentence.chars();
     match (letters.next(), letters.next()) {
@@ -65,7 +65,7 @@ pub(super) fn in_sentence(sentence: &str) -> String {
     }
 }
 
-/// The MESSAGE of a run without findings: what was proven, and until when.
+/// MESSAGE of a run without findings: what was verified, and when the credential expires.
 pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
     if context.mode == Some(Mode::Doctor) {
         return of_doctor(outcome);
@@ -94,7 +94,7 @@ pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
             MAX_ESCAPED,
         );
     }
-    let proven = match outcome.verified {
+    let verified = match outcome.verified {
         Verified::Pull => match outcome.images.len() {
             0 | 1 => "pulls the image".to_owned(),
             count => format!("pulls all {count} images"),
@@ -103,8 +103,8 @@ pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
             0 | 1 => "is accepted by the registry".to_owned(),
             count => format!("is accepted by all {count} registries"),
         },
-        Verified::Review => "is accepted by the API server; no registry was asked".to_owned(),
-        Verified::None => "is well-formed; nobody was asked about its credential".to_owned(),
+        Verified::Review => "is accepted by the API server; the registry was not contacted".to_owned(),
+        Verified::None => "is well-formed; the credential was not verified".to_owned(),
     };
     let expiry = match outcome.credential.expires_at {
         Some(expires_at) => expiry(expires_at, context),
@@ -112,24 +112,20 @@ pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
         None => "has no known expiry".to_owned(),
     };
     cut(
-        &format!("{secret} {proven}; its credential {expiry}"),
+        &format!("{secret} {verified}; its credential {expiry}"),
         MAX_BYTES,
         MAX_ESCAPED,
     )
 }
 
-/// How much is right.
+/// MESSAGE of `doctor` without findings.
 fn of_doctor(outcome: &Outcome) -> String {
     let warnings = outcome.lines.iter().filter(|line| line.warning).count();
     let fine = outcome.lines.len().saturating_sub(warnings);
     match warnings {
-        0 => format!("nothing is missing: all {fine} checks are ok"),
-        1 => {
-            format!("nothing is missing: {fine} checks are ok, and one is a warning; the log has its remedy")
-        }
-        _ => format!(
-            "nothing is missing: {fine} checks are ok, and {warnings} are warnings; the log has their remedies"
-        ),
+        0 => format!("all {fine} checks passed"),
+        1 => format!("{fine} checks passed, 1 warning; the log has its remedy"),
+        _ => format!("{fine} checks passed, {warnings} warnings; the log has their remedies"),
     }
 }
 
@@ -142,7 +138,7 @@ fn expiry(expires_at: Timestamp, context: &ReportContext) -> String {
     format!("expires at {}{known}", rfc3339(expires_at))
 }
 
-/// A text of at most `max` bytes, and of at most `max_escaped` bytes as Go's JSON; cut at a character with `…`.
+/// Text cut to at most `max` bytes, and at most `max_escaped` bytes as JSON written by Go; `…` marks the cut.
 fn cut(text: &str, max: usize, max_escaped: usize) -> String {
     const ELLIPSIS: char = '…';
     let length = |text: &str| text.chars().map(escaped_length).fold(0, usize::saturating_add);
@@ -162,8 +158,8 @@ fn cut(text: &str, max: usize, max_escaped: usize) -> String {
     kept
 }
 
-/// The bytes of a character in a JSON string written by Go, which is what Tekton carries results in
-/// (Go `encoding/json`, `appendString` with `escapeHTML`).
+/// Length of a character in a JSON string written by Go, in bytes: Tekton carries results in such JSON (Go `encoding/json`,
+/// `appendString` with `escapeHTML`).
 pub(super) fn escaped_length(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\r' | '\t' => 2,
@@ -192,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn success_says_what_was_proven_and_when_the_credential_expires() {
+    fn success_message_has_the_verification_and_the_expiry() {
         let outcome = Outcome {
             verified: Verified::Pull,
             ..expiring()
@@ -205,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_next_run_is_known_the_message_ends_with_that() {
+    fn message_ends_with_no_next_run_is_known_if_unset() {
         let context = ReportContext {
             next_run_unknown: true,
             ..context()
@@ -215,7 +211,7 @@ mod tests {
         let warning = Finding::new(Reason::RegistryUnavailable, "the registry gave no answer").as_warning();
         let message = of_finding(&warning, 1, &expiring(), &context);
         assert!(
-            message.starts_with("the registry gave no answer; try again"),
+            message.starts_with("the registry gave no answer; run it again"),
             "{message}"
         );
         assert!(message.ends_with(end), "{message}");
@@ -224,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_remedy_is_cut_and_the_cause_stays_whole() {
+    fn long_remedy_is_cut_and_the_cause_stays_whole() {
         let cause = "c".repeat(290);
         let finding = Finding::new(Reason::ApiForbidden, cause.clone()).with_remedy("é".repeat(300));
         let message = of_finding(&finding, 1, &Outcome::default(), &context());
@@ -239,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_cause_just_fits_the_expiry_stands_behind_it() {
+    fn expiry_follows_the_cause_if_both_fit() {
         let context = ReportContext {
             next_run_unknown: true,
             ..context()
@@ -256,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_goes_on_in_small_letters_unless_it_begins_a_name() {
+    fn in_sentence_lowers_the_first_letter_except_of_names() {
         for (sentence, second_half) in [
             ("Apply it.", "apply it."),
             ("PULL_SECRET_NAME is it.", "PULL_SECRET_NAME is it."),
@@ -268,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_proven_is_said_of_one_and_of_several() {
+    fn success_message_counts_images_and_registries() {
         let check = || crate::outcome::Check {
             subject: "quay.io".to_owned(),
             verified: Verified::Pull,
             reason: None,
         };
-        for (verified, count, proven) in [
+        for (verified, count, expected) in [
             (Verified::Pull, 1, "pulls the image"),
             (Verified::Pull, 2, "pulls all 2 images"),
             (Verified::Login, 1, "is accepted by the registry"),
@@ -282,12 +278,12 @@ mod tests {
             (
                 Verified::Review,
                 1,
-                "is accepted by the API server; no registry was asked",
+                "is accepted by the API server; the registry was not contacted",
             ),
             (
                 Verified::None,
                 1,
-                "is well-formed; nobody was asked about its credential",
+                "is well-formed; the credential was not verified",
             ),
         ] {
             let outcome = Outcome {
@@ -305,7 +301,7 @@ mod tests {
                 };
                 assert_eq!(
                     of_success(&outcome, &context),
-                    format!("pull {proven}; its credential has no known expiry{end}")
+                    format!("pull {expected}; its credential has no known expiry{end}")
                 );
             }
         }
@@ -316,21 +312,15 @@ mod tests {
     }
 
     #[test]
-    fn doctor_counts_what_is_right_and_what_is_not_quite() {
+    fn doctor_message_counts_passed_checks_and_warnings() {
         let doctor = ReportContext {
             mode: Some(Mode::Doctor),
             ..context()
         };
         for (warnings, said) in [
-            (0, "nothing is missing: all 2 checks are ok"),
-            (
-                1,
-                "nothing is missing: 2 checks are ok, and one is a warning; the log has its remedy",
-            ),
-            (
-                2,
-                "nothing is missing: 2 checks are ok, and 2 are warnings; the log has their remedies",
-            ),
+            (0, "all 2 checks passed"),
+            (1, "2 checks passed, 1 warning; the log has its remedy"),
+            (2, "2 checks passed, 2 warnings; the log has their remedies"),
         ] {
             let fine = crate::outcome::DoctorCheck::ok("clock", "it is right");
             let warning = crate::outcome::DoctorCheck {
@@ -347,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_what_ensure_would_do_and_why() {
+    fn plan_message_has_the_change_and_its_cause() {
         for (action, would) in [
             (Action::Created, "create"),
             (Action::Repaired, "repair"),
@@ -369,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_findings_the_message_counts_the_others() {
+    fn finding_message_counts_all_findings() {
         let finding = Finding::new(Reason::TagMissing, "no such tag");
         let message = of_finding(&finding, 3, &Outcome::default(), &context());
         assert!(
@@ -379,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_one_line() {
+    fn message_is_one_line() {
         let finding = Finding::new(Reason::Internal, "a\nb\u{1b}[2J").with_remedy("c\r\nd");
         assert_eq!(
             of_finding(&finding, 1, &Outcome::default(), &context()),
@@ -388,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_escapes_to_more_is_cut_earlier() {
+    fn escaped_characters_are_cut_earlier() {
         for (letter, kept) in [("<", 82), ("\"", 248), ("\u{2028}", 82), ("é", 148)] {
             let message = cut(&letter.repeat(300), MAX_BYTES, MAX_ESCAPED);
             assert_eq!(message, format!("{}…", letter.repeat(kept)));

@@ -32,7 +32,7 @@ async fn what_this_version_does_not_have_is_refused_by_name() -> Result<()> {
         assert!(
             outcome.report["problems"]
                 .to_string()
-                .contains("this version does not have"),
+                .contains("this version does not support"),
             "{outcome}"
         );
     }

@@ -12,7 +12,7 @@ fn sorted(variables: &[(&str, &str)]) -> (Environment, Vec<Problem>) {
 }
 
 #[test]
-fn an_empty_value_means_unset() {
+fn empty_value_means_unset() {
     let (environment, problems) = sorted(&[
         ("PULL_SECRET_NAME", ""),
         ("PULL_SECRET_NMAE", ""),
@@ -24,7 +24,7 @@ fn an_empty_value_means_unset() {
 }
 
 #[test]
-fn a_name_is_known_as_it_stands_alone_not_with_the_prefix_twice_nor_in_other_case() {
+fn names_are_known_only_with_one_prefix_and_in_upper_case() {
     for name in [
         "PULL_SECRET_PULL_SECRET_NAME",
         "PULL_SECRET_Name",
@@ -45,14 +45,14 @@ fn a_name_is_known_as_it_stands_alone_not_with_the_prefix_twice_nor_in_other_cas
 }
 
 #[test]
-fn a_name_that_resembles_none_is_pointed_to_help() {
+fn unknown_name_without_a_similar_one_points_to_help() {
     let (environment, _) = sorted(&[("PULL_SECRET_WHATEVER_ELSE", "x")]);
     let warning = environment.warnings.first().expect("a warning");
     assert!(warning.ends_with("--help lists the known variables"), "{warning}");
 }
 
 #[test]
-fn service_links_are_not_warned_about() {
+fn service_links_cause_no_warning() {
     let links = [
         "PULL_SECRET_SERVICE_HOST",
         "PULL_SECRET_SERVICE_PORT",
@@ -83,13 +83,13 @@ fn service_links_are_not_warned_about() {
 }
 
 #[test]
-fn what_is_reserved_is_a_problem_each_alone() {
+fn each_reserved_variable_is_a_problem() {
     for (name, _) in RESERVED {
         let (environment, problems) = sorted(&[(name, "1")]);
         let problem = problems.first().expect("a problem");
         assert_eq!((problem.variable.as_str(), problems.len()), (*name, 1));
         assert!(
-            problem.problem.ends_with("which this version does not have"),
+            problem.problem.ends_with("which this version does not support"),
             "{problem:?}"
         );
         assert_eq!(environment.warnings, Vec::<String>::new(), "{name}");
@@ -97,7 +97,7 @@ fn what_is_reserved_is_a_problem_each_alone() {
 }
 
 #[test]
-fn ours_must_be_utf_8_and_others_need_not() {
+fn known_variables_must_be_utf_8_and_others_need_not() {
     let bytes = || OsString::from_vec(vec![0xff, 0xfe]);
     let mut problems = Vec::new();
     let ours = [
@@ -115,11 +115,15 @@ fn ours_must_be_utf_8_and_others_need_not() {
     );
     let names: Vec<_> = problems.iter().map(|problem| problem.variable.as_str()).collect();
     assert_eq!(names, ours);
-    assert!(problems.iter().all(|problem| problem.problem == "is not UTF-8"));
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.problem == "is not valid UTF-8")
+    );
 }
 
 #[test]
-fn a_name_with_our_prefix_that_is_not_utf_8_is_unknown() {
+fn name_with_the_prefix_that_is_not_utf_8_is_unknown() {
     let mut name = PREFIX.as_bytes().to_vec();
     name.extend([0xff, b'\n']);
     let mut problems = Vec::new();
@@ -134,7 +138,7 @@ fn a_name_with_our_prefix_that_is_not_utf_8_is_unknown() {
 }
 
 #[test]
-fn an_unknown_name_that_looks_like_a_credential_is_not_shown() {
+fn unknown_name_that_looks_like_a_credential_is_not_printed() {
     let (environment, _) = sorted(&[("PULL_SECRET_eyJzdWIiOiJ4In0.c2ln", "x")]);
     assert_eq!(environment.warnings.len(), 1);
     assert!(
@@ -145,7 +149,7 @@ fn an_unknown_name_that_looks_like_a_credential_is_not_shown() {
 }
 
 #[test]
-fn a_token_is_refused_in_every_variable_of_ours_and_not_shown() {
+fn token_is_rejected_in_every_variable_and_not_printed() {
     for variable in VARIABLES {
         for token in ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "sha256~c2VjcmV0"] {
             let (_, problems) = sorted(&[(variable.name, token)]);
@@ -159,7 +163,7 @@ fn a_token_is_refused_in_every_variable_of_ours_and_not_shown() {
 }
 
 #[test]
-fn one_name_with_two_values_is_a_problem() {
+fn name_with_two_values_is_a_problem() {
     let (_, problems) = sorted(&[("PULL_SECRET_NAME", "a"), ("PULL_SECRET_NAME", "b")]);
     assert_eq!(problems.len(), 1);
     let right = VARIABLES

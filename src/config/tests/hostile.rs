@@ -27,7 +27,7 @@ fn canaries() -> Vec<String> {
 }
 
 #[test]
-fn a_token_in_any_variable_is_in_no_problem_warning_or_effective_value() {
+fn token_in_any_variable_is_never_printed() {
     let platform = [
         "KUBERNETES_SERVICE_HOST",
         "KUBERNETES_SERVICE_PORT",
@@ -61,7 +61,7 @@ fn a_token_in_any_variable_is_in_no_problem_warning_or_effective_value() {
 }
 
 #[test]
-fn what_is_wrong_in_a_list_is_not_repeated_in_the_example_of_a_right_one() {
+fn invalid_list_items_are_not_in_the_example() {
     for (given, right) in [
         (
             [

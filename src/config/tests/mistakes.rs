@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_wrong_value_is_a_problem_of_its_variable() {
+fn every_invalid_value_is_a_problem_of_its_variable() {
     let long = "a".repeat(254);
     let table: &[(&str, &[&str])] = &[
         ("NAME", &["A", "a_b", "-a", "a.", "a b", " a", "a\n", &long]),
@@ -125,7 +125,7 @@ fn every_wrong_value_is_a_problem_of_its_variable() {
 }
 
 #[test]
-fn all_mistakes_are_reported_together_and_the_output_as_far_as_it_is_right() {
+fn all_problems_are_reported_together_with_the_valid_output() {
     let mut variables: Vec<(&str, &str)> = VARIABLES
         .iter()
         .map(|variable| (variable.name, "\u{1}:/"))

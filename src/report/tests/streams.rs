@@ -35,7 +35,7 @@ fn the_log_has_findings_yaml_and_notes_and_ends_with_the_one_line() {
         "{stderr}"
     );
     let last = "FAILURE pull-forbidden (exit 77): model-puller may not pull from models (first of 2 findings); grant the \
-                account the right to pull; the log holds the grant.";
+                ServiceAccount permission to pull; the log has the YAML.";
     assert_eq!(stderr.lines().last(), Some(last));
     assert!(stderr.ends_with('\n'));
 }
