@@ -3,9 +3,13 @@
 pub mod credential_source;
 pub mod doctor;
 pub mod ensure;
+#[cfg(test)]
+mod fixtures;
 pub mod observe;
 pub mod operation;
 pub mod permissions;
 pub mod plan;
 pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod verify;

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::{Config, NextRun},
-    credential::{Credential, CredentialSummary, TokenKind, rfc3339},
+    credential::{Credential, TokenKind, rfc3339},
     dockerconfig::{Auths, Entry},
     image::RegistryHost,
     kubernetes::{
@@ -36,21 +36,40 @@ pub enum CredentialSource {
     File(Box<Credential>),
 }
 
-/// What the structure of the stored Secret tells.
+/// What the structure of the stored Secret says.
+#[derive(Clone)]
 pub enum StoredState {
-    /// There is none.
+    /// There is no Secret.
     Absent,
     /// It can't be corrected in place.
     Unusable(Finding),
-    /// It holds the credential that it shall hold, with enough life left.
-    Current(Box<Credential>),
+    /// It holds the credential that is wanted, with enough life left.
+    Current {
+        /// The Secret.
+        secret: StoredSecret,
+        /// Its credential, the same for every registry of the run.
+        credential: Box<Credential>,
+    },
     /// A new credential is due.
     RenewalDue {
+        /// The Secret.
+        secret: StoredSecret,
         /// Why.
         because: RenewReason,
-        /// What is stored for registries of the run, as far as clients find a credential in it.
+        /// The credential for each registry of the run, where clients find one.
         stored: Vec<(RegistryHost, Credential)>,
     },
+}
+
+impl StoredState {
+    /// The first stored credential.
+    pub fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Absent | Self::Unusable(_) => None,
+            Self::Current { credential, .. } => Some(credential),
+            Self::RenewalDue { stored, .. } => stored.first().map(|(_, credential)| credential),
+        }
+    }
 }
 
 /// Why a new credential is due.
@@ -99,20 +118,44 @@ impl RenewReason {
     }
 }
 
-/// Reads what is stored, by its structure alone.
+/// Reads the state of `stored` from its structure alone.
 pub fn examine(
     config: &Config,
     source: &CredentialSource,
-    stored: Option<&StoredSecret>,
+    stored: Option<StoredSecret>,
     now: Timestamp,
 ) -> StoredState {
     let Some(secret) = stored else {
         return StoredState::Absent;
     };
-    let document = match object::open(config, secret) {
-        Ok(document) => document,
+    let (because, stored) = match read_entries(config, source, &secret, now) {
+        Ok(read) => read,
         Err(finding) => return StoredState::Unusable(finding),
     };
+    match (because, stored.first()) {
+        (None, Some((_, credential))) => StoredState::Current {
+            credential: Box::new(credential.clone()),
+            secret,
+        },
+        (because, _) => StoredState::RenewalDue {
+            secret,
+            because: because.unwrap_or(RenewReason::EntryMissing),
+            stored,
+        },
+    }
+}
+
+/// A credential with the registry that it is stored for.
+type StoredCredentials = Vec<(RegistryHost, Credential)>;
+
+/// Why a new credential is due, if it is, and what is stored for each registry of the run.
+fn read_entries(
+    config: &Config,
+    source: &CredentialSource,
+    secret: &StoredSecret,
+    now: Timestamp,
+) -> Result<(Option<RenewReason>, StoredCredentials), Finding> {
+    let document = object::open(config, secret)?;
     let entries: Vec<(&RegistryHost, Option<Entry>)> = config
         .registries
         .iter()
@@ -134,13 +177,7 @@ pub fn examine(
             true => renew_reason(config, source, secret, first, now),
         },
     };
-    match (because, stored.first()) {
-        (None, Some((_, credential))) => StoredState::Current(Box::new(credential.clone())),
-        (because, _) => StoredState::RenewalDue {
-            because: because.unwrap_or(RenewReason::EntryMissing),
-            stored,
-        },
-    }
+    Ok((because, stored))
 }
 
 /// Whether every registry of the run has this very credential, as every client reads it.
@@ -233,43 +270,94 @@ pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestam
     })
 }
 
-/// What to do with the Secret.
+/// What to do, with the Secret and the credential that it is about.
 pub enum Decision {
-    /// Nothing is to be written.
-    Unchanged,
-    /// The credential stays, labels, annotations or keys are put right.
-    Metadata(AppliedFields),
-    /// A new credential is to be made, proven and written.
-    Renew(Option<RenewReason>),
+    /// There is no Secret: it is created, with a new credential.
+    Create,
+    /// Nothing is written.
+    Unchanged {
+        /// The Secret.
+        secret: StoredSecret,
+        /// Its credential.
+        credential: Box<Credential>,
+    },
+    /// The credential stays; labels, annotations or keys are corrected.
+    Metadata {
+        /// The Secret.
+        secret: StoredSecret,
+        /// Its credential.
+        credential: Box<Credential>,
+        /// What is written.
+        fields: AppliedFields,
+    },
+    /// A new credential is requested, verified and written.
+    Renew {
+        /// The Secret.
+        secret: StoredSecret,
+        /// Why.
+        because: RenewReason,
+        /// The credential for each registry of the run, where clients find one.
+        stored: Vec<(RegistryHost, Credential)>,
+    },
 }
 
-/// Decides, once the stored credential was asked about. `proofs` are of the stored credential.
+impl Decision {
+    /// The stored credential for each registry of the run, where clients find one.
+    pub fn stored_credentials(&self, config: &Config) -> Vec<(RegistryHost, Credential)> {
+        match self {
+            Self::Create => Vec::new(),
+            Self::Unchanged { credential, .. } | Self::Metadata { credential, .. } => {
+                for_each_registry(config, credential)
+            }
+            Self::Renew { stored, .. } => stored.clone(),
+        }
+    }
+}
+
+fn for_each_registry(config: &Config, credential: &Credential) -> Vec<(RegistryHost, Credential)> {
+    config
+        .registries
+        .iter()
+        .map(|registry| (registry.clone(), credential.clone()))
+        .collect()
+}
+
+/// Decides, once the stored credential was verified. `proofs` are of the stored credential.
 ///
 /// # Errors
 /// The Secret can't be corrected in place.
 pub fn decide(
     config: &Config,
-    stored: Option<&StoredSecret>,
-    examined: &StoredState,
+    state: StoredState,
     proofs: &[&Proof],
     now: Timestamp,
 ) -> Result<Decision, Finding> {
-    let decision = match examined {
-        StoredState::Unusable(finding) => return Err(finding.clone()),
-        StoredState::Absent => Decision::Renew(None),
-        StoredState::RenewalDue { because, .. } => Decision::Renew(Some(*because)),
-        StoredState::Current(_) if proofs.iter().any(|proof| proof.is_rejection()) => {
-            Decision::Renew(Some(RenewReason::Rejected))
-        }
-        StoredState::Current(credential) => match stored {
-            Some(secret) => keep(config, secret, &credential.summary(), now),
-            None => Decision::Renew(None),
+    let decision = match state {
+        StoredState::Unusable(finding) => return Err(finding),
+        StoredState::Absent => return Ok(Decision::Create),
+        StoredState::RenewalDue {
+            secret,
+            because,
+            stored,
+        } => Decision::Renew {
+            secret,
+            because,
+            stored,
         },
+        StoredState::Current { secret, credential } if proofs.iter().any(|proof| proof.is_rejection()) => {
+            Decision::Renew {
+                secret,
+                because: RenewReason::Rejected,
+                stored: for_each_registry(config, &credential),
+            }
+        }
+        StoredState::Current { secret, credential } => keep(config, secret, credential, now),
     };
-    match (decision, stored) {
-        (Decision::Unchanged, _) => Ok(Decision::Unchanged),
-        (_, Some(secret)) if secret.immutable => Err(immutable(config.name.as_str())),
-        (decision, _) => Ok(decision),
+    match &decision {
+        Decision::Metadata { secret, .. } | Decision::Renew { secret, .. } if secret.immutable => {
+            Err(immutable(config.name.as_str()))
+        }
+        _ => Ok(decision),
     }
 }
 
@@ -284,20 +372,25 @@ pub fn reverted(config: &Config) -> Finding {
     )
 }
 
-fn keep(config: &Config, secret: &StoredSecret, credential: &CredentialSummary, now: Timestamp) -> Decision {
-    let refreshed_at = secret_fields::refreshed_at(secret, credential, now);
+fn keep(config: &Config, secret: StoredSecret, credential: Box<Credential>, now: Timestamp) -> Decision {
+    let summary = credential.summary();
+    let refreshed_at = secret_fields::refreshed_at(&secret, &summary, now);
     let mut fields = secret_fields::fields(
         config,
-        Some(secret),
-        credential,
+        Some(&secret),
+        &summary,
         refreshed_at,
         secret.document().to_vec(),
     );
-    secret_fields::blank_expiry_of_others(&mut fields, secret);
-    if secret_fields::differs(&fields, secret) {
-        Decision::Metadata(fields)
+    secret_fields::blank_expiry_of_others(&mut fields, &secret);
+    if secret_fields::differs(&fields, &secret) {
+        Decision::Metadata {
+            secret,
+            credential,
+            fields,
+        }
     } else {
-        Decision::Unchanged
+        Decision::Unchanged { secret, credential }
     }
 }
 

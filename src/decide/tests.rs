@@ -99,9 +99,9 @@ fn stored(document: &[u8]) -> StoredSecret {
 }
 
 fn due_because(config: &Config, secret: &StoredSecret) -> Option<RenewReason> {
-    match examine(config, &source(), Some(secret), now()) {
+    match examine(config, &source(), Some(secret.clone()), now()) {
         StoredState::RenewalDue { because, .. } => Some(because),
-        StoredState::Absent | StoredState::Unusable(_) | StoredState::Current(_) => None,
+        StoredState::Absent | StoredState::Unusable(_) | StoredState::Current { .. } => None,
     }
 }
 
@@ -109,8 +109,8 @@ fn due_because(config: &Config, secret: &StoredSecret) -> Option<RenewReason> {
 fn a_token_that_is_as_it_shall_be_stays() {
     let secret = stored(&document("<token>", &token(&good_claims())));
     assert!(matches!(
-        examine(&config(&[]), &source(), Some(&secret), now()),
-        StoredState::Current(_)
+        examine(&config(&[]), &source(), Some(secret.clone()), now()),
+        StoredState::Current { .. }
     ));
 }
 
@@ -226,11 +226,11 @@ fn of_a_file_only_equality_counts() {
         examine(
             &config(&[]),
             &CredentialSource::File(robot(password)),
-            Some(&secret),
+            Some(secret.clone()),
             now(),
         )
     };
-    assert!(matches!(examined("one"), StoredState::Current(_)));
+    assert!(matches!(examined("one"), StoredState::Current { .. }));
     assert!(matches!(
         examined("two"),
         StoredState::RenewalDue {
@@ -242,9 +242,9 @@ fn of_a_file_only_equality_counts() {
 
 #[test]
 fn what_cannot_be_corrected_in_place_is_refused() {
-    let reason = |secret: &StoredSecret| match examine(&config(&[]), &source(), Some(secret), now()) {
+    let reason = |secret: &StoredSecret| match examine(&config(&[]), &source(), Some(secret.clone()), now()) {
         StoredState::Unusable(finding) => Some(finding.reason),
-        StoredState::Absent | StoredState::Current(_) | StoredState::RenewalDue { .. } => None,
+        StoredState::Absent | StoredState::Current { .. } | StoredState::RenewalDue { .. } => None,
     };
     let opaque = StoredSecret {
         secret_type: "Opaque".to_owned(),
@@ -270,16 +270,22 @@ fn what_cannot_be_corrected_in_place_is_refused() {
 #[test]
 fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
     let secret = stored(&document("<token>", &token(&good_claims())));
-    let examined = examine(&config(&[]), &source(), Some(&secret), now());
-    let decided = |proof: &Proof| decide(&config(&[]), Some(&secret), &examined, &[proof], now());
+    let examined = examine(&config(&[]), &source(), Some(secret.clone()), now());
+    let decided = |proof: &Proof| decide(&config(&[]), examined.clone(), &[proof], now());
     assert!(matches!(
         decided(&Proof::Rejected),
-        Ok(Decision::Renew(Some(RenewReason::Rejected)))
+        Ok(Decision::Renew {
+            because: RenewReason::Rejected,
+            ..
+        })
     ));
     let refused = Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Invalid);
     assert!(matches!(
         decided(&refused),
-        Ok(Decision::Renew(Some(RenewReason::Rejected)))
+        Ok(Decision::Renew {
+            because: RenewReason::Rejected,
+            ..
+        })
     ));
     for proof in [
         Proof::PullForbidden,
@@ -287,7 +293,7 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
         Proof::Inconclusive(Inconclusive::Anonymous, TokenReview::Unavailable),
     ] {
         assert!(
-            matches!(decided(&proof), Ok(Decision::Metadata(_))),
+            matches!(decided(&proof), Ok(Decision::Metadata { .. })),
             "{proof:?}: its labels are missing, no more"
         );
     }
@@ -298,9 +304,10 @@ fn an_immutable_secret_is_refused_only_where_something_would_change() {
     let credential = Credential::of("<token>", token(&good_claims()));
     let mut secret = stored(&document("<token>", &credential.token));
     secret.immutable = true;
-    let examined = examine(&config(&[]), &source(), Some(&secret), now());
-    let decided =
-        |secret: &StoredSecret| decide(&config(&[]), Some(secret), &examined, &[&Proof::Accepted], now());
+    let decided = |secret: &StoredSecret| {
+        let state = examine(&config(&[]), &source(), Some(secret.clone()), now());
+        decide(&config(&[]), state, &[&Proof::Accepted], now())
+    };
     assert!(matches!(decided(&secret), Err(finding) if finding.reason == Reason::Immutable));
     let fields = secret_fields::fields(
         &config(&[]),
@@ -310,7 +317,7 @@ fn an_immutable_secret_is_refused_only_where_something_would_change() {
         secret.document().to_vec(),
     );
     (secret.labels, secret.annotations, secret.data) = (fields.labels, fields.annotations, fields.data);
-    assert!(matches!(decided(&secret), Ok(Decision::Unchanged)));
+    assert!(matches!(decided(&secret), Ok(Decision::Unchanged { .. })));
 }
 
 #[test]

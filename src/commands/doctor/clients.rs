@@ -1,11 +1,12 @@
 //! Which entry the kubelet, and containers/image, would take for each image; and whether OpenShift's own would do.
 
 use crate::{
-    commands::{observe::Observed, operation::Operation, plan},
+    commands::{operation::Operation, plan},
     credential::Credential,
     decide::CredentialSource,
     dockerconfig::{kubelet_reads, lookup, pull_secret},
     image::ImageReference,
+    kubernetes::secret::StoredSecret,
     outcome::{DoctorCheck, Finding, Outcome},
     text::clip_name,
 };
@@ -16,11 +17,10 @@ const WHAT: &str = "kubelet";
 pub fn examine(
     operation: &Operation<'_>,
     source: &CredentialSource,
-    observed: &Observed,
+    secret: Option<&StoredSecret>,
     current: Option<&Credential>,
     outcome: &mut Outcome,
 ) {
-    let secret = observed.secret.as_ref();
     let (document, credential) = match (current, secret) {
         (Some(credential), Some(secret)) => (secret.document().to_vec(), credential.clone()),
         _ => {

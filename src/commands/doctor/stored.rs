@@ -2,10 +2,7 @@
 
 use super::clients;
 use crate::{
-    commands::{
-        observe::{Observed, consider, stored_credentials},
-        operation::Operation,
-    },
+    commands::{observe::consider, operation::Operation},
     credential::{Credential, rfc3339},
     decide::{self, CredentialSource, Decision},
     image::RegistryHost,
@@ -26,74 +23,64 @@ pub async fn examine(
     outcome: &mut Outcome,
 ) {
     let now = operation.api.now();
-    let (observed, decision) = match consider(operation, source, secret, now, outcome).await {
+    let considered = consider(operation, source, secret, now, outcome).await;
+    let (decision, evidence) = match considered {
         Ok(considered) => considered,
         Err(finding) => {
             outcome.findings.push(finding);
             return;
         }
     };
-    let stored = stored_credentials(operation, &observed);
-    let stored = stored.first().map(|(_, credential)| credential);
-    let is_current = matches!(decision, Decision::Unchanged | Decision::Metadata(_));
-    outcome
-        .lines
-        .push(condition(operation, &observed, &decision, stored));
-    if let (true, Some(credential)) = (is_current, stored) {
-        proven(operation, &observed, credential, unreached, outcome);
-        outcome.findings.extend(decide::outlives_next_run(
-            operation.target.config,
-            credential,
-            now,
-        ));
+    outcome.lines.push(condition(operation, &decision));
+    let config = operation.target.config;
+    let (secret, current) = match &decision {
+        Decision::Create => (None, None),
+        Decision::Unchanged { secret, credential }
+        | Decision::Metadata {
+            secret, credential, ..
+        } => (Some(secret), Some(credential.as_ref())),
+        Decision::Renew { secret, .. } => (Some(secret), None),
+    };
+    if let Some(credential) = current {
+        proven(operation, evidence, credential, unreached, outcome);
+        outcome
+            .findings
+            .extend(decide::outlives_next_run(config, credential, now));
     }
-    clients::examine(
-        operation,
-        source,
-        &observed,
-        stored.filter(|_| is_current),
-        outcome,
-    );
-    if let Some(credential) = stored {
+    clients::examine(operation, source, secret, current, outcome);
+    if let Some((_, credential)) = decision.stored_credentials(config).first() {
         outcome.excess = operation.excess(credential).await;
         outcome.lines.extend(power(outcome, credential));
     }
 }
 
 /// What `ensure` would do, and why.
-fn condition(
-    operation: &Operation<'_>,
-    observed: &Observed,
-    decision: &Decision,
-    stored: Option<&Credential>,
-) -> DoctorCheck {
+fn condition(operation: &Operation<'_>, decision: &Decision) -> DoctorCheck {
     let name = clip_name(operation.target.config.name.as_str(), 80);
     let run = "Run ensure; plan shows what it would change.";
     match decision {
-        Decision::Renew(None) => {
+        Decision::Create => {
             DoctorCheck::ok(WHAT, format!("there is no Secret {name} yet: ensure creates it"))
         }
-        Decision::Renew(Some(because)) => DoctorCheck::warn(
+        Decision::Renew { because, .. } => DoctorCheck::warn(
             WHAT,
             format!("a new credential is due for Secret {name}: {}", because.as_str()),
             run,
         ),
-        Decision::Metadata(_) => DoctorCheck::warn(
+        Decision::Metadata { .. } => DoctorCheck::warn(
             WHAT,
             format!("labels, annotations or keys of Secret {name} differ from what ensure writes"),
             run,
         ),
-        Decision::Unchanged => {
-            let bound = stored
-                .and_then(|credential| credential.token.claims()?.kubernetes.as_ref()?.secret.as_ref())
-                .zip(observed.secret.as_ref())
-                .is_some_and(|(bound, secret)| bound.uid == secret.version.uid);
+        Decision::Unchanged { secret, credential } => {
+            let claims = credential.token.claims();
+            let bound = claims
+                .and_then(|claims| claims.kubernetes.as_ref()?.secret.as_ref())
+                .is_some_and(|bound| bound.uid == secret.version.uid);
             let bound = if bound { ", bound to this Secret" } else { "" };
-            let until = stored
-                .and_then(|credential| credential.expires_at)
-                .map_or_else(String::new, |expires_at| {
-                    format!(", until {}", rfc3339(expires_at))
-                });
+            let until = credential.expires_at.map_or_else(String::new, |expires_at| {
+                format!(", until {}", rfc3339(expires_at))
+            });
             DoctorCheck::ok(
                 WHAT,
                 format!("Secret {name} holds a credential{bound}{until}: nothing to change"),
@@ -104,16 +91,14 @@ fn condition(
 
 fn proven(
     operation: &Operation<'_>,
-    observed: &Observed,
+    evidence: Vec<Evidence>,
     credential: &Credential,
     unreached: &[RegistryHost],
     outcome: &mut Outcome,
 ) {
-    let evidence: Vec<Evidence> = observed
-        .evidence
-        .iter()
+    let evidence: Vec<Evidence> = evidence
+        .into_iter()
         .filter(|at| !unreached.contains(&at.registry))
-        .cloned()
         .collect();
     explain::findings(outcome, operation.target.config.mode, credential, &evidence);
     if unreached.is_empty() {

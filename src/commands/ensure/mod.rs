@@ -1,4 +1,4 @@
-//! `ensure`: observe, decide, act, verify. One way; only another writer sends it back to the start.
+//! `ensure`: observe, decide, act, verify. Only another writer sends it back to the start.
 
 mod new_credential;
 pub mod replace;
@@ -8,13 +8,17 @@ use tracing::{debug, info};
 
 use crate::{
     commands::{
-        ensure::{new_credential::NewCredential, replace::Replacement},
-        observe::{Observed, consider, usable_credentials},
+        ensure::{
+            new_credential::{NewCredential, StoredEvidence},
+            replace::Replacement,
+        },
+        observe::{consider, usable_credentials},
         operation::Operation,
     },
     credential::Credential,
     decide::{self, CredentialSource, Decision, StoredState, object},
     dockerconfig::{lookup, pull_secret},
+    image::RegistryHost,
     kubernetes::{
         error::KubernetesError,
         secret::{Applied, AppliedFields, PLACEHOLDER, StoredSecret, Version},
@@ -25,8 +29,8 @@ use crate::{
     verification::{Evidence, explain},
 };
 
-/// A write that was sent: found stored, it is ours, whatever answer got lost.
-struct Sent {
+/// A write that was sent. Found stored, it is this run's, even where its answer was lost.
+struct PendingWrite {
     uid: String,
     credential: Credential,
     evidence: Vec<Evidence>,
@@ -39,50 +43,50 @@ struct Sent {
 #[derive(Default)]
 struct Progress {
     created: bool,
-    fresh: Option<NewCredential>,
-    sent: Option<Sent>,
-    /// How often something else was found than was written.
-    undone: u32,
+    new_credential: Option<NewCredential>,
+    pending: Option<PendingWrite>,
+    /// How often something else was stored than was written.
+    reverts: u32,
 }
 
-/// Why a round did not come to its end.
-enum Stop {
-    /// Somebody else wrote in between.
-    StartOver,
-    /// It can't go on.
-    Found(Finding),
+/// Why a round ended early.
+enum Abort {
+    /// Another writer changed the Secret in between.
+    Restart,
+    /// The run can't go on.
+    Fail(Finding),
 }
 
-impl From<Finding> for Stop {
+impl From<Finding> for Abort {
     fn from(finding: Finding) -> Self {
-        Self::Found(finding)
+        Self::Fail(finding)
     }
 }
 
-/// Makes the Secret right and proves it. What was done and found is in `outcome` at any moment.
+/// Creates or refreshes the Secret and verifies it. What was done and found is in `outcome` at any moment.
 pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource, outcome: &mut Outcome) {
     let mut progress = Progress::default();
     let mut backoff = Backoff::new();
-    let mut has_started_over = false;
+    let mut has_restarted = false;
     loop {
         match round(operation, source, &mut progress, outcome).await {
             Ok(()) => return,
-            // Where others took all the time, the call that its end met is not why.
-            Err(Stop::Found(finding))
-                if has_started_over
+            // Where other writers took all the time, the call that met the deadline is not the reason.
+            Err(Abort::Fail(finding))
+                if has_restarted
                     && finding.reason == Reason::ApiUnavailable
                     && Instant::now() >= operation.deadline.writing =>
             {
                 give_up(operation, &progress, outcome).await;
                 return;
             }
-            Err(Stop::Found(finding)) => {
+            Err(Abort::Fail(finding)) => {
                 outcome.findings.push(finding);
                 return;
             }
-            Err(Stop::StartOver) => {
-                has_started_over = true;
-                debug!("somebody else wrote the Secret in between: starting over");
+            Err(Abort::Restart) => {
+                has_restarted = true;
+                debug!("another writer changed the Secret in between: starting over");
                 if !backoff.wait(None, operation.deadline.writing).await {
                     give_up(operation, &progress, outcome).await;
                     return;
@@ -92,13 +96,13 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource, outcom
     }
 }
 
-/// No time to start over. A write whose answer was lost may have been done all the same: one look.
+/// Ends without time to start over. A write whose answer was lost may have been done: the Secret is read once more.
 async fn give_up(operation: &Operation<'_>, progress: &Progress, outcome: &mut Outcome) {
-    if let Some(sent) = &progress.sent
+    if let Some(pending) = &progress.pending
         && let Ok(Some(secret)) = operation.read(operation.deadline.end).await
     {
-        if found_sent(operation, sent, &secret) {
-            found(operation, outcome, &secret, sent);
+        if matches_pending(operation, pending, &secret) {
+            confirm(operation, outcome, &secret, pending);
             return;
         }
         if secret.deletion.is_some()
@@ -118,34 +122,38 @@ async fn round(
     source: &CredentialSource,
     progress: &mut Progress,
     outcome: &mut Outcome,
-) -> Result<(), Stop> {
+) -> Result<(), Abort> {
     let secret = operation.read(operation.deadline.writing).await?;
     let now = operation.api.now();
-    if let (Some(secret), Some(sent)) = (&secret, &progress.sent)
-        && found_sent(operation, sent, secret)
+    if let (Some(secret), Some(pending)) = (&secret, &progress.pending)
+        && matches_pending(operation, pending, secret)
     {
-        // The write went through and only its answer was lost.
-        found(operation, outcome, secret, sent);
+        // The write was done and only its answer was lost.
+        confirm(operation, outcome, secret, pending);
         return Ok(());
     }
-    let (observed, decision) = consider(operation, source, secret, now, outcome).await?;
-    match (decision, &observed.secret, &observed.examined) {
-        (Decision::Unchanged, Some(secret), StoredState::Current(credential)) => {
+    let (decision, evidence) = consider(operation, source, secret, now, outcome).await?;
+    match decision {
+        Decision::Unchanged { secret, credential } => {
             info!("nothing to change");
             outcome.action = if progress.created {
                 Action::Created
             } else {
                 Action::Unchanged
             };
-            finish(operation, outcome, secret, credential, &observed.evidence);
+            finish(operation, outcome, &secret, &credential, &evidence);
             Ok(())
         }
-        (Decision::Metadata(fields), Some(secret), StoredState::Current(credential)) => {
+        Decision::Metadata {
+            secret,
+            credential,
+            fields,
+        } => {
             info!("labels, annotations or keys differ: writing them, the credential stays");
-            let sent = Sent {
+            let pending = PendingWrite {
                 uid: secret.version.uid.clone(),
-                credential: credential.as_ref().clone(),
-                evidence: observed.evidence.clone(),
+                credential: *credential,
+                evidence,
                 excess: None,
                 fields,
                 action: if progress.created {
@@ -154,66 +162,92 @@ async fn round(
                     Action::Refreshed
                 },
             };
-            write(operation, source, &secret.version, sent, progress, outcome).await
+            write(operation, source, &secret.version, pending, progress, outcome).await
         }
-        (Decision::Renew(because), _, _) => {
-            match because {
-                Some(because) => info!("a new credential is due: {}", because.as_str()),
-                None => info!("there is no such Secret yet: creating it"),
-            }
-            renew(operation, source, observed, progress, outcome).await
+        Decision::Create => {
+            info!("there is no such Secret yet: creating it");
+            let stored = Stored {
+                secret: None,
+                credentials: Vec::new(),
+                evidence,
+            };
+            renew(operation, source, stored, progress, outcome).await
         }
-        (Decision::Unchanged | Decision::Metadata(_), _, _) => Err(Stop::StartOver),
+        Decision::Renew {
+            secret,
+            because,
+            stored,
+        } => {
+            info!("a new credential is due: {}", because.as_str());
+            let stored = Stored {
+                secret: Some(secret),
+                credentials: stored,
+                evidence,
+            };
+            renew(operation, source, stored, progress, outcome).await
+        }
     }
 }
 
-/// The new credential is made, proven, written and read again.
+/// What is stored before a new credential is written.
+struct Stored {
+    /// The Secret; none where there is none.
+    secret: Option<StoredSecret>,
+    /// The credential for each registry of the run, where clients find one.
+    credentials: Vec<(RegistryHost, Credential)>,
+    /// The evidence of the stored credential, where it was verified.
+    evidence: Vec<Evidence>,
+}
+
+/// Requests the new credential, verifies it, writes it and reads it again.
 async fn renew(
     operation: &Operation<'_>,
     source: &CredentialSource,
-    observed: Observed,
+    stored: Stored,
     progress: &mut Progress,
     outcome: &mut Outcome,
-) -> Result<(), Stop> {
-    let version = match &observed.secret {
+) -> Result<(), Abort> {
+    let version = match &stored.secret {
         Some(secret) => secret.version.clone(),
         None => create_placeholder(operation, progress, outcome).await?,
     };
-    // A token that was minted for this Secret in an earlier round is used again.
-    let fresh = match progress.fresh.take().filter(|fresh| fresh.uid == version.uid) {
-        Some(fresh) => fresh,
-        None => new_credential::request(operation, source, &version, &observed)
-            .await?
-            .ok_or(Stop::StartOver)?,
+    // A token that was requested for this Secret in an earlier round is used again.
+    let earlier = progress.new_credential.take();
+    let new = match earlier.filter(|new| new.uid == version.uid) {
+        Some(new) => new,
+        None => {
+            let stored = StoredEvidence {
+                credential: stored.credentials.first().map(|(_, credential)| credential),
+                evidence: &stored.evidence,
+            };
+            new_credential::request(operation, source, &version, &stored)
+                .await?
+                .ok_or(Abort::Restart)?
+        }
     };
-    let fresh = progress.fresh.insert(fresh);
-    let usable = usable_credentials(operation, &observed);
-    let replacement = replace::decide(operation, &fresh.credential, &fresh.evidence, &usable).await;
+    let new = progress.new_credential.insert(new);
+    let usable = usable_credentials(operation, stored.credentials, &stored.evidence);
+    let replacement = replace::decide(operation, &new.credential, &new.evidence, &usable).await;
     if let Replacement::Keep(evidence) = replacement {
         if has_ended(operation, source, &version).await {
-            return Err(Stop::StartOver);
+            return Err(Abort::Restart);
         }
         info!("the new credential is not written");
-        explain::findings(
-            outcome,
-            operation.target.config.mode,
-            &fresh.credential,
-            &evidence,
-        );
+        explain::findings(outcome, operation.target.config.mode, &new.credential, &evidence);
         return Ok(());
     }
-    let (secret, now) = (observed.secret.as_ref(), operation.api.now());
+    let (secret, now) = (stored.secret.as_ref(), operation.api.now());
     let document = secret.map_or(PLACEHOLDER, StoredSecret::document);
-    let edited = pull_secret::with_credential(operation.target.config, document, &fresh.credential)?;
-    let sent = Sent {
+    let edited = pull_secret::with_credential(operation.target.config, document, &new.credential)?;
+    let pending = PendingWrite {
         uid: version.uid.clone(),
-        credential: fresh.credential.clone(),
-        evidence: fresh.evidence.clone(),
-        excess: fresh.excess.clone(),
+        credential: new.credential.clone(),
+        evidence: new.evidence.clone(),
+        excess: new.excess.clone(),
         fields: secret_fields::fields(
             operation.target.config,
             secret,
-            &fresh.credential.summary(),
+            &new.credential.summary(),
             now,
             edited.bytes,
         ),
@@ -223,11 +257,11 @@ async fn renew(
             (false, false) => Action::Refreshed,
         },
     };
-    write(operation, source, &version, sent, progress, outcome).await
+    write(operation, source, &version, pending, progress, outcome).await
 }
 
-/// Whether the Secret that a token was requested for is gone or being deleted: the token ends with it, so its refusal says
-/// nothing of the account.
+/// Whether the Secret that a token was requested for is gone or being deleted: the token ends with it, so that its
+/// refusal says nothing about the account.
 async fn has_ended(operation: &Operation<'_>, source: &CredentialSource, version: &Version) -> bool {
     match source {
         CredentialSource::File(_) => false,
@@ -240,45 +274,39 @@ async fn has_ended(operation: &Operation<'_>, source: &CredentialSource, version
     }
 }
 
-/// Applies, reads again, and says what is stored.
+/// Applies, reads again, and reports what is stored.
 async fn write(
     operation: &Operation<'_>,
     source: &CredentialSource,
     version: &Version,
-    sent: Sent,
+    pending: PendingWrite,
     progress: &mut Progress,
     outcome: &mut Outcome,
-) -> Result<(), Stop> {
+) -> Result<(), Abort> {
     let until = operation.deadline.end;
-    let sent = progress.sent.insert(sent);
-    match operation.api.apply(version, sent.fields.clone(), until).await {
+    let pending = progress.pending.insert(pending);
+    let applied = operation.api.apply(version, pending.fields.clone(), until).await;
+    match applied {
         Ok(_) => {
-            (outcome.action, outcome.credential) = (sent.action, sent.credential.summary());
+            (outcome.action, outcome.credential) = (pending.action, pending.credential.summary());
             operation.checkpoint(outcome);
         }
-        Err(KubernetesError::Conflict) => return Err(Stop::StartOver),
-        Err(refusal) => {
-            return Err(Stop::Found(operation.explain_for_secret("patch", &refusal)));
-        }
+        Err(KubernetesError::Conflict) => return Err(Abort::Restart),
+        Err(error) => return Err(Abort::Fail(operation.explain_for_secret("patch", &error))),
     }
     let secret = operation
         .read(until)
         .await?
         .filter(|secret| secret.version.uid == version.uid && secret.deletion.is_none())
-        .ok_or(Stop::StartOver)?;
-    if found_sent(operation, sent, &secret) {
-        found(operation, outcome, &secret, sent);
+        .ok_or(Abort::Restart)?;
+    if matches_pending(operation, pending, &secret) {
+        confirm(operation, outcome, &secret, pending);
         return Ok(());
     }
-    let another = decide::examine(
-        operation.target.config,
-        source,
-        Some(&secret),
-        operation.api.now(),
-    );
-    match another {
-        // Another run's good credential is as good as ours.
-        StoredState::Current(credential) if *credential != sent.credential => {
+    let state = decide::examine(operation.target.config, source, Some(secret), operation.api.now());
+    match state {
+        // A good credential of another run is left in place.
+        StoredState::Current { secret, credential } if *credential != pending.credential => {
             let registries = operation.registries.with_until(until);
             let evidence = operation
                 .verifier(&registries, &credential, until)
@@ -287,30 +315,30 @@ async fn write(
             finish(operation, outcome, &secret, &credential, &evidence);
             Ok(())
         }
-        // Once may be another run; twice is somebody who undoes it.
-        _ if progress.undone == 0 => {
-            progress.undone = 1;
-            Err(Stop::StartOver)
+        // Once may be another run; twice is a controller that reverts the write.
+        _ if progress.reverts == 0 => {
+            progress.reverts = 1;
+            Err(Abort::Restart)
         }
-        _ => Err(Stop::Found(decide::reverted(operation.target.config))),
+        _ => Err(Abort::Fail(decide::reverted(operation.target.config))),
     }
 }
 
-/// What was sent is what is stored.
-fn found(operation: &Operation<'_>, outcome: &mut Outcome, secret: &StoredSecret, sent: &Sent) {
-    outcome.action = sent.action;
-    outcome.excess = sent.excess.clone();
-    finish(operation, outcome, secret, &sent.credential, &sent.evidence);
+/// Reports a write that is found stored.
+fn confirm(operation: &Operation<'_>, outcome: &mut Outcome, secret: &StoredSecret, pending: &PendingWrite) {
+    outcome.action = pending.action;
+    outcome.excess = pending.excess.clone();
+    finish(operation, outcome, secret, &pending.credential, &pending.evidence);
 }
 
-/// Whether what was sent is what is stored; what others wrote beside it meanwhile is theirs.
-fn found_sent(operation: &Operation<'_>, sent: &Sent, secret: &StoredSecret) -> bool {
+/// Whether what was sent is stored; what others wrote beside it meanwhile is left aside.
+fn matches_pending(operation: &Operation<'_>, pending: &PendingWrite, secret: &StoredSecret) -> bool {
     let beside = AppliedFields {
-        data: secret_fields::beside_document(sent.fields.data.clone()),
-        ..sent.fields.clone()
+        data: secret_fields::beside_document(pending.fields.data.clone()),
+        ..pending.fields.clone()
     };
-    sent.uid == secret.version.uid
-        && decide::holds(operation.target.config, secret, &sent.credential)
+    pending.uid == secret.version.uid
+        && decide::holds(operation.target.config, secret, &pending.credential)
         && !secret_fields::differs(&beside, secret)
 }
 
@@ -318,10 +346,10 @@ async fn create_placeholder(
     operation: &Operation<'_>,
     progress: &mut Progress,
     outcome: &mut Outcome,
-) -> Result<Version, Stop> {
+) -> Result<Version, Abort> {
     match operation.api.create_placeholder(operation.deadline.writing).await {
         Ok(Applied { version, created }) => {
-            // 201 made it; 200 found the same placeholder of another run.
+            // Otherwise another run's placeholder was found, which is the same.
             if created {
                 progress.created = true;
                 outcome.action = Action::Created;
@@ -329,12 +357,12 @@ async fn create_placeholder(
             }
             Ok(version)
         }
-        Err(KubernetesError::Conflict) => Err(Stop::StartOver),
-        Err(refusal) => Err(Stop::Found(operation.explain_for_secret("create", &refusal))),
+        Err(KubernetesError::Conflict) => Err(Abort::Restart),
+        Err(error) => Err(Abort::Fail(operation.explain_for_secret("create", &error))),
     }
 }
 
-/// Says what is stored, and what was proven of it.
+/// Reports what is stored, and what was verified of it.
 pub fn finish(
     operation: &Operation<'_>,
     outcome: &mut Outcome,

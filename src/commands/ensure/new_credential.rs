@@ -1,42 +1,46 @@
-//! A new credential: made for one Secret, and proven before it is written.
+//! A new credential: requested for one Secret, and verified before it is written.
 
 use futures_util::future::join;
 
 use crate::{
-    commands::{
-        observe::{Observed, prove},
-        operation::Operation,
-        permissions::TOKENS,
-    },
+    commands::{observe::verify_everywhere, operation::Operation, permissions::TOKENS},
     credential::Credential,
-    decide::{CredentialSource, StoredState},
+    decide::CredentialSource,
     kubernetes::{error::KubernetesError, secret::Version},
     outcome::{ExcessPermissions, Finding},
     verification::Evidence,
 };
 
-/// A credential that was made in this run, with what was proven of it.
+/// A credential that was made in this run, with what was verified of it.
 pub struct NewCredential {
-    /// The Secret that it is bound to.
+    /// The uid of the Secret that it is bound to.
     pub uid: String,
     /// The credential itself.
     pub credential: Credential,
-    /// What the registries say of it.
+    /// What the registries answered.
     pub evidence: Vec<Evidence>,
-    /// What it may do beyond pulling; none where the API server did not tell.
+    /// What it may do beyond pulling; none where the API server did not answer.
     pub excess: Option<ExcessPermissions>,
 }
 
-/// Mints a token that is bound to this very Secret, or takes the file's; nothing where the Secret is another one by now,
-/// or gone.
+/// The evidence of the stored credential, where it was verified in this run.
+pub struct StoredEvidence<'a> {
+    /// The stored credential.
+    pub credential: Option<&'a Credential>,
+    /// Its evidence; empty where it was not verified.
+    pub evidence: &'a [Evidence],
+}
+
+/// Requests a token that is bound to the Secret `version`, or takes the file's; none where the Secret was replaced or
+/// deleted meanwhile.
 ///
 /// # Errors
-/// Where no token may be minted, or none is.
+/// Why no token is issued.
 pub async fn request(
     operation: &Operation<'_>,
     source: &CredentialSource,
     version: &Version,
-    observed: &Observed,
+    stored: &StoredEvidence<'_>,
 ) -> Result<Option<NewCredential>, Finding> {
     let credential = match source {
         CredentialSource::File(credential) => credential.as_ref().clone(),
@@ -58,10 +62,11 @@ pub async fn request(
         }
     };
     let verified = async {
-        match &observed.examined {
-            // The file's token is the stored one, which was verified just now: a failed login counts once.
-            StoredState::Current(stored) if **stored == credential => observed.evidence.clone(),
-            _ => prove(operation, &credential).await,
+        // The file's token is the stored one, which was verified just now: a failed login counts once.
+        if !stored.evidence.is_empty() && stored.credential == Some(&credential) {
+            stored.evidence.to_vec()
+        } else {
+            verify_everywhere(operation, &credential).await
         }
     };
     let (evidence, excess) = join(verified, operation.excess(&credential)).await;

@@ -13,13 +13,14 @@ use crate::{
             finish,
             replace::{self, Replacement},
         },
-        observe::{Observed, consider, prove, usable_credentials},
+        observe::{consider, usable_credentials, verify_everywhere},
         operation::Operation,
         permissions,
     },
     credential::{Credential, CredentialSummary, Token},
-    decide::{CredentialSource, Decision, StoredState},
+    decide::{CredentialSource, Decision},
     dockerconfig::pull_secret,
+    image::RegistryHost,
     kubernetes::{
         secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
         secret_fields,
@@ -42,53 +43,83 @@ async fn try_plan(
 ) -> Result<(), Finding> {
     let secret = operation.read(operation.deadline.writing).await?;
     let now = operation.api.now();
-    let (observed, decision) = consider(operation, source, secret, now, outcome).await?;
-    match (decision, &observed.secret, &observed.examined) {
-        (Decision::Unchanged, Some(secret), StoredState::Current(credential)) => {
+    let (decision, evidence) = consider(operation, source, secret, now, outcome).await?;
+    match decision {
+        Decision::Unchanged { secret, credential } => {
             outcome.plan = Some(Plan {
                 action: Action::Unchanged,
                 because: None,
                 diff: Diff::default(),
             });
-            finish(operation, outcome, secret, credential, &observed.evidence);
+            finish(operation, outcome, &secret, &credential, &evidence);
         }
-        (Decision::Metadata(fields), Some(secret), StoredState::Current(credential)) => {
+        Decision::Metadata {
+            secret,
+            credential,
+            fields,
+        } => {
+            let target = &operation.target;
             outcome.plan = Some(Plan {
                 action: Action::Refreshed,
                 because: Some("labels, annotations or keys differ"),
-                diff: diff::of_metadata(
-                    operation.target.config,
-                    &operation.target.namespace,
-                    secret,
-                    &fields,
-                ),
+                diff: diff::of_metadata(target.config, &target.namespace, &secret, &fields),
             });
             permissions::require_write(operation, true).await?;
-            finish(operation, outcome, secret, credential, &observed.evidence);
+            finish(operation, outcome, &secret, &credential, &evidence);
         }
-        (Decision::Renew(because), secret, _) => {
-            let because = because.map_or("there is no such Secret yet", |due| due.as_str());
-            let credential = expected(operation, source);
-            let (edited, action) = edited(operation, secret.as_ref(), &credential)?;
-            let fields = fields(operation, source, secret.as_ref(), &credential, edited);
-            outcome.plan = Some(Plan {
-                action,
-                because: Some(because),
-                diff: diff::of_renewal(
-                    operation.target.config,
-                    &operation.target.namespace,
-                    source,
-                    secret.as_ref(),
-                    &fields,
-                ),
-            });
-            permissions::require_write(operation, secret.is_some()).await?;
-            permissions::check_token_request(operation, source).await?;
-            renewed(operation, source, &observed, fields, &credential, outcome).await;
+        Decision::Create => {
+            let renewal = Renewal {
+                secret: None,
+                because: "there is no such Secret yet",
+                usable: Vec::new(),
+            };
+            renew(operation, source, renewal, outcome).await?;
         }
-        // What is current is stored.
-        (Decision::Unchanged | Decision::Metadata(_), _, _) => {}
+        Decision::Renew {
+            secret,
+            because,
+            stored,
+        } => {
+            let renewal = Renewal {
+                secret: Some(secret),
+                because: because.as_str(),
+                usable: usable_credentials(operation, stored, &evidence),
+            };
+            renew(operation, source, renewal, outcome).await?;
+        }
     }
+    Ok(())
+}
+
+/// A new credential that `ensure` would write.
+struct Renewal {
+    /// The Secret; none where there is none.
+    secret: Option<StoredSecret>,
+    /// Why it would be written.
+    because: &'static str,
+    /// Stored credentials that may still work.
+    usable: Vec<(RegistryHost, Credential)>,
+}
+
+/// Plans a new credential, and asks whether `ensure` may write it.
+async fn renew(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    renewal: Renewal,
+    outcome: &mut Outcome,
+) -> Result<(), Finding> {
+    let (target, secret) = (&operation.target, renewal.secret.as_ref());
+    let credential = expected(operation, source);
+    let (edited, action) = edited(operation, secret, &credential)?;
+    let fields = fields(operation, source, secret, &credential, edited);
+    outcome.plan = Some(Plan {
+        action,
+        because: Some(renewal.because),
+        diff: diff::of_renewal(target.config, &target.namespace, source, secret, &fields),
+    });
+    permissions::require_write(operation, secret.is_some()).await?;
+    permissions::check_token_request(operation, source).await?;
+    renewed(operation, source, renewal, fields, &credential, outcome).await;
     Ok(())
 }
 
@@ -160,7 +191,7 @@ fn fields(
 async fn renewed(
     operation: &Operation<'_>,
     source: &CredentialSource,
-    observed: &Observed,
+    renewal: Renewal,
     fields: AppliedFields,
     credential: &Credential,
     outcome: &mut Outcome,
@@ -168,16 +199,17 @@ async fn renewed(
     let evidence = match source {
         // Of a token that isn't minted nobody says anything.
         CredentialSource::TokenRequest { .. } => Vec::new(),
-        CredentialSource::File(credential) => prove(operation, credential).await,
+        CredentialSource::File(credential) => verify_everywhere(operation, credential).await,
     };
-    let usable = usable_credentials(operation, observed);
     let stored = std::mem::take(&mut outcome.credential);
-    if let Replacement::Keep(evidence) = replace::decide(operation, credential, &evidence, &usable).await {
+    if let Replacement::Keep(evidence) =
+        replace::decide(operation, credential, &evidence, &renewal.usable).await
+    {
         // It would be refused: nothing of the plan would come true.
         outcome.plan = None;
         explain::findings(outcome, operation.target.config.mode, credential, &evidence);
     } else {
-        let mut then = observed.secret.clone().unwrap_or_else(StoredSecret::absent);
+        let mut then = renewal.secret.unwrap_or_else(StoredSecret::absent);
         then.data
             .extend(fields.data.into_iter().filter(|(key, _)| key == DOCUMENT_KEY));
         finish(operation, outcome, &then, credential, &evidence);

@@ -45,22 +45,22 @@ fn o3_annotations_never_change_when_the_credential_expires() {
     ] {
         let secret = annotated(&token, annotation, value);
         let config = config(&[("PULL_SECRET_NEXT_RUN_WITHIN", "90m")]);
-        let examined = examine(&config, &source(), Some(&secret), now());
-        let StoredState::Current(credential) = &examined else {
+        let examined = examine(&config, &source(), Some(secret.clone()), now());
+        let StoredState::Current { credential, .. } = &examined else {
             panic!("{annotation} {value:?}: the token is as good as before");
         };
         assert_eq!(credential.expires_at, exp, "{annotation} {value:?}");
         assert_eq!(outlives_next_run(&config, credential, now()), None);
-        match decide(&config, Some(&secret), &examined, &[], now()) {
-            Ok(Decision::Metadata(fields)) => {
+        match decide(&config, examined.clone(), &[], now()) {
+            Ok(Decision::Metadata { fields, .. }) => {
                 assert_eq!(fields.annotations, good.annotations, "{annotation} {value:?}");
             }
             _ => panic!("{annotation} {value:?}: only the metadata is corrected"),
         }
     }
-    let examined = examine(&config(&[]), &source(), Some(&good), now());
-    let decided = decide(&config(&[]), Some(&good), &examined, &[], now());
-    assert!(matches!(decided, Ok(Decision::Unchanged)));
+    let examined = examine(&config(&[]), &source(), Some(good.clone()), now());
+    let decided = decide(&config(&[]), examined.clone(), &[], now());
+    assert!(matches!(decided, Ok(Decision::Unchanged { .. })));
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn o3_a_robot_s_expiry_is_unknown_whatever_the_annotation_says() {
     let robot = Token::new(SecretString::from("robot-password"));
     let secret = annotated(&robot, EXPIRES_AT, Some("2026-01-01T00:00:00Z"));
     let source = CredentialSource::File(Box::new(Credential::of("<token>", robot)));
-    let examined = examine(&config(&[]), &source, Some(&secret), now());
-    let StoredState::Current(credential) = &examined else {
+    let examined = examine(&config(&[]), &source, Some(secret.clone()), now());
+    let StoredState::Current { credential, .. } = &examined else {
         panic!("it equals the file");
     };
     assert_eq!(credential.expires_at, None);
-    match decide(&config(&[]), Some(&secret), &examined, &[], now()) {
-        Ok(Decision::Metadata(fields)) => assert_eq!(fields.annotations[EXPIRES_AT], ""),
+    match decide(&config(&[]), examined.clone(), &[], now()) {
+        Ok(Decision::Metadata { fields, .. }) => assert_eq!(fields.annotations[EXPIRES_AT], ""),
         _ => panic!("the annotation is corrected"),
     }
 }
