@@ -62,6 +62,9 @@ enum Command {
         /// Installs the missing packages first, with apt-get: on Debian and Ubuntu, as root or with sudo.
         #[arg(long)]
         install: bool,
+        /// Only checks what the tests need, and runs none.
+        #[arg(long)]
+        check: bool,
     },
     /// Checks format, lints, dependencies, links, generated files and manifests.
     Lint,
@@ -133,12 +136,14 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo { node: true, .. } => return demo::node::demo(),
         Command::Demo { keep, .. } => return demo::demo(keep),
-        // `requirements` has installed them before this was started.
+        // `requirements` did this before xtask was started.
+        Command::Test { check: true, .. } => {}
         Command::Test {
             unit,
             api,
             node,
             install: _,
+            check: false,
         } => return test::test(&Request::test(unit, api, node)),
         Command::Picture { check } => return picture::picture(check),
         Command::Coverage => return coverage::coverage(),

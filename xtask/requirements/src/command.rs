@@ -13,6 +13,8 @@ pub struct Request {
     pub optional: Vec<Part>,
     /// Whether missing packages are installed first.
     pub install: bool,
+    /// Whether the check is all.
+    pub check: bool,
 }
 
 impl Request {
@@ -43,6 +45,7 @@ impl Request {
             required,
             optional,
             install: has("--install"),
+            check: command == "test" && has("--check"),
         })
     }
 
@@ -63,6 +66,7 @@ impl Request {
             required,
             optional,
             install: false,
+            check: false,
         }
     }
 

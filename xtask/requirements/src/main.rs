@@ -12,11 +12,15 @@ use requirements::{Request, ThisMachine, add_targets, cold_start, in_ci, install
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let Some(request) = Request::of(&arguments)
-        && let Err(message) = prepare(&request)
-    {
-        eprintln!("cargo xtask: {message}");
-        return ExitCode::FAILURE;
+    if let Some(request) = Request::of(&arguments) {
+        match prepare(&request) {
+            Ok(()) if request.check => return ExitCode::SUCCESS,
+            Ok(()) => {}
+            Err(message) => {
+                eprintln!("cargo xtask: {message}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     let error = start(&arguments);
     eprintln!("cargo xtask: cannot start cargo: {error}");

@@ -151,6 +151,15 @@ fn t9_ci_refuses_at_once_what_cannot_run() {
 }
 
 #[test]
+fn t9_a_check_alone_starts_nothing() {
+    let run = Machine::new().xtask("test --check", false);
+    assert!(run.success && run.started.is_none(), "{run:?}");
+    run.assert_reports(&["not run: node tier"]);
+    let run = Machine::new().xtask("test --check", true);
+    run.assert_refused(&["not run: node tier", "CI is set"]);
+}
+
+#[test]
 fn t9_rustup_adds_a_missing_target_before_the_build() {
     let machine = Machine::new();
     fs::remove_dir_all(machine.path().join("rustlib")).expect("it was there");
