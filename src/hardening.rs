@@ -1,9 +1,10 @@
-//! What other processes of the same user, and a dump, see of this one: nothing, since credentials are in its memory.
+//! Hardening: disables core dumps and ptrace, since credentials are in memory.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// No core dump, no debugger, and `/proc` of this process for root alone. Where the kernel has no such call the run goes
-/// on: it protects against neighbours in the pod, who can do worse.
+/// Disables core dumps, debuggers and, except for root, access to `/proc/<pid>`.
+///
+/// Errors are ignored: this protects only against other processes in the pod, and a run is possible without it.
 pub fn disable_core_dumps_and_ptrace() {
     let none = Rlimit {
         current: Some(0),
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_process_is_not_dumped_and_not_debugged() {
+    fn hardened_process_has_no_core_dump_and_no_debugger() {
         disable_core_dumps_and_ptrace();
         assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
         assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));

@@ -1,18 +1,18 @@
-//! Text from outside, made fit for results, logs and terminals: the one sanitizer.
+//! Sanitizer of text from outside for results, logs and terminals.
 //!
 //! Other programs paste results and messages into shells, terminals and YAML, so a name from a document, a registry or an
-//! environment variable is printed only through [`SafeName`] or [`clip_name`]. Keys of `auths` too: clients take
-//! `https://robot:PASSWORD@quay.io` for quay.io's, so that a key may hold a password.
+//! environment variable is printed only through [`SafeName`] or [`clip_name`]. Keys of `auths` too: clients accept
+//! `https://robot:PASSWORD@quay.io` as a key for quay.io, so a key may contain a password.
 
 use std::{borrow::Cow, fmt};
 
-/// Shown in place of what was left out.
+/// Mark of omitted text.
 const ELLIPSIS: char = '…';
 
-/// A name from outside, safe to paste into a shell, a terminal or YAML, and at most `max` characters long.
+/// Name from outside, safe to paste into a shell, a terminal or YAML, at most `max` characters long.
 ///
 /// Characters other than `A-Za-z0-9._:/@-` become `_`. A longer name is shortened in its middle with `…`, because
-/// its beginning (the host) and its end (tag, digest) are what tells one from another.
+/// its beginning (the host) and its end (tag, digest) distinguish it from others.
 pub fn clip_name(name: &str, max: usize) -> String {
     let length = name.chars().count();
     if length <= max {
@@ -29,9 +29,9 @@ pub fn clip_name(name: &str, max: usize) -> String {
         .collect()
 }
 
-/// One line of text: every run of control characters and line separators becomes one blank.
+/// Text in one line: each group of control characters and line separators becomes one blank.
 ///
-/// A guard for texts that are ours already: whatever slipped through can't move a terminal's cursor or start a line.
+/// Second defence for texts of the program: nothing in them can move a terminal's cursor or start a line.
 pub fn one_line(text: &str) -> String {
     text.split(breaks_lines)
         .map(str::trim)
@@ -40,12 +40,12 @@ pub fn one_line(text: &str) -> String {
         .join(" ")
 }
 
-/// A block to paste: its line ends stay, every other control character is dropped.
+/// Block to paste: line breaks stay, all other control characters are removed.
 pub fn block(text: &str) -> String {
     text.chars().filter(|&c| c == '\n' || !breaks_lines(c)).collect()
 }
 
-/// Control characters, and what terminals or editors take for a line end or a change of direction
+/// True for control characters, and for those that break lines or change the direction in terminals or editors
 /// (Unicode Standard Annex 9 and 14).
 fn breaks_lines(c: char) -> bool {
     c.is_control()
@@ -53,7 +53,7 @@ fn breaks_lines(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Characters that a shell, a terminal and YAML take as they are; every other one becomes `_`.
+/// The character, or `_` for one that is special in a shell, a terminal or YAML.
 fn safe(c: char) -> char {
     if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '/' | '@' | '-') {
         c
@@ -62,35 +62,35 @@ fn safe(c: char) -> char {
     }
 }
 
-/// What every login token of OpenShift starts with (openshift/api `oauth/v1`, `OAuthAccessToken`).
+/// Prefix of every login token of OpenShift (openshift/api `oauth/v1`, `OAuthAccessToken`).
 pub const OPENSHIFT_LOGIN_PREFIX: &str = "sha256~";
 
-/// Longest printed name, in characters: a DNS name's 253, with room for nothing more.
+/// Longest printed name, in characters: the limit of a DNS name.
 const MAX_LENGTH: usize = 253;
 
-/// Printed in place of a name that may itself be a credential.
+/// Replacement of a name that may be a credential.
 const REDACTED: &str = "redacted";
 
-/// Printed in place of what stands where a port does.
+/// Replacement of an invalid port, which may be a password.
 const NO_PORT: &str = ":redacted";
 
-/// A name made of `A-Za-z0-9._:/@-` alone, at most 253 characters.
+/// Printable name: only `A-Za-z0-9._:/@-`, at most 253 characters.
 ///
-/// Every other character is shown as `_`, what is too long ends with `...`, and what looks like a
-/// credential is shown as `redacted`. What stands before an `@`, as user and password do, is left out.
+/// Every other character is replaced by `_`, a longer name ends with `...`, and a possible credential is replaced by
+/// `redacted`. User and password before an `@` are removed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SafeName(String);
 
 impl SafeName {
-    /// Makes a key of `auths`, a host or another name printable: without user, password, query and fragment, and without
-    /// what stands in place of a port. Never fails; an empty name stays empty.
+    /// Printable form of a key of `auths`, a host or another name: without user, password, query, fragment and invalid
+    /// port. An empty name stays empty.
     pub fn new(name: &str) -> Self {
         let (scheme, rest) = split_scheme(name);
         let location = without_user(rest).split(['?', '#']).next().unwrap_or_default();
         Self::printable(&[scheme, &with_port(location)].concat())
     }
 
-    /// Makes a text that names nothing printable, such as the value of an annotation: without what stands before an `@`.
+    /// Printable form of another text, such as the value of an annotation: without the part before an `@`.
     pub fn of_text(text: &str) -> Self {
         Self::printable(without_user(text))
     }
@@ -101,14 +101,14 @@ impl SafeName {
         }
         let mut safe: String = name.chars().take(MAX_LENGTH).map(safe).collect();
         if name.chars().nth(MAX_LENGTH).is_some() {
-            // Only ASCII is left, so that a length in bytes is one in characters.
+            // Only ASCII is left: bytes and characters are the same.
             safe.truncate(MAX_LENGTH.saturating_sub(3));
             safe.push_str("...");
         }
         Self(safe)
     }
 
-    /// The printable text.
+    /// Printable text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -120,7 +120,7 @@ impl fmt::Display for SafeName {
     }
 }
 
-/// The scheme of a URL with its `://`, empty where there is none, and what follows it.
+/// Splits a URL into its scheme with `://`, which may be empty, and the rest.
 fn split_scheme(name: &str) -> (&str, &str) {
     let end = name.find("://").and_then(|at| at.checked_add(3));
     end.and_then(|end| name.split_at_checked(end))
@@ -133,18 +133,18 @@ fn split_scheme(name: &str) -> (&str, &str) {
         .unwrap_or(("", name))
 }
 
-/// What follows user and password (RFC 3986 section 3.2.1). A password may hold any character, so the last `@` ends it,
-/// percent-encoded or not.
+/// Text after user and password (RFC 3986 section 3.2.1). A password may contain any character, so the last `@` ends
+/// it, percent-encoded or not.
 fn without_user(text: &str) -> &str {
     let end = |mark: &str| text.rfind(mark).and_then(|at| at.checked_add(mark.len()));
     let start = end("@").max(end("%40")).unwrap_or_default();
     text.get(start..).unwrap_or_default()
 }
 
-/// A host with its path; where something else than a number stands in place of the port, the host alone.
+/// Host with its path; only the host if its port is not a number.
 fn with_port(location: &str) -> Cow<'_, str> {
     let authority = location.split('/').next().unwrap_or_default();
-    // The colons of an IPv6 address stand in brackets.
+    // The colons of an IPv6 address are in brackets.
     let behind_address = authority.rfind(']').unwrap_or_default();
     let colon = authority
         .get(behind_address..)
@@ -158,8 +158,8 @@ fn with_port(location: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a text may be a token or hold one, so that it must not be printed: a JWT's first part
-/// (base64url of `{"`) with a second one behind it, or OpenShift's `sha256~`.
+/// True if a text may contain a token and must not be printed: the first part of a JWT (base64url of `{"`) followed by
+/// a second one, or OpenShift's `sha256~`.
 pub fn looks_like_credential(text: &str) -> bool {
     let jwt = text.split_once("eyJ").is_some_and(|(_, rest)| rest.contains('.'));
     jwt || text.contains(OPENSHIFT_LOGIN_PREFIX)
@@ -171,13 +171,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_name_that_fits_and_is_safe_stays_as_it_is() {
+    fn safe_name_within_the_limit_is_unchanged() {
         let name = "quay.io:443/team/app:v1@sha256:0a";
         assert_eq!(clip_name(name, name.len()), name);
     }
 
     #[test]
-    fn what_a_shell_or_terminal_would_act_on_becomes_an_underscore() {
+    fn special_characters_become_underscores() {
         assert_eq!(
             clip_name("a$(b)\u{1b}[31m\n`c` \"d\"é", 40),
             "a__b___31m__c___d__"
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_loses_its_middle() {
+    fn long_name_loses_its_middle() {
         assert_eq!(clip_name("abcdefghij", 5), "ab…ij");
         assert_eq!(clip_name("abcdefghij", 4), "ab…j");
         assert_eq!(clip_name("abcdefghij", 1), "…");
@@ -193,18 +193,18 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_several_lines_becomes_one() {
+    fn text_of_several_lines_becomes_one_line() {
         assert_eq!(one_line("a\r\n  b\u{2028}c\u{1b}[2Jd\n"), "a b c [2Jd");
     }
 
     #[test]
-    fn a_block_keeps_its_line_ends_and_indentation_alone() {
+    fn block_keeps_only_line_breaks_and_indentation() {
         assert_eq!(block("a:\n  - b\u{1b}[2J\u{7}\n"), "a:\n  - b[2J\n");
     }
 
     proptest! {
         #[test]
-        fn any_name_comes_out_short_and_safe(name in any::<String>(), max in 0_usize..80) {
+        fn any_name_is_clipped_and_safe(name in any::<String>(), max in 0_usize..80) {
             let clipped = clip_name(&name, max);
             prop_assert!(clipped.chars().count() <= max);
             prop_assert!(clipped.chars().all(|c| safe(c) == c || c == ELLIPSIS));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_name_is_printed_as_it_is() {
+    fn registry_name_is_printed_unchanged() {
         assert_eq!(
             SafeName::new("quay.io:443/team.x_y-z").as_str(),
             "quay.io:443/team.x_y-z"
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_the_user_part_of_a_key_is_dropped() {
+    fn s3_user_part_of_a_key_is_removed() {
         for (key, shown) in [
             ("https://robot:PASSWORD@quay.io", "https://quay.io"),
             ("http://robot@quay.io/v1/", "http://quay.io/v1/"),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_user_stays() {
+    fn key_without_user_is_unchanged() {
         for key in [
             "quay.io",
             "https://index.docker.io/v1/",
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_keeps_its_colons_and_loses_what_precedes_an_at() {
+    fn text_keeps_colons_and_loses_the_part_before_an_at() {
         for (text, shown) in [
             ("2033-05-18T03:33:20Z", "2033-05-18T03:33:20Z"),
             ("Team: models", "Team:_models"),
@@ -279,12 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_shells_and_terminals_act_on_are_replaced() {
+    fn safe_name_replaces_special_characters() {
         assert_eq!(SafeName::new("a\u{1b}[31m$(x)\n\u{e9}").as_str(), "a__31m__x___");
     }
 
     #[test]
-    fn a_long_name_is_clipped_and_says_so() {
+    fn long_name_is_clipped_with_dots() {
         assert_eq!(SafeName::new(&"a".repeat(253)).as_str(), "a".repeat(253));
         assert_eq!(
             SafeName::new(&"a".repeat(254)).as_str(),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_written_as_a_name_is_not_printed() {
+    fn token_in_place_of_a_name_is_not_printed() {
         assert_eq!(
             SafeName::new("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln").as_str(),
             "redacted"
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_token_is_recognised_in_other_text() {
+    fn possible_token_is_found_in_other_text() {
         for text in [
             "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
             "user:eyJ9.x@quay.io",

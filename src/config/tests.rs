@@ -253,20 +253,20 @@ fn service_account_beside_a_token_file_has_no_effect_and_warns() {
 #[test]
 fn empty_registry_list_is_a_problem_and_an_invalid_item_is_one() {
     let file = ("PULL_SECRET_TOKEN_FILE", "/token");
-    let told = |more: &[(&'static str, &str)]| {
+    let causes = |more: &[(&'static str, &str)]| {
         let problems = problems(&[&[file], more].concat()).into_iter();
         problems.map(|problem| problem.problem).collect::<Vec<_>>()
     };
     let none = ("PULL_SECRET_REGISTRY", " , ");
-    assert_eq!(told(&[none]), ["has no registry"]);
-    let beside = told(&[none, ("PULL_SECRET_MODE", "nothing")]);
+    assert_eq!(causes(&[none]), ["has no registry"]);
+    let beside = causes(&[none, ("PULL_SECRET_MODE", "nothing")]);
     assert!(beside.contains(&"has no registry".to_owned()), "{beside:?}");
-    assert_eq!(told(&[("PULL_SECRET_REGISTRY", "https://quay.io")]).len(), 1);
+    assert_eq!(causes(&[("PULL_SECRET_REGISTRY", "https://quay.io")]).len(), 1);
     assert_eq!(
-        told(&[("PULL_SECRET_REGISTRY", "quay.io,Quay.io,docker.io")]),
+        causes(&[("PULL_SECRET_REGISTRY", "quay.io,Quay.io,docker.io")]),
         ["has the same registry twice, in different case"]
     );
-    assert_eq!(told(&[("PULL_SECRET_REGISTRY", "quay.io,docker.io")]).len(), 0);
+    assert_eq!(causes(&[("PULL_SECRET_REGISTRY", "quay.io,docker.io")]).len(), 0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The claims of a JWT, read without trust (RFC 7519; Kubernetes `pkg/serviceaccount/claims.go`,
+//! Unverified claims of a JWT (RFC 7519; Kubernetes `pkg/serviceaccount/claims.go`,
 //! and `legacy.go` for tokens of old token Secrets).
 
 use base64::Engine;
@@ -8,66 +8,66 @@ use serde_json::{Map, Value};
 
 use super::lifetime::Validity;
 
-/// The private claim of a bound service account token.
+/// Private claim of a bound ServiceAccount token.
 const KUBERNETES: &str = "kubernetes.io";
-/// The private claims of a legacy token.
+/// Private claims of a legacy token.
 const LEGACY_NAMESPACE: &str = "kubernetes.io/serviceaccount/namespace";
 const LEGACY_ACCOUNT_NAME: &str = "kubernetes.io/serviceaccount/service-account.name";
 const LEGACY_ACCOUNT_UID: &str = "kubernetes.io/serviceaccount/service-account.uid";
 const LEGACY_SECRET_NAME: &str = "kubernetes.io/serviceaccount/secret.name";
-/// What the subject of every service account starts with.
+/// Prefix of the subject of every ServiceAccount.
 const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 
-/// What a JWT says about itself. A claim of the wrong type counts as absent.
+/// Claims of a JWT. A claim of the wrong type counts as absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims {
-    /// `iss`: who made it.
+    /// `iss`: the issuer.
     pub issuer: Option<String>,
-    /// `sub`: whose it is, `system:serviceaccount:<namespace>:<name>` for a service account.
+    /// `sub`: the subject, `system:serviceaccount:<namespace>:<name>` for a ServiceAccount.
     pub subject: Option<String>,
-    /// `aud`: for whom it is.
+    /// `aud`: the audiences.
     pub audiences: Vec<String>,
-    /// `exp`: not accepted from then on.
+    /// `exp`: the expiry.
     pub expires_at: Option<Timestamp>,
-    /// `iat`: when it was made.
+    /// `iat`: the time of issue.
     pub issued_at: Option<Timestamp>,
-    /// `nbf`: not accepted before.
+    /// `nbf`: the start of its validity.
     pub not_before: Option<Timestamp>,
-    /// `jti`: its identifier, which the API server's audit log has as the credential id.
+    /// `jti`: the identifier, the credential id of the API server's audit log.
     pub id: Option<String>,
-    /// The claims of `kubernetes.io`; present exactly for tokens of service accounts.
+    /// Claims of `kubernetes.io`; present only in ServiceAccount tokens.
     pub kubernetes: Option<KubernetesClaims>,
 }
 
-/// What Kubernetes adds to the token of a service account.
+/// Claims of Kubernetes in a ServiceAccount token.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KubernetesClaims {
-    /// The namespace of the account, and of what it is bound to.
+    /// Namespace of the ServiceAccount and of the bound object.
     pub namespace: Option<String>,
-    /// The account.
+    /// ServiceAccount.
     pub service_account: Option<ObjectReference>,
-    /// The pod that it dies with.
+    /// Pod that the token is bound to.
     pub pod: Option<ObjectReference>,
-    /// The Secret that it dies with. A legacy token names the one that it is stored in, without uid.
+    /// Secret that the token is bound to. A legacy token has the Secret that stores it, without uid.
     pub secret: Option<ObjectReference>,
-    /// The node that it dies with, or that its pod runs on.
+    /// Node that the token is bound to, or that its pod runs on.
     pub node: Option<ObjectReference>,
-    /// `warnafter`: from then on its use is logged as stale; the token of a pod has it.
+    /// `warnafter`: the API server logs later uses as stale; only in tokens of pods.
     pub warn_after: Option<Timestamp>,
 }
 
-/// An object that a token is bound to.
+/// Object that a token is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObjectReference {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its uid; empty where the token doesn't say.
+    /// Uid; empty if the token has none.
     pub uid: String,
 }
 
 impl Claims {
-    /// Reads the payload of a JWT in compact form. `None` where the text isn't one: not three parts, or
-    /// the first two aren't base64url of JSON objects.
+    /// Parses the payload of a JWT in compact form. `None` if the text isn't one: not three parts, or the first two
+    /// aren't base64url of JSON objects.
     pub(super) fn read_unverified(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
@@ -88,7 +88,7 @@ impl Claims {
         })
     }
 
-    /// Namespace and name of the service account that the token belongs to.
+    /// Namespace and name of the ServiceAccount.
     pub fn service_account(&self) -> Option<(&str, &str)> {
         let kubernetes = self.kubernetes.as_ref()?;
         match (&kubernetes.namespace, &kubernetes.service_account) {
@@ -101,7 +101,7 @@ impl Claims {
         }
     }
 
-    /// From when to when the token is valid; `None` where it doesn't say both.
+    /// Validity of the token; `None` if one of both times is absent.
     pub fn validity(&self) -> Option<Validity> {
         Some(Validity {
             issued_at: self.issued_at.or(self.not_before)?,
@@ -121,7 +121,7 @@ impl KubernetesClaims {
                 node: reference(bound, "node"),
                 warn_after: numeric_date(bound, "warnafter"),
             }),
-            // Still a Kubernetes token, whatever it says: to be sent to trusted registries only.
+            // Still a Kubernetes token, which is sent to trusted registries only.
             Some(_) => Some(Self::default()),
             None => Self::read_legacy(payload),
         }
@@ -151,7 +151,7 @@ impl KubernetesClaims {
     }
 }
 
-/// Whether a payload is that of a ServiceAccount's token: any claim of Kubernetes', or its subject.
+/// True for the payload of a ServiceAccount token: any claim of Kubernetes, or its subject.
 pub(super) fn is_of_service_account(payload: &Map<String, Value>) -> bool {
     let is_subject = |subject: String| subject.starts_with(SUBJECT_PREFIX);
     string(payload, "sub").is_some_and(is_subject)
@@ -166,7 +166,7 @@ fn string(object: &Map<String, Value>, claim: &str) -> Option<String> {
     object.get(claim)?.as_str().map(str::to_owned)
 }
 
-/// `aud` may be one string (RFC 7519 section 4.1.3).
+/// Strings of a claim: `aud` may be one string (RFC 7519 section 4.1.3).
 fn strings(object: &Map<String, Value>, claim: &str) -> Vec<String> {
     match object.get(claim) {
         Some(Value::String(one)) => vec![one.clone()],
@@ -175,8 +175,8 @@ fn strings(object: &Map<String, Value>, claim: &str) -> Vec<String> {
     }
 }
 
-/// `NumericDate`: seconds since 1970, which may have a fraction (RFC 7519 section 2). The fraction is
-/// dropped, so that a token never seems to live longer than it does.
+/// `NumericDate`: seconds since 1970, maybe with a fraction (RFC 7519 section 2). The fraction is dropped, so the expiry
+/// is never too late.
 fn numeric_date(object: &Map<String, Value>, claim: &str) -> Option<Timestamp> {
     let number = object.get(claim)?;
     let seconds = match number.as_i64() {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_token_says_whose_it_is_and_what_it_dies_with() {
+    fn bound_token_has_its_service_account_and_bound_object() {
         let payload = json!({
             "iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:demo:puller",
             "aud": ["https://kubernetes.default.svc"], "exp": 1_767_312_000, "iat": 1_767_225_600,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_token_is_a_service_account_s_too() {
+    fn legacy_token_is_a_service_account_token() {
         let payload = json!({
             "iss": "kubernetes/serviceaccount", LEGACY_NAMESPACE: "demo", LEGACY_SECRET_NAME: "puller-token-x",
             LEGACY_ACCOUNT_NAME: "puller", LEGACY_ACCOUNT_UID: "u1", "sub": "system:serviceaccount:demo:puller",
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_the_wrong_type_count_as_absent_but_the_kind_stays() {
+    fn claims_of_the_wrong_type_count_as_absent() {
         for kubernetes in ["7", "null", "[]", "\"x\"", "{}", r#"{"pod":1,"namespace":[]}"#] {
             let payload = format!(r#"{{"sub":1,"aud":7,"exp":"soon","kubernetes.io":{kubernetes}}}"#);
             let claims = Claims::read_unverified(&jwt(&payload)).unwrap();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_subject_names_the_account_where_the_private_claims_do_not() {
+    fn subject_has_the_account_if_the_private_claims_have_none() {
         let payload = r#"{"sub":"system:serviceaccount:demo:puller","kubernetes.io":{}}"#;
         assert_eq!(
             Claims::read_unverified(&jwt(payload)).unwrap().service_account(),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_may_have_a_fraction_and_must_be_dates() {
+    fn dates_may_have_a_fraction_and_must_be_valid() {
         for (number, expected) in [
             ("1767312000", second(1_767_312_000)),
             ("1767312000.9", second(1_767_312_000)),
@@ -323,13 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn one_audience_may_be_a_string() {
+    fn single_audience_may_be_a_string() {
         let claims = Claims::read_unverified(&jwt(r#"{"aud":"registry"}"#)).unwrap();
         assert_eq!(claims.audiences, ["registry"]);
     }
 
     #[test]
-    fn what_is_not_a_jwt_has_no_claims() {
+    fn texts_other_than_a_jwt_have_no_claims() {
         let good = jwt("{}");
         let header = URL_SAFE_NO_PAD.encode("{}");
         let invalid_utf8 = URL_SAFE_NO_PAD.encode(b"{\"sub\":\"\xff\"}");

@@ -1,7 +1,7 @@
 //! Kubernetes tokens inside other text: behind `Bearer `, in `user:TOKEN`, in quotes, wrapped over lines, in base64.
 //!
-//! A payload alone decides, since a header may be glued to what stands before it. Nothing here decides that a text is
-//! exactly one token: [`super::Token::claims`] does.
+//! Only the payload counts, since other text may precede the header without a separator. [`super::Token::claims`] decides
+//! if a text is exactly one token.
 
 use std::borrow::Cow;
 
@@ -15,13 +15,13 @@ use serde_json::{Map, Value};
 use super::{TokenKind, claims};
 use crate::text::OPENSHIFT_LOGIN_PREFIX;
 
-/// How often base64 of base64 is decoded.
+/// Maximum depth of nested base64.
 const NESTED: u8 = 2;
 
-/// Shorter texts in base64 hold no token.
+/// Minimum length of base64 of a token.
 const ENCODED_MIN: usize = 10;
 
-/// Decodes as the most lenient reader does: padding and the bits left over don't count.
+/// Most lenient decoder: ignores padding and trailing bits.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -29,12 +29,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
-/// Kind of the Kubernetes token that `text` is or holds; [`TokenKind::Other`] where it holds none.
+/// Kind of the Kubernetes token in `text`; [`TokenKind::Other`] if there is none.
 pub fn kind_in(text: &str) -> TokenKind {
     kind_at(text, NESTED)
 }
 
-/// The bytes that a text in base64 stands for: either alphabet, any padding, line ends left out.
+/// Decoded base64: both alphabets, any padding, line breaks ignored.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let plain: String = graphic(text)
         .trim_end_matches('=')
@@ -76,7 +76,7 @@ fn kind_at(text: &str, nested: u8) -> TokenKind {
         .unwrap_or(TokenKind::Other)
 }
 
-/// The kind of a token that stands in the text as it was issued, or padded.
+/// Kind of a token in the text, unencoded or padded.
 fn plain_kind(text: &str) -> TokenKind {
     let has_payload = text
         .split(|c: char| !(is_base64(c) || c == '=' || c == '.'))
@@ -91,14 +91,14 @@ fn plain_kind(text: &str) -> TokenKind {
     }
 }
 
-/// Whether this is the payload of a ServiceAccount's token.
+/// True for the payload of a ServiceAccount token.
 fn is_payload(part: &str) -> bool {
     decode(part)
         .and_then(|payload| serde_json::from_slice::<Map<String, Value>>(&payload).ok())
         .is_some_and(|payload| claims::is_of_service_account(&payload))
 }
 
-/// The text without blanks, line ends, control characters and everything beyond ASCII.
+/// Printable ASCII characters of the text, without blanks.
 fn graphic(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).collect()
 }
@@ -107,7 +107,7 @@ fn is_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_')
 }
 
-/// Each `%XX` as the byte it stands for (RFC 3986 section 2.1).
+/// Percent-decoded text (RFC 3986 section 2.1).
 pub(super) fn percent_decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut decoded = parts.next().unwrap_or_default().to_owned();
@@ -147,7 +147,7 @@ mod tests {
         format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(payload))
     }
 
-    /// Texts that hold `token`.
+    /// Texts that contain `token`.
     fn around(token: &str) -> Vec<String> {
         let (head, tail) = token.split_at(token.len() / 2);
         vec![
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_a_kubernetes_token_is_known_wherever_it_stands() {
+    fn s2_kubernetes_token_is_found_in_any_text() {
         let login = format!("sha256~{}", "Ab-9".repeat(11));
         for (token, kind) in [
             (jwt(BOUND), TokenKind::ServiceAccount),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_padded_segments_are_a_kubernetes_token_too() {
+    fn s2_kubernetes_token_with_padding_is_found() {
         for payload in [BOUND, LEGACY, r#"{"kubernetes.io":{}, "a":"~~~???"}"#] {
             for encode in [|text| PADDED.encode(text), |text: &str| STANDARD.encode(text)] {
                 let token = format!("{}.{}.c2ln", encode(r#"{"alg":"RS256"}"#), encode(payload));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_read_in_a_moment() {
+    fn long_text_is_searched_quickly() {
         for text in ["a.".repeat(500_000), "eyJ".repeat(400_000), "%2E".repeat(400_000)] {
             assert_eq!(kind_in(&text), TokenKind::Other);
         }

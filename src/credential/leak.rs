@@ -1,7 +1,7 @@
-//! Secrets in names that a server or a document chose: as they are, in base64, base32 and hexadecimal, percent-encoded.
+//! Detection of secrets in names from a server or a document: plain, in base64, base32 and hexadecimal, percent-encoded.
 //!
-//! Names lose their case (DNS) and are cut into labels, so letters and digits alone are compared, in lower case. Both
-//! alphabets of base64 are then one.
+//! Names lose their case (DNS) and are split into labels, so only letters and digits are compared, in lower case. Both
+//! alphabets of base64 are the same then.
 
 use std::{
     fmt,
@@ -13,27 +13,27 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::embedded;
 
-/// So many letters and digits in a row tell a secret from other text. A name that means something shares no eight with
-/// a random secret.
-const TELLING: usize = 8;
+/// Number of consecutive letters and digits that identify a secret: ordinary names have no eight in common with a random
+/// secret.
+const IDENTIFYING: usize = 8;
 
-/// Shorter texts are found in innocent names: a secret counts only as a whole label, and no encoding of it does.
+/// Minimum length for a partial match. Shorter secrets occur in ordinary names, so they match only a whole label.
 const SHORTEST: usize = 4;
 
-/// Digits of base64 and of base32, in lower case; `-`, `_`, `+` and `/` are left out of the comparison.
+/// Digits of base64 and of base32, in lower case; `-`, `_`, `+` and `/` are not compared.
 const BASE64: &[u8] = b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789";
 const BASE32: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Digits of base32hex, and of hexadecimal.
 const BASE32_HEX: &[u8] = b"0123456789abcdefghijklmnopqrstuv";
 
-/// What the secrets of a run are compared with.
-struct Shown {
-    /// The text, and what it stands for where it is percent-encoded.
+/// Text that is searched for secrets.
+struct Haystack {
+    /// Text and percent-decoded text.
     whole: String,
     compared: String,
 }
 
-impl Shown {
+impl Haystack {
     fn new(text: &str) -> Self {
         let decoded = embedded::percent_decoded(text);
         let whole = format!("{text}\n{decoded}").to_ascii_lowercase();
@@ -41,26 +41,26 @@ impl Shown {
         Self { whole, compared }
     }
 
-    /// Whether it has a telling part of `secret`, a password or a token.
+    /// True if it contains an identifying part of `secret`, a password or a token.
     fn has(&self, secret: &str) -> bool {
         let lower = secret.to_ascii_lowercase();
         let compared: Vec<u8> = lower.bytes().filter(u8::is_ascii_alphanumeric).collect();
-        let as_it_is = match compared.len() {
+        let is_plain = match compared.len() {
             0 => !lower.is_empty() && self.whole.contains(&lower),
             length if length < SHORTEST => {
                 let mut labels = self.whole.split(|c: char| !c.is_ascii_alphanumeric());
                 labels.any(|label| label.as_bytes() == compared)
-                    || lower.len() >= TELLING && self.whole.contains(&lower)
+                    || lower.len() >= IDENTIFYING && self.whole.contains(&lower)
             }
             _ => self.has_part(&compared),
         };
-        as_it_is
+        is_plain
             || self.has_part(&percent_encoded(&lower, b""))
             || self.has_part(&percent_encoded(&lower, b"-._~"))
             || self.has_encoded(secret.as_bytes())
     }
 
-    /// Whether it has a telling part of what Basic authentication sends, or of an encoding of it.
+    /// True if it contains an identifying part of the `user:password` of Basic authentication, or of an encoding.
     fn has_pair(&self, username: &str, password: &str) -> bool {
         let pair = format!("{username}:{password}");
         self.has_encoded(pair.as_bytes()) || self.has_encoded(STANDARD.encode(&pair).as_bytes())
@@ -79,9 +79,9 @@ impl Shown {
         })
     }
 
-    /// Whether it has eight characters in a row of `digits`, or all of them where they are fewer.
+    /// True if it contains eight consecutive characters of `digits`, or all of them if there are fewer.
     fn has_part(&self, digits: &[u8]) -> bool {
-        let shortest = TELLING.min(digits.len());
+        let shortest = IDENTIFYING.min(digits.len());
         if shortest < SHORTEST {
             return false;
         }
@@ -93,8 +93,8 @@ impl Shown {
     }
 }
 
-/// Digits of `bits` bits each that stand for `secret` alone, whatever stands before it: `skip` bits of it belong to a
-/// digit that it shares with that.
+/// Encoded digits, `bits` bits each, that depend only on `secret` and not on preceding text. The first `skip` bits share a
+/// digit with that text.
 fn encoded(secret: &[u8], alphabet: &[u8], bits: u32, skip: u32) -> Vec<u8> {
     let mut digits = Vec::with_capacity(secret.len().saturating_mul(2));
     let (mut rest, mut known) = (0_u32, 0_u32);
@@ -111,7 +111,7 @@ fn encoded(secret: &[u8], alphabet: &[u8], bits: u32, skip: u32) -> Vec<u8> {
     digits
 }
 
-/// The letters and digits of `text` with every other byte but `kept` as `%xx`.
+/// Letters and digits of the percent-encoded text, without `%`; bytes in `kept` are not encoded.
 fn percent_encoded(text: &str, kept: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
     for byte in text.bytes() {
@@ -124,14 +124,14 @@ fn percent_encoded(text: &str, kept: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// Whether `text` shows a part of `secret` that tells it from others.
+/// True if `text` contains an identifying part of `secret`.
 pub(super) fn shows(secret: &str, text: &str) -> bool {
-    Shown::new(text).has(secret)
+    Haystack::new(text).has(secret)
 }
 
-/// Secrets of a run. A name that was not configured is printed only where it shows none of them.
+/// Secrets of a run. A name that is not from the configuration is printed only if it contains none of them.
 ///
-/// A clone is another handle of the same secrets.
+/// Clones share the same secrets.
 #[derive(Clone, Default)]
 pub struct KnownSecrets(Arc<Mutex<Known>>);
 
@@ -141,11 +141,11 @@ struct Known {
     document: Option<(SecretSlice<u8>, SecretReader)>,
 }
 
-/// Reads user names and secrets out of a document.
+/// Function that extracts user names and secrets from a document.
 pub type SecretReader = fn(&[u8]) -> Vec<(String, SecretString)>;
 
 impl KnownSecrets {
-    /// Adds a credential; the user name is empty where there is none.
+    /// Adds a credential; the user name may be empty.
     pub fn add(&self, username: &str, secret: &SecretString) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |(user, other): &(String, SecretString)| {
@@ -156,19 +156,19 @@ impl KnownSecrets {
         }
     }
 
-    /// Adds every credential of a stored document, and forgets those of the document before it. The document is read
-    /// by `reader` only once a name is to be printed.
+    /// Adds all credentials of a stored document, and removes those of the previous one. `reader` parses the document only
+    /// when a name is printed.
     pub fn add_document(&self, document: &[u8], reader: SecretReader) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.document = Some((document.to_vec().into(), reader));
     }
 
-    /// Whether `text` shows a secret, in any encoding.
+    /// True if `text` contains a secret, in any encoding.
     pub fn show_in(&self, text: &str) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = Shown::new(text);
-        let is_shown = |username: &str, secret: &str| {
-            !secret.is_empty() && (shown.has(secret) || shown.has_pair(username, secret))
+        let haystack = Haystack::new(text);
+        let contains = |username: &str, secret: &str| {
+            !secret.is_empty() && (haystack.has(secret) || haystack.has_pair(username, secret))
         };
         let stored = known
             .document
@@ -178,11 +178,11 @@ impl KnownSecrets {
             .credentials
             .iter()
             .chain(stored.iter().flatten())
-            .any(|(username, secret)| is_shown(username, secret.expose_secret()))
+            .any(|(username, secret)| contains(username, secret.expose_secret()))
     }
 }
 
-/// Nothing of the secrets.
+/// Prints no secrets.
 impl fmt::Debug for KnownSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KnownSecrets")
@@ -221,7 +221,7 @@ mod tests {
         digits
     }
 
-    /// What a server that knows the credential could name a host by.
+    /// Encodings of a credential that a server could use as a host name.
     fn spellings(username: &str, password: &str) -> Vec<String> {
         let pair = format!("{username}:{password}");
         let auth = STANDARD.encode(&pair);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_name_shows_a_secret_in_every_encoding() {
+    fn s4_secret_is_found_in_every_encoding() {
         let known = known(USERNAME, PASSWORD);
         for spelling in spellings(USERNAME, PASSWORD) {
             let labels: Vec<String> = spelling
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_part_of_an_encoding_is_enough() {
+    fn s4_part_of_an_encoding_is_found() {
         let known = known(USERNAME, PASSWORD);
         let encoded = hex(PASSWORD);
         for name in [
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_name_that_means_something_shows_nothing() {
+    fn s4_ordinary_names_contain_no_secret() {
         let token = format!(
             "eyJhbGciOiJSUzI1NiJ9.{}.c2ln",
             URL_SAFE_NO_PAD.encode(r#"{"sub":"a"}"#)
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_shown_by_a_label_of_its_own_or_by_its_login() {
+    fn short_secret_is_found_as_a_whole_label_or_in_its_login() {
         let known = known("robot", "abc");
         assert!(known.show_in("x.ABC.evil.test"));
         assert!(known.show_in(&format!("{}.test", STANDARD.encode("robot:abc"))));
@@ -344,7 +344,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn every_spelling_of_any_password_is_found(password in "[ -~]{12,40}", username in "[a-z]{1,9}") {
+        fn every_encoding_of_any_password_is_found(password in "[ -~]{12,40}", username in "[a-z]{1,9}") {
             let known = known(&username, &password);
             for spelling in spellings(&username, &password) {
                 prop_assert!(known.show_in(&spelling.to_lowercase()), "{}", spelling);

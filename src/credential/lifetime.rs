@@ -1,28 +1,28 @@
-//! How long a credential lives, and whether enough of it is left.
+//! Lifetime and validity of a credential.
 
 use std::fmt;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-/// Why a text isn't a duration.
+/// Error of an invalid duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write a whole number above 0 and one of s, m, h, d, such as 90s, 15m, 24h or 7d")]
 pub struct LifetimeError;
 
-/// A duration in whole seconds, at least one: `90s`, `15m`, `24h`, `7d`.
+/// Duration in whole seconds, at least one: `90s`, `15m`, `24h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lifetime {
     seconds: i64,
 }
 
-/// Units of a written duration, the longest first, in seconds.
+/// Units of a duration, the longest first, in seconds.
 const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 impl Lifetime {
-    /// Reads a duration: a whole number and a unit.
+    /// Parses a duration: a whole number and a unit.
     ///
     /// # Errors
-    /// The text isn't of that form, is zero, or is more than fits 63 bits of seconds.
+    /// The text doesn't have this form, is zero, or exceeds 63 bits of seconds.
     pub fn parse(text: &str) -> Result<Self, LifetimeError> {
         let (unit, factor) = UNITS
             .into_iter()
@@ -35,18 +35,18 @@ impl Lifetime {
             .ok_or(LifetimeError)
     }
 
-    /// A duration of so many seconds; `None` for less than one.
+    /// Duration of this number of seconds; `None` for less than one.
     pub const fn from_secs(seconds: i64) -> Option<Self> {
         if seconds > 0 { Some(Self { seconds }) } else { None }
     }
 
-    /// The duration in seconds, as TokenRequest's `expirationSeconds` has it.
+    /// Seconds, for the `expirationSeconds` of a TokenRequest.
     pub const fn as_secs(self) -> i64 {
         self.seconds
     }
 }
 
-/// The duration in the longest unit that it is a whole number of; one day stays `24h`, as people write it.
+/// Whole number of the longest possible unit; one day is `24h`.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let one_day = self.seconds == 86_400;
@@ -62,19 +62,19 @@ impl fmt::Display for Lifetime {
     }
 }
 
-/// Why a text isn't a percentage.
+/// Error of an invalid percentage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write a whole number from 0 to 100 and a percent sign, such as 40%")]
 pub struct PercentageError;
 
-/// A share in whole percent, 0 to 100: `40%`.
+/// Whole percentage, 0 to 100: `40%`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percentage {
     percent: i64,
 }
 
 impl Percentage {
-    /// Reads a percentage.
+    /// Parses a percentage.
     ///
     /// # Errors
     /// The text isn't a whole number from 0 to 100 and a percent sign.
@@ -95,40 +95,40 @@ impl fmt::Display for Percentage {
     }
 }
 
-/// Digits alone: `i64::from_str` takes a sign too.
+/// Number of digits only: `i64::from_str` accepts a sign too.
 fn parse_digits(text: &str) -> Option<i64> {
     text.bytes()
         .all(|b| b.is_ascii_digit())
         .then(|| text.parse().ok())?
 }
 
-/// From when to when a credential is accepted.
+/// Validity of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// When it was issued: the start of its lifetime.
+    /// Time of issue, the start of the lifetime.
     pub issued_at: Timestamp,
-    /// From then on it is refused: the token's `exp`.
+    /// Expiry: the token's `exp`.
     pub expires_at: Timestamp,
 }
 
 impl Validity {
-    /// What is left at `now`; zero or negative where it is expired.
+    /// Remaining lifetime at `now`; zero or negative if expired.
     pub fn remaining(&self, now: Timestamp) -> SignedDuration {
         self.expires_at.duration_since(now)
     }
 
-    /// Whether it is expired at `now`.
+    /// True if expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at
     }
 
-    /// Whether it is still accepted once `wait` is over: a run that comes then finds it alive.
+    /// True if still valid after `wait`.
     pub fn outlives(&self, now: Timestamp, wait: Lifetime) -> bool {
         self.remaining(now) > SignedDuration::from_secs(wait.as_secs())
     }
 
-    /// Whether the credential may stay: it isn't expired, at least `refresh_below` of its lifetime is
-    /// left, and it outlives the longest time until the next run, where that is known.
+    /// True if the credential need not be refreshed: it isn't expired, at least `refresh_below` of its lifetime is left,
+    /// and it is valid until the next run, if that is known.
     pub fn has_enough_left(
         &self,
         now: Timestamp,
@@ -136,7 +136,7 @@ impl Validity {
         next_run_within: Option<Lifetime>,
     ) -> bool {
         let lifetime = self.expires_at.duration_since(self.issued_at).as_nanos();
-        // Timestamps span 10^4 years, 10^21 ns at most: a hundredfold is far from overflowing 128 bits.
+        // Timestamps span 10^4 years, less than 10^21 ns: 100 times that fits into 128 bits.
         let left = self.remaining(now).as_nanos().saturating_mul(100);
         !self.is_expired(now)
             && left >= lifetime.saturating_mul(i128::from(refresh_below.percent))
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_stays_while_its_share_is_left_and_the_next_run_finds_it_alive() {
+    fn credential_stays_while_enough_is_left_for_the_next_run() {
         let hour = |hour: i64| Timestamp::from_second(1_767_225_600 + hour * 3_600).unwrap();
         let validity = Validity {
             issued_at: hour(0),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_that_ends_before_it_starts_is_expired() {
+    fn validity_that_ends_before_it_starts_is_expired() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let validity = Validity {
             issued_at: at(1_000),

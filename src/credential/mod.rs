@@ -1,4 +1,4 @@
-//! Credentials: tokens, what their claims say, how long they last, and what may be printed of them.
+//! Credentials: tokens, claims, lifetimes, and detection of secrets in text.
 
 mod claims;
 mod embedded;
@@ -18,19 +18,19 @@ pub use self::{
     token_file::TokenError,
 };
 
-/// A user name and a token, and what is known of them.
+/// Credential: user name, token and expiry.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// The user name, for which OpenShift's registry does not care.
+    /// User name; OpenShift's registry ignores it.
     pub username: String,
-    /// The token, or another registry's password.
+    /// Token, or the password of another registry.
     pub token: Token,
-    /// When it expires: the `exp` of a JWT; none for any other.
+    /// Expiry: the `exp` of a JWT, none for others.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Credential {
-    /// A credential of which only the token itself tells anything.
+    /// Credential whose expiry is that of the token's claims.
     pub fn of(username: &str, token: Token) -> Self {
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         Self {
@@ -40,24 +40,24 @@ impl Credential {
         }
     }
 
-    /// Whether a Kubernetes token stands in the password or in the user name, so that it is sent to trusted hosts only.
+    /// True if password or user name contains a Kubernetes token, which is sent to trusted hosts only.
     pub fn is_kubernetes_token(&self) -> bool {
         self.token.kind().is_kubernetes() || kind_in(&self.username).is_kubernetes()
     }
 
-    /// Adds it to the secrets that no text of this run may show.
+    /// Adds it to the secrets that must not be printed.
     pub fn add_to(&self, secrets: &KnownSecrets) {
         secrets.add(&self.username, self.token.secret());
     }
 
-    /// Whether `text`, a name from a server, shows the password, the login or a part of them, in any encoding.
+    /// True if `text`, a name from a server, contains the password, the login or a part of them, in any encoding.
     pub fn matches_text(&self, text: &str) -> bool {
         let secrets = KnownSecrets::default();
         self.add_to(&secrets);
         secrets.show_in(text)
     }
 
-    /// What may be told of it.
+    /// Summary without the secret.
     pub fn summary(&self) -> CredentialSummary {
         let claims = self.token.claims();
         CredentialSummary {
@@ -70,22 +70,22 @@ impl Credential {
         }
     }
 
-    /// Past its expiry; never, where that is unknown.
+    /// True if expired; false if the expiry is unknown.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
 
-/// The stored credential, without its secret.
+/// Summary of the stored credential, without its secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialSummary {
-    /// `namespace/name` of the account, where the token tells.
+    /// `namespace/name` of the ServiceAccount, if the token has it.
     pub service_account: Option<String>,
-    /// The token's `jti`: finds its use in the API server's audit log.
+    /// `jti` of the token, which the API server's audit log has too.
     pub credential_id: Option<String>,
-    /// When it was issued.
+    /// Time of issue.
     pub issued_at: Option<Timestamp>,
-    /// When it expires.
+    /// Expiry.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s2_a_kubernetes_token_in_the_user_name_is_one_too() {
+    fn s2_kubernetes_token_in_the_user_name_counts_too() {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let token = format!("{}.{}.c2ln", part("{}"), part(r#"{"kubernetes.io":{}}"#));
         let of = |username: &str, password: &str| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_name_that_shows_the_login_matches() {
+    fn s4_name_that_contains_the_login_matches() {
         let credential = Credential::of("robot", Token::new(SecretString::from("a-password")));
         assert!(credential.matches_text("cm9ib3q6ys1wyxnzd29yza.evil.test"));
         assert!(!credential.matches_text("robot.evil.test"));

@@ -1,7 +1,6 @@
-//! Tokens: of what kind they are, and what they say about themselves.
+//! Tokens: kinds and unverified claims.
 //!
-//! Claims are read without trust, to decide and to explain. No signature is checked here: whether a
-//! token is good, the registry and the API server say.
+//! Signatures are not checked: the registry and the API server do that. Claims are used to decide and to explain.
 
 use crate::text::OPENSHIFT_LOGIN_PREFIX;
 
@@ -9,19 +8,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Claims, kind_in, leak};
 
-/// Whose token it is, as far as its form tells.
+/// Kind of a token, by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
-    /// A JWT of a Kubernetes service account: it has claims of `kubernetes.io`.
+    /// JWT of a Kubernetes ServiceAccount: it has claims of `kubernetes.io`.
     ServiceAccount,
-    /// A login token of OpenShift, `sha256~…`: a person's, as a rule.
+    /// Login token of OpenShift, `sha256~…`, usually of a person.
     OpenShiftLogin,
-    /// Anything else: a robot account's password, another issuer's token.
+    /// Any other: a robot account's password, another issuer's token.
     Other,
 }
 
 impl TokenKind {
-    /// Whether it is the API server's token, which is sent to trusted registries only.
+    /// True for tokens of the API server, which are sent to trusted registries only.
     pub fn is_kubernetes(self) -> bool {
         match self {
             Self::ServiceAccount | Self::OpenShiftLogin => true,
@@ -30,7 +29,7 @@ impl TokenKind {
     }
 }
 
-/// A token, which is never printed, with its claims where it is a JWT.
+/// Token, which is never printed, with its claims if it is a JWT.
 #[derive(Debug, Clone)]
 pub struct Token {
     secret: SecretString,
@@ -38,29 +37,29 @@ pub struct Token {
 }
 
 impl Token {
-    /// Wraps a token from a trusted source: minted, or found in the Secret.
+    /// Token from the API server or from the Secret.
     pub fn new(secret: SecretString) -> Self {
         let claims = Claims::read_unverified(secret.expose_secret());
         Self { secret, claims }
     }
 
-    /// Whether `text` shows eight letters or digits in a row of the token, whatever their case, or of an encoding of it:
-    /// then it must not be printed.
+    /// True if `text` contains eight consecutive letters or digits of the token or of an encoding of it, in any case: it
+    /// must not be printed.
     pub fn shows_in(&self, text: &str) -> bool {
         leak::shows(self.secret.expose_secret(), text)
     }
 
-    /// The token itself, as the password of an entry.
+    /// The token itself.
     pub fn secret(&self) -> &SecretString {
         &self.secret
     }
 
-    /// What the token says about itself, unverified; `None` where it isn't a JWT.
+    /// Unverified claims; `None` if the token isn't a JWT.
     pub fn claims(&self) -> Option<&Claims> {
         self.claims.as_ref()
     }
 
-    /// Kind of the token, or of the Kubernetes token that stands in it: that is what it may not be sent to.
+    /// Kind of the token, or of a Kubernetes token that it contains.
     pub fn kind(&self) -> TokenKind {
         if self.is_service_account_token() {
             TokenKind::ServiceAccount
@@ -69,7 +68,7 @@ impl Token {
         }
     }
 
-    /// Whether it is a Kubernetes token and nothing else, so that the API server can review it.
+    /// True if it is a Kubernetes token and nothing else, so that the API server can review it.
     pub fn is_whole(&self) -> bool {
         let login = self.secret.expose_secret().strip_prefix(OPENSHIFT_LOGIN_PREFIX);
         let is_login = |rest: &str| {
@@ -85,7 +84,7 @@ impl Token {
     }
 }
 
-/// Two tokens are equal where they are the same text.
+/// Tokens are equal if they have the same text.
 impl PartialEq for Token {
     fn eq(&self, other: &Self) -> bool {
         self.secret.expose_secret() == other.secret.expose_secret()
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_shows_a_token_where_they_have_a_piece_in_common() {
+    fn text_with_a_part_of_a_token_is_detected() {
         let token = Token::new(SecretString::from("abc.DEFGHIJKLMN.opq"));
         for (text, shows) in [
             ("x.defghijk.test", true),
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_equal_by_their_text_and_never_printed() {
+    fn tokens_are_compared_by_their_text_and_never_printed() {
         let token = |text: &str| Token::new(SecretString::from(text));
         assert_eq!(token("canary"), token("canary"));
         assert_ne!(token("canary"), token("canary2"));
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_is_told_by_the_form() {
+    fn token_kind_follows_from_the_form() {
         let kind = |text: &str| Token::new(SecretString::from(text)).kind();
         assert_eq!(kind("sha256~AbCd"), TokenKind::OpenShiftLogin);
         assert_eq!(kind("robot-password"), TokenKind::Other);
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_token_is_one_for_the_api_server() {
+    fn only_a_whole_token_can_be_reviewed() {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let jwt = format!("{}.{}.c2ln", part("{}"), part(r#"{"kubernetes.io":{}}"#));
         for token in [jwt.as_str(), "sha256~AbCd"] {

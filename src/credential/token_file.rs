@@ -1,58 +1,62 @@
-//! Content of `PULL_SECRET_TOKEN_FILE`, and the mistakes that are made with it.
+//! Content of `PULL_SECRET_TOKEN_FILE`, and detection of common mistakes.
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{Token, embedded};
 
-/// User names by which Google's registries take a key file, and base64 of one.
+/// User names of Google's registries for a key file, and for base64 of one.
 const GOOGLE_KEY: &str = "_json_key";
 const GOOGLE_KEY_BASE64: &str = "_json_key_base64";
 
-/// Members that hold a credential in an entry of a docker config.
+/// Members of an entry of a Docker configuration that contain a credential.
 const ENTRY_MEMBERS: [&str; 5] = ["auth", "username", "password", "identitytoken", "registrytoken"];
 
-/// Why the content of a token file can't be stored. No message repeats the content.
+/// Error of a token file's content. Messages never contain the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Nothing, or nothing but a line end.
+    /// Empty, or only a line break.
     #[error("the token is empty")]
     Empty,
     /// Not UTF-8.
     #[error(
-        "the token is not UTF-8 text; write the token alone, as the registry or `oc create token` gave it"
+        "the token is not UTF-8 text; write only the token, as the registry or `oc create token` printed it"
     )]
     NotUtf8,
-    /// A control character, such as a second line end: OpenShift's registry answers 400 to it. A blank at an end or a
-    /// byte order mark: no registry's token has one.
+    /// A control character, such as a second line break, to which OpenShift's registry responds with 400; a leading or
+    /// trailing blank, or a byte order mark.
     #[error(
-        "the token has a control character in it, a blank at an end or a byte order mark; write the token alone"
+        "the token has a control character, a leading or trailing blank or a byte order mark; write only the token"
     )]
     ControlCharacter,
-    /// A docker config, a `.dockercfg`, or one entry of them.
-    #[error("it holds a docker config, not a token; write the password of its entry alone")]
+    /// A Docker configuration, a `.dockercfg`, or one entry of them.
+    #[error("it contains a Docker configuration, not a token; write only the password of its entry")]
     DockerConfig,
-    /// Base64 of a docker config.
-    #[error("it holds base64 of a docker config, not a token; write the password of its entry alone")]
+    /// Base64 of a Docker configuration.
+    #[error(
+        "it contains base64 of a Docker configuration, not a token; write only the password of its entry"
+    )]
     EncodedDockerConfig,
-    /// A Google key file, for which another user name is needed.
-    #[error("it holds a Google key file; set PULL_SECRET_USERNAME to _json_key")]
+    /// A Google key file, which needs another user name.
+    #[error("it contains a Google key file; set PULL_SECRET_USERNAME to _json_key")]
     GoogleKey,
-    /// Base64 of a Google key file, for which another user name is needed.
-    #[error("it holds base64 of a Google key file; set PULL_SECRET_USERNAME to _json_key_base64")]
+    /// Base64 of a Google key file, which needs another user name.
+    #[error("it contains base64 of a Google key file; set PULL_SECRET_USERNAME to _json_key_base64")]
     EncodedGoogleKey,
     /// JSON of another kind.
-    #[error("it holds JSON, not a token; write the token alone")]
+    #[error("it contains JSON, not a token; write only the token")]
     Json,
-    /// Base64 of a Kubernetes token, as a Secret's YAML has it.
-    #[error("it holds base64 of a Kubernetes token; decode it (base64 -d) and write the token alone")]
+    /// Base64 of a Kubernetes token, copied from the YAML of a Secret.
+    #[error("it contains base64 of a Kubernetes token; decode it (base64 -d) and write only the token")]
     EncodedKubernetesToken,
-    /// Base64 of `user:password`, as `auth` has it.
-    #[error("it holds base64 of user name and password; decode it (base64 -d) and write the password alone")]
+    /// Base64 of `user:password`, copied from `auth`.
+    #[error(
+        "it contains base64 of user name and password; decode it (base64 -d) and write only the password"
+    )]
     EncodedPair,
 }
 
-/// What a JSON text is, as far as it matters here.
+/// Kind of a JSON text.
 enum Json {
     GoogleKey,
     DockerConfig,
@@ -60,25 +64,25 @@ enum Json {
 }
 
 impl Token {
-    /// Reads the content of a token file, such as the mounted one; one trailing line end is dropped.
+    /// Parses the content of a token file, such as the mounted one; one trailing line break is removed.
     ///
     /// # Errors
     /// The content is empty, not UTF-8, or has a control character.
     pub fn from_file_content(content: &[u8]) -> Result<Self, TokenError> {
-        let text = without_line_end(content)?;
+        let text = without_line_break(content)?;
         if text.contains(char::is_control) || text.trim() != text || text.contains('\u{feff}') {
             return Err(TokenError::ControlCharacter);
         }
         Ok(Self::new(SecretString::from(text)))
     }
 
-    /// Reads the content of `PULL_SECRET_TOKEN_FILE`, which is stored with this user name. A Google key file, or base64
-    /// of it, is taken whole where the user name is the one for it.
+    /// Parses the content of `PULL_SECRET_TOKEN_FILE`, which is stored with this user name. A Google key file, or base64
+    /// of it, is accepted with the user name for it.
     ///
     /// # Errors
-    /// As [`Token::from_file_content`]; and the content is certainly something else than a token.
+    /// Those of [`Token::from_file_content`], and content that is certainly not a token.
     pub fn from_token_file(content: &[u8], username: &str) -> Result<Self, TokenError> {
-        let text = without_line_end(content)?;
+        let text = without_line_break(content)?;
         let encoded = embedded::decode(text).and_then(|decoded| String::from_utf8(decoded).ok());
         let encoded = encoded.as_deref().map(str::trim);
         match (json(text), encoded.and_then(json)) {
@@ -93,7 +97,7 @@ impl Token {
             (Some(Json::Other), _) => return Err(TokenError::Json),
             (None, Some(Json::GoogleKey)) => return Err(TokenError::EncodedGoogleKey),
             (None, Some(Json::DockerConfig)) => return Err(TokenError::EncodedDockerConfig),
-            // Such as the password of Amazon's registry.
+            // For example the password of Amazon's registry.
             (None, Some(Json::Other) | None) => {}
         }
         if let Some(encoded) = encoded {
@@ -111,7 +115,7 @@ impl Token {
     }
 }
 
-fn without_line_end(content: &[u8]) -> Result<&str, TokenError> {
+fn without_line_break(content: &[u8]) -> Result<&str, TokenError> {
     let text = std::str::from_utf8(content).map_err(|_| TokenError::NotUtf8)?;
     let text = text
         .strip_suffix('\n')
@@ -122,7 +126,7 @@ fn without_line_end(content: &[u8]) -> Result<&str, TokenError> {
     Ok(text)
 }
 
-/// What JSON the text is. A number or a word may be a password, so they are none.
+/// Kind of a JSON text; none for numbers and words, which may be passwords.
 fn json(text: &str) -> Option<Json> {
     match serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()? {
         Value::Object(object) if is_google_key(&object) => Some(Json::GoogleKey),
@@ -136,7 +140,7 @@ fn is_google_key(object: &Map<String, Value>) -> bool {
     object.get("type").and_then(Value::as_str) == Some("service_account")
 }
 
-/// Whether it is a docker config, a `.dockercfg` (registries and their entries), or an entry of one.
+/// True for a Docker configuration, a `.dockercfg` (registries and their entries), or an entry of one.
 fn is_docker_config(object: &Map<String, Value>) -> bool {
     let has_member =
         |object: &Map<String, Value>| ENTRY_MEMBERS.iter().any(|member| object.contains_key(*member));
@@ -171,7 +175,7 @@ mod tests {
         )
     }
 
-    /// As `base64` prints it.
+    /// Output of `base64`.
     fn wrapped(text: &str) -> String {
         let encoded = STANDARD.encode(text);
         let lines: Vec<_> = encoded
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_holds_one_token_and_maybe_a_line_end() {
+    fn token_file_has_one_token_and_an_optional_line_break() {
         for read in [
             |content: &[u8]| read(content, "robot"),
             |content: &[u8]| {
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_base64_of_a_kubernetes_token_in_a_file_is_a_mistake() {
+    fn s2_base64_of_a_kubernetes_token_in_a_file_is_rejected() {
         for token in [kubernetes_token(), format!("sha256~{}", "Ab-9".repeat(11))] {
             for text in [token.clone(), format!("{token}\n"), format!("<token>:{token}")] {
                 for content in [
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_google_key_is_taken_whole_with_its_user_name_alone() {
+    fn google_key_is_accepted_only_with_its_user_name() {
         let encoded = STANDARD.encode(KEY);
         assert_eq!(read(format!("{KEY}\n"), "_json_key").as_deref(), Ok(KEY));
         assert_eq!(
@@ -260,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_docker_config_and_other_json_are_mistakes() {
+    fn docker_configuration_and_other_json_are_rejected() {
         for config in [
             DOCKER_CONFIG,
             "{\n\"auths\": {}\n}\n",
@@ -287,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_of_a_login_is_a_mistake_for_this_user_name_alone() {
+    fn base64_of_a_login_is_rejected_only_for_this_user_name() {
         for content in [STANDARD.encode("team+robot:pass"), wrapped("team+robot:pass\n")] {
             assert_eq!(read(content, "team+robot"), Err(TokenError::EncodedPair));
         }
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_passwords_stay_passwords() {
+    fn unusual_passwords_are_accepted() {
         let amazons = STANDARD.encode(r#"{"payload":"x","version":"2","type":"DATA_KEY"}"#);
         for password in [
             "12345678",

@@ -1,22 +1,22 @@
 //! Checks of `doctor`.
 
-/// A check of `doctor` that does not fail; what fails is a finding.
+/// Check of `doctor` that passed, maybe with a warning; a failed check is a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoctorCheck {
-    /// Whether it is a warning.
+    /// True for a warning.
     pub warning: bool,
     /// Name of the check, one word.
     pub name: &'static str,
     /// Result, half a sentence.
     pub message: String,
-    /// What to do, in one sentence; none where there is nothing to do.
+    /// Remedy, in one sentence, if there is something to do.
     pub remedy: Option<String>,
     /// YAML to paste.
     pub paste: Option<String>,
 }
 
 impl DoctorCheck {
-    /// A passed check.
+    /// Passed check.
     pub fn ok(name: &'static str, message: impl Into<String>) -> Self {
         Self {
             warning: false,
@@ -27,7 +27,7 @@ impl DoctorCheck {
         }
     }
 
-    /// A passed check that needs attention.
+    /// Passed check with a warning.
     pub fn warn(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             warning: true,
@@ -36,7 +36,7 @@ impl DoctorCheck {
         }
     }
 
-    /// With YAML to paste.
+    /// Adds YAML to paste.
     #[must_use]
     pub fn with_paste(mut self, paste: impl Into<String>) -> Self {
         self.paste = Some(paste.into());

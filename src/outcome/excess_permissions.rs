@@ -1,18 +1,18 @@
-//! ExcessPermissions permissions: what the stored credential may do beyond pulling.
+//! Excess permissions of the stored credential.
 
-/// What is too much for a puller.
+/// Permissions of the stored credential beyond pulling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExcessPermissions {
-    /// What it may do, in words, of a closed list; empty where it may only pull.
+    /// Permissions in words, from a closed list; empty if it is only allowed to pull.
     pub rights: Vec<&'static str>,
-    /// Whether the API server knew all of its rules.
+    /// True if the API server returned all rules.
     pub complete: bool,
-    /// YAML to paste: an account that may only pull, and the right to mint for it.
+    /// YAML to paste: a ServiceAccount that is only allowed to pull, and the permission to request its tokens.
     pub remedy: Option<String>,
 }
 
 impl ExcessPermissions {
-    /// All that either of two credentials may do.
+    /// Union of the excess permissions of two credentials.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         for right in other.rights {

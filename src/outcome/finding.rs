@@ -1,26 +1,26 @@
-//! One thing that was found, and the order of several.
+//! Findings and their order.
 
 use crate::outcome::{Reason, Status};
 
-/// One thing that was found. Its texts hold nothing from outside but names made of `A-Za-z0-9._:/@-`.
+/// Finding of a run. Text from outside in it is limited to names of `A-Za-z0-9._:/@-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The row of the table.
+    /// Reason.
     pub reason: Reason,
-    /// The work was done all the same, only its proof is incomplete: `WARNING`, exit code 0.
+    /// True if the work is done and only the verification is incomplete: `WARNING`, exit code 0.
     pub warning: bool,
-    /// What it is about, whole: an image reference, a registry, a variable, a key of the document.
+    /// Full name of its object: an image reference, a registry, a variable, a key of the document.
     pub subject: Option<String>,
-    /// What was attempted, on which object, and what came back: half a sentence, its names clipped.
+    /// Cause, half a sentence: operation, object and result; names are clipped.
     pub cause: String,
-    /// What to do, where that is more than the table's sentence.
+    /// Remedy that replaces the one of the table of reasons.
     pub remedy: Option<String>,
-    /// YAML or commands to paste, whole.
+    /// YAML or commands to paste.
     pub paste: Option<String>,
 }
 
 impl Finding {
-    /// A finding with the table's own remedy.
+    /// Finding with the remedy of the table of reasons.
     pub fn new(reason: Reason, cause: impl Into<String>) -> Self {
         Self {
             reason,
@@ -32,14 +32,14 @@ impl Finding {
         }
     }
 
-    /// Names what it is about.
+    /// Sets the name of its object.
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// Says what to do here, instead of the table's sentence.
+    /// Replaces the remedy of the table of reasons.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -53,14 +53,14 @@ impl Finding {
         self
     }
 
-    /// The work is done, only the proof is incomplete.
+    /// Makes it a warning: the work is done, only the verification is incomplete.
     #[must_use]
     pub fn as_warning(mut self) -> Self {
         self.warning = true;
         self
     }
 
-    /// The exit code that this finding alone would give.
+    /// Exit code of a run with only this finding.
     pub fn exit_code(&self) -> u8 {
         if self.warning {
             0
@@ -69,7 +69,7 @@ impl Finding {
         }
     }
 
-    /// The status that this finding alone would give.
+    /// Status of a run with only this finding.
     pub fn status(&self) -> Status {
         if self.warning {
             Status::Warning
@@ -78,7 +78,7 @@ impl Finding {
         }
     }
 
-    /// Severity, the most severe first. Of warnings: others interfere, not verified, anonymous access, unreachable.
+    /// Severity, 0 is the most severe. Order of warnings: reverted, not verified, anonymous access, unreachable.
     pub fn severity(&self) -> u8 {
         let severity = self.reason.info().severity;
         match (self.warning, self.reason) {
@@ -88,13 +88,13 @@ impl Finding {
         }
     }
 
-    /// What to do, in one sentence.
+    /// Remedy, one sentence.
     pub fn remedy(&self) -> &str {
         self.remedy.as_deref().unwrap_or(self.reason.info().remedy)
     }
 }
 
-/// The finding that decides: the most_severe, the first listed where equal.
+/// Most severe finding, the first listed of equal ones.
 pub fn most_severe(findings: &[Finding]) -> Option<&Finding> {
     findings.iter().min_by_key(|finding| finding.severity())
 }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_the_gravest_decides() {
+    fn first_of_the_most_severe_findings_decides() {
         let findings = [
             Finding::new(Reason::TagMissing, "first"),
             Finding::new(Reason::PullForbidden, "second"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreachable_registry_as_a_warning_is_less_grave_than_a_missing_tag_and_ends_with_0() {
+    fn warning_of_an_unreachable_registry_is_less_severe_than_a_missing_tag() {
         let warning = Finding::new(Reason::RegistryUnavailable, "no answer").as_warning();
         assert_eq!((warning.exit_code(), warning.status()), (0, Status::Warning));
         let findings = [warning, Finding::new(Reason::TagMissing, "no such tag")];

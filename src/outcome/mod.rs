@@ -1,4 +1,4 @@
-//! What a run did and found: everything that the report tells.
+//! Outcome of a run: the data of its report.
 
 mod check;
 mod excess_permissions;
@@ -17,24 +17,24 @@ pub use self::{
 };
 use crate::credential::{CredentialSummary, KnownSecrets};
 
-/// What happened to the Secret.
+/// Action on the Secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing was written, or nothing was to be written by this mode.
+    /// Nothing was written, or the mode is read-only.
     #[default]
     None,
-    /// `ensure` found nothing to write.
+    /// `ensure` had nothing to write.
     Unchanged,
     /// Credential or metadata was written.
     Refreshed,
-    /// The shape of the document was put right.
+    /// The structure of the document was repaired.
     Repaired,
-    /// The Secret was created, be it only the placeholder.
+    /// The Secret, or only the placeholder, was created.
     Created,
 }
 
 impl Action {
-    /// The word written to the result ACTION.
+    /// Value of the result ACTION.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -46,7 +46,7 @@ impl Action {
     }
 }
 
-/// The least that was proven of what is stored.
+/// Verification that a run reached, the weakest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verified {
     /// Nothing.
@@ -61,7 +61,7 @@ pub enum Verified {
 }
 
 impl Verified {
-    /// The word written to the result VERIFIED.
+    /// Value of the result VERIFIED.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -72,42 +72,42 @@ impl Verified {
     }
 }
 
-/// What one registry or one image was found to be.
+/// Result of the verification at one registry or of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// The registry, or the image reference.
+    /// Registry or image reference.
     pub subject: String,
-    /// The least that was proven.
+    /// Weakest verification reached.
     pub verified: Verified,
-    /// How the credential was found to fail, a word of the reasons; none where it did not.
+    /// Reason of the failure, if any.
     pub reason: Option<&'static str>,
 }
 
-/// What a run did and found so far. Kept outside the run itself, so that a deadline or a signal leaves it readable.
+/// Outcome of a run so far. It is kept outside the run, so it can be reported after a timeout or a signal.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The Secret's namespace; none where that was not found out.
+    /// Namespace of the Secret, if known.
     pub namespace: Option<String>,
-    /// What happened to the Secret.
+    /// Action on the Secret.
     pub action: Action,
-    /// All that was found; empty means `ok`.
+    /// Findings; empty means `ok`.
     pub findings: Vec<Finding>,
     /// Hints that change neither status nor exit code, one sentence each.
     pub notes: Vec<String>,
-    /// The stored credential.
+    /// Stored credential.
     pub credential: CredentialSummary,
-    /// What it may do beyond pulling; none where that was not asked, or not answered.
+    /// Excess permissions of the credential; none if unknown.
     pub excess: Option<ExcessPermissions>,
-    /// The least that was proven of what is stored.
+    /// Weakest verification reached.
     pub verified: Verified,
-    /// One row a registry.
+    /// One row per registry.
     pub registries: Vec<Check>,
-    /// One row an image.
+    /// One row per image.
     pub images: Vec<Check>,
-    /// What `ensure` would do; of `plan` alone.
+    /// Plan; only in mode `plan`.
     pub plan: Option<Plan>,
-    /// What was examined and is right, or not quite; of `doctor` alone. What is wrong is among the findings.
+    /// Checks that passed, maybe with a warning; only in mode `doctor`. Failed checks are findings.
     pub lines: Vec<DoctorCheck>,
-    /// Secrets of this run: a name from a server that shows one of them is not printed.
+    /// Secrets of this run: a name from a server that contains one is not printed.
     pub secrets: KnownSecrets,
 }

@@ -1,31 +1,31 @@
-//! The plan: what `ensure` would change, without secrets.
+//! Plan: changes that `ensure` would make, without secrets.
 
 use super::Action;
 
-/// What `ensure` would do.
+/// Changes that `ensure` would make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What its ACTION would be.
+    /// Action of `ensure`.
     pub action: Action,
-    /// Why, in half a sentence; none where nothing would change.
+    /// Cause, half a sentence; none without a change.
     pub because: Option<&'static str>,
-    /// What would change, without secrets; empty where nothing would.
+    /// Changed lines, without secrets.
     pub diff: Diff,
 }
 
-/// What happens to a line.
+/// Change of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It stays.
+    /// Unchanged.
     Keep,
-    /// It goes.
+    /// Removed.
     Remove,
-    /// It comes.
+    /// Added.
     Add,
 }
 
 impl Change {
-    /// The sign in the first column.
+    /// Sign in the first column.
     pub const fn sign(self) -> char {
         match self {
             Self::Keep => ' ',
@@ -35,7 +35,7 @@ impl Change {
     }
 }
 
-/// Lines in the order of the object.
+/// Changed lines in the order of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diff(pub Vec<(Change, String)>);
 
@@ -45,7 +45,7 @@ impl Diff {
         self.0.push((change, text.into()));
     }
 
-    /// Adds one value of a map; `None` on either side: it isn't there.
+    /// Adds one value of a map; `None` means absent.
     pub fn value(&mut self, name: &str, old: Option<String>, new: Option<String>) {
         if old == new {
             return;

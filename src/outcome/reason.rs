@@ -1,24 +1,24 @@
-//! Why a run ended as it did: every reason, its exit code, its status, its severity and its remedy, in one table.
+//! Reasons with exit code, status, severity, meaning and remedy, in one table.
 //!
-//! `README.md`'s table is generated from here, and Task, CronJob and tests read their codes from here.
+//! The table in README and the exit codes of the CronJob are generated from here.
 
 use std::fmt;
 
-/// The result STATUS.
+/// Status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The secret is right, and that was proven as far as was asked.
+    /// The Secret is valid and was verified as far as requested.
     Success,
-    /// The work is done, the proof is incomplete; exit code 0.
+    /// The work is done, the verification is incomplete; exit code 0.
     Warning,
-    /// Verification says no.
+    /// The verification failed.
     Failure,
-    /// The work could not be done, or the proof not finished.
+    /// The work or the verification could not be completed.
     Error,
 }
 
 impl Status {
-    /// The word written to the result.
+    /// Value of the result STATUS.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "SUCCESS",
@@ -35,37 +35,37 @@ impl fmt::Display for Status {
     }
 }
 
-/// What is said of one reason.
+/// Row of the table of reasons.
 #[derive(Clone, Copy, Debug)]
 pub struct ReasonInfo {
-    /// The word written to the result REASON.
+    /// Value of the result REASON.
     pub word: &'static str,
-    /// The process exit code (after sysexits.h where it has a fitting one).
+    /// Exit code of the process, from sysexits.h where one fits.
     pub exit_code: u8,
-    /// The status that goes with the exit code.
+    /// Status.
     pub status: Status,
-    /// Gravity: of several findings the one with the lowest severity decides.
+    /// Severity, 0 is the most severe: the most severe finding decides.
     pub severity: u8,
-    /// What happened, in half a sentence.
+    /// Meaning, half a sentence.
     pub meaning: &'static str,
-    /// What to do, in one sentence.
+    /// Remedy, one sentence.
     pub remedy: &'static str,
 }
 
 macro_rules! reasons {
     ($($variant:ident = $word:literal, $exit:literal, $status:ident, $severity:literal,
         $meaning:literal, $remedy:literal;)+) => {
-        /// Why a run ended as it did.
+        /// Reason of the end of a run.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $(#[doc = $meaning] $variant,)+
         }
 
         impl Reason {
-            /// Every reason, in the table's order.
+            /// All reasons, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The row of the table.
+            /// Row of the table.
             pub const fn info(self) -> ReasonInfo {
                 match self {
                     $(Self::$variant => ReasonInfo {
@@ -183,7 +183,7 @@ reasons! {
 }
 
 impl Reason {
-    /// The word written to the result REASON.
+    /// Value of the result REASON.
     pub const fn as_str(self) -> &'static str {
         self.info().word
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_and_a_status_are_printed_as_their_words() {
+    fn reasons_and_statuses_are_printed_as_their_words() {
         for reason in Reason::ALL {
             assert_eq!(reason.to_string(), reason.as_str());
         }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_exit_code_is_the_contracts_and_none_has_another_meaning_to_a_shell_or_a_runtime() {
+    fn exit_codes_follow_the_contract_and_avoid_those_of_shells() {
         let contract: &[(u8, &[&str])] = &[
             (0, &["ok", "not-verified", "registry-anonymous"]),
             (
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gravest_comes_first_as_the_contract_lists_them() {
+    fn severity_follows_the_order_of_the_contract() {
         let order = [
             Reason::Internal,
             Reason::InvalidConfiguration,
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_of_one_exit_code_share_a_rank_but_for_the_two_the_contract_names() {
+    fn reasons_of_one_exit_code_share_a_severity_with_two_exceptions() {
         for (one, other) in Reason::ALL
             .iter()
             .flat_map(|one| Reason::ALL.iter().map(move |other| (one, other)))
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn failure_is_what_verification_says_and_error_is_everything_else_that_is_not_zero() {
+    fn failure_is_a_failed_verification_and_error_everything_else() {
         for reason in Reason::ALL {
             let info = reason.info();
             let verification = matches!(info.exit_code, 66 | 67 | 78)
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_for_what_cannot_be_corrected_in_place_never_says_delete() {
+    fn remedy_of_uncorrectable_secrets_never_says_delete() {
         for reason in [Reason::WrongType, Reason::Immutable, Reason::SecretTerminating] {
             let remedy = reason.info().remedy;
             assert!(!remedy.to_lowercase().contains("delete"), "{remedy}");

@@ -1,7 +1,7 @@
-//! What `plan` and `doctor` tell people on standard error, and the one line about too much power.
+//! Output of `plan` and `doctor` on standard error, and the warning about excess permissions.
 //!
-//! In text as it is to be read or copied, without time and level before each line, in colours where a terminal shows
-//! them; in JSON as one record each.
+//! Text has no time and level before each line, so that it can be copied, and colours only in a terminal. JSON has one
+//! record per line.
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
@@ -16,7 +16,7 @@ const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
-/// The diff.
+/// Prints the diff.
 pub(super) fn plan(plan: &PlanRow, format: LogFormat, paint: Paint, stderr: &mut dyn Write) {
     let PlanRow {
         action,
@@ -38,7 +38,7 @@ pub(super) fn plan(plan: &PlanRow, format: LogFormat, paint: Paint, stderr: &mut
     }
 }
 
-/// One line for each thing that was looked at; YAML below the lines, once each.
+/// Prints one line for each check; YAML below the lines, once each.
 pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr: &mut dyn Write) {
     let mut pasted: Vec<&str> = Vec::new();
     for line in lines {
@@ -77,7 +77,7 @@ pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr:
     }
 }
 
-/// What the stored credential may do beyond pulling.
+/// Logs the excess permissions of the stored credential.
 pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, stderr: &mut dyn Write) {
     let ExcessRow { rights, remedy, .. } = row;
     let sentence = excess_permissions::sentence(account, rights);
@@ -95,7 +95,7 @@ pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, 
     }
 }
 
-/// Colours, or none (https://no-color.org).
+/// Colours of a terminal, or none (https://no-color.org).
 #[derive(Clone, Copy)]
 pub(super) struct Paint(bool);
 
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_for_terminals_alone() {
+    fn colours_are_only_for_terminals() {
         for (is_terminal, no_color, coloured) in [
             (true, None, true),
             (true, Some(""), true),
@@ -149,39 +149,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_pasted_stands_below_the_lines_once() {
+    fn yaml_to_paste_is_printed_once_below_the_lines() {
         let lines = [
             row("ok", None),
             row("fail", Some("kind: Role\n")),
             row("fail", Some("kind: Role\n")),
         ];
-        let mut told = Vec::new();
-        doctor(&lines, LogFormat::Text, Paint(false), &mut told);
-        let told = String::from_utf8(told).expect("text");
+        let mut printed = Vec::new();
+        doctor(&lines, LogFormat::Text, Paint(false), &mut printed);
+        let printed = String::from_utf8(printed).expect("text");
         let expected = "ok    permission: may get secrets x\n\
                         fail  permission: may get secrets x\n      Apply it.\n\
                         fail  permission: may get secrets x\n      Apply it.\n\
                         ---\nkind: Role\n";
-        assert_eq!(told, expected);
+        assert_eq!(printed, expected);
     }
 
     #[test]
     fn each_verdict_and_each_change_has_its_colour() {
         let lines = ["ok", "warn", "fail"].map(|verdict| row(verdict, None));
-        let mut told = Vec::new();
-        doctor(&lines, LogFormat::Text, Paint(true), &mut told);
+        let mut printed = Vec::new();
+        doctor(&lines, LogFormat::Text, Paint(true), &mut printed);
         let row = PlanRow {
             action: "refreshed",
             because: None,
             diff: "  Secret\n- old\n+ new\n".to_owned(),
         };
-        plan(&row, LogFormat::Text, Paint(true), &mut told);
-        plan(&row, LogFormat::Text, Paint(false), &mut told);
-        let told = String::from_utf8(told).expect("text");
+        plan(&row, LogFormat::Text, Paint(true), &mut printed);
+        plan(&row, LogFormat::Text, Paint(false), &mut printed);
+        let printed = String::from_utf8(printed).expect("text");
         let expected = "\u{1b}[32mok  \u{1b}[0m  permission: may get secrets x\n\
                         \u{1b}[33mwarn\u{1b}[0m  permission: may get secrets x\n\
                         \u{1b}[31mfail\u{1b}[0m  permission: may get secrets x\n\x20 Secret\n\
                         \u{1b}[31m- old\u{1b}[0m\n\u{1b}[32m+ new\u{1b}[0m\n\x20 Secret\n- old\n+ new\n";
-        assert_eq!(told, expected);
+        assert_eq!(printed, expected);
     }
 }

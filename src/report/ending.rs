@@ -1,4 +1,4 @@
-//! The end of a run: everything is written in the one order that serves its readers.
+//! End of a run: writes results, report, log, termination message and last line, in this order.
 
 use std::fs;
 use std::io::{self, Write};
@@ -17,13 +17,13 @@ use crate::config::{LogFormat, Output, Problem};
 use crate::outcome::Outcome;
 use crate::text::one_line;
 
-/// Reports a run on standard output, standard error and in the files that are configured, and gives its exit code.
+/// Reports a run on standard output, standard error and in the configured files; returns its exit code.
 ///
-/// A result that can't be written makes the run end with 64: a pipeline that takes the work for done would fail at the
-/// missing result, without a word why, and the path is the environment's. The other results say so. A termination
-/// message that can't be written is only logged: it repeats what the log ends with.
+/// A result that can't be written makes the run exit with 64, since its path is part of the configuration: otherwise the
+/// pipeline would fail later at the missing result, without a cause. The other results have that exit code's reason. A
+/// termination message that can't be written is only logged, since the log ends with the same text.
 ///
-/// The log is set up where that has not been done yet: mistakes in the configuration are told like everything else.
+/// Starts the log if an invalid configuration prevented that.
 pub fn finish(
     outcome: &Outcome,
     context: &ReportContext,
@@ -44,9 +44,9 @@ pub fn finish(
     ExitCode::from(code)
 }
 
-/// As [`finish`], to any writers. Nobody is left to tell where one of them is closed, so their errors are ignored.
+/// [`finish`] with other writers. Their errors are ignored: there is no other place to report them.
 ///
-/// Standard output comes before the last words on standard error, since a container's log holds both.
+/// Standard output is written before the last line, since a container's log has both.
 pub(super) fn write(
     outcome: &Outcome,
     context: &ReportContext,
@@ -65,7 +65,7 @@ pub(super) fn write(
             .chain(unwritten.iter().map(of_unwritten))
             .collect();
         report = Report::new(outcome, context, &problems, output.strict, now);
-        // Those that can be written shall agree with the exit code.
+        // The writable results must agree with the exit code.
         results::write(&output.results, &report);
     }
     let json = serde_json::to_string(&report).unwrap_or_default();
@@ -85,15 +85,15 @@ pub(super) fn write(
 fn of_unwritten(unwritten: &Unwritten) -> Problem {
     let name = unwritten.result.as_str();
     let problem = format!(
-        "names a file that the result {name} could not be written to: {}",
+        "names a file for the result {name} that could not be written: {}",
         unwritten.kind
     );
-    // Where Tekton has them.
+    // Tekton's directory of results.
     let example = format!("/tekton/results/{name}");
     Problem::for_name(&unwritten.result.variable(), None, problem, Some(&example))
 }
 
-/// What the modes have of their own, findings, what is to be pasted for them, and hints.
+/// Logs plan or checks, findings with their YAML, and notes.
 fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     if let Some(plan) = &report.plan {
         console::plan(plan, format, console::Paint::of_stderr(), stderr);
@@ -131,14 +131,14 @@ fn findings(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
         if let (LogFormat::Text, Some(paste), true) = (format, finding.paste.as_deref(), shown)
             && !pasted.contains(&paste)
         {
-            // As it is, without time and level before each line, so that it can be copied; once is enough.
+            // Without time and level before each line, so that it can be copied.
             pasted.push(paste);
             let _ = writeln!(stderr, "{}", paste.trim_end_matches('\n'));
         }
     }
 }
 
-/// The last line where the format is `json`.
+/// Last line in the format `json`.
 #[derive(Serialize)]
 struct LastRecord<'a> {
     timestamp: &'a str,

@@ -1,4 +1,4 @@
-//! The log on standard error: our own messages, and nobody else's.
+//! Log on standard error: only messages of the program, none of its dependencies.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use tracing_subscriber::registry::Registry;
 
 use crate::config::{Config, LogFormat, LogLevel, Output};
 
-/// Sends the program's messages to standard error from now on. A second call changes nothing.
+/// Starts logging to standard error. A second call has no effect.
 pub fn init(output: &Output) {
-    // It can only have been set already.
+    // The only error is that it is set already.
     let _ = tracing::subscriber::set_global_default(subscriber(output, io::stderr));
 }
 
-/// Logs what is in effect, secrets left out.
+/// Logs the effective configuration, without secrets.
 pub fn effective(config: &Config) {
     let settings: Vec<_> = config
         .effective()
@@ -27,15 +27,15 @@ pub fn effective(config: &Config) {
     info!("configuration: {}", settings.join(" "));
 }
 
-/// Logs what the environment holds that has no effect.
+/// Logs the warnings of the configuration.
 pub fn warnings(warnings: &[String]) {
     for warning in warnings {
         warn!("{warning}");
     }
 }
 
-/// Every target but ours is off, whatever the environment says: kube's client logs the body of an answer that it can't
-/// read, and such a body may be a token.
+/// Subscriber for messages of the program. All other targets are off: kube's client logs the body of a response that it
+/// can't parse, and such a body may be a token.
 fn subscriber<W>(output: &Output, writer: W) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -46,14 +46,14 @@ where
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
-    // A closed standard error is nobody's concern; tracing would print about it, and printing there panics.
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    // If standard error is closed, tracing would report that with a print that panics.
     let lines = fmt::layer()
         .with_writer(writer)
         .with_ansi(false)
         .log_internal_errors(false);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match output.log_format {
-        // Module names say nothing to people.
+        // Module names are of no use to readers.
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines
             .json()
@@ -62,7 +62,7 @@ where
             .with_span_list(false)
             .boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(ours))
+    tracing_subscriber::registry().with(lines.with_filter(own))
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What was logged.
+    /// Captured log.
     #[derive(Clone, Default)]
     pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -92,7 +92,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Runs something under the log that `output` asks for, and gives what was logged.
+    /// Runs `run` with the log of `output`; returns the captured log.
     pub(crate) fn logged(output: &Output, run: impl FnOnce(Lines)) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -112,7 +112,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_but_our_own_messages_is_logged_at_any_level() {
+    fn only_messages_of_the_program_are_logged() {
         for output in outputs() {
             let log = logged(&output, |_| {
                 tracing::warn!(target: "kube_client::client", "body with a token");
@@ -128,7 +128,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_level_holds_back_what_is_below_it() {
+    fn level_hides_messages_below_it() {
         let output = Output {
             log_level: LogLevel::Warn,
             ..Output::default()
@@ -141,7 +141,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_line_of_json_is_an_object_with_its_fields_beside_the_message() {
+    fn json_lines_are_objects_with_fields_beside_the_message() {
         let output = Output {
             log_format: LogFormat::Json,
             ..Output::default()

@@ -1,7 +1,6 @@
-//! What a run tells, to whom: results for pipelines, one JSON object for programs, the log for people, the exit code for
-//! whatever started it.
+//! Report of a run: results for pipelines, one JSON object for programs, the log for people, and the exit code.
 //!
-//! Everything is made from one [`Report`], so no two of them can differ.
+//! All of them are made from one [`Report`], so they agree.
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
@@ -30,7 +29,7 @@ pub use panic::on_panic;
 /// Longest name from outside in the report, in characters: `namespace/name` with both at their limits.
 const NAME_MAX: usize = 317;
 
-/// The full report: what standard output carries, as `docs/report.schema.json` describes it.
+/// Full report, as written to standard output and described by `docs/report.schema.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     status: &'static str,
@@ -88,10 +87,10 @@ struct FindingRow {
 }
 
 impl Report {
-    /// Makes the report of a run.
+    /// Creates the report of a run.
     ///
-    /// `problems` are the mistakes of the configuration; they count as findings and outrank the others by their
-    /// reason. With `strict` unset the exit code of a `FAILURE` is 0. `now` is the time the report carries.
+    /// `problems` are configuration errors; they count as findings and outrank the others by their reason. If `strict`
+    /// is false, the exit code of a `FAILURE` is 0. `now` is the time in the report.
     pub fn new(
         outcome: &Outcome,
         context: &ReportContext,
@@ -152,30 +151,30 @@ impl Report {
         }
     }
 
-    /// What somebody should look at beside the findings.
+    /// Number of warnings that are no findings.
     fn warnings(&self) -> usize {
         match &self.doctor {
-            // A finding is counted as one.
+            // Findings are counted elsewhere.
             Some(lines) => {
                 let warnings = lines.iter().filter(|line| line.verdict == "warn").count();
-                let told = self
+                let findings = self
                     .findings
                     .iter()
                     .filter(|finding| finding.exit_code == 0)
                     .count();
-                warnings.saturating_sub(told)
+                warnings.saturating_sub(findings)
             }
             None => usize::from(self.excess().is_some()),
         }
     }
 
-    /// What the stored credential may do beyond pulling.
+    /// Excess permissions of the stored credential, if there are any.
     fn excess(&self) -> Option<&ExcessRow> {
         let excess = self.credential.excess.as_ref();
         excess.filter(|excess| !excess.rights.is_empty())
     }
 
-    /// The line that ends the log.
+    /// Last line of the log.
     fn last_line(&self) -> String {
         format!(
             "{} {} (exit {}): {}",
@@ -183,20 +182,20 @@ impl Report {
         )
     }
 
-    /// What a CronJob's reader sees beside the exit code.
+    /// Termination message, which Kubernetes shows beside the exit code.
     fn termination_message(&self) -> String {
         format!("{} {}: {}", self.status, self.reason, self.message)
     }
 }
 
-/// A mistake of the configuration as a finding.
+/// Finding for a configuration error.
 fn of_problem(problem: &Problem) -> Finding {
     Finding::new(Reason::InvalidConfiguration, problem.cause())
         .about(problem.variable.as_str())
         .with_remedy(problem.remedy())
 }
 
-/// All that is to be pasted for the deciding reason, once each: several YAML documents are one stream.
+/// Everything to paste for the deciding reason, once each, as one YAML stream.
 fn pastes(findings: &[Finding], reason: Reason) -> Option<String> {
     let mut whole = String::new();
     let mut seen: Vec<&str> = Vec::new();

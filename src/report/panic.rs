@@ -1,4 +1,4 @@
-//! A defect still ends as the contract says: results, report, last line, exit code 70.
+//! Panic hook: results, report, last line and exit code 70.
 
 use std::io;
 use std::panic::PanicHookInfo;
@@ -16,13 +16,13 @@ use crate::outcome::Outcome;
 use crate::outcome::Reason;
 use crate::text::clip_name;
 
-/// Longest source location that is shown, in characters.
+/// Longest printed source location, in characters.
 const LOCATION_MAX: usize = 120;
 
-/// Makes a panic end the process with `internal` and exit code 70, in place of the standard hook.
+/// Installs the panic hook: a panic ends the process with `internal` and exit code 70.
 ///
-/// The payload is not printed, since it may hold a secret: only where it happened. `outcome` tells what had been done
-/// until then; it must not wait for a lock that the panicking thread may hold.
+/// Only the location is printed, since the payload may contain a secret. `outcome` returns the outcome so far; it must
+/// not wait for a lock that the panicking thread may hold.
 pub fn on_panic(
     context: ReportContext,
     output: Output,
@@ -46,14 +46,14 @@ pub fn on_panic(
 
 fn finding(info: &PanicHookInfo<'_>) -> Finding {
     let location = info.location().map_or_else(
-        || "an unknown place".to_owned(),
-        |location| place(location.file(), location.line()),
+        || "an unknown location".to_owned(),
+        |location| source_location(location.file(), location.line()),
     );
     Finding::new(Reason::Internal, format!("the program panicked at {location}"))
 }
 
-/// A source file by its last parts: the rest is where it was built.
-fn place(file: &str, line: u32) -> String {
+/// Last parts of a source file's path: the rest is the build directory.
+fn source_location(file: &str, line: u32) -> String {
     let mut parts: Vec<_> = Path::new(file)
         .components()
         .rev()
@@ -64,7 +64,7 @@ fn place(file: &str, line: u32) -> String {
     clip_name(&format!("{}:{line}", parts.join("/")), LOCATION_MAX)
 }
 
-/// The time, without what could panic again.
+/// Current time, computed without another panic.
 fn now() -> Timestamp {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -85,12 +85,12 @@ mod tests {
     const PAYLOAD: &str = "canary in the payload";
 
     #[test]
-    fn a_panic_ends_with_70_and_tells_where_but_not_what() {
+    fn panic_exits_with_70_and_prints_only_its_location() {
         if env::var_os(CHILD).is_some() {
             on_panic(ReportContext::default(), Output::default(), Outcome::default);
             panic!("{PAYLOAD}");
         }
-        let this = "report::panic::tests::a_panic_ends_with_70_and_tells_where_but_not_what";
+        let this = "report::panic::tests::panic_exits_with_70_and_prints_only_its_location";
         let child = Command::new(env::current_exe().expect("the test binary"))
             .args(["--exact", this, "--nocapture"])
             .env(CHILD, "1")
@@ -115,11 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn a_place_tells_nothing_of_where_it_was_built() {
+    fn source_location_omits_the_build_directory() {
         assert_eq!(
-            place("/home/somebody/build/kube-client-5.0.0/src/lib.rs", 7),
+            source_location("/home/somebody/build/kube-client-5.0.0/src/lib.rs", 7),
             "kube-client-5.0.0/src/lib.rs:7"
         );
-        assert_eq!(place("src/main.rs", 1), "src/main.rs:1");
+        assert_eq!(source_location("src/main.rs", 1), "src/main.rs:1");
     }
 }

@@ -1,4 +1,4 @@
-//! The results: seven small files, of which programs read one value each.
+//! Results: seven files with one value each.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Report;
 use crate::outcome::ResultName;
 
-/// The outcome as Konflux's ADR-0030 has it.
+/// Outcome in the format of Konflux ADR-0030.
 #[derive(Serialize)]
 struct TestOutput<'a> {
     result: &'a str,
@@ -20,7 +20,7 @@ struct TestOutput<'a> {
     note: &'a str,
 }
 
-/// The value of a result.
+/// Value of a result.
 pub(super) fn value(result: ResultName, report: &Report) -> String {
     match result {
         ResultName::Status => report.status.to_owned(),
@@ -52,14 +52,14 @@ fn test_output(report: &Report) -> String {
     serde_json::to_string(&output).unwrap_or_default()
 }
 
-/// A result that could not be written.
+/// Result that could not be written.
 #[derive(Debug)]
 pub(super) struct Unwritten {
     pub result: ResultName,
     pub kind: io::ErrorKind,
 }
 
-/// Writes every result that is wanted, verbatim, and tells which could not be written. Each is tried.
+/// Writes every requested result verbatim; returns those that could not be written.
 pub(super) fn write(paths: &[(ResultName, PathBuf)], report: &Report) -> Vec<Unwritten> {
     paths
         .iter()
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_names_its_variable() {
+    fn result_has_its_variable() {
         assert_eq!(ResultName::ExpiresAt.variable(), "RESULTS_EXPIRES_AT_PATH");
     }
 }

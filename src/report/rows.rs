@@ -1,4 +1,4 @@
-//! Rows of the report that single modes have: what `plan` would change, what `doctor` looked at, and what is too much.
+//! Rows of the report for single modes: plan, checks of `doctor`, and excess permissions.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::{
     text::{block, one_line},
 };
 
-/// What the stored credential may do beyond pulling.
+/// Excess permissions of the stored credential.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ExcessRow {
     pub(super) rights: Vec<&'static str>,
@@ -15,7 +15,7 @@ pub(super) struct ExcessRow {
     pub(super) remedy: Option<String>,
 }
 
-/// What `ensure` would do.
+/// Changes that `ensure` would make.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PlanRow {
     pub(super) action: &'static str,
@@ -23,7 +23,7 @@ pub(super) struct PlanRow {
     pub(super) diff: String,
 }
 
-/// One thing that `doctor` looked at.
+/// Check of `doctor`.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct LineRow {
     pub(super) verdict: &'static str,
@@ -56,11 +56,11 @@ pub(super) fn plan(plan: &Plan) -> PlanRow {
     }
 }
 
-/// Lines first, then what fails: it is what somebody reads last, and acts on.
+/// Rows of `doctor`: failures last, where readers look first.
 pub(super) fn doctor(outcome: &Outcome, findings: &[Finding]) -> Vec<LineRow> {
     let (warnings, fine): (Vec<&DoctorCheck>, Vec<&DoctorCheck>) =
         outcome.lines.iter().partition(|line| line.warning);
-    let told = fine.into_iter().chain(warnings).map(|line| LineRow {
+    let passed = fine.into_iter().chain(warnings).map(|line| LineRow {
         verdict: if line.warning { "warn" } else { "ok" },
         check: line.name,
         says: one_line(&line.message),
@@ -74,5 +74,5 @@ pub(super) fn doctor(outcome: &Outcome, findings: &[Finding]) -> Vec<LineRow> {
         remedy: Some(one_line(finding.remedy())),
         paste: finding.paste.as_deref().map(block),
     });
-    told.chain(failed).collect()
+    passed.chain(failed).collect()
 }

@@ -1,4 +1,4 @@
-//! Reports as their readers get them.
+//! Tests of the report and its outputs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ fn problems() -> Vec<Problem> {
     Config::from_env(vars).expect_err("two problems").problems
 }
 
-/// A directory of this test's own, gone with it.
+/// Temporary directory, removed at the end of the test.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -93,7 +93,7 @@ impl Drop for Directory {
     }
 }
 
-/// What a run left: exit code, standard output and standard error.
+/// Exit code, standard output and standard error of a run.
 fn ended(outcome: &Outcome, problems: &[Problem], output: &Output) -> (u8, String, String) {
     let (mut code, mut stdout) = (0, Vec::new());
     let stderr = logged(output, |mut lines: Lines| {
@@ -111,7 +111,7 @@ fn ended(outcome: &Outcome, problems: &[Problem], output: &Output) -> (u8, Strin
 }
 
 #[test]
-fn all_results_together_stay_under_1_kib_as_tekton_carries_them() {
+fn all_results_together_stay_under_1_kib() {
     let long = ReportContext {
         mode: Some(Mode::Verify),
         namespace: Some("n".repeat(63)),
@@ -154,7 +154,7 @@ fn all_results_together_stay_under_1_kib_as_tekton_carries_them() {
 }
 
 #[test]
-fn the_gravest_finding_decides_and_the_exit_code_follows_unless_it_is_a_failure_that_is_not_strict() {
+fn most_severe_finding_decides_the_exit_code_unless_not_strict() {
     let outcome = |reasons: &[Reason]| Outcome {
         findings: reasons
             .iter()
@@ -191,7 +191,7 @@ fn the_gravest_finding_decides_and_the_exit_code_follows_unless_it_is_a_failure_
 }
 
 #[test]
-fn mistakes_of_the_configuration_outrank_everything_but_a_defect_and_are_listed_whole() {
+fn configuration_errors_outrank_all_but_a_defect() {
     let outcome = Outcome {
         findings: vec![forbidden()],
         ..refreshed()
@@ -232,7 +232,7 @@ fn test_output_counts_checks_and_findings() {
 }
 
 #[test]
-fn the_remedy_is_every_different_document_of_the_deciding_reason_as_one_stream() {
+fn remedy_has_each_document_of_the_deciding_reason_once() {
     let other = Finding::new(Reason::PullForbidden, "another").with_paste("apiVersion: v1\nkind: B");
     let command = Finding::new(Reason::TagMissing, "no tag").with_paste("oc tag a b");
     let outcome = Outcome {
@@ -248,7 +248,7 @@ fn the_remedy_is_every_different_document_of_the_deciding_reason_as_one_stream()
 }
 
 #[test]
-fn control_characters_reach_no_reader() {
+fn control_characters_are_never_printed() {
     let finding = Finding::new(Reason::TagMissing, "a\u{1b}[31mb\nc")
         .about("d\ne")
         .with_remedy("f\u{7}g")

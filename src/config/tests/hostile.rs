@@ -45,7 +45,7 @@ fn token_in_any_variable_is_never_printed() {
         .chain(reserved);
     for name in names {
         for canary in canaries() {
-            let told = match with(&[(name, &canary)]) {
+            let printed = match with(&[(name, &canary)]) {
                 Ok(config) => format!("{:?}{:?}", config.effective(), config.warnings),
                 Err(error) => format!("{:?}{:?}{:?}", error.problems, error.warnings, error.context),
             };
@@ -54,7 +54,7 @@ fn token_in_any_variable_is_never_printed() {
                 .split(['.', ':', '@', '/'])
                 .filter(|part| part.len() > 9)
             {
-                assert!(!told.contains(part), "{name}={canary:?}: {told}");
+                assert!(!printed.contains(part), "{name}={canary:?}: {printed}");
             }
         }
     }
@@ -86,13 +86,16 @@ fn invalid_list_items_are_not_in_the_example() {
         ),
     ] {
         let problems = problems(&given);
-        let told = format!("{problems:?}");
-        assert!(!told.contains("hunter2") && !told.contains("eyJ"), "{told}");
+        let printed = format!("{problems:?}");
+        assert!(
+            !printed.contains("hunter2") && !printed.contains("eyJ"),
+            "{printed}"
+        );
         assert!(
             problems
                 .iter()
                 .any(|problem| problem.example.as_deref() == Some(right)),
-            "{told}"
+            "{printed}"
         );
     }
 }

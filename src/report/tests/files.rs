@@ -1,10 +1,10 @@
-//! Results and termination message, as files.
+//! Tests of results and termination message as files.
 
 use super::*;
 use crate::outcome::ResultName;
 
 #[test]
-fn results_are_written_verbatim_without_a_newline() {
+fn results_are_written_without_a_line_break() {
     let directory = Directory::new("verbatim");
     let (code, _, _) = ended(&refreshed(), &[], &directory.output());
     assert_eq!(code, 0);
@@ -34,14 +34,14 @@ fn results_are_written_verbatim_without_a_newline() {
 }
 
 #[test]
-fn an_unknown_expiry_is_an_empty_result() {
+fn unknown_expiry_is_an_empty_result() {
     let directory = Directory::new("expiry");
     ended(&Outcome::default(), &[], &directory.output());
     assert_eq!(directory.read("EXPIRES_AT"), "");
 }
 
 #[test]
-fn a_result_that_cannot_be_written_ends_with_64_and_the_others_say_so() {
+fn unwritable_result_exits_with_64_and_the_others_have_it() {
     let directory = Directory::new("unwritable");
     let mut output = directory.output();
     let missing = directory.0.join("no such directory").join("MESSAGE");
@@ -61,7 +61,7 @@ fn a_result_that_cannot_be_written_ends_with_64_and_the_others_say_so() {
 }
 
 #[test]
-fn an_unwritable_termination_message_is_only_logged() {
+fn unwritable_termination_message_is_only_logged() {
     let directory = Directory::new("termination");
     let output = Output {
         termination_message_file: Some(directory.0.join("no such directory").join("log")),

@@ -1,11 +1,11 @@
-//! The report against its published schema.
+//! Tests of the report against its published schema.
 
 use super::*;
 
 const SCHEMA: &str = include_str!("../../../docs/report.schema.json");
 
 #[test]
-fn every_report_is_as_the_published_schema_says() {
+fn every_report_matches_the_published_schema() {
     let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
     let validator = jsonschema::draft202012::options()
         .should_validate_formats(true)
@@ -41,7 +41,7 @@ fn every_report_is_as_the_published_schema_says() {
 }
 
 #[test]
-fn the_schema_names_every_reason_and_describes_every_field() {
+fn schema_has_every_reason_and_describes_every_field() {
     let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
     let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     assert_eq!(schema["$defs"]["reason"]["enum"], serde_json::json!(reasons));

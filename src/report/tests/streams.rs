@@ -1,4 +1,4 @@
-//! Standard output and standard error.
+//! Tests of standard output and standard error.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ fn standard_output_is_one_line_of_json() {
 }
 
 #[test]
-fn the_log_has_findings_yaml_and_notes_and_ends_with_the_one_line() {
+fn log_has_findings_yaml_and_notes_and_the_last_line() {
     let outcome = Outcome {
         findings: vec![forbidden(), forbidden()],
         notes: vec!["nobody refreshes the entry of old.example.com".to_owned()],
@@ -41,7 +41,7 @@ fn the_log_has_findings_yaml_and_notes_and_ends_with_the_one_line() {
 }
 
 #[test]
-fn the_last_line_is_there_at_every_level_and_in_json_every_line_is_a_record() {
+fn last_line_is_logged_at_every_level_and_json_lines_are_records() {
     let outcome = Outcome {
         findings: vec![forbidden()],
         ..refreshed()
@@ -73,7 +73,7 @@ fn the_last_line_is_there_at_every_level_and_in_json_every_line_is_a_record() {
 }
 
 #[test]
-fn a_warnings_yaml_is_as_quiet_as_the_warning() {
+fn yaml_of_a_warning_follows_the_log_level() {
     let outcome = Outcome {
         findings: vec![forbidden().as_warning()],
         ..refreshed()
@@ -93,7 +93,7 @@ fn a_warnings_yaml_is_as_quiet_as_the_warning() {
 }
 
 #[test]
-fn the_level_of_the_last_record_is_that_of_the_status() {
+fn last_record_has_the_level_of_the_status() {
     let warning = Finding::new(Reason::RegistryUnavailable, "no answer").as_warning();
     let json = Output {
         log_format: LogFormat::Json,
@@ -115,7 +115,7 @@ fn the_level_of_the_last_record_is_that_of_the_status() {
     }
 }
 
-/// A stream whose reader has gone.
+/// Closed stream.
 struct Closed;
 
 impl Write for Closed {

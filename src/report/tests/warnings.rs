@@ -1,4 +1,4 @@
-//! What somebody should look at beside the findings.
+//! Tests of warnings that are no findings.
 
 use super::*;
 use crate::outcome::ResultName;
@@ -12,7 +12,7 @@ fn test_output(report: &Report) -> (u64, u64) {
 }
 
 #[test]
-fn a_stored_token_that_may_more_than_pull_is_a_warning_and_is_told() {
+fn excess_permissions_are_a_warning_and_are_logged() {
     let with = |rights: Vec<&'static str>| Outcome {
         excess: Some(ExcessPermissions {
             rights,
@@ -27,17 +27,17 @@ fn a_stored_token_that_may_more_than_pull_is_a_warning_and_is_told() {
         assert_eq!(test_output(&report), (0, warnings));
         let (code, _, log) = ended(&outcome, &[], &Output::default());
         assert_eq!(code, 0);
-        for told in [
+        for printed in [
             "private-ai-demo/model-puller, whose token is stored, may also read secrets",
             "kind: ServiceAccount",
         ] {
-            assert_eq!(log.contains(told), warnings == 1, "{log}");
+            assert_eq!(log.contains(printed), warnings == 1, "{log}");
         }
     }
 }
 
 #[test]
-fn of_what_doctor_looked_at_each_warning_counts_once() {
+fn each_doctor_warning_counts_once() {
     let line = |warning| DoctorCheck {
         warning,
         ..DoctorCheck::ok("clock", "it is right")
