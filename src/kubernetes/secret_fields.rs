@@ -96,7 +96,7 @@ pub fn known_after_mint(annotation: &str) -> Option<&'static str> {
 
 /// What this program writes to some Secrets and not to others: it goes where it was written and is left out now, unless
 /// somebody else wrote it too.
-pub const SOMETIMES: [&str; 10] = [
+pub const OPTIONAL_FIELDS: [&str; 10] = [
     DASHBOARD,
     DISPLAY_NAME,
     DESCRIPTION,

@@ -394,3 +394,6 @@ pub fn finish(
         credential,
     ));
 }
+
+#[cfg(test)]
+mod tests;

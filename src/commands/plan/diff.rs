@@ -107,7 +107,7 @@ fn data(diff: &mut Diff, stored: Option<&StoredSecret>, fields: &AppliedFields) 
 /// What was written before and is left out now.
 fn left_out<'k, V>(diff: &mut Diff, there: impl Iterator<Item = &'k String>, fields: &BTreeMap<String, V>) {
     for name in there {
-        if secret_fields::SOMETIMES.contains(&name.as_str()) && !fields.contains_key(name) {
+        if secret_fields::OPTIONAL_FIELDS.contains(&name.as_str()) && !fields.contains_key(name) {
             diff.line(
                 Change::Remove,
                 format!("    {name} (stays where somebody else wrote it too)"),
