@@ -8,7 +8,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use crate::{
     config::{Config, NextRun},
     credential::{Credential, TokenKind, rfc3339},
-    dockerconfig::{Auths, Entry},
+    dockerconfig::{Auths, Entry, lookup},
     image::RegistryHost,
     kubernetes::{
         explain_error::immutable,
@@ -163,9 +163,18 @@ fn read_entries(
         .collect();
     let stored: Vec<(RegistryHost, Credential)> = entries
         .iter()
-        .filter_map(|(registry, entry)| Some((*registry, entry.as_ref()?)))
-        .filter(|(_, entry)| entry.decodes())
-        .map(|(registry, entry)| (registry.clone(), entry.credential()))
+        .filter_map(|(registry, entry)| {
+            let managed = entry
+                .as_ref()
+                .filter(|entry| entry.decodes())
+                .map(Entry::credential);
+            // Without one, clients take an unmanaged entry: `quay.io` for `quay.io/team`, or `https://quay.io`.
+            let credential = managed.or_else(|| {
+                let images = config.images.iter().filter(|image| registry.covers(image));
+                lookup::credential_found(secret.document(), registry, images)
+            });
+            Some(((*registry).clone(), credential?))
+        })
         .collect();
     let mut found = entries.iter().map(|(_, entry)| entry.as_ref());
     let because = match stored.first() {

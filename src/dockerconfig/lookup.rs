@@ -4,9 +4,9 @@
 use secrecy::ExposeSecret;
 
 use crate::{
-    credential::Credential,
+    credential::{Credential, Token},
     dockerconfig::{AuthConfig, containers_image_reads, kubelet_reads},
-    image::ImageReference,
+    image::{ImageReference, RegistryHost},
     outcome::{Finding, Reason},
     text::clip_name,
 };
@@ -30,6 +30,26 @@ pub fn kubelet_misses(
         )
         .about(missed.to_string()),
     )
+}
+
+/// The credential that the kubelet takes first for `registry`: for one of its `images`, else for any image there.
+pub fn credential_found<'a>(
+    document: &[u8],
+    registry: &RegistryHost,
+    images: impl Iterator<Item = &'a ImageReference>,
+) -> Option<Credential> {
+    let keyring = kubelet_reads(document).ok()?;
+    let any_image = ImageReference::parse(&format!("{registry}/image")).ok();
+    images.cloned().chain(any_image).find_map(|image| {
+        let found = keyring
+            .lookup(&image)
+            .into_iter()
+            .find(|found| !found.username.is_empty() && !found.password.expose_secret().is_empty())?;
+        Some(Credential::of(
+            &found.username,
+            Token::new(found.password.clone()),
+        ))
+    })
 }
 
 /// Images for which containers/image takes something else in the document before our entry: a more specific key of
@@ -87,6 +107,31 @@ mod tests {
     /// `robot:pw`, and `other:pw`.
     const OURS: &str = r#""quay.io":{"auth":"cm9ib3Q6cHc="}"#;
     const OTHERS: &str = r#""quay.io/team":{"auth":"b3RoZXI6cHc="}"#;
+
+    #[test]
+    fn p11_the_credential_of_a_registry_is_the_one_that_the_kubelet_takes() {
+        let registry = |text: &str| RegistryHost::parse(text).expect("a registry");
+        let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
+        let found = |document: &str, name: &str, images: &[ImageReference]| {
+            let found = credential_found(document.as_bytes(), &registry(name), images.iter());
+            found.map(|found| found.username)
+        };
+        let robot = Some("robot".to_owned());
+        for key in ["quay.io", "https://quay.io", "quay.io/v2/", "quay.io/"] {
+            let document = format!(r#"{{"auths":{{"{key}":{{"auth":"cm9ib3Q6cHc="}}}}}}"#);
+            assert_eq!(found(&document, "quay.io", &[]), robot, "{key}");
+            assert_eq!(found(&document, "quay.io/team", &[]), robot, "{key}");
+            assert_eq!(found(&document, "ghcr.io", &[]), None, "{key}");
+        }
+        let narrowed = r#"{"auths":{"quay.io/team":{"auth":"cm9ib3Q6cHc="}}}"#;
+        assert_eq!(found(narrowed, "quay.io", &[]), None);
+        assert_eq!(found(narrowed, "quay.io", &[image]), robot);
+        for entry in ["{}", r#"{"auth":"Og=="}"#, r#"{"username":"robot"}"#] {
+            let document = format!(r#"{{"auths":{{"quay.io":{entry}}}}}"#);
+            assert_eq!(found(&document, "quay.io", &[]), None, "{entry}");
+        }
+        assert_eq!(found("none", "quay.io", &[]), None);
+    }
 
     #[test]
     fn our_entry_is_found_by_both() {

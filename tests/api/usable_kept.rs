@@ -225,6 +225,44 @@ async fn p8_a_closed_image_of_an_open_registry_verifies_a_password() -> Result<(
 }
 
 #[tokio::test]
+async fn p11_an_unmanaged_entry_that_clients_take_keeps_a_worse_one_out() -> Result<()> {
+    let stored = Stored::new("p11-unmanaged").await?;
+    let entry = json!({"auth": STANDARD.encode(format!("robot:{STORED}"))});
+    let down = format!("{NAME}=127.0.0.1:1");
+    for key in [
+        format!("https://{NAME}"),
+        format!("{NAME}/team"),
+        format!("{NAME}/"),
+        format!("https://{NAME}/v2/"),
+    ] {
+        let mut secret = stored.world.secret().await?;
+        let document = json!({"auths": {(key.as_str()): entry}}).to_string();
+        secret.data.get_or_insert_default().insert(
+            ".dockerconfigjson".to_owned(),
+            k8s_openapi::ByteString(document.clone().into()),
+        );
+        stored.world.namespace.replace(&secret).await?;
+        let server = stored.trusted.server(NAME, hiding_basic)?;
+        let image = format!("{NAME}/team/app:1.0");
+        let program = robot(&stored.world, NAME, STRANGER, &server)?.env("PULL_SECRET_IMAGE", &image);
+        // The registry is down: nothing shows that the new password is any better.
+        let unreachable = program
+            .clone()
+            .env("PULL_SECRET_CONNECT_TO", &down)
+            .env("PULL_SECRET_TIMEOUT", "4s");
+        let outcome = unreachable.run().await?;
+        outcome.expect("ERROR", "none", "registry-unavailable", 75);
+        // It is up, and hides the image from the new password.
+        program
+            .run()
+            .await?
+            .expect("FAILURE", "none", "pull-forbidden", 77);
+        assert_eq!(stored.world.document().await?, document.as_bytes(), "{key}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn p4_the_stored_password_is_added_while_its_registry_is_down() -> Result<()> {
     const OTHER: &str = "other.field.test:5000";
     let stored = Stored::new("p4-down").await?;
