@@ -87,7 +87,7 @@ async fn whatever_fails_at_whatever_call_what_pulled_before_pulls_after() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_a_run_is_killed_or_told_to_stop_what_pulled_before_pulls_after() -> Result<()> {
+async fn a_killed_or_terminated_run_leaves_a_credential_that_pulls() -> Result<()> {
     let _alone = ALONE.lock().await;
     let count = crashes::ensure_all_survived().await?;
     ensure!(count > 100, "only {count} runs were ended");
@@ -116,7 +116,7 @@ async fn twenty_runs_at_once_and_others_that_write_lose_nothing_of_each_other() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_runs_at_once_end_well_while_the_secret_is_deleted_and_made_again() -> Result<()> {
+async fn twenty_concurrent_runs_end_well_while_the_secret_is_recreated() -> Result<()> {
     let _alone = ALONE.lock().await;
     let api_servers = [ClusterAccess::shared().clone()];
     let situations = [Situation::FirstRun, Situation::Refresh];

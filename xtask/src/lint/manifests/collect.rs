@@ -31,7 +31,7 @@ pub enum Form {
     Document,
     /// A file that people create objects from.
     Sample,
-    /// What a kustomization of ours gives as it is.
+    /// A kustomization of this project, rendered unchanged.
     Shipped,
     /// What a user's kustomization gives that sets namespace and image.
     Installed,
@@ -48,7 +48,7 @@ pub struct Manifests {
     pub objects: Vec<Value>,
 }
 
-/// A text of ours below `tekton/`.
+/// A file below `tekton/`.
 #[derive(Clone, Debug)]
 pub struct Text {
     /// Its path from the top of the clone.

@@ -1,4 +1,4 @@
-//! What every container of ours, samples included, must and must not have. The names in parentheses are kube-linter's.
+//! Required and forbidden fields of every shipped container, samples included. The names in parentheses are kube-linter's.
 
 use serde_json::Value;
 

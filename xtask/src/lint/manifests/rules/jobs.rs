@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_that_are_lost_and_those_that_would_be_lost_to_tekton_are_found() {
+    fn lost_termination_messages_are_reported() {
         let container = "/spec/jobTemplate/spec/template/spec/containers/0";
         Broken::new(last_words_are_kept, cron_job())
             .with(&format!("{container}/terminationMessagePath"), json!("/another"))

@@ -5,7 +5,7 @@ use super::super::{
     object::{label, text},
 };
 
-/// A Secret from Git would blank a live credential each time it is applied again; a run belongs to nobody's install, and
+/// A Secret from Git would empty a usable credential each time it is applied again; a run is not part of an install, and
 /// has a name of its own each time.
 const NEVER_INSTALLED: &[&str] = &["Secret", "TaskRun", "PipelineRun", "Pod"];
 

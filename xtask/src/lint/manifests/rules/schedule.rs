@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn with_any_one_run_failing_the_credential_of_the_shipped_cron_job_never_expires() -> Result<()> {
+    fn one_failed_run_of_the_cron_job_never_lets_the_credential_expire() -> Result<()> {
         let job = cron_job();
         let containers = containers(&job);
         let container = containers.first().context("it has a container")?;

@@ -27,7 +27,7 @@ const LATER: &[&str] = &["PULL_SECRET_EXCHANGE", "PULL_SECRET_AUDIENCE"];
 static WORKSPACE_PATH: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a right pattern"));
 
-/// Whether the installer sets it, and nobody else.
+/// Whether only the installer sets it.
 fn is_the_installers(name: &str) -> bool {
     let upper = name.to_uppercase();
     is_written(name)
