@@ -233,7 +233,7 @@ fn installed(kustomizations: &[String], components: &[String]) -> Result<Vec<Man
         .collect()
 }
 
-/// What README tells a user to write: resources, namespace, image; with a component, the names as well.
+/// The kustomization of tekton/README.md: resources, namespace, image; with a component, the names as well.
 fn users_kustomization(resource: &str, component: Option<&str>) -> String {
     let components = match component {
         None | Some(NAMES) => String::new(),
