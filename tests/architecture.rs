@@ -1,5 +1,5 @@
 //! The direction of imports in `src/`: a folder imports only from folders that know less than it does
-//! (docs/development/architecture.md). Paths in `use` lines and in code count, unit tests don't.
+//! (docs/development/architecture.md). Paths in `use` lines and in code count; unit tests are ignored.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Each folder or file at the top of `src/`, in order, with the ones that it imports from.
+/// Folders and files at the top of `src/`, in order, with their allowed imports.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("hardening", &[]),
@@ -76,18 +76,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["hardening", "outcome", "config", "report", "run"]),
 ];
 
-/// Folders without I/O, and what they never name.
+/// Folders without I/O, and the names that they must not use.
 const WITHOUT_IO: &[&str] = &["image", "credential", "config", "dockerconfig", "decide"];
 const IO: &[&str] = &["tokio", "hyper", "kube", "std::fs", "std::net"];
 
-/// Where a file belongs: its folder, or its own name at the top.
+/// Folder of a file, or its own name at the top of `src/`.
 fn place(file: &Path) -> String {
     let first = file.iter().next().and_then(|part| part.to_str());
     let first = first.unwrap_or_default();
     first.strip_suffix(".rs").unwrap_or(first).to_owned()
 }
 
-/// The source without comments, string literals and unit tests.
+/// The source without comments and unit tests.
 fn code(source: &str) -> String {
     let source = source
         .split("#[cfg(test)]\nmod tests {")
@@ -104,7 +104,7 @@ fn code(source: &str) -> String {
     code
 }
 
-/// Every path that begins with `root`, groups expanded.
+/// Paths that begin with `root`, with groups expanded.
 fn paths(code: &str, root: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices(root) {
@@ -117,7 +117,7 @@ fn paths(code: &str, root: &str) -> BTreeSet<String> {
     found
 }
 
-/// Reads one path or group; `prefix` is what stands before it.
+/// Reads one path or group after `prefix`.
 fn expand(mut rest: std::str::Chars<'_>, prefix: String, found: &mut BTreeSet<String>) {
     let mut path = prefix.clone();
     let mut depth = Vec::new();
@@ -155,7 +155,7 @@ fn keep(path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What is wrong with one file.
+/// Violations of the import rule in one file.
 fn violations(file: &Path, source: &str) -> Vec<String> {
     let (place, code) = (place(file), code(source));
     let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == place) else {
@@ -207,7 +207,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a file holds unit tests alone.
+/// Whether a file has only unit tests.
 fn is_test(file: &Path) -> bool {
     file.iter().any(|part| part == "tests" || part == "tests.rs")
 }

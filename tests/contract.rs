@@ -1,5 +1,5 @@
-//! `docs/contract.md` lists every promise with the tests that hold it: each row has one, each one exists and is run, and
-//! no reason, variable or result is without a row. The tests that `docs/security.md` names exist as well.
+//! `docs/contract.md`: each promise has a test, each named test exists and runs, and each reason, variable and result has a
+//! row. The tests that `docs/security.md` names exist as well.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use ensure_pull_secret::{
     outcome::{Reason, ResultName},
 };
 
-/// Where the tests of each tier are: what its names begin with, and the directory of its sources.
+/// Prefix of the test names of each tier, and the directory of its sources.
 const TIERS: &[(&str, &str)] = &[
     ("api::", "tests/api"),
     ("unit ", "src"),
@@ -23,7 +23,7 @@ const TIERS: &[(&str, &str)] = &[
     ("faults ", "tests/faults"),
 ];
 
-/// One row of a table: a promise and the tests that hold it.
+/// Row of a table: a promise and its tests.
 #[derive(Debug)]
 struct Row {
     line: usize,
@@ -54,9 +54,9 @@ fn rows(document: &str) -> Vec<Row> {
         if in_table && !cells.iter().all(|cell| cell.starts_with("---")) {
             let line = index + 1;
             let [promise, tests] = cells[..] else {
-                panic!("line {line} of the tables has not two cells")
+                panic!("line {line} of the tables doesn't have two cells")
             };
-            // Names stand between backticks; whatever else a cell holds is read as none.
+            // Names are between backticks; other text in a cell is ignored.
             let tests = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
             rows.push(Row {
                 line,
@@ -69,7 +69,7 @@ fn rows(document: &str) -> Vec<Row> {
     rows
 }
 
-/// Every test that is run, by tier and module; `tests` modules and files are left out of the path.
+/// Every test that runs, by tier and module; `tests` modules and files are omitted from the path.
 fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (tier, directory) in TIERS {
@@ -109,7 +109,7 @@ fn module(file: &Path) -> String {
         .collect()
 }
 
-/// The functions behind `#[test]` or `#[tokio::test…]`, other attributes and comments between; an ignored one is none.
+/// Functions after `#[test]` or `#[tokio::test…]`, with other attributes and comments between; without ignored ones.
 fn functions(source: &str) -> Vec<String> {
     let (mut is_test, mut is_ignored) = (false, false);
     let mut found = Vec::new();
@@ -145,7 +145,7 @@ fn every_promise_has_a_test_and_every_test_named_exists() {
     } in &rows
     {
         if named.is_empty() {
-            wrong.push(format!("line {line}: no test holds: {promise}"));
+            wrong.push(format!("line {line}: no test for: {promise}"));
         }
         let missing = named.iter().filter(|name| !tests.contains(*name));
         wrong.extend(missing.map(|name| format!("line {line}: there is no test {name}")));
@@ -184,7 +184,7 @@ fn every_reason_variable_and_result_has_a_promise() {
         .collect();
     assert!(
         unmentioned.is_empty(),
-        "docs/contract.md says nothing of {unmentioned:?}"
+        "docs/contract.md has no row for {unmentioned:?}"
     );
 }
 
@@ -202,7 +202,7 @@ fn every_file_of_the_api_tier_is_part_of_it() {
 }
 
 #[test]
-fn a_row_without_a_test_and_an_ignored_test_are_seen_as_such() {
+fn a_row_without_a_test_and_an_ignored_test_are_detected() {
     let rows = rows(
         "| promise | tests |\n| --- | --- |\n| a `b` | `unit c::d`, `api::e::f` |\n| g | |\n| h | none |\n\n| x | y |",
     );

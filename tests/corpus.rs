@@ -1,5 +1,5 @@
-//! The fuzz targets' corpus, replayed: what once was found, and what each target begins with, holds in every run of the
-//! tests. `cargo xtask fuzz` goes on from there.
+//! Replay of the fuzz targets' corpus, which has the first inputs of each target and those of earlier findings.
+//! `cargo xtask fuzz` starts with the same inputs.
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;

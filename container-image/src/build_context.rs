@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_context_holds_the_recipe_and_the_wanted_binaries_and_nothing_from_before() -> Result<()> {
+    fn a_context_has_the_recipe_and_the_selected_binaries_only() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let binary = directory.path().join("binary");
         fs::write(&binary, "a binary")?;

@@ -40,7 +40,7 @@ pub enum Kind {
 pub struct Step {
     /// Which server it goes to.
     pub side: Side,
-    /// The how-manieth it is there, from 1.
+    /// Its number at that server, from 1.
     pub number: usize,
     /// What it is for.
     pub kind: Kind,

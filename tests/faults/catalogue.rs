@@ -1,7 +1,7 @@
 //! What can befall a call: every fault that makes sense for it.
 
 use test_cluster::listener::faulty::{
-    ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, Side, Spoilt,
+    ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, ResponseFault, Side,
 };
 
 use crate::case::{Kind, Step};
@@ -69,9 +69,9 @@ pub fn faults(step: &Step, seed: u64) -> Vec<Fault> {
         faults.push(Fault::Request(fault));
     }
     faults.extend(cuts(step, seed));
-    faults.extend([Spoilt::Slow, Spoilt::TooSlow].map(Fault::Spoilt));
+    faults.extend([ResponseFault::Slow, ResponseFault::TooSlow].map(Fault::Response));
     if step.side == Side::ApiServer {
-        faults.push(Fault::Spoilt(Spoilt::DuplicateMembers));
+        faults.push(Fault::Response(ResponseFault::DuplicateMembers));
     }
     faults.extend(
         STATUSES
@@ -164,7 +164,7 @@ pub fn may_differ_when_lasting(fault: Fault) -> bool {
             (cut.place, cut.ending),
             (Place::Start | Place::BodyMiddle, Ending::Close | Ending::Reset)
         ),
-        Fault::Spoilt(_) => false,
+        Fault::Response(_) => false,
         Fault::Instead(_) => true,
     }
 }
@@ -175,7 +175,7 @@ pub fn hangs(fault: Fault) -> bool {
         fault,
         Fault::Connection(ConnectionFault::HangInHandshake)
             | Fault::Request(RequestFault::Hang)
-            | Fault::Spoilt(Spoilt::TooSlow)
+            | Fault::Response(ResponseFault::TooSlow)
             | Fault::Cut(Cut {
                 ending: Ending::Hang,
                 ..

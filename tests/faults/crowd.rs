@@ -189,7 +189,7 @@ impl Crowd<'_> {
     }
 }
 
-/// The versions of the object that is there in the end: a token dies with the object that it is bound to.
+/// The versions of the last object: a token is invalid once the object that it is bound to is deleted.
 fn of_last_object(versions: &[Secret]) -> Vec<Secret> {
     let uid = versions.last().and_then(|secret| secret.metadata.uid.clone());
     let same = versions.iter().filter(|secret| secret.metadata.uid == uid);

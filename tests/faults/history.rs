@@ -44,7 +44,7 @@ impl Watched {
                 }
                 tokio::select! {
                     told = async { until.as_mut().expect("asked for once").await }, if until.is_some() => {
-                        last = Some(told.context("nobody waits for the versions")?);
+                        last = Some(told.context("the receiver of the versions is gone")?);
                         until = None;
                     }
                     event = events.try_next() => match event?.context("the watch has ended")? {
@@ -63,7 +63,7 @@ impl Watched {
         })
     }
 
-    /// All versions, from the one that was there at the beginning to the one that is there now. Nobody may write any more.
+    /// All versions, from the one that was there at the beginning to the one that is there now. No writer may be active.
     ///
     /// # Errors
     /// Where there is no Secret now, or the watch broke.

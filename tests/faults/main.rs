@@ -59,7 +59,7 @@ const WRITTEN_TO: [Situation; 4] = [
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_fails_at_whatever_call_what_pulled_before_pulls_after() -> Result<()> {
+async fn every_fault_at_every_call_leaves_a_credential_that_pulls() -> Result<()> {
     let _alone = ALONE.lock().await;
     let seed = match std::env::var(SEED) {
         Ok(seed) => seed.parse().with_context(|| format!("{SEED} is not a number"))?,
@@ -87,7 +87,7 @@ async fn whatever_fails_at_whatever_call_what_pulled_before_pulls_after() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_a_run_is_killed_or_told_to_stop_what_pulled_before_pulls_after() -> Result<()> {
+async fn a_killed_or_terminated_run_leaves_a_credential_that_pulls() -> Result<()> {
     let _alone = ALONE.lock().await;
     let count = crashes::ensure_all_survived().await?;
     ensure!(count > 100, "only {count} runs were ended");
@@ -96,7 +96,7 @@ async fn wherever_a_run_is_killed_or_told_to_stop_what_pulled_before_pulls_after
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn runs_outlive_their_api_server_and_their_control_plane() -> Result<()> {
+async fn runs_survive_a_restart_of_the_control_plane() -> Result<()> {
     let _alone = ALONE.lock().await;
     for ends in [Ends::ApiServer, Ends::ControlPlane] {
         let count = restarts::ensure_outlived(ends)
@@ -109,14 +109,14 @@ async fn runs_outlive_their_api_server_and_their_control_plane() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_runs_at_once_and_others_that_write_lose_nothing_of_each_other() -> Result<()> {
+async fn twenty_concurrent_runs_and_other_writers_lose_no_data() -> Result<()> {
     let _alone = ALONE.lock().await;
     let api_servers = [ClusterAccess::shared().clone()];
     crowd::ensure_all_well(&api_servers, &WRITTEN_TO, &[Writer::Labels, Writer::Entries]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_runs_at_once_end_well_while_the_secret_is_deleted_and_made_again() -> Result<()> {
+async fn twenty_concurrent_runs_end_well_while_the_secret_is_recreated() -> Result<()> {
     let _alone = ALONE.lock().await;
     let api_servers = [ClusterAccess::shared().clone()];
     let situations = [Situation::FirstRun, Situation::Refresh];
@@ -124,7 +124,7 @@ async fn twenty_runs_at_once_end_well_while_the_secret_is_deleted_and_made_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn runs_and_writers_at_two_api_servers_lose_nothing_of_each_other() -> Result<()> {
+async fn runs_and_writers_at_two_api_servers_lose_no_data() -> Result<()> {
     let _alone = ALONE.lock().await;
     let mut cluster = Cluster::start(Options::new().registries()).await?;
     let another = cluster.another_api_server().await?;
@@ -142,5 +142,5 @@ prop_state_machine! {
     })]
 
     #[test]
-    fn whatever_happens_in_whatever_order_each_run_ends_as_the_contract_says(sequential 1..20 => System);
+    fn every_sequence_of_events_ends_as_the_contract_requires(sequential 1..20 => System);
 }

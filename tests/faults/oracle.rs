@@ -1,7 +1,7 @@
 //! What the contract has for a fault at a call: written from docs/contract.md and the design, not from what was seen.
 
 use test_cluster::listener::faulty::{
-    ConnectionFault, Cut, Ending as CutEnding, Fault, Invented, RequestFault, Side, Spoilt,
+    ConnectionFault, Cut, Ending as CutEnding, Fault, Invented, RequestFault, ResponseFault, Side,
 };
 
 use crate::{
@@ -32,8 +32,8 @@ pub fn endings(case: &Case) -> Endings {
         Course::Once | Course::Lasting => case.fault,
         Course::Then(Second(second)) => second,
     };
-    if case.writes_again() && fault == Fault::Spoilt(Spoilt::DuplicateMembers) {
-        // The write was done before: what is spoilt is a conflict, and of an error the status is enough.
+    if case.writes_again() && fault == Fault::Response(ResponseFault::DuplicateMembers) {
+        // The write was done before: the fault is in a conflict, and an error needs only its status.
         return [told.well()].into();
     }
     let told = match told.kind {
@@ -69,7 +69,7 @@ impl Told {
         let is_review = matches!(self.kind, Kind::Review | Kind::AccessReview);
         let verifies = self.setting.situation == Situation::Verify;
         match (fault, self.kind) {
-            (Fault::Spoilt(Spoilt::Slow), _) => self.well(),
+            (Fault::Response(ResponseFault::Slow), _) => self.well(),
             (Fault::Instead(invented), kind) => match (invented, kind) {
                 // Who may not even ask who he is was authenticated all the same.
                 (Invented::Status(403) | Invented::Admission, Kind::Review) => {
@@ -122,7 +122,7 @@ impl Told {
             return self.unreachable();
         }
         match fault {
-            Fault::Spoilt(_) => self.well(),
+            Fault::Response(_) => self.well(),
             Fault::Connection(
                 ConnectionFault::UnknownAuthority | ConnectionFault::OtherName | ConnectionFault::Expired,
             ) => Ending::new("registry-untrusted", "ERROR", 76),
@@ -189,7 +189,7 @@ fn passes(fault: Fault) -> bool {
         ),
         Fault::Request(fault) => fault != RequestFault::Hang,
         Fault::Cut(Cut { ending, .. }) => ending != CutEnding::Hang,
-        Fault::Spoilt(_) => false,
+        Fault::Response(_) => false,
         Fault::Instead(invented) => match invented {
             Invented::Status(status) | Invented::Text(status) => {
                 matches!(status, 429 | 500 | 502 | 503 | 504)

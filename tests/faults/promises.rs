@@ -146,7 +146,7 @@ pub async fn ensure_next_ends_well(
 
 /// Whether the server may have done its work without the program being told.
 fn answers_are_lost(case: &Case) -> bool {
-    let loses = |fault: Fault| matches!(fault, Fault::Cut(_) | Fault::Spoilt(_));
+    let loses = |fault: Fault| matches!(fault, Fault::Cut(_) | Fault::Response(_));
     let second = match case.course {
         Course::Then(Second(second)) => loses(second),
         Course::Once | Course::Lasting => false,
@@ -165,7 +165,7 @@ pub fn may_have_been_spared(case: &Case, ending: &Ending) -> bool {
     (second || breaks_connection(case.fault)) && *ending == oracle::without_faults(case.setting)
 }
 
-/// A refusal that lasts is seen by nobody.
+/// The program can't detect a lasting refusal.
 fn is_unseen(case: &Case) -> bool {
     case.fault == Fault::Connection(ConnectionFault::Refused) && case.course == Course::Lasting
 }

@@ -7,13 +7,13 @@ use std::fmt;
 pub enum Situation {
     /// There is no Secret.
     FirstRun,
-    /// A credential of ours is stored, among entries of others, and too little of its life is left.
+    /// A managed entry that is about to expire, among unmanaged entries.
     Refresh,
-    /// All is as it shall be.
+    /// The Secret needs no change.
     Steady,
     /// The document lacks `auths`.
     Repair,
-    /// All is as it shall be, and `verify` is to say so.
+    /// The Secret needs no change, and the run is `verify`.
     Verify,
 }
 

@@ -14,7 +14,7 @@ pub struct Slot {
     pub secret: String,
 }
 
-/// Those that nobody uses just now.
+/// The free ones.
 #[derive(Debug)]
 pub struct Slots {
     free: Mutex<Vec<Slot>>,

@@ -312,7 +312,7 @@ pub fn foreign() -> Foreign {
     }
 }
 
-/// A pull secret of others, without an entry of ours.
+/// A pull secret with unmanaged entries only.
 pub fn foreign_secret(name: &str) -> Secret {
     let foreign = foreign();
     let mut secret = Secret::default();

@@ -31,7 +31,7 @@ pub enum Writer {
     Labels,
     /// Another tool that keeps an entry of its own in the document: it reads, and replaces what it read.
     Entries,
-    /// Somebody who deletes the Secret and makes it again, without an entry of ours.
+    /// A writer that deletes the Secret and creates it again, without a managed entry.
     Recreates,
 }
 
@@ -55,7 +55,7 @@ impl Writer {
         Ok(number)
     }
 
-    /// Writes once, where nobody is in the way; whether it did.
+    /// Writes once unless there is a conflict; returns whether it did.
     async fn tries(self, api: &Api<Secret>, name: &str, number: u32) -> Result<bool> {
         Ok(match self {
             Self::Labels => {
@@ -122,7 +122,7 @@ impl Writer {
     }
 }
 
-/// Reads, edits and replaces; whether nobody else wrote meanwhile.
+/// Reads, edits and replaces; returns whether there was no conflict.
 async fn write_entry(api: &Api<Secret>, name: &str, number: u32) -> Result<bool> {
     let Some(mut secret) = api.get_opt(name).await? else {
         return Ok(false);

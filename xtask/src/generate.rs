@@ -115,7 +115,7 @@ fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Resul
     write(text).with_context(|| format!("cannot write the generated part of {name}"))
 }
 
-/// Two ServiceAccounts, as everything shipped has them: with the stored token nobody can request the next one.
+/// Two ServiceAccounts, as in everything shipped: the stored token can't request the next one.
 fn role() -> String {
     let role = rbac_yaml::role(&RoleParams {
         namespace: names::NAMESPACE,

@@ -28,7 +28,7 @@ pub struct Arguments {
     /// A directory with the registry's CA as *.crt, beside what the system trusts.
     #[arg(long, value_name = "DIRECTORY", requires = "push")]
     cert_dir: Option<PathBuf>,
-    /// `false`: pushes without TLS, or to a certificate that nobody vouches for.
+    /// `false`: pushes without TLS, or to an untrusted certificate.
     #[arg(long, value_name = "BOOL", requires = "push", default_value_t = true, action = ArgAction::Set)]
     tls_verify: bool,
     /// Leaves dist/ and builds no image: for a cluster that builds it, as tekton/build/openshift.yaml does.

@@ -72,7 +72,7 @@ impl ClusterAccess {
     /// Reads a state file.
     ///
     /// # Errors
-    /// Where it is missing or not one of ours.
+    /// If it is missing or isn't one of this project.
     pub fn read(path: &Path) -> Result<Self> {
         let state = fs::read(path).with_context(|| {
             format!(

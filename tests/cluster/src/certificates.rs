@@ -1,7 +1,7 @@
 //! Certificate authorities of one run, and the server certificates they issue.
 //!
 //! The API server and the registries get different authorities, as on a real cluster: a test can then prove that the
-//! one never vouches for the other.
+//! neither signs for the other.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,

@@ -38,7 +38,7 @@ impl ServiceAccountDir {
             ("token", token),
             ("ca.crt", access.certificate_authority.as_str()),
             ("namespace", namespace.name()),
-            // OpenShift mounts it beside; there it vouches for the internal registry.
+            // OpenShift mounts it beside ca.crt; it is trusted for the internal registry.
             ("service-ca.crt", access.registry_authority.as_str()),
         ] {
             fs::write(directory.path().join(file), content)
@@ -84,7 +84,7 @@ impl ServiceAccountDir {
         self.api_server
     }
 
-    /// Deletes the pod at once; the mounted token dies with it (the API server may still accept it for 10 s).
+    /// Deletes the pod at once; its mounted token becomes invalid (the API server may still accept it for 10 s).
     ///
     /// # Errors
     /// Where the pod is gone already.

@@ -112,7 +112,7 @@ async fn run_with(cluster: &Cluster, command: &[OsString], mut end: End) -> Resu
     let (variable, state) = cluster.environment()?;
     let (program, arguments) = command.split_first().context("no command was given")?;
     // It joins the servers' process group before it is executed: with all that it starts, it ends with this process
-    // however that ends. To be adopted once it runs would leave a moment in which it is nobody's.
+    // however that ends. Adopting it once it runs would leave a moment without a parent.
     let mut child = Command::from(cluster.supervisor().command(Path::new(program))?)
         .args(arguments)
         .env(variable, state)
@@ -148,7 +148,7 @@ impl End {
     fn by_closed_input() -> Self {
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
-            // Whatever it says, or fails with: nobody is there who would write.
+            // Its output and errors are ignored: there is no reader.
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
             let _ = sender.send(());
         });

@@ -166,7 +166,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Whether a process with this id exists and has not ended: one that nobody has waited for yet is not alive.
+/// Whether a process with this id exists and is running; a zombie is not.
 pub fn is_alive(pid: u32) -> bool {
     let exists = i32::try_from(pid)
         .ok()

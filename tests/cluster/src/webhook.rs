@@ -89,7 +89,7 @@ pub async fn register(
             "rules": rules,
             "namespaceSelector": selector,
             "sideEffects": "None", "admissionReviewVersions": ["v1"],
-            // Nobody else's object is held up when the test has ended.
+            // Other tests' objects are not delayed after the end of the test.
             "failurePolicy": "Ignore",
         }],
     });

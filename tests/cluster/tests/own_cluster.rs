@@ -66,7 +66,7 @@ async fn another_signing_key_ends_the_tokens_and_keeps_the_objects() -> Result<(
 }
 
 #[tokio::test]
-async fn tokens_that_nobody_knows_go_to_the_authentication_webhook_and_plugins_are_added() -> Result<()> {
+async fn unknown_tokens_go_to_the_authentication_webhook() -> Result<()> {
     let webhook = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let directory = tempfile::tempdir()?;
     let kubeconfig = directory.path().join("webhook.json");
@@ -106,7 +106,7 @@ async fn tokens_that_nobody_knows_go_to_the_authentication_webhook_and_plugins_a
         stranger.apiserver_version(),
     );
     asked.context("the webhook was not asked")?;
-    assert!(answer.is_err(), "nobody vouched for it");
+    assert!(answer.is_err(), "the token is unknown");
     Ok(())
 }
 

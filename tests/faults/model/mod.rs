@@ -50,7 +50,7 @@ pub enum Event {
     Grants,
 }
 
-/// A fault, drawn: which server's how-manieth call, and which of the faults that make sense for a call.
+/// A random fault: the server, the number of the call, and one of the faults that are possible for a call.
 #[derive(Clone, Debug)]
 pub struct Drawn {
     /// Whether it is the registry's.

@@ -18,7 +18,7 @@ use tokio::process::Command;
 
 use crate::{Kubectl, SECRET, eventually};
 
-/// An image that nobody has seen before.
+/// An image with a new digest.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// `host:port/namespace/name`.

@@ -1,4 +1,4 @@
-//! Images of this machine in the registry that asks nobody, to be pulled by digest; first of all the program's own, as it
+//! Images of this machine in the registry that allows anonymous access, to be pulled by digest; first of all the program's own, as it
 //! is shipped.
 
 use std::{

@@ -269,7 +269,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An address that pods reach and nobody listens at, another one each time (`node/namespaces.sh` routes the prefix).
+/// An address that pods can reach and that has no listener, another one each time (`node/namespaces.sh` routes the prefix).
 ///
 /// # Errors
 /// Where all have been given away.

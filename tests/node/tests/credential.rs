@@ -32,7 +32,7 @@ async fn the_stored_token_outlives_its_run_and_ends_with_the_secret() -> Result<
         .run(["delete", &pod, "--wait", "--ignore-not-found"])
         .await?;
     eventually(
-        "the mounted token of the deleted pod would be dead by now",
+        "the mounted token of the deleted pod would be invalid by now",
         || async {
             let left = world.kubectl.list("pods", "").await?;
             Ok(if left.is_empty() {

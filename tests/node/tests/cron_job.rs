@@ -186,7 +186,7 @@ fn exit_code(pod: &Value) -> Value {
     pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"].clone()
 }
 
-/// An address of the node where the registry seems to be, but nobody answers: connections wait.
+/// An address of the node in place of the registry that accepts no connection: they wait.
 struct Silent {
     listener: TcpListener,
     address: std::net::Ipv4Addr,
@@ -214,7 +214,7 @@ impl Silent {
 
     /// Whether somebody waits for an answer: the kernel has accepted a connection.
     fn was_asked(&self) -> bool {
-        // What is in the queue is seen by taking it; nobody is answered before `answer`.
+        // What is in the queue is seen by taking it; there is no response before `answer`.
         self.listener.set_nonblocking(true).is_ok() && self.listener.accept().is_ok()
     }
 

@@ -16,7 +16,7 @@ async fn a_pod_stuck_by_an_unwrapped_secret_runs_after_our_task_run() -> Result<
     model.assert_out_of_reach().await?;
     world.kubectl.create(&model.pod("model").to_string()).await?;
     let uid = Model::await_back_off(&world.kubectl, "model").await?;
-    assert_eq!(model.pulled_by()?, [""; 0], "nobody has pulled it");
+    assert_eq!(model.pulled_by()?, [""; 0], "the image was not pulled");
 
     let run = world.task_run().param("IMAGE", model.reference()).run().await?;
 

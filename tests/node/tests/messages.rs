@@ -35,7 +35,7 @@ async fn a_role_that_is_gone_is_named_with_verb_and_object() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_permission_to_pull_that_was_revoked_is_named_with_account_and_namespace() -> Result<()> {
+async fn a_revoked_pull_permission_is_named_with_account_and_namespace() -> Result<()> {
     let world = World::new("pull-revoked").await?;
     world.revoke_pull().await?;
     let model = world.model("model")?;

@@ -53,7 +53,7 @@ async fn a_secret_that_was_made_anew_under_our_feet_is_filled_all_the_same() -> 
     let document = String::from_utf8(world.document().await?)?;
     ensure!(
         document.contains("dGVhbTpub3QtYS1zZWNyZXQ="),
-        "somebody else's entry is lost: {}",
+        "an unmanaged entry is lost: {}",
         document.len()
     );
     Ok(())

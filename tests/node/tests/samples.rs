@@ -136,7 +136,7 @@ async fn the_script_says_how_it_ended_and_whether_to_go_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn gitops_makes_the_first_secret_by_a_hook_and_a_second_sync_changes_nothing() -> Result<()> {
+async fn a_gitops_hook_creates_the_secret_and_a_second_sync_changes_nothing() -> Result<()> {
     let world = World::empty("sample-gitops").await?;
     world.grant_pull().await?;
     let aliases =
@@ -174,7 +174,7 @@ async fn gitops_makes_the_first_secret_by_a_hook_and_a_second_sync_changes_nothi
 }
 
 #[tokio::test]
-async fn the_demos_order_makes_the_pushs_authfile_first_and_proves_the_pull_afterwards() -> Result<()> {
+async fn the_demo_pipeline_pushes_with_the_authfile_and_verifies_the_pull() -> Result<()> {
     let world = World::new("sample-push").await?;
     world.create_sample("push-and-pull/pipeline.yaml").await?;
     let pusher = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get", "update"] }]);

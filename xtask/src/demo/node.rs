@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Where the cluster's state is put, when it is ready.
 const STATE: &str = "ready.json";
 
-/// Starts the cluster, says how to get in, and keeps it until a signal.
+/// Starts the cluster, prints how to use it, and keeps it until a signal.
 ///
 /// # Errors
 /// Where no node can run here, or it doesn't get ready.

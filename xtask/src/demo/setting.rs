@@ -19,7 +19,7 @@ use crate::{
     project,
 };
 
-/// What somebody else keeps in the same document, spelt as no program would write it.
+/// An unmanaged entry in the same document, with unusual spelling.
 const FOREIGN_ENTRY: &str =
     r#""quay.io" : {"username":"team+robot",  "password":"not-a-real-p\u0061ssword"}"#;
 
@@ -147,13 +147,13 @@ impl Setting {
     /// The registries that the stored document has an entry for: `jq '.auths | keys'`.
     ///
     /// # Errors
-    /// Where the secret holds no such document, or somebody else's entry is not what it was.
+    /// If the secret has no such document, or the unmanaged entry changed.
     pub async fn stored_keys(&self) -> Result<String> {
         let document = self.namespace.docker_config_json(names::SECRET).await?;
         let document = String::from_utf8(document).context("what is stored is not UTF-8")?;
         ensure!(
             document.contains(FOREIGN_ENTRY),
-            "somebody else's entry was changed"
+            "the unmanaged entry was changed"
         );
         let document: Value = serde_json::from_str(&document).context("what is stored is no JSON")?;
         let auths = document

@@ -25,7 +25,7 @@ use crate::{
 /// The page.
 const PAGE: &str = "docs/reliability.md";
 /// Test of the matrix, and its variables (tests/faults/main.rs).
-const MATRIX: &str = "whatever_fails_at_whatever_call_what_pulled_before_pulls_after";
+const MATRIX: &str = "every_fault_at_every_call_leaves_a_credential_that_pulls";
 const RECORD: &str = "FAULT_MATRIX_RECORD";
 const CASE: &str = "FAULT_MATRIX_CASE";
 const WHOLE: &str = "FAULT_MATRIX_WHOLE";

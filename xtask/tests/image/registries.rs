@@ -46,7 +46,7 @@ async fn openshifts_registry_takes_the_image_and_gives_it_by_digest_to_a_puller(
     let image = build_and_push(&binary(), &builder.destination(&reference)).await?;
     assert_eq!(image.name(), reference);
     assert_eq!(puller.pulls(&image.to_string()), Ok(()));
-    pulls_without_credential(&image.to_string()).expect_err("nobody else pulls it");
+    pulls_without_credential(&image.to_string()).expect_err("no other client can pull it");
     Ok(())
 }
 

@@ -61,7 +61,7 @@ impl Skopeo {
     fn copy(&self, document: Option<&[u8]>, from: &str, to: &str) -> Result<(), String> {
         let home = self.home()?;
         let mut command = Command::new(&self.binary);
-        // Signatures are somebody else's subject, and the machine's own policy must not decide.
+        // Without signatures: the machine's own policy must not decide.
         command.args(["--insecure-policy", "copy"]);
         command.args(["--src-cert-dir", CERTIFICATES, "--dest-cert-dir", CERTIFICATES]);
         if let Some(document) = document {

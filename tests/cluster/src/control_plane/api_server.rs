@@ -100,7 +100,7 @@ fn flags(files: &Files, ports: &Ports, options: &Options) -> BTreeMap<&'static s
         ("authorization-mode", "Node,RBAC".to_owned()),
         ("token-auth-file", path("tokens.csv")),
         ("service-cluster-ip-range", "10.96.0.0/16".to_owned()),
-        // Nobody reaches this API server by the service `kubernetes`.
+        // No client uses the service `kubernetes` to reach this API server.
         ("endpoint-reconciler-type", "none".to_owned()),
         ("audit-policy-file", path("audit-policy.json")),
         ("audit-log-path", path("audit.log")),

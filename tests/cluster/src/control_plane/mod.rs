@@ -25,7 +25,7 @@ use crate::{
 
 /// How long an API server may take to get ready: 5 s on an idle machine, more on one that compiles.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the servers are started with other ports when somebody else took one.
+/// How often the servers are started with other ports if another process took one.
 const TRIES: u32 = 5;
 
 /// A control plane that lives as long as this value, or its process.
@@ -59,7 +59,7 @@ impl Cluster {
         Self::start_on(ports, options).await
     }
 
-    /// As `start`, on the first ports of `next_ports` that nobody else takes.
+    /// As `start`, on the first ports of `next_ports` that are free.
     async fn start_on(next_ports: impl Fn() -> Result<Ports>, options: Options) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(Binaries::ensure)
             .await

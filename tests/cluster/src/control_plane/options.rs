@@ -27,7 +27,7 @@ impl Options {
         self
     }
 
-    /// With the API server at this port, instead of any that is free: for a network where nobody else takes it.
+    /// Fixed port of the API server, for a network in which no other process uses it.
     #[must_use]
     pub fn api_server_port(mut self, port: u16) -> Self {
         self.api_server_port = Some(port);

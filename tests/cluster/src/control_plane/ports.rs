@@ -50,7 +50,7 @@ pub fn one() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Whether a server's failure says that somebody else has its port.
+/// Whether a server failed because another process has its port.
 pub fn is_clash(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("address already in use")
 }

@@ -21,7 +21,7 @@ use crate::certificates::ServerCertificate;
 /// A request as the hook sees it: complete, and not yet forwarded.
 #[derive(Clone, Debug)]
 pub struct RequestParts {
-    /// The how-manieth request through this proxy it is, from 1.
+    /// Number of the request at this proxy, from 1.
     pub number: usize,
     /// Its method.
     pub method: Method,

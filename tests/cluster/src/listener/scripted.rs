@@ -21,7 +21,7 @@ use crate::certificates::ServerCertificate;
 /// One request, complete.
 #[derive(Clone, Debug)]
 pub struct ReceivedRequest {
-    /// The how-manieth request to this server it is, from 1.
+    /// Number of the request at this server, from 1.
     pub number: usize,
     /// Its method.
     pub method: Method,

@@ -36,7 +36,7 @@ pub async fn start(supervisor: &Supervisor, registries: &Registries, sandbox: &s
 
     let mut command = supervisor.command(Path::new("containerd"))?;
     command.arg("--config").arg(&configuration);
-    // What it starts inherits this: nobody's proxy leads to registries that exist only here.
+    // Its children inherit this: no proxy leads to registries that exist only here.
     for variable in [
         "HTTP_PROXY",
         "HTTPS_PROXY",
@@ -108,7 +108,7 @@ fn configuration_of(directory: &Path, plugins: &str, sandbox: &str) -> String {
         r#"version = 2
 root = "{directory}/root"
 state = "/run/containerd"
-# Snapshotters of file systems that nobody has here; they only complain.
+# Snapshotters of file systems that don't exist here; they only log errors.
 disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
 
 [grpc]

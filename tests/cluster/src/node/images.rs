@@ -1,4 +1,4 @@
-//! The images that a node needs before it has any: pushed to the registry that asks nobody, and pulled from it.
+//! The images that a node needs before it has any: pushed to the registry that allows anonymous access, and pulled from it.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -17,7 +17,7 @@ use crate::registry::{
 pub struct Images {
     /// Does nothing, and so holds a pod's namespaces.
     pub pause: String,
-    /// A shell with the usual commands, for steps that stand for somebody else's.
+    /// A shell with the usual commands, for steps that stand in for a user's.
     pub busybox: String,
     /// Tekton's entrypoint.
     pub entrypoint: String,

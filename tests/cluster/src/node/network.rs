@@ -19,7 +19,7 @@ pub const FIRST_POD: &str = "10.88.1.1";
 /// The service `kubernetes`: the first address of the API server's `--service-cluster-ip-range`.
 pub const KUBERNETES: &str = "10.96.0.1";
 
-/// The API server's port: `namespaces.sh` leads the service `kubernetes` to it. Nobody else listens in this network.
+/// The API server's port: `namespaces.sh` leads the service `kubernetes` to it. No other process listens in this network.
 pub const API_SERVER_PORT: u16 = 6443;
 
 /// The addresses that stand for the registries and their token services, in the order of [`hosts`].

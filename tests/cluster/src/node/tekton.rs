@@ -143,7 +143,7 @@ pub async fn start(
         if setting["metadata"]["name"] == "feature-flags" {
             // Without it, the API server refuses Tekton's own containers in a namespace that enforces `restricted`.
             setting["data"]["set-security-context"] = json!("true");
-            // Nobody injects sidecars here: a step need not wait for a second look at its pod.
+            // There is no sidecar injection, so a step need not wait until its pod is read again.
             setting["data"]["running-in-environment-with-injected-sidecars"] = json!("false");
         }
     }

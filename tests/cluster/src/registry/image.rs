@@ -1,4 +1,4 @@
-//! Tiny images, each with a digest that nobody has seen before.
+//! Tiny images, each with a new digest.
 
 use std::io::Write as _;
 use std::net::SocketAddr;

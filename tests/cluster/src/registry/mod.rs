@@ -42,7 +42,7 @@ pub struct Registries {
     pub token: Registry,
     /// A Bearer token service on another host.
     pub token_elsewhere: Registry,
-    /// Asks nobody for credentials.
+    /// Allows anonymous access.
     pub open: Registry,
     /// Certificate of the authority that issued the certificates of all of them, PEM.
     pub ca: String,
@@ -80,7 +80,7 @@ pub struct ApiServer {
     /// Its certificate authority, PEM.
     pub ca: String,
     /// The registry's own token: it may ask for a SubjectAccessReview. With it, everybody's access is found out for
-    /// requests without a credential of their own; without it, nobody gets in that way.
+    /// requests without a credential of their own; without it, they are denied.
     pub registry_token: Option<String>,
 }
 

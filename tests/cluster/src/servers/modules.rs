@@ -17,7 +17,7 @@ pub enum Module {
     /// Tekton, and what is made from its types. Apart from the servers, because it needs another release of Kubernetes'
     /// libraries.
     Tekton,
-    /// What reads a pull secret, as libraries. Apart from the servers, because they shall stay as they were released,
+    /// What reads a pull secret, as libraries. Separate from the servers, because they must stay as released,
     /// whatever containers/image requires.
     Consumers,
 }

@@ -1,4 +1,4 @@
-//! A proxy that spoils chosen calls: what the client sees, and whether the server was asked.
+//! The proxy that injects faults: the client's view, and whether the server got the request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use test_cluster::certificates::Authority;
 use test_cluster::clients::HttpsClient;
 use test_cluster::listener::faulty::{
     Certificates, ConnectionFault, Cut, Ending, Fault, FaultyProxy, Invented, Place, Plan, RequestFault,
-    Side, Spoilt,
+    ResponseFault, Side,
 };
 use test_cluster::listener::upstream::Upstream;
 use test_cluster::listener::{Reply, ScriptedServer};
@@ -72,7 +72,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn the_planned_call_fails_as_planned_and_the_others_get_the_servers_answer() -> Result<()> {
+async fn only_the_planned_call_gets_the_fault() -> Result<()> {
     let cut = |place, ending| Fault::Cut(Cut { place, ending });
     let broken = [
         (Fault::Connection(ConnectionFault::ResetOnAccept), 0),
@@ -131,7 +131,7 @@ async fn what_hangs_hangs_and_what_is_slow_arrives() -> Result<()> {
     for fault in [
         Fault::Connection(ConnectionFault::HangInHandshake),
         Fault::Request(RequestFault::Hang),
-        Fault::Spoilt(Spoilt::TooSlow),
+        Fault::Response(ResponseFault::TooSlow),
         Fault::Cut(Cut {
             place: Place::BodyMiddle,
             ending: Ending::Hang,
@@ -146,7 +146,7 @@ async fn what_hangs_hangs_and_what_is_slow_arrives() -> Result<()> {
             "{fault}: the second"
         );
     }
-    let setting = Setting::new(Plan::none().once(1, Fault::Spoilt(Spoilt::Slow)))?;
+    let setting = Setting::new(Plan::none().once(1, Fault::Response(ResponseFault::Slow)))?;
     let slow = tokio::time::timeout(PATIENCE, setting.get()).await??;
     assert_eq!(slow.body().as_ref(), b"{\"number\":1}");
     Ok(())
@@ -157,7 +157,7 @@ async fn a_refusal_lasts_for_a_moment_or_for_good() -> Result<()> {
     let refused = Fault::Connection(ConnectionFault::Refused);
     let once = Setting::new(Plan::none().once(2, refused))?;
     once.get().await?;
-    assert!(once.get().await.is_err(), "nobody listens");
+    assert!(once.get().await.is_err(), "no process listens");
     tokio::time::timeout(PATIENCE, async { while once.get().await.is_err() {} })
         .await
         .context("it was to be refused once")?;
@@ -192,7 +192,7 @@ async fn other_answers_stand_in_for_the_servers_and_a_stale_one_is_its_first() -
     assert_eq!(bodies[2], bodies[0]);
     assert_ne!(bodies[1], bodies[0]);
 
-    let twice = Setting::new(Plan::none().once(1, Fault::Spoilt(Spoilt::DuplicateMembers)))?;
+    let twice = Setting::new(Plan::none().once(1, Fault::Response(ResponseFault::DuplicateMembers)))?;
     assert_eq!(
         twice.get().await?.body().as_ref(),
         b"{\"number\":null,\"number\":1}"

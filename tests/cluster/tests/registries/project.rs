@@ -74,7 +74,7 @@ impl Project {
             .expect("a token")
     }
 
-    /// A token for somebody else than the API server.
+    /// A token for another audience than the API server.
     pub async fn token_for_audience(&self, service_account: &str, audience: &str) -> String {
         let request = json!({"spec": {"audiences": [audience]}});
         let request: TokenRequest = serde_json::from_value(request).expect("a token request");

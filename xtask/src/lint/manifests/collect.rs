@@ -31,7 +31,7 @@ pub enum Form {
     Document,
     /// A file that people create objects from.
     Sample,
-    /// What a kustomization of ours gives as it is.
+    /// A kustomization of this project, rendered unchanged.
     Shipped,
     /// What a user's kustomization gives that sets namespace and image.
     Installed,
@@ -48,7 +48,7 @@ pub struct Manifests {
     pub objects: Vec<Value>,
 }
 
-/// A text of ours below `tekton/`.
+/// A file below `tekton/`.
 #[derive(Clone, Debug)]
 pub struct Text {
     /// Its path from the top of the clone.
@@ -233,7 +233,7 @@ fn installed(kustomizations: &[String], components: &[String]) -> Result<Vec<Man
         .collect()
 }
 
-/// What README tells a user to write: resources, namespace, image; with a component, the names as well.
+/// The kustomization of tekton/README.md: resources, namespace, image; with a component, the names as well.
 fn users_kustomization(resource: &str, component: Option<&str>) -> String {
     let components = match component {
         None | Some(NAMES) => String::new(),

@@ -1,4 +1,4 @@
-//! `tekton/samples/deploy.sh` with values that somebody else chose, and a kubectl that records what it is given.
+//! `tekton/samples/deploy.sh` with hostile values, and a fake kubectl that records its input.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Manifests that keep every rule, and what a rule says once something in them is changed.
+//! Manifests that keep every rule, and the problems that a rule reports after a change.
 
 use std::sync::OnceLock;
 
@@ -109,9 +109,9 @@ impl Broken {
         self
     }
 
-    /// Asserts that the rule finds a problem and tells it so.
+    /// Asserts that the rule reports a problem with this text.
     #[track_caller]
-    pub fn says(&self, part: &str) {
+    pub fn reports(&self, part: &str) {
         let problems = (self.rule)(&self.manifests);
         assert!(
             problems.iter().any(|problem| problem.contains(part)),

@@ -1,7 +1,7 @@
-//! The manifests below `tekton/`: what Tekton, kustomize and yamllint say of them, and rules of our own.
+//! Lint of the manifests below `tekton/`: Tekton's validation, kustomize, yamllint, and the project's own rules.
 //!
-//! Of kube-linter's checks those that matter here are among our own rules, by its names: it sees neither Tekton's steps nor
-//! what a user's kustomization gives, and its rules are a few lines each.
+//! The relevant checks of kube-linter are among these rules, with its names: kube-linter supports neither Tekton's steps nor
+//! a user's kustomization.
 
 mod collect;
 #[cfg(test)]
@@ -22,10 +22,10 @@ use test_cluster::tekton_validation;
 
 use self::collect::Manifests;
 
-/// Judges all of it, and names every problem.
+/// Checks all manifests and prints every problem.
 ///
 /// # Errors
-/// Where there is a problem, or a check can't be made.
+/// If there is a problem, or a check can't run.
 pub fn check() -> Result<()> {
     yamllint::check()?;
     let (texts, pages, manifests) = (collect::texts()?, collect::pages()?, collect::manifests()?);
@@ -42,7 +42,7 @@ pub fn check() -> Result<()> {
     bail!("{} problems in the manifests", problems.len())
 }
 
-/// What Tekton's webhook would say of all of them.
+/// Problems that Tekton's webhook reports.
 fn tekton(manifests: &[Manifests]) -> Result<Vec<String>> {
     let objects: Vec<(&str, &Value)> = manifests
         .iter()

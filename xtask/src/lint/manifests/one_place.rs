@@ -15,14 +15,14 @@ const SECRET: &str = "their-secret";
 const RUNNER: &str = "their-runner";
 const PULLER: &str = "their-puller";
 const REGISTRY: &str = "registry.example.com";
-/// What `names.yaml` has unless a user says otherwise.
+/// The names in `names.yaml` before a user changes them.
 const OURS_BY_DEFAULT: &[&str] = &[
     "internal-registry",
     "model-puller",
     "image-registry.openshift-image-registry.svc:5000",
 ];
 
-/// What README says under "Other names", for an install with the admission policy.
+/// The section "Other names" of tekton/README.md, for an install with the admission policy.
 fn install(resource: &str) -> Result<Vec<Value>> {
     let text = format!(
         "namespace: {NAMESPACE}\nresources: [../{resource}]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  behavior: \

@@ -10,7 +10,7 @@ use super::{
 };
 
 #[test]
-fn every_block_of_yaml_is_a_kustomization_that_renders_or_an_object_that_tekton_takes() -> Result<()> {
+fn every_yaml_block_renders_or_is_accepted_by_tekton() -> Result<()> {
     let texts = texts()?;
     let page = texts
         .iter()

@@ -1,4 +1,4 @@
-//! The bytes of an answer: where they are cut, and how they are spoilt.
+//! The bytes of a response: where they are cut, and the faults injected into them.
 
 use bytes::Bytes;
 use http::{Response, header};

@@ -19,7 +19,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Those for `name` (a DNS name or an address) by `authority`, and one by nobody's.
+    /// Those for `name` (a DNS name or an address) by `authority`, and one by an unknown CA.
     ///
     /// # Errors
     /// Where a certificate can't be made.

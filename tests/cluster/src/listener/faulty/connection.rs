@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::server::TlsStream;
 
 use super::answer::{Wire, with_duplicate_members};
-use super::fault::{ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, Spoilt};
+use super::fault::{ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, ResponseFault};
 use super::{Call, State, invented};
 use crate::listener::scripted::{ReceivedRequest, head_length, parse};
 use crate::listener::upstream::full;
@@ -108,12 +108,12 @@ async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()>
             }
         };
         state.received(number, &request);
-        let spoilt = spoil(state, number, fault, &request).await?;
+        let faulty = inject(state, number, fault, &request).await?;
         let closes = state.plan.breaks_connection(number + 1);
         state.prepare_after(number).await;
         // Before the client can know it and dial again.
         state.over(number);
-        let ending = send(&mut stream, spoilt, closes, request.method == Method::HEAD).await?;
+        let ending = send(&mut stream, faulty, closes, request.method == Method::HEAD).await?;
         match ending {
             Some(ending) => return end(state, stream, ending).await,
             None if closes => return end(state, stream, Ending::Close).await,
@@ -131,7 +131,7 @@ enum Back {
     Nothing(Ending),
 }
 
-async fn spoil(
+async fn inject(
     state: &State,
     number: usize,
     fault: Option<Fault>,
@@ -146,11 +146,13 @@ async fn spoil(
             Back::Nothing(Ending::Reset)
         }
         Some(Fault::Cut(cut)) => Back::Cut(forward(state, number, request).await?, cut),
-        Some(Fault::Spoilt(Spoilt::Slow)) => Back::InPieces(forward(state, number, request).await?, SLOW),
-        Some(Fault::Spoilt(Spoilt::TooSlow)) => {
+        Some(Fault::Response(ResponseFault::Slow)) => {
+            Back::InPieces(forward(state, number, request).await?, SLOW)
+        }
+        Some(Fault::Response(ResponseFault::TooSlow)) => {
             Back::InPieces(forward(state, number, request).await?, TOO_SLOW)
         }
-        Some(Fault::Spoilt(Spoilt::DuplicateMembers)) => {
+        Some(Fault::Response(ResponseFault::DuplicateMembers)) => {
             Back::Whole(with_duplicate_members(forward(state, number, request).await?))
         }
         Some(Fault::Instead(Invented::Garbage)) => Back::Raw(Bytes::from_static(b"SSH-2.0-OpenSSH_9.9\r\n")),

@@ -11,8 +11,8 @@ pub enum Fault {
     Request(RequestFault),
     /// The server has done its work, and its answer is cut off.
     Cut(Cut),
-    /// The server has done its work, and its answer is spoilt in another way.
-    Spoilt(Spoilt),
+    /// The server has done its work, and its response has another fault.
+    Response(ResponseFault),
     /// The server never sees the request; something else answers in its place.
     Instead(Invented),
 }
@@ -20,7 +20,7 @@ pub enum Fault {
 /// How a connection fails before there is a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionFault {
-    /// Nobody listens.
+    /// No process listens.
     Refused,
     /// Reset as soon as it is there.
     ResetOnAccept,
@@ -38,7 +38,7 @@ pub enum ConnectionFault {
     ResetAfterHandshake,
     /// Closed after the handshake, as TLS has it.
     CloseAfterHandshake,
-    /// The certificate is of an authority that nobody trusts.
+    /// The certificate is of an untrusted CA.
     UnknownAuthority,
     /// The certificate is for another name.
     OtherName,
@@ -110,9 +110,9 @@ pub enum Ending {
     Hang,
 }
 
-/// How a whole answer is spoilt.
+/// Fault of a whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Spoilt {
+pub enum ResponseFault {
     /// Slowly, but soon enough.
     Slow,
     /// So slowly that it never arrives.
@@ -168,7 +168,7 @@ impl fmt::Display for Fault {
             Self::Connection(fault) => fault.fmt(formatter),
             Self::Request(fault) => fault.fmt(formatter),
             Self::Cut(cut) => cut.fmt(formatter),
-            Self::Spoilt(fault) => fault.fmt(formatter),
+            Self::Response(fault) => fault.fmt(formatter),
             Self::Instead(invented) => invented.fmt(formatter),
         }
     }
@@ -232,7 +232,7 @@ impl fmt::Display for Cut {
     }
 }
 
-impl fmt::Display for Spoilt {
+impl fmt::Display for ResponseFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Slow => "slow",

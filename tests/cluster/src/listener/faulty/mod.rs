@@ -1,5 +1,4 @@
-//! A proxy in front of a real server that spoils chosen calls: it knows the how-manieth call on its side each one is, and
-//! a plan says what happens to it.
+//! A proxy in front of a real server that injects faults. It counts the calls, and a plan has the fault of each.
 //!
 //! It ends TLS itself and reads requests and writes answers byte by byte, so a fault can sit anywhere: in the handshake,
 //! between head and body, behind the server's work. What nothing is planned for goes to the server and back as it is.
@@ -26,7 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use self::certificates::Certificates;
-pub use self::fault::{ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, Spoilt};
+pub use self::fault::{ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, ResponseFault};
 pub use self::plan::Plan;
 use super::upstream::Upstream;
 
@@ -101,7 +100,7 @@ impl FaultyProxy {
         earlier: HashMap<String, Response<Bytes>>,
         opens: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self> {
-        // Keeps the port while nobody listens on it.
+        // Keeps the port while no process listens on it.
         let reservation = socket(None)?;
         let address = reservation
             .local_addr()?
@@ -202,7 +201,7 @@ impl State {
         self.plan.breaks_connection(next)
     }
 
-    /// Stops listening where the call after the `number`th is to be refused; returns when nobody gets in any more.
+    /// Stops listening where the call after the `number`th is to be refused; returns when no connection is accepted any more.
     async fn prepare_after(&self, number: usize) {
         if self.plan.refuses(number + 1) {
             let (done, is_done) = oneshot::channel();
@@ -279,7 +278,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::from_std(socket.into()).context("cannot listen on the runtime")
 }
 
-/// A socket on loopback at this address, or a free one; it shares the port with others of ours.
+/// A socket on loopback at this address, or a free one; it shares the port with other sockets of this process.
 fn socket(address: Option<SocketAddr>) -> Result<Socket> {
     let socket =
         Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("cannot make a socket")?;

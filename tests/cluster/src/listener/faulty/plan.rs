@@ -1,4 +1,4 @@
-//! Which calls are spoilt, and how.
+//! The calls that get a fault, and the fault of each.
 
 use super::fault::{ConnectionFault, Fault};
 

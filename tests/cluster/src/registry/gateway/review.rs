@@ -71,7 +71,7 @@ impl Reviewer {
         })
     }
 
-    /// The user whose token it is. An empty token is nobody's: the API server decides whether that is a user.
+    /// The user whose token it is. An empty token has no user: the API server decides.
     pub(super) async fn user(&self, token: &[u8]) -> Result<String, Failure> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
         let answer = self

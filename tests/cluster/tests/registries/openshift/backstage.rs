@@ -81,7 +81,7 @@ impl Backstage {
         let intercepted = ApiServer {
             url: format!("https://{}", proxy.address()),
             ca: authority.pem(),
-            // Nobody is let in for being anybody, so that a refusal is the API server's own.
+            // Without anonymous access, so that a denial is the API server's own.
             registry_token: None,
         };
         Self::start(world, intercepted, Some(proxy), patience)
@@ -145,7 +145,7 @@ fn review_path(review: &str) -> &'static str {
     }
 }
 
-/// The API server of the world, at a port where nobody listens.
+/// The API server of the world, at a port without a listener.
 fn nobody_there(world: &World) -> ApiServer {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -131,7 +131,7 @@ fn image(format: Format) -> Image {
     Image::new(format).expect("an image")
 }
 
-/// The same claims, signed by nobody.
+/// The same claims, without a valid signature.
 fn with_bad_signature(token: &str) -> String {
     let (signed, signature) = token.rsplit_once('.').expect("a JWT");
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;

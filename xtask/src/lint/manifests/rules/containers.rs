@@ -1,4 +1,4 @@
-//! What every container of ours, samples included, must and must not have. The names in parentheses are kube-linter's.
+//! Required and forbidden fields of every shipped container, samples included. The names in parentheses are kube-linter's.
 
 use serde_json::Value;
 
@@ -132,10 +132,10 @@ mod tests {
     fn a_container_without_a_command_is_found() {
         Broken::new(command_is_set, cron_job())
             .without("/spec/jobTemplate/spec/template/spec/containers/0/command")
-            .says("command is not set");
+            .reports("command is not set");
         Broken::new(command_is_set, task())
             .without("/spec/steps/0/command")
-            .says("command is not set");
+            .reports("command is not set");
         Broken::new(command_is_set, task())
             .with("/spec/steps/0", json!({ "name": "a", "ref": { "name": "b" } }))
             .says_nothing();
@@ -149,10 +149,10 @@ mod tests {
         let step = format!("/spec/steps/0/{field}");
         Broken::new(rule, cron_job())
             .without(&container)
-            .says("is not true");
+            .reports("is not true");
         Broken::new(rule, task())
             .with(&step, json!(false))
-            .says("is not true");
+            .reports("is not true");
     }
 
     #[test]
@@ -161,10 +161,10 @@ mod tests {
             let path = format!("/spec/jobTemplate/spec/template/spec/securityContext/{name}");
             Broken::new(no_user_is_chosen, cron_job())
                 .with(&path, json!(65532))
-                .says(name);
+                .reports(name);
             Broken::new(no_user_is_chosen, task())
                 .with(&format!("/spec/stepTemplate/securityContext/{name}"), json!(1))
-                .says(name);
+                .reports(name);
         }
     }
 
@@ -174,14 +174,14 @@ mod tests {
         for path in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
             Broken::new(memory_is_bounded, cron_job())
                 .without(&format!("{container}{path}"))
-                .says("is not set");
+                .reports("is not set");
             Broken::new(memory_is_bounded, task())
                 .without(&format!("/spec/steps/0/computeResources{path}"))
-                .says("is not set");
+                .reports("is not set");
         }
         Broken::new(memory_is_bounded, cron_job())
             .with(&format!("{container}/limits/cpu"), json!("1"))
-            .says("limits.cpu is set");
+            .reports("limits.cpu is set");
     }
 
     #[test]
@@ -190,10 +190,10 @@ mod tests {
         let secret = json!({ "name": "TOKEN", "valueFrom": { "secretKeyRef": { "name": "a", "key": "b" } } });
         Broken::new(rule, task())
             .with("/spec/steps/0/env/0", secret)
-            .says("TOKEN is read from a Secret");
+            .reports("TOKEN is read from a Secret");
         let from = json!([{ "secretRef": { "name": "a" } }]);
         Broken::new(rule, cron_job())
             .with("/spec/jobTemplate/spec/template/spec/containers/0/envFrom", from)
-            .says("variables are read");
+            .reports("variables are read");
     }
 }

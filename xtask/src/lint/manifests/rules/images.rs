@@ -69,7 +69,7 @@ mod tests {
         let image = "/spec/steps/0/image";
         Broken::new(one_image_by_digest, task())
             .with(image, json!("registry.example.com/ensure-pull-secret:0.1.0"))
-            .says("is not by digest");
+            .reports("is not by digest");
         let another = format!("registry.example.com/another@sha256:{}", "0".repeat(64));
         Broken::new(one_image_by_digest, task())
             .and(cron_job())
@@ -77,7 +77,7 @@ mod tests {
         Broken::new(one_image_by_digest, task())
             .and(cron_job())
             .with(image, json!(another))
-            .says("several images");
+            .reports("several images");
     }
 
     #[test]

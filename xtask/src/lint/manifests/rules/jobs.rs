@@ -115,16 +115,16 @@ mod tests {
         let job = |metadata, spec| json!({ "kind": "Job", "metadata": metadata, "spec": spec });
         Broken::new(rule, job(json!({}), json!({ "ttlSecondsAfterFinished": 60 })))
             .without("/spec/ttlSecondsAfterFinished")
-            .says("is not set");
+            .reports("is not set");
         let hook =
             json!({ "annotations": { "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation" } });
         Broken::new(rule, job(hook, json!({}))).says_nothing();
         Broken::new(rule, cron_job())
             .with("/spec/jobTemplate/spec/ttlSecondsAfterFinished", json!(60))
-            .says("history limits");
+            .reports("history limits");
         Broken::new(rule, cron_job())
             .with("/spec/failedJobsHistoryLimit", json!(0))
-            .says("failedJobsHistoryLimit");
+            .reports("failedJobsHistoryLimit");
     }
 
     #[test]
@@ -132,26 +132,26 @@ mod tests {
         let rule = steps_outlive_the_program;
         Broken::new(rule, task())
             .with("/spec/steps/0/timeout", json!("2m"))
-            .says("not longer");
+            .reports("not longer");
         Broken::new(rule, task())
             .without("/spec/steps/0/timeout")
-            .says("no duration");
+            .reports("no duration");
         let step = json!({ "name": "a", "ref": { "name": OURS } });
         Broken::new(rule, task())
             .with("/spec/steps/0", step)
-            .says("no duration");
+            .reports("no duration");
     }
 
     #[test]
-    fn last_words_that_are_lost_and_those_that_would_be_lost_to_tekton_are_found() {
+    fn lost_termination_messages_are_reported() {
         let container = "/spec/jobTemplate/spec/template/spec/containers/0";
         Broken::new(last_words_are_kept, cron_job())
             .with(&format!("{container}/terminationMessagePath"), json!("/another"))
-            .says("instead of Some(\"/another\")");
+            .reports("instead of Some(\"/another\")");
         let variable =
             json!({ "name": "PULL_SECRET_TERMINATION_MESSAGE_FILE", "value": "/tekton/termination" });
         Broken::new(last_words_are_kept, task())
             .with("/spec/steps/0/env/0", variable)
-            .says("instead of None");
+            .reports("instead of None");
     }
 }

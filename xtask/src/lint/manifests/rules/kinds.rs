@@ -5,7 +5,7 @@ use super::super::{
     object::{label, text},
 };
 
-/// A Secret from Git would blank a live credential each time it is applied again; a run belongs to nobody's install, and
+/// A Secret from Git would empty a usable credential each time it is applied again; a run is not part of an install, and
 /// has a name of its own each time.
 const NEVER_INSTALLED: &[&str] = &["Secret", "TaskRun", "PipelineRun", "Pod"];
 
@@ -47,7 +47,7 @@ mod tests {
             for form in [Form::Installed, Form::Shipped] {
                 Broken::among(rule, form, vec![task()])
                     .and(object.clone())
-                    .says(&format!("{kind}/a"));
+                    .reports(&format!("{kind}/a"));
             }
             Broken::among(rule, Form::Sample, vec![task()])
                 .and(object)
@@ -64,6 +64,6 @@ mod tests {
             vec![run(json!({ "generateName": "a-" }))],
         );
         anew.says_nothing();
-        anew.and(run(json!({ "name": "a" }))).says("TaskRun/a");
+        anew.and(run(json!({ "name": "a" }))).reports("TaskRun/a");
     }
 }

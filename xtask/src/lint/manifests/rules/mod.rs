@@ -1,4 +1,4 @@
-//! Rules of our own: each is a function that says what breaks it, and has a test that breaks it.
+//! The project's own rules: each is a function that reports violations, and has a test with a broken fixture.
 
 mod containers;
 mod images;

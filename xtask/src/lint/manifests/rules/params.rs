@@ -152,14 +152,14 @@ mod tests {
         let first = "/spec/params/0/name";
         Broken::new(rule, task())
             .with(first, json!("NONE"))
-            .says("param NONE is not a variable");
+            .reports("param NONE is not a variable");
         Broken::new(rule, task())
             .with(first, json!("NONE"))
-            .says("there is no param NAME");
+            .reports("there is no param NAME");
         let environment = json!([{ "name": "PULL_SECRET_NAME", "value": "$(params.IMAGE)" }]);
         Broken::new(rule, task())
             .with("/spec/steps/0/env", environment)
-            .says("instead of $(params.NAME)");
+            .reports("instead of $(params.NAME)");
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         for name in INSTALLERS {
             Broken::new(params_are_the_variables, task())
                 .with("/spec/params/0/name", json!(name))
-                .says(&format!("param {name} is for the installer alone"));
+                .reports(&format!("param {name} is for the installer alone"));
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
     fn s1_a_task_that_names_no_puller_is_refused() {
         Broken::new(params_are_the_variables, task())
             .with("/spec/steps/0/env/2", json!({ "name": "OTHER", "value": "a" }))
-            .says("the token of the runner itself would be stored");
+            .reports("the token of the runner itself would be stored");
     }
 
     #[test]
@@ -199,11 +199,11 @@ mod tests {
                 for name in INSTALLERS {
                     Broken::among(rule, Form::Sample, vec![passed("IMAGE")])
                         .and(passed(name))
-                        .says(&format!("param {name} is passed, and the installer"));
+                        .reports(&format!("param {name} is passed, and the installer"));
                 }
                 Broken::new(rule, passed("IMAGE"))
                     .and(passed("IMGE"))
-                    .says("there is no such param");
+                    .reports("there is no such param");
             }
         }
     }

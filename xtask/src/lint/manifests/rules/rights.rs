@@ -176,18 +176,20 @@ mod tests {
         let rule = the_role_is_the_contracts;
         broken(rule, "Role")
             .with("/rules/0/verbs", json!(["get", "create", "patch", "delete"]))
-            .says("may");
-        broken(rule, "Role").without("/rules/0/resourceNames").says("may");
-        broken(rule, "Role").without("/rules/1").says("may");
+            .reports("may");
+        broken(rule, "Role")
+            .without("/rules/0/resourceNames")
+            .reports("may");
+        broken(rule, "Role").without("/rules/1").reports("may");
         broken(rule, "Role")
             .with("/rules/1/resourceNames", json!(["another"]))
-            .says("may");
+            .reports("may");
         broken(rule, "CronJob")
             .with(
                 "/spec/jobTemplate/spec/template/spec/serviceAccountName",
                 json!("another"),
             )
-            .says("bound to 0 roles");
+            .reports("bound to 0 roles");
     }
 
     #[test]
@@ -202,10 +204,10 @@ mod tests {
         let rule = the_role_is_the_contracts;
         broken(rule, "Role")
             .and(binding("edit", OURS))
-            .says("bound to 2 roles");
+            .reports("bound to 2 roles");
         broken(rule, "Role")
             .and(binding("edit", "model-puller"))
-            .says("the puller is bound to");
+            .reports("the puller is bound to");
         broken(rule, "Role")
             .and(binding("system:image-puller", "model-puller"))
             .says_nothing();
@@ -216,16 +218,16 @@ mod tests {
         let rule = nothing_dangles;
         broken(rule, "ServiceAccount")
             .with("/metadata/name", json!("another"))
-            .says("no ServiceAccount");
+            .reports("no ServiceAccount");
         broken(rule, "RoleBinding")
             .with("/subjects/0/name", json!("another"))
-            .says("no ServiceAccount \"another\"");
+            .reports("no ServiceAccount \"another\"");
         broken(rule, "RoleBinding")
             .with("/roleRef/name", json!("another"))
-            .says("no Role \"another\"");
+            .reports("no Role \"another\"");
         broken(rule, "CronJob")
             .without("/spec/jobTemplate/spec/template/spec/serviceAccountName")
-            .says("no ServiceAccount \"\"");
+            .reports("no ServiceAccount \"\"");
     }
 
     #[test]
@@ -233,7 +235,7 @@ mod tests {
         for member in ["apiGroups", "resources", "verbs"] {
             broken(no_rule_says_any, "Role")
                 .with(&format!("/rules/0/{member}"), json!(["*"]))
-                .says(member);
+                .reports(member);
         }
     }
 }

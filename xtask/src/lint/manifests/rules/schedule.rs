@@ -179,11 +179,11 @@ mod tests {
     fn a_next_run_that_is_expected_too_early_or_never_is_found() {
         with_variable("PULL_SECRET_NEXT_RUN_WITHIN", "9h").says_nothing();
         for wrong in ["8h", "4h", "none", ""] {
-            with_variable("PULL_SECRET_NEXT_RUN_WITHIN", wrong).says("");
+            with_variable("PULL_SECRET_NEXT_RUN_WITHIN", wrong).reports("");
         }
         Broken::new(one_run_may_fail, cron_job())
             .with("/spec/schedule", json!("17 */6 * * *"))
-            .says("two gaps");
+            .reports("two gaps");
     }
 
     /// Whether a credential is alive whenever it is renewed, by the program's own rule at the shipped times: whichever run
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn with_any_one_run_failing_the_credential_of_the_shipped_cron_job_never_expires() -> Result<()> {
+    fn one_failed_run_of_the_cron_job_never_lets_the_credential_expire() -> Result<()> {
         let job = cron_job();
         let containers = containers(&job);
         let container = containers.first().context("it has a container")?;
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_token_that_does_not_live_for_two_gaps_is_found() {
         for wrong in ["1h", "9h"] {
-            with_variable("PULL_SECRET_TOKEN_LIFETIME", wrong).says("every run would renew");
+            with_variable("PULL_SECRET_TOKEN_LIFETIME", wrong).reports("every run would renew");
         }
     }
 
@@ -264,7 +264,7 @@ mod tests {
                 &format!("{SPEC}/template/spec/containers/0/env/0"),
                 json!({ "name": "PULL_SECRET_TOKEN_LIFETIME", "value": "48h" }),
             )
-            .says("the admission policy lets them live");
+            .reports("the admission policy lets them live");
     }
 
     #[test]
@@ -290,19 +290,19 @@ mod tests {
         ] {
             Broken::new(one_run_may_fail, cron_job())
                 .with(pointer, value)
-                .says(said);
+                .reports(said);
         }
         Broken::new(one_run_may_fail, cron_job())
             .with("/spec/schedule", json!("17 */1 * * *"))
             .with("/spec/startingDeadlineSeconds", json!(3000))
-            .says("Forbid would skip");
+            .reports("Forbid would skip");
         for member in [
             "/spec/startingDeadlineSeconds",
             "/spec/jobTemplate/spec/activeDeadlineSeconds",
         ] {
             Broken::new(one_run_may_fail, cron_job())
                 .without(member)
-                .says("is not set");
+                .reports("is not set");
         }
     }
 

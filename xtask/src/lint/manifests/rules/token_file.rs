@@ -139,18 +139,18 @@ mod tests {
                 ] {
                     let mut env = right();
                     env[index] = variable(name, value);
-                    broken(env).says(name);
+                    broken(env).reports(name);
                 }
                 let mut env = right();
                 env[index] =
                     json!({ "name": name, "valueFrom": { "configMapKeyRef": { "name": "a", "key": "b" } } });
-                broken(env).says(name);
+                broken(env).reports(name);
                 let mut env = right();
                 env.remove(index);
-                broken(env).says(&format!("{name} is not"));
+                broken(env).reports(&format!("{name} is not"));
                 let mut env = right();
                 env.push(variable(name, "evil.example"));
-                broken(env).says("set twice");
+                broken(env).reports("set twice");
             }
         }
     }
@@ -160,10 +160,10 @@ mod tests {
         let rule = its_destination_is_literal;
         Broken::new(rule, Value::from(right()))
             .and(json!([variable(TOKEN_FILE, "/robot/token")]))
-            .says("PULL_SECRET_REGISTRY is not");
+            .reports("PULL_SECRET_REGISTRY is not");
         Broken::new(rule, run(json!({})))
             .and(run(json!({ "taskSpec": { "stepTemplate": { "env": right() } } })))
-            .says("stepTemplate");
+            .reports("stepTemplate");
     }
 
     #[test]
@@ -175,20 +175,20 @@ mod tests {
             .expect("a list")
             .push(variable(TOKEN_FILE, "/robot/token"));
         let broken = Broken::new(rule, task()).with("/spec/steps/0/env", env);
-        broken.says("PULL_SECRET_REGISTRY");
-        broken.says("PULL_SECRET_USERNAME");
-        broken.says("param REGISTRY");
-        broken.says("param USERNAME");
+        broken.reports("PULL_SECRET_REGISTRY");
+        broken.reports("PULL_SECRET_USERNAME");
+        broken.reports("param REGISTRY");
+        broken.reports("param USERNAME");
         for name in PARAMS {
             Broken::new(rule, robot_task())
                 .with("/spec/params/0/name", json!(name))
-                .says(&format!("param {name}"));
+                .reports(&format!("param {name}"));
             let passing = run(json!({
                 "podTemplate": { "env": right() }, "params": [{ "name": name, "value": "evil.example" }],
             }));
             Broken::new(rule, run(json!({ "podTemplate": { "env": right() } })))
                 .and(passing)
-                .says(&format!("param {name}"));
+                .reports(&format!("param {name}"));
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
         } });
         Broken::new(its_destination_is_literal, run(json!({})))
             .and(task)
-            .says("the StepAction takes");
+            .reports("the StepAction takes");
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         let path = "/spec/jobTemplate/spec/template/spec/containers/0/env";
         Broken::new(its_destination_is_literal, cron_job())
             .with(path, json!([variable(TOKEN_FILE, "/robot/token")]))
-            .says("PULL_SECRET_REGISTRY is not");
+            .reports("PULL_SECRET_REGISTRY is not");
     }
 
     #[test]

@@ -27,7 +27,7 @@ const LATER: &[&str] = &["PULL_SECRET_EXCHANGE", "PULL_SECRET_AUDIENCE"];
 static WORKSPACE_PATH: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a right pattern"));
 
-/// Whether the installer sets it, and nobody else.
+/// Whether only the installer sets it.
 fn is_the_installers(name: &str) -> bool {
     let upper = name.to_uppercase();
     is_written(name)
@@ -183,7 +183,7 @@ mod tests {
             for variable in wrong.iter().chain(&from) {
                 Broken::new(rule, task())
                     .with("/spec/steps/0/env/0", variable.clone())
-                    .says(&name);
+                    .reports(&name);
                 for place in [
                     json!({ "stepTemplate": { "env": [variable] } }),
                     json!({ "podTemplate": { "env": [variable] } }),
@@ -192,7 +192,7 @@ mod tests {
                 ] {
                     Broken::new(rule, task())
                         .and(json!({ "kind": "a", "metadata": { "name": "a" }, "spec": place }))
-                        .says(&name);
+                        .reports(&name);
                 }
             }
             let literal = json!({ "name": name, "value": "literal" });
@@ -224,11 +224,11 @@ mod tests {
             Broken::new(rule, task())
                 .with("/spec/steps/0/name", json!("another"))
                 .with(&format!("/spec/steps/0/{field}"), value)
-                .says(&format!("{field} is not literal"));
+                .reports(&format!("{field} is not literal"));
         }
         let volume = json!([{ "name": "trusted-ca", "configMap": { "name": "$(params.DISPLAY_NAME)" } }]);
         Broken::new(rule, task())
             .with("/spec/volumes", volume)
-            .says("volumes are not literal");
+            .reports("volumes are not literal");
     }
 }

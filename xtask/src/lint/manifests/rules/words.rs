@@ -119,7 +119,7 @@ mod tests {
         ] {
             Broken::new(conditions_can_hold, pipeline(result, right))
                 .and(pipeline(result, wrong))
-                .says("is never");
+                .reports("is never");
         }
         Broken::new(conditions_can_hold, pipeline("ANOTHER", "anything")).says_nothing();
     }

@@ -125,7 +125,7 @@ pub async fn role_binding_made_and_removed(world: &World) {
 
     project.revoke("puller").await;
     await_change(world, &tags, &token, 200, 401).await;
-    assert_eq!(status(world, "/v2/", &token), 200, "the token itself is alive");
+    assert_eq!(status(world, "/v2/", &token), 200, "the token itself is valid");
 }
 
 async fn await_change(world: &World, path: &str, token: &str, before: u16, after: u16) {
