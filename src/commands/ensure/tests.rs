@@ -201,7 +201,7 @@ async fn ensure_leaves_a_placeholder_where_the_first_token_is_rejected() {
 #[tokio::test(start_paused = true)]
 async fn ensure_keeps_a_stored_credential_that_does_more_with_the_image() {
     let stored = document("robot");
-    let scene = Scene::with_document(&stored).from_file("another");
+    let scene = Scene::with_document(&stored).with_token_file("another");
     scene.cluster().registry = |password| if password == "robot" { 200 } else { 404 };
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::PullForbidden]);
@@ -233,7 +233,7 @@ fn is_old(token: &str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_creates_the_secret_is_unchanged_the_second_time() {
-    let scene = Scene::new().from_file("robot");
+    let scene = Scene::new().with_token_file("robot");
     let first = scene.run(Mode::Ensure).await;
     assert_eq!((first.action, reasons(&first)), (Action::Created, vec![]));
     assert_eq!(scene.cluster().writes, [PLACEHOLDER, APPLY]);
@@ -330,7 +330,7 @@ async fn ensure_keeps_a_usable_credential_while_the_registry_is_down() {
         };
         let mut scene = Scene::with_document(&stored);
         if let Some(file) = file {
-            scene = scene.from_file(file);
+            scene = scene.with_token_file(file);
         }
         scene.cluster().registry = |_| 503;
         let outcome = scene.run(Mode::Ensure).await;
@@ -346,7 +346,7 @@ async fn ensure_keeps_a_usable_credential_while_the_registry_is_down() {
 
 #[tokio::test(start_paused = true)]
 async fn ensure_writes_a_new_credential_whose_image_is_missing_for_both() {
-    let scene = Scene::with_document(&document("robot")).from_file("another");
+    let scene = Scene::with_document(&document("robot")).with_token_file("another");
     scene.cluster().registry = |_| 404;
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::RepositoryMissing]);
