@@ -305,7 +305,7 @@ async fn ensure_blames_the_deletion_for_a_token_that_ended_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_refused_ends_ensure_and_changes_nothing() {
     let scene = Scene::with_document(&document(&jwt("old", 60)));
-    scene.cluster().fails = |method| (*method == Method::PATCH).then_some(403);
+    scene.cluster().fails = |method, _| (*method == Method::PATCH).then_some(403);
     let before = scene.cluster().secret.clone();
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::ApiForbidden]);
@@ -352,4 +352,18 @@ async fn ensure_writes_a_new_credential_whose_image_is_missing_for_both() {
     assert_eq!(reasons(&outcome), [Reason::RepositoryMissing]);
     assert_eq!(scene.cluster().writes, [APPLY]);
     assert_eq!(scene.cluster().document(), document("another"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_asks_a_rejected_credential_about_nothing_more() {
+    let scene = Scene::with_document(&document(&jwt("old", DAY)));
+    scene.cluster().registry = |token| if is_old(token) { 401 } else { 404 };
+    scene.cluster().accepts = |token| !is_old(token);
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), [Reason::RepositoryMissing]);
+    assert_eq!(scene.cluster().writes, [TOKEN, APPLY]);
+    let passwords = &scene.cluster().passwords;
+    let of_old = passwords.iter().take_while(|password| is_old(password)).count();
+    assert!(of_old > 0, "it was verified");
+    assert!(!passwords.iter().skip(of_old).any(|password| is_old(password)));
 }
