@@ -28,8 +28,8 @@ const DOCTOR_REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest difference between this machine's clock and the API server's that isn't reported.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Does what `config` asks for, on a runtime of its own; with it the time to report: the API server's. What was done is
-/// kept in `done` too, for a panic's last words.
+/// Runs `config` on a new runtime. Returns the outcome and the API server's time. `done` receives checkpoints for the
+/// panic hook.
 pub fn start(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -50,7 +50,7 @@ pub fn start(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
     ended
 }
 
-/// Does what `config` asks for. Ends in time, whatever does not answer.
+/// Runs `config` within its deadline, whatever does not answer.
 async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
     let mut deadline = Deadline::new(Instant::now(), config.timeout);
     if config.mode == Mode::Doctor {
@@ -79,7 +79,7 @@ async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp)
     outcome.namespace = Some(operation.target.namespace.clone());
     outcome.secrets = operation.secrets.clone();
     // What was done so far stays readable in `outcome` when the work is dropped.
-    // In this order: a call that is given up at the deadline says what did not answer, the deadline alone doesn't.
+    // In this order: a call that ends at the deadline names what did not answer, the deadline alone doesn't.
     let ended_by = tokio::select! {
         biased;
         () = work(&operation, &mut outcome) => None,

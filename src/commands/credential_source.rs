@@ -12,7 +12,7 @@ use crate::{
     text::clip_name,
 };
 
-/// Finds the credential source; `notes` takes what is to be said about the file's token.
+/// Finds the credential source; `notes` takes a hint about the file's token.
 ///
 /// # Errors
 /// `invalid-configuration` where the file can't be used, or where no account is named and the caller's own can't be it;

@@ -7,7 +7,7 @@ use crate::{
     outcome::Finding,
 };
 
-/// What is created where a token is minted, as a Role names it.
+/// The resource of a token request, as a Role names it.
 pub const TOKENS: &str = "serviceaccounts/token";
 
 /// The uid of no object: a token bound to it is never given.
@@ -52,7 +52,7 @@ async fn ask(operation: &Operation<'_>, verb: &str, resource: &str, name: &str) 
         .map_err(|refusal| operation.explain(verb, resource, name, &refusal))
 }
 
-/// `api-forbidden`, since the API server said that this account may not.
+/// `api-forbidden`, after an access review denied it.
 pub fn forbidden(operation: &Operation<'_>, verb: &str, resource: &str, name: &str) -> Finding {
     operation.explain(verb, resource, name, &KubernetesError::Forbidden { verb: None })
 }
@@ -83,12 +83,11 @@ pub async fn require_write(operation: &Operation<'_>, exists: bool) -> Result<()
     }
 }
 
-/// Whether a token can be minted: asks for one that is bound to a Secret with a uid that no object has. The API server
-/// checks everything, admission policies and the account's existence included, before it compares the uid; then it says
-/// no.
+/// Whether a token can be requested: one that is bound to a Secret with a uid that no object has. The API server checks
+/// everything, admission policies and the account's existence included, before it compares the uid and refuses.
 ///
 /// # Errors
-/// What minting would end with.
+/// What the token request of `ensure` would end with.
 pub async fn check_token_request(
     operation: &Operation<'_>,
     source: &CredentialSource,

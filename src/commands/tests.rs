@@ -76,12 +76,12 @@ async fn plan_and_doctor_report_a_permission_that_is_missing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_api_server_ends_each_command_with_its_reason() {
-    type Fails = fn(&Method) -> Option<u16>;
+    type Fails = fn(&Method, &str) -> Option<u16>;
     let cases: [(Fails, Reason); 4] = [
-        (|_| Some(401), Reason::ApiForbidden),
-        (|_| Some(403), Reason::ApiForbidden),
-        (|_| Some(404), Reason::ApiUnavailable),
-        (|_| Some(500), Reason::ApiUnavailable),
+        (|_, _| Some(401), Reason::ApiForbidden),
+        (|_, _| Some(403), Reason::ApiForbidden),
+        (|_, _| Some(404), Reason::ApiUnavailable),
+        (|_, _| Some(500), Reason::ApiUnavailable),
     ];
     for mode in [Mode::Ensure, Mode::Verify, Mode::Plan, Mode::Doctor] {
         for (fails, reason) in cases {
@@ -120,4 +120,15 @@ async fn doctor_describes_what_is_stored() {
     assert_eq!((reasons(&outcome), outcome.verified), (vec![], Verified::Pull));
     let holds = "Secret pull holds a credential, bound to this Secret, until ";
     assert!(outcome.lines.iter().any(|check| check.message.starts_with(holds)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn plan_and_doctor_report_a_token_request_that_is_denied() {
+    for mode in [Mode::Plan, Mode::Doctor] {
+        let scene = Scene::with_document(&document(&jwt("old", 60)));
+        scene.cluster().fails = |_, path| path.ends_with("/token").then_some(403);
+        let outcome = scene.run(mode).await;
+        assert_eq!(reasons(&outcome), [Reason::ApiForbidden], "{mode:?}");
+        assert_eq!(scene.cluster().writes, Vec::<String>::new());
+    }
 }

@@ -1,4 +1,4 @@
-//! `verify`: the same checks, of what is stored. Reads only.
+//! `verify`: verifies what is stored. Reads only.
 
 use futures_util::future::{join, join_all};
 use k8s_openapi::jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::{
     verification::{Evidence, explain},
 };
 
-/// Reads the Secret and proves what is stored.
+/// Reads the Secret and verifies what is stored.
 pub async fn verify(operation: &Operation<'_>, outcome: &mut Outcome) {
     if let Err(finding) = try_verify(operation, outcome).await {
         outcome.findings.push(finding);
@@ -100,11 +100,11 @@ async fn try_verify(operation: &Operation<'_>, outcome: &mut Outcome) -> Result<
     Ok(())
 }
 
-/// Of several stored credentials the report tells of the one that expires first.
+/// Reports the credential that expires first.
 fn soonest(outcome: &mut Outcome, credential: &Credential) {
-    let told = outcome.credential.expires_at;
-    let sooner = match (told, credential.expires_at) {
-        (Some(told), Some(expires_at)) => expires_at < told,
+    let reported = outcome.credential.expires_at;
+    let sooner = match (reported, credential.expires_at) {
+        (Some(reported), Some(expires_at)) => expires_at < reported,
         (None, expires_at) => expires_at.is_some() || outcome.credential == CredentialSummary::default(),
         (Some(_), None) => false,
     };
@@ -200,7 +200,7 @@ fn auths_missing(operation: &Operation<'_>, document: &Document<'_>) -> Finding 
     )
 }
 
-/// Says where the stored token belongs to another account than the one configured.
+/// Notes a stored token of another account than the one configured.
 pub fn note_other_account(operation: &Operation<'_>, outcome: &mut Outcome, credential: &Credential) {
     // A robot account's credential belongs to none.
     let owner = credential

@@ -1,4 +1,4 @@
-//! What to do about what was observed. Pure: no I/O, and the time comes in.
+//! Decides what to do about the stored Secret. Pure: no I/O, and the time is an argument.
 
 pub mod object;
 pub mod replace_policy;
@@ -21,22 +21,22 @@ use crate::{
     verification::Proof,
 };
 
-/// Whose credential shall be stored.
+/// Where the credential to store comes from.
 #[derive(Clone)]
 pub enum CredentialSource {
-    /// A token minted for this account, of the audiences that the API server gives where none are asked for; they are
-    /// known from the caller's own token, and empty where that does not tell.
+    /// A token request for this account, without audiences: the API server sets its own, which are known from the caller's
+    /// token.
     TokenRequest {
         /// The account.
         service_account: ServiceAccountRef,
-        /// Audiences of the API server.
+        /// Audiences of the API server; empty where the caller's token has none.
         audiences: Vec<String>,
     },
     /// This one, from a file.
     File(Box<Credential>),
 }
 
-/// What the structure of the stored Secret says.
+/// The state of the stored Secret, by its structure.
 #[derive(Clone)]
 pub enum StoredState {
     /// There is no Secret.

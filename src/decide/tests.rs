@@ -53,7 +53,7 @@ fn source() -> CredentialSource {
     }
 }
 
-/// Claims of a token that is as it shall be: of the account, bound to the Secret, two hours of three left.
+/// Claims of a good token: of the account, bound to the Secret, two hours of three left.
 fn good_claims() -> Value {
     json!({
         "aud": ["api"], "iat": now().as_second() - 3600, "exp": now().as_second() + 7200, "jti": "id",
@@ -331,9 +331,9 @@ fn an_entry_of_ours_for_a_registry_that_is_not_named_any_more_is_told() {
         .bytes;
     let secret = stored(&two);
     let credential = Credential::of("<token>", token);
-    let told = forgotten_entries(&config(&[]), secret.document(), UID, &credential);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told.iter().all(|note| note.contains("old.test")), "{told:?}");
+    let notes = forgotten_entries(&config(&[]), secret.document(), UID, &credential);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes.iter().all(|note| note.contains("old.test")), "{notes:?}");
 }
 
 #[test]
@@ -358,6 +358,6 @@ fn the_log_tells_one_cause_from_another() {
         RenewReason::LittleLifeLeft,
         RenewReason::Rejected,
     ];
-    let told: std::collections::BTreeSet<_> = causes.map(RenewReason::as_str).into();
-    assert_eq!(told.len(), causes.len());
+    let texts: std::collections::BTreeSet<_> = causes.map(RenewReason::as_str).into();
+    assert_eq!(texts.len(), causes.len());
 }

@@ -1,4 +1,4 @@
-//! What the API server says of whoever calls: SelfSubjectReview, SelfSubjectAccessReview and SelfSubjectRulesReview.
+//! Reviews of the calling account by the API server: SelfSubjectReview, SelfSubjectAccessReview and SelfSubjectRulesReview.
 //!
 //! Only a Kubernetes token ever calls: another's password sent for review would be seen by the API server's webhook
 //! authenticators.
@@ -25,7 +25,7 @@ use crate::{
     outcome::ExcessPermissions,
 };
 
-/// What the API server says about a token, or about a permission of its subject.
+/// The API server's verdict on a token, or on a permission of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenReview {
     /// Accepted, allowed.
@@ -82,8 +82,8 @@ impl Reviewer {
     }
 
     /// May the credential `verb` (`get` pulls, `update` pushes) the image's stream? Asked as OpenShift's registry asks:
-    /// the resource is the one string `imagestreams/layers`, with the stream's name; the split form says yes where the
-    /// registry says no.
+    /// the resource is the one string `imagestreams/layers`, with the stream's name; the split form is allowed where the
+    /// registry denies.
     pub async fn permits(&self, verb: &str, image: &ImageReference) -> TokenReview {
         let Some((namespace, name)) = image.repository().split_once('/') else {
             return TokenReview::Invalid;
@@ -99,7 +99,7 @@ impl Reviewer {
         loop {
             match can_i(&self.client, pull.clone()).await {
                 Ok(true) => return TokenReview::Valid,
-                // The first one counts, where there was no trouble: the registry has said no as well.
+                // Without a recent failure the first one counts: the registry denied too.
                 Ok(false) if self.connection.should_retry_refusal(false, self.until).await => {}
                 Ok(false) => return TokenReview::Invalid,
                 // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.

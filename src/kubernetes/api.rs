@@ -50,7 +50,7 @@ impl KubernetesApi {
         self.secret_api(until).get().await
     }
 
-    /// Creates the empty Secret that a token can be bound to, as [`SecretApi::create_placeholder`].
+    /// Creates the empty Secret that a token can be bound to. [`KubernetesError::Conflict`]: another writer was first.
     ///
     /// # Errors
     /// What the API server answered instead.
@@ -58,7 +58,7 @@ impl KubernetesApi {
         self.secret_api(until).create_placeholder().await
     }
 
-    /// Writes `fields` over `version`, and over no other, as [`SecretApi::apply`].
+    /// Writes `fields` over `version`, and over no other: [`KubernetesError::Conflict`] where there was another write.
     ///
     /// # Errors
     /// What the API server answered instead.

@@ -1,4 +1,4 @@
-//! The API server: the service under `kube::Client`, its clock, and what its refusals mean.
+//! The connection to the API server: the service under `kube::Client`, its retries and its clock.
 //!
 //! Retried inside, until the deadline of the call: 429 and 5xx, broken connections, no answer in time. A
 //! refusal counts once it is repeated.
@@ -48,7 +48,7 @@ pub struct ApiConnection {
     state: Arc<Mutex<ServerState>>,
 }
 
-/// What the answers of the run say about the API server.
+/// What the answers of the run show about the API server.
 #[derive(Default)]
 struct ServerState {
     clock_offset: Option<SignedDuration>,
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_counts_when_it_is_heard_again_and_there_was_no_trouble_for_a_while() {
+    async fn a_refusal_is_retried_once_and_longer_after_a_failure() {
         let connection = ApiConnection::new(
             transport::roots::Registries::public()
                 .client()

@@ -1,4 +1,4 @@
-//! What the API server's refusals mean.
+//! Errors of the API server, told apart by status and cause.
 
 use crate::{
     credential::KnownSecrets,
@@ -6,7 +6,7 @@ use crate::{
     transport::Failure,
 };
 
-/// What came back instead of what was asked for.
+/// An error of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KubernetesError {
     /// 401: the token is not accepted.
@@ -18,17 +18,17 @@ pub enum KubernetesError {
     },
     /// 403 for another reason: a quota, or admission, which may answer 400 and 422 as well.
     Denied {
-        /// Who denied it, where the API server says so.
+        /// Who denied it, where the API server names it.
         by: Option<Denier>,
-        /// The variable of ours that the denial's words name: the policy that is shipped names the one to correct.
+        /// The variable to correct, where the denial names one: the shipped policy does.
         variable: Option<&'static str>,
     },
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
     Missing {
-        /// The plural resource name, empty where it was not told.
+        /// The plural resource name, empty where the answer has none.
         kind: String,
     },
-    /// 409, or 422 because of another uid: somebody else wrote in between.
+    /// 409, or 422 because of another uid: another writer was first.
     Conflict,
     /// 422 because the object is immutable.
     Immutable,
@@ -36,7 +36,7 @@ pub enum KubernetesError {
     Status(u16),
     /// No whole answer, after retries.
     Unreachable(Failure),
-    /// An answer that is not what the API server says.
+    /// An answer that is none of an API server.
     NotUnderstood,
 }
 
@@ -100,7 +100,7 @@ impl From<kube::Error> for KubernetesError {
 
 impl KubernetesError {
     pub(crate) fn from_status(status: &kube::core::Status) -> Self {
-        // A policy says 422 unless it sets a reason of its own, and a webhook what it likes.
+        // A policy answers 422 unless it sets a reason of its own, a webhook any code.
         if matches!(status.code, 400 | 403 | 422)
             && let Some(denier) = Denier::named_in(&status.message)
         {
@@ -125,7 +125,7 @@ impl KubernetesError {
         }
     }
 
-    /// RBAC says `cannot patch resource "secrets"`; the text is compared, never shown.
+    /// RBAC answers `cannot patch resource "secrets"`; the text is compared, never shown.
     fn from_denial(status: &kube::core::Status) -> Self {
         let mut causes = status.details.iter().flat_map(|details| details.causes.iter());
         if causes.any(|cause| cause.reason == "NamespaceTerminating") {
@@ -144,7 +144,7 @@ impl KubernetesError {
         }
     }
 
-    /// The API server says only by the field's name what it was that could not be changed.
+    /// Only the field's name shows what could not be changed.
     fn from_causes(status: &kube::core::Status) -> Self {
         let causes = status.details.iter().flat_map(|details| details.causes.iter());
         let mut refusal = Self::Status(422);

@@ -11,7 +11,7 @@ use crate::{config::Access, outcome::ExcessPermissions, text::clip_name};
 /// A right that a puller should not have.
 struct Right {
     /// In words.
-    says: &'static str,
+    text: &'static str,
     groups: &'static [&'static str],
     resources: &'static [&'static str],
     verbs: &'static [&'static str],
@@ -22,26 +22,26 @@ const WRITE: &[&str] = &["create", "update", "patch"];
 /// The closed list. Who may write a workload or run a command in a pod is any account of the namespace.
 const RIGHTS: &[Right] = &[
     Right {
-        says: "read secrets",
+        text: "read secrets",
         groups: &[""],
         resources: &["secrets"],
         verbs: &["get", "list", "watch"],
     },
     Right {
-        says: "create pods",
+        text: "create pods",
         groups: &[""],
         resources: &["pods"],
         verbs: &["create"],
     },
     Right {
-        says: "run commands in pods",
+        text: "run commands in pods",
         groups: &[""],
         resources: &["pods/exec", "pods/attach", "pods/ephemeralcontainers"],
         // A WebSocket's exec is a get (Kubernetes' RBAC good practices).
         verbs: &["get", "create", "update", "patch"],
     },
     Right {
-        says: "write workloads",
+        text: "write workloads",
         groups: &["", "apps", "batch", "tekton.dev"],
         resources: &[
             "replicationcontrollers",
@@ -57,19 +57,19 @@ const RIGHTS: &[Right] = &[
         verbs: WRITE,
     },
     Right {
-        says: "create tokens of service accounts",
+        text: "create tokens of service accounts",
         groups: &[""],
         resources: &["serviceaccounts/token"],
         verbs: &["create"],
     },
     Right {
-        says: "write roles or role bindings",
+        text: "write roles or role bindings",
         groups: &["rbac.authorization.k8s.io", "authorization.openshift.io"],
         resources: &["roles", "rolebindings"],
         verbs: WRITE,
     },
     Right {
-        says: "impersonate others",
+        text: "impersonate others",
         groups: &[""],
         resources: &["users", "groups", "serviceaccounts"],
         verbs: &["impersonate"],
@@ -78,7 +78,7 @@ const RIGHTS: &[Right] = &[
 
 /// Too much where only pulling is wanted.
 const PUSH: Right = Right {
-    says: "push images",
+    text: "push images",
     groups: &["image.openshift.io", ""],
     resources: &["imagestreams/layers"],
     verbs: &["update"],
@@ -101,7 +101,7 @@ pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPe
             .iter()
             .chain((access == Access::Pull).then_some(&PUSH))
             .filter(|right| rules.iter().any(|rule| right.is_granted_by(rule)))
-            .map(|right| right.says)
+            .map(|right| right.text)
             .collect()
     };
     ExcessPermissions {
@@ -189,7 +189,7 @@ mod tests {
             for verb in right.verbs {
                 for resource in right.resources {
                     let found = excess(Access::Pull, rule(right.groups[0], resource, verb));
-                    assert_eq!(found, [right.says], "{verb} {resource}");
+                    assert_eq!(found, [right.text], "{verb} {resource}");
                 }
             }
         }
@@ -244,13 +244,13 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_said_with_whose_it_is() {
-        for (account, said) in [
+        for (account, subject) in [
             (Some("demo/puller"), "demo/puller, whose token is stored,"),
             (None, "the account whose token is stored"),
         ] {
             assert_eq!(
                 sentence(account, &["read secrets", "create pods"]),
-                format!("{said} may also read secrets, create pods: so may whoever reads the Secret")
+                format!("{subject} may also read secrets, create pods: so may whoever reads the Secret")
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What the pod gives: its API server, its mounted files, and whom it lets trust.
+//! The pod's own identity: its API server, its mounted files and trusted roots.
 
 use std::{fs, io, path::Path};
 
@@ -52,7 +52,7 @@ pub(crate) fn own_namespace(directory: &Path) -> Result<String, Finding> {
     }
 }
 
-/// Everything that may vouch for a registry (CONTRACT section 2, `PULL_SECRET_REGISTRY_CA_FILE`).
+/// The roots that registries are trusted by (CONTRACT section 2, `PULL_SECRET_REGISTRY_CA_FILE`).
 pub(crate) fn registry_trust(
     config: &Config,
     notes: &mut Vec<String>,

@@ -11,9 +11,9 @@ pub struct RoleParams<'a> {
     pub namespace: &'a str,
     /// The Secret's name.
     pub secret: &'a str,
-    /// Whose tokens are minted; none where a file is stored.
+    /// The account whose tokens are requested; none where a file's is stored.
     pub minted_for: Option<&'a str>,
-    /// The account that runs the program: namespace and name; none where its token does not tell.
+    /// The account that runs the program: namespace and name; none where its token names none.
     pub runner: Option<(&'a str, &'a str)>,
 }
 
@@ -76,7 +76,7 @@ pub fn puller_name(current: Option<&str>) -> &'static str {
     }
 }
 
-/// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to mint for it.
+/// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to request its tokens.
 pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -> String {
     let (namespace, name) = (params.namespace, params.minted_for.unwrap_or(PULLER));
     let mut yaml = format!(
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_puller_is_an_account_with_one_grant_for_each_namespace_and_the_role_to_mint_for_it() {
+    fn puller_yaml_has_an_account_its_grants_and_the_role_to_request_tokens() {
         let images = [
             image("registry.test:5000/team/app:1"),
             image("registry.test:5000/team/other:1"),

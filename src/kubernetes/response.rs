@@ -6,8 +6,8 @@ use hyper::body::Bytes;
 
 use crate::transport::Answer;
 
-/// kube takes every status but 4xx and 5xx for success, a redirect too. What is neither 2xx nor an error says nothing of what
-/// was asked: it loses its body, and so isn't understood.
+/// kube takes every status but 4xx and 5xx for success, a redirect too. What is neither 2xx nor an error is no
+/// answer: its body is dropped, so that it isn't understood.
 pub fn response(answer: Answer) -> Response<Full<Bytes>> {
     let status = answer.status;
     let counts = status.is_success() || status.is_client_error() || status.is_server_error();

@@ -158,7 +158,7 @@ impl SecretApi {
     }
 
     /// Writes `fields` over `version`, and over no other: another write in between is a [`KubernetesError::Conflict`], and a
-    /// Secret that was deleted stays so. So is an answer about another object: it says nothing of this write.
+    /// Secret that was deleted stays so. So is an answer about another object, which doesn't confirm this write.
     ///
     /// # Errors
     /// What the API server answered instead.

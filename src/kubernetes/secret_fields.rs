@@ -1,4 +1,4 @@
-//! Labels, annotations and keys that the Secret shall have beside its document (CONTRACT section 1).
+//! Labels, annotations and keys of the Secret beside its document (CONTRACT section 1).
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ const OCI_HOST: &str = "OCI_HOST";
 const ACCESS_TYPE: &str = "ACCESS_TYPE";
 
 /// Everything to apply: `document`, and what belongs beside it for `credential`, which was written at `refreshed_at`.
-/// `stored` is what is there now: a display name that somebody chose stays.
+/// `stored` is what is there now: a display name that was set by others stays.
 pub fn fields(
     config: &Config,
     stored: Option<&StoredSecret>,
@@ -84,7 +84,7 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
     );
 }
 
-/// What an annotation will say that is known only once the token is minted and written; none for the others.
+/// The value of an annotation that is known only once the token is issued and written, in words; none for the others.
 pub fn known_after_mint(annotation: &str) -> Option<&'static str> {
     match annotation {
         EXPIRES_AT => Some("when the new token expires"),
@@ -94,8 +94,8 @@ pub fn known_after_mint(annotation: &str) -> Option<&'static str> {
     }
 }
 
-/// What this program writes to some Secrets and not to others: it goes where it was written and is left out now, unless
-/// somebody else wrote it too.
+/// Fields that this program writes to some Secrets and not to others. One that was written and is left out now is removed,
+/// unless another writer owns it too.
 pub const OPTIONAL_FIELDS: [&str; 10] = [
     DASHBOARD,
     DISPLAY_NAME,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_an_annotation_or_a_key_alone_makes_a_difference_and_what_is_of_others_makes_none() {
+    fn one_label_annotation_or_key_differs_and_those_of_others_do_not() {
         let fields = applied(&config(&[]), None);
         let mut secret = stored(fields.clone());
         secret.labels.insert("app".to_owned(), "x".to_owned());

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 /// The longest time that is kept for apply, re-read and results; a tenth of the whole, where that is less.
-const WRITING: Duration = Duration::from_secs(10);
+const WRITE_RESERVE: Duration = Duration::from_secs(10);
 
 /// How long a refusal, the API server's or a registry's, is left to stand before it is asked for once more: longer than
 /// the moment for which an API server that starts on an idle machine refuses good tokens (0.25 s were seen).
@@ -37,7 +37,7 @@ impl Deadline {
         let end = start + timeout;
         Self {
             end,
-            writing: end - WRITING.min(timeout / 10),
+            writing: end - WRITE_RESERVE.min(timeout / 10),
             registry: start + timeout / 2,
         }
     }

@@ -27,7 +27,7 @@ pub use self::{
 };
 
 /// The longest that one attempt may take, from dialling to the answer's last byte.
-pub const ATTEMPT: Duration = Duration::from_secs(15);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sent with every request, to the API server and to registries.
 pub const USER_AGENT: &str = concat!("ensure-pull-secret/", env!("CARGO_PKG_VERSION"));
@@ -85,12 +85,12 @@ impl Https {
         }
     }
 
-    /// Sends `request` and reads the whole answer, in at most [`ATTEMPT`] and not past `until`.
+    /// Sends `request` and reads the whole answer, in at most [`REQUEST_TIMEOUT`] and not past `until`.
     ///
     /// # Errors
     /// How the exchange failed below HTTP; an answer of any status is not an error.
     pub async fn exchange(&self, request: HttpRequest, until: Instant) -> Result<Answer, Failure> {
-        let limit = until.min(Instant::now() + ATTEMPT);
+        let limit = until.min(Instant::now() + REQUEST_TIMEOUT);
         tokio::time::timeout_at(limit, self.service.clone().oneshot(request))
             .await
             .unwrap_or(Err(Failure::TimedOut))

@@ -56,7 +56,7 @@ pub fn examine(
     }));
 }
 
-/// Which entry the kubelet tries first; none where it rejects the document, which was told.
+/// Which entry the kubelet tries first; none where it rejects the document, which is a finding already.
 fn chosen(
     image: &ImageReference,
     document: &[u8],

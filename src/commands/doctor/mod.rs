@@ -1,6 +1,6 @@
-//! `doctor`: what is missing, or too much, before anything happens. Reads only.
+//! `doctor`: checks what a run needs, before it runs. Reads only.
 //!
-//! What is right, or not quite, is a [`DoctorCheck`]; what would make `ensure` fail is a finding, as everywhere.
+//! What passes, with or without a warning, is a [`DoctorCheck`]; what would make `ensure` fail is a finding.
 
 mod clients;
 mod permissions;
@@ -20,7 +20,7 @@ use crate::{
 /// The largest difference between this machine's clock and the API server's that isn't reported.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Looks at everything that a run needs.
+/// Checks everything that a run needs.
 pub async fn doctor(
     operation: &Operation<'_>,
     source: Result<CredentialSource, Finding>,
@@ -36,7 +36,7 @@ pub async fn doctor(
     };
     let secret = match permissions::examine(operation, source.as_ref(), outcome).await {
         Ok(secret) => secret,
-        // The API server does not answer: nothing else could be told.
+        // The API server does not answer: nothing else can be checked.
         Err(finding) => {
             outcome.findings.push(finding);
             return;

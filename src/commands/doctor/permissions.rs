@@ -13,7 +13,7 @@ use crate::{
 
 const WHAT: &str = "permission";
 
-/// Adds a line or finding for each permission; gives the Secret, where it is there and may be read.
+/// Adds a check or finding for each permission. Returns the Secret, where it exists and may be read.
 ///
 /// # Errors
 /// Where the API server can't be asked.
@@ -27,7 +27,7 @@ pub async fn examine(
     for verb in ["get", "patch"] {
         let allowed = permissions::can_i(operation, verb).await?;
         may_get |= allowed && verb == "get";
-        tell(operation, outcome, allowed, verb);
+        add_check(operation, outcome, allowed, verb);
     }
     let creates = permissions::can_i(operation, "create").await?;
     let secret = if may_get {
@@ -56,19 +56,19 @@ pub async fn examine(
             format!("create secrets {name} is not held, and not needed while it exists"),
         )),
         // What can't be read may be absent.
-        (None, allowed) => tell(operation, outcome, allowed, "create"),
+        (None, allowed) => add_check(operation, outcome, allowed, "create"),
     }
     if let Some(source) = source {
-        mint(operation, source, outcome).await?;
+        check_token(operation, source, outcome).await?;
     }
     Ok(secret)
 }
 
-fn tell(operation: &Operation<'_>, outcome: &mut Outcome, allowed: bool, verb: &str) {
+fn add_check(operation: &Operation<'_>, outcome: &mut Outcome, allowed: bool, verb: &str) {
     let name = operation.target.config.name.as_str();
     if allowed {
-        let says = format!("may {verb} secrets {}", clip_name(name, 80));
-        outcome.lines.push(DoctorCheck::ok(WHAT, says));
+        let message = format!("may {verb} secrets {}", clip_name(name, 80));
+        outcome.lines.push(DoctorCheck::ok(WHAT, message));
     } else {
         outcome
             .findings
@@ -76,7 +76,7 @@ fn tell(operation: &Operation<'_>, outcome: &mut Outcome, allowed: bool, verb: &
     }
 }
 
-async fn mint(
+async fn check_token(
     operation: &Operation<'_>,
     source: &CredentialSource,
     outcome: &mut Outcome,

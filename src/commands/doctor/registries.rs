@@ -18,16 +18,16 @@ use crate::{
 
 const WHAT: &str = "registry";
 
-/// The longest that a name may take to be looked up.
-const LOOK_UP: Duration = Duration::from_secs(5);
-/// The longest that a registry may take to answer, retries included.
-const ANSWER: Duration = Duration::from_secs(8);
+/// The time limit of a DNS lookup.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of one registry, retries included.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Adds a line or finding for each registry; gives those that were not reached.
+/// Adds a check or finding for each registry. Returns those that were not reached.
 pub async fn examine(operation: &Operation<'_>, outcome: &mut Outcome) -> Vec<RegistryHost> {
     if operation.target.config.verify != Depth::Registry {
-        let says = "not asked, by PULL_SECRET_VERIFY";
-        outcome.lines.push(DoctorCheck::ok(WHAT, says));
+        let message = "not asked, by PULL_SECRET_VERIFY";
+        outcome.lines.push(DoctorCheck::ok(WHAT, message));
         return Vec::new();
     }
     let registries = &operation.target.config.registries;
@@ -48,7 +48,7 @@ pub async fn examine(operation: &Operation<'_>, outcome: &mut Outcome) -> Vec<Re
 async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<DoctorCheck, Finding> {
     let name = clip_name(&registry.to_string(), 80);
     let dialled = address(operation, registry, &name).await?;
-    let until = operation.registries.until().min(Instant::now() + ANSWER);
+    let until = operation.registries.until().min(Instant::now() + ANSWER_TIMEOUT);
     let registries = operation.registries.with_until(until);
     let ping = registries.ping(registry).await.and_then(|ping| match ping {
         Ping::Anonymous {
@@ -82,7 +82,7 @@ async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<Docto
     })
 }
 
-/// How it is dialled: looked up here only where that is what a connection does.
+/// Resolves the host, unless PULL_SECRET_CONNECT_TO or a proxy does.
 async fn address(operation: &Operation<'_>, registry: &RegistryHost, name: &str) -> Result<String, Finding> {
     let dial = registry.dial();
     let config = operation.target.config;
@@ -93,7 +93,7 @@ async fn address(operation: &Operation<'_>, registry: &RegistryHost, name: &str)
         return Ok("may be reached through a proxy".to_owned());
     }
     let look_up = tokio::net::lookup_host((dial.host(), dial.port()));
-    let found = timeout(LOOK_UP, look_up).await.ok().and_then(Result::ok);
+    let found = timeout(LOOKUP_TIMEOUT, look_up).await.ok().and_then(Result::ok);
     match found.map_or(0, Iterator::count) {
         0 => Err(Finding::new(
             Reason::RegistryUnavailable,

@@ -14,7 +14,7 @@ use crate::{
 
 const WHAT: &str = "secret";
 
-/// Adds what is to be said of `secret`; proofs at registries that were not reached are left out, since that was said.
+/// Adds the checks of `secret`. Evidence of registries that were not reached is left out: they have their finding.
 pub async fn examine(
     operation: &Operation<'_>,
     source: &CredentialSource,

@@ -48,10 +48,10 @@ pub async fn request(
             let config = operation.target.config;
             let account = &service_account.name;
             let (lifetime, until) = (config.token_lifetime, operation.deadline.writing);
-            let minted = operation
+            let requested = operation
                 .api
                 .request_token(account, lifetime, &version.uid, until);
-            match minted.await {
+            match requested.await {
                 Ok(token) => Credential::of(&config.username, token),
                 Err(KubernetesError::Conflict) => return Ok(None),
                 Err(KubernetesError::Missing { kind }) if kind == "secrets" => return Ok(None),

@@ -201,7 +201,7 @@ async fn ensure_leaves_a_placeholder_where_the_first_token_is_rejected() {
 #[tokio::test(start_paused = true)]
 async fn ensure_keeps_a_stored_credential_that_does_more_with_the_image() {
     let stored = document("robot");
-    let scene = Scene::with_document(&stored).from_file("another");
+    let scene = Scene::with_document(&stored).with_token_file("another");
     scene.cluster().registry = |password| if password == "robot" { 200 } else { 404 };
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::PullForbidden]);
@@ -233,7 +233,7 @@ fn is_old(token: &str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_creates_the_secret_is_unchanged_the_second_time() {
-    let scene = Scene::new().from_file("robot");
+    let scene = Scene::new().with_token_file("robot");
     let first = scene.run(Mode::Ensure).await;
     assert_eq!((first.action, reasons(&first)), (Action::Created, vec![]));
     assert_eq!(scene.cluster().writes, [PLACEHOLDER, APPLY]);
@@ -305,7 +305,7 @@ async fn ensure_blames_the_deletion_for_a_token_that_ended_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_refused_ends_ensure_and_changes_nothing() {
     let scene = Scene::with_document(&document(&jwt("old", 60)));
-    scene.cluster().fails = |method| (*method == Method::PATCH).then_some(403);
+    scene.cluster().fails = |method, _| (*method == Method::PATCH).then_some(403);
     let before = scene.cluster().secret.clone();
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::ApiForbidden]);
@@ -330,7 +330,7 @@ async fn ensure_keeps_a_usable_credential_while_the_registry_is_down() {
         };
         let mut scene = Scene::with_document(&stored);
         if let Some(file) = file {
-            scene = scene.from_file(file);
+            scene = scene.with_token_file(file);
         }
         scene.cluster().registry = |_| 503;
         let outcome = scene.run(Mode::Ensure).await;
@@ -346,10 +346,24 @@ async fn ensure_keeps_a_usable_credential_while_the_registry_is_down() {
 
 #[tokio::test(start_paused = true)]
 async fn ensure_writes_a_new_credential_whose_image_is_missing_for_both() {
-    let scene = Scene::with_document(&document("robot")).from_file("another");
+    let scene = Scene::with_document(&document("robot")).with_token_file("another");
     scene.cluster().registry = |_| 404;
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::RepositoryMissing]);
     assert_eq!(scene.cluster().writes, [APPLY]);
     assert_eq!(scene.cluster().document(), document("another"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_asks_a_rejected_credential_about_nothing_more() {
+    let scene = Scene::with_document(&document(&jwt("old", DAY)));
+    scene.cluster().registry = |token| if is_old(token) { 401 } else { 404 };
+    scene.cluster().accepts = |token| !is_old(token);
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), [Reason::RepositoryMissing]);
+    assert_eq!(scene.cluster().writes, [TOKEN, APPLY]);
+    let passwords = &scene.cluster().passwords;
+    let of_old = passwords.iter().take_while(|password| is_old(password)).count();
+    assert!(of_old > 0, "it was verified");
+    assert!(!passwords.iter().skip(of_old).any(|password| is_old(password)));
 }

@@ -41,8 +41,8 @@ pub fn of_renewal(
         Change::Add
     };
     let mut diff = head(config, namespace, whole);
-    let minted = matches!(source, CredentialSource::TokenRequest { .. });
-    labels_and_annotations(&mut diff, stored, fields, minted);
+    let is_requested = matches!(source, CredentialSource::TokenRequest { .. });
+    labels_and_annotations(&mut diff, stored, fields, is_requested);
     data(&mut diff, stored, fields);
     document(&mut diff, config, source, stored, fields);
     diff
@@ -60,7 +60,7 @@ fn labels_and_annotations(
     diff: &mut Diff,
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
-    minted: bool,
+    is_requested: bool,
 ) {
     let nothing = BTreeMap::new();
     let (labels, annotations) = stored.map_or((&nothing, &nothing), |stored| {
@@ -79,7 +79,7 @@ fn labels_and_annotations(
     section(diff, "annotations", |diff| {
         for (name, value) in &fields.annotations {
             let old = annotations.get(name);
-            match secret_fields::known_after_mint(name).filter(|_| minted) {
+            match secret_fields::known_after_mint(name).filter(|_| is_requested) {
                 // Whatever is expected, another value comes.
                 Some(words) => diff.value(name, old.map(|old| foreign(old)), Some(words.to_owned())),
                 None if old == Some(value) => {}
@@ -156,7 +156,7 @@ fn document(
     }
 }
 
-/// A stored credential, by what may be told of it.
+/// A stored credential, without its secret parts.
 fn described(credential: &Credential) -> String {
     let summary = credential.summary();
     let whose = match summary.service_account {

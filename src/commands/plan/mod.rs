@@ -1,7 +1,7 @@
 //! `plan`: what `ensure` would do, and whether it may. Observes and decides as `ensure` does, and writes nothing.
 //!
-//! What can't be known without writing is left out: what the registry says of a token that isn't minted. A token from a
-//! file is asked about.
+//! What can't be known without writing is left out: the registry's answer to a token that isn't issued yet. A token from
+//! a file is verified.
 
 mod diff;
 
@@ -29,7 +29,7 @@ use crate::{
     verification::explain,
 };
 
-/// Says what `ensure` would do.
+/// Reports what `ensure` would do.
 pub async fn plan(operation: &Operation<'_>, source: &CredentialSource, outcome: &mut Outcome) {
     if let Err(finding) = try_plan(operation, source, outcome).await {
         outcome.findings.push(finding);
@@ -123,7 +123,7 @@ async fn renew(
     Ok(())
 }
 
-/// The credential that would be stored: the file's, or one that stands for a token that isn't minted.
+/// The credential that would be stored: the file's, or one that stands for a token that isn't issued yet.
 pub fn expected(operation: &Operation<'_>, source: &CredentialSource) -> Credential {
     match source {
         CredentialSource::File(credential) => credential.as_ref().clone(),
@@ -173,7 +173,7 @@ fn fields(
         CredentialSource::File(credential) => credential.summary(),
         CredentialSource::TokenRequest { service_account, .. } => CredentialSummary {
             service_account: Some(service_account.to_string()),
-            // Not known; the diff says so.
+            // Unknown until the token is issued.
             credential_id: Some(String::new()),
             ..credential.summary()
         },
@@ -187,7 +187,7 @@ fn fields(
     )
 }
 
-/// What `ensure` would end with, as far as that can be told.
+/// What `ensure` would end with, as far as that is known.
 async fn renewed(
     operation: &Operation<'_>,
     source: &CredentialSource,
@@ -197,7 +197,7 @@ async fn renewed(
     outcome: &mut Outcome,
 ) {
     let evidence = match source {
-        // Of a token that isn't minted nobody says anything.
+        // A token that isn't issued yet can't be verified.
         CredentialSource::TokenRequest { .. } => Vec::new(),
         CredentialSource::File(credential) => verify_everywhere(operation, credential).await,
     };
@@ -214,7 +214,7 @@ async fn renewed(
             .extend(fields.data.into_iter().filter(|(key, _)| key == DOCUMENT_KEY));
         finish(operation, outcome, &then, credential, &evidence);
     }
-    // The report tells of what is stored, of which nothing was proven here.
+    // The report describes what is stored, which was not verified here.
     outcome.credential = stored;
     outcome.verified = Default::default();
 }

@@ -121,7 +121,7 @@ fn the_most_conservative_of_several_decisions_wins() {
 }
 
 #[test]
-fn p3_the_stored_one_is_asked_about_what_the_new_one_was_refused_or_did_not_find() {
+fn p3_the_stored_one_is_asked_where_the_new_one_fails_with_an_image() {
     let image = |text| ImageReference::parse(text).expect("an image");
     let at = Evidence {
         registry: RegistryHost::parse("quay.io").expect("a registry"),

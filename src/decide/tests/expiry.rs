@@ -1,4 +1,4 @@
-//! When the stored credential expires: by its `exp`, whatever the annotations say.
+//! When the stored credential expires: by its `exp`, not by the annotations.
 
 use super::*;
 

@@ -111,7 +111,7 @@ fn of_a_stored_entry_it_says_whose_it_is_and_of_others_that_they_stay() {
 }
 
 #[test]
-fn a_document_without_auths_gets_them_and_the_password_of_a_file_is_not_shown() {
+fn a_diff_adds_auths_and_hides_the_password_of_a_file() {
     let document = r#"{"quay.io":{"username":"robot","password":"secret"},"other.test":{}}"#;
     let then = fields(&["quay.io", "other.test"], &[]);
     let diff = of_renewal(&config(&[]), "demo", &file(), Some(&stored(document, &[])), &then);
@@ -185,7 +185,7 @@ fn labels_annotations_and_keys_are_shown_where_they_differ() {
 }
 
 #[test]
-fn what_is_known_only_after_the_mint_is_told_in_words_and_only_of_a_minted_token() {
+fn a_diff_describes_in_words_what_only_an_issued_token_has() {
     let before = stored(r#"{"auths":{}}"#, &[("ensure-pull-secret/credential-id", "old")]);
     let then = fields(&[], &[("ensure-pull-secret/credential-id", "new")]);
     for (source, coming) in [(mint(), "the new token's id"), (file(), "new")] {
