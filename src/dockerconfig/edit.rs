@@ -113,7 +113,7 @@ impl Document<'_> {
 /// Replacement of the value of an existing entry; `None` if it stays.
 fn new_value(found: &Member<'_>, entries: &[(&str, &Entry)]) -> Option<String> {
     let (_, entry) = entries.iter().find(|(key, _)| *key == found.name)?;
-    (!entry.says_the_same_as(&Entry::read(found.value))).then(|| entry.to_json())
+    (!entry.is_same_as(&Entry::read(found.value))).then(|| entry.to_json())
 }
 
 /// Members for the entries that aren't in `found`.

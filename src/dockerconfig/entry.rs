@@ -116,7 +116,7 @@ impl Entry {
     }
 
     /// True if an entry of a document is equal, so that its bytes can stay.
-    pub(super) fn says_the_same_as(&self, found: &Self) -> bool {
+    pub(super) fn is_same_as(&self, found: &Self) -> bool {
         found.well_formed
             && self.username == found.username
             && self.password.expose_secret() == found.password.expose_secret()
@@ -148,16 +148,16 @@ fn is_read_alike(value: &str, username: &str, password: &str) -> bool {
 fn is_well_formed(value: &str, username: &str, password: &str) -> bool {
     let auth = auth_field::encode(username, password);
     let members = go_json::members(value, 0).unwrap_or_default();
-    let says = |name: &str, text: &str| {
+    let has_member = |name: &str, text: &str| {
         members
             .iter()
             .any(|member| member.name == name && go_json::string(member.value).as_deref() == Some(text))
     };
     !username.is_empty()
         && members.len() == 3
-        && says("username", username)
-        && says("password", password)
-        && says("auth", &auth)
+        && has_member("username", username)
+        && has_member("password", password)
+        && has_member("auth", &auth)
 }
 
 #[cfg(test)]
@@ -194,7 +194,7 @@ mod tests {
                 false,
             ),
             (r#"{"auth":"dTpw"}"#, true, true, false),
-            // Without its padding, for the kubelet alone.
+            // Without its padding, which only the kubelet accepts.
             (r#"{"auth":"dTpwYQ"}"#, true, false, false),
             (r#"{"auth":"dTpwYQ=="}"#, true, true, false),
             (r#"{"username":"u","password":"p"}"#, true, false, false),
@@ -236,7 +236,7 @@ mod tests {
             (r#"{"username":"x","password":"p","auth":"eDpw"}"#, false),
             (r#"{"username":"u","password":"x","auth":"dTp4"}"#, false),
         ] {
-            assert_eq!(ours.says_the_same_as(&Entry::read(value)), same, "{value}");
+            assert_eq!(ours.is_same_as(&Entry::read(value)), same, "{value}");
         }
         assert!(Entry::read(&ours.to_json()).is_well_formed());
     }

@@ -108,15 +108,15 @@ mod tests {
     #[test]
     fn document_that_containers_image_rejects_is_noted_once() {
         let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
-        let told = containers_image_prefers_others(&[&image, &image], b"[]", &credential());
+        let notes = containers_image_prefers_others(&[&image, &image], b"[]", &credential());
         assert_eq!(
-            told,
+            notes,
             [
                 "skopeo and buildah cannot use the document: containers/image can't read the document: it is not a \
               JSON object."
             ]
         );
-        assert_eq!(missed("[]"), None, "told elsewhere");
+        assert_eq!(missed("[]"), None, "another finding");
     }
 
     #[test]

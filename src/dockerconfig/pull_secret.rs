@@ -69,7 +69,7 @@ pub fn with_credential(
 }
 
 /// Finding for an unmanaged entry that makes the kubelet reject the whole document.
-pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding> {
+pub fn unmanaged_entry_invalid(config: &Config, document: &[u8]) -> Option<Finding> {
     let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let refusal = invalid_unmanaged_entry(document, &keys)?;
@@ -77,7 +77,7 @@ pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding>
     let effect = "so the kubelet rejects the whole document";
     Some(match refusal {
         KubeletRefusal::Entry { key, problem } => Finding::new(
-            Reason::ForeignEntryBroken,
+            Reason::UnmanagedEntryInvalid,
             format!(
                 "in Secret {name} the entry {} {problem}, {effect}",
                 clip_name(key.as_str(), 80)
@@ -85,12 +85,12 @@ pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding>
         )
         .about(key.to_string()),
         KubeletRefusal::HttpHeaders => Finding::new(
-            Reason::ForeignEntryBroken,
+            Reason::UnmanagedEntryInvalid,
             format!("in Secret {name} HttpHeaders is not an object of strings, {effect}"),
         )
         .about("HttpHeaders"),
         KubeletRefusal::Document | KubeletRefusal::Auths => Finding::new(
-            Reason::ForeignEntryBroken,
+            Reason::UnmanagedEntryInvalid,
             format!("the kubelet can't parse the document of Secret {name}"),
         ),
     })
@@ -199,8 +199,8 @@ mod tests {
                 "in Secret pull HttpHeaders is not an object of strings, so the",
             ),
         ] {
-            let finding = foreign_entry_broken(&config(), document.as_bytes()).expect("a finding");
-            assert_eq!(finding.reason, Reason::ForeignEntryBroken);
+            let finding = unmanaged_entry_invalid(&config(), document.as_bytes()).expect("a finding");
+            assert_eq!(finding.reason, Reason::UnmanagedEntryInvalid);
             assert_eq!(finding.subject.as_deref(), subject, "{document}");
             assert!(finding.cause.starts_with(words), "{}", finding.cause);
         }
@@ -209,22 +209,22 @@ mod tests {
             r#"{"auths":{}}"#,
             r#"{"auths":[]}"#,
         ] {
-            assert_eq!(foreign_entry_broken(&config(), document.as_bytes()), None);
+            assert_eq!(unmanaged_entry_invalid(&config(), document.as_bytes()), None);
         }
     }
 
     #[test]
     fn entry_is_managed_by_its_token_or_the_bound_secret() {
-        let told = |password: &str| {
+        let forgotten = |password: &str| {
             let document = format!(
                 r#"{{"auths":{{"old.test":{{"username":"robot","password":"{password}"}},"quay.io":{{}}}}}}"#
             );
             forgotten_entries(&config(), document.as_bytes(), "6f2d", &robot("ours")).len()
         };
-        assert_eq!(told("ours"), 1);
-        assert_eq!(told(&bound_to("6f2d")), 1);
-        assert_eq!(told(&bound_to("another")), 0);
-        assert_eq!(told("another's"), 0);
+        assert_eq!(forgotten("ours"), 1);
+        assert_eq!(forgotten(&bound_to("6f2d")), 1);
+        assert_eq!(forgotten(&bound_to("another")), 0);
+        assert_eq!(forgotten("another's"), 0);
         assert!(forgotten_entries(&config(), b"none", "6f2d", &robot("ours")).is_empty());
     }
 

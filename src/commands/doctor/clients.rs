@@ -36,7 +36,7 @@ pub fn examine(
     };
     outcome
         .findings
-        .extend(pull_secret::foreign_entry_broken(context.config, &document));
+        .extend(pull_secret::unmanaged_entry_invalid(context.config, &document));
     let images: Vec<&ImageReference> = context.config.images.iter().collect();
     for image in &images {
         match chosen(image, &document, &credential) {
