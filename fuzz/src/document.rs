@@ -2,7 +2,8 @@
 
 use ensure_pull_secret::{
     dockerconfig::{
-        Auths, Document, EditedDocument, Entry, containers_image_reads, foreign_broken_entry, kubelet_reads,
+        Auths, Document, EditedDocument, Entry, containers_image_reads, invalid_unmanaged_entry,
+        kubelet_reads,
     },
     image::ImageReference,
 };
@@ -23,7 +24,7 @@ pub fn check(data: &[u8]) {
     if let Ok(file) = containers_image_reads(data) {
         let _ = file.lookup(&image);
     }
-    let _ = foreign_broken_entry(data, &[KEY]);
+    let _ = invalid_unmanaged_entry(data, &[KEY]);
 
     let Ok(document) = Document::parse(data) else {
         return;
@@ -55,9 +56,9 @@ fn ours_is_read(bytes: &[u8], image: &ImageReference, ours: &Entry) {
     match kubelet_reads(bytes) {
         Ok(keyring) => {
             assert!(keyring.lookup(image).iter().any(|found| found.key == KEY));
-            assert_eq!(foreign_broken_entry(bytes, &[KEY]), None);
+            assert_eq!(invalid_unmanaged_entry(bytes, &[KEY]), None);
         }
-        Err(refusal) => assert_eq!(foreign_broken_entry(bytes, &[KEY]), Some(refusal)),
+        Err(refusal) => assert_eq!(invalid_unmanaged_entry(bytes, &[KEY]), Some(refusal)),
     }
 }
 

@@ -40,7 +40,7 @@ async fn try_verify(operation: &Operation<'_>, outcome: &mut Outcome) -> Result<
     if document.auths() != Auths::Present {
         return Err(auths_missing(operation, &document));
     }
-    outcome.findings.extend(pull_secret::foreign_entry_broken(
+    outcome.findings.extend(pull_secret::unmanaged_entry_invalid(
         operation.target.config,
         secret.document(),
     ));

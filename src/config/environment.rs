@@ -60,11 +60,11 @@ pub(super) fn sort(
         .iter()
         .filter_map(|&name| Some((name.to_owned(), known.get(name)?.clone())))
         .collect();
-    let ours = VARIABLES
+    let own = VARIABLES
         .iter()
         .filter_map(|variable| Some((variable.name.to_owned(), known.get(variable.name)?.clone())));
     // Envy strips a repeated prefix and ignores case, so it gets only exact names of the table, each once.
-    let raw = envy::prefixed(PREFIX).from_iter(ours).unwrap_or_else(|_| {
+    let raw = envy::prefixed(PREFIX).from_iter(own).unwrap_or_else(|_| {
         problems.push(Problem::for_name(
             PREFIX,
             None,

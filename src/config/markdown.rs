@@ -6,7 +6,7 @@ use crate::outcome::ResultName;
 
 /// Table of variables.
 pub fn variables_markdown() -> String {
-    let ours = VARIABLES.iter().map(|variable| {
+    let own = VARIABLES.iter().map(|variable| {
         let default = match variable.default {
             DefaultValue::Required => "required".to_owned(),
             DefaultValue::None => "–".to_owned(),
@@ -28,7 +28,7 @@ pub fn variables_markdown() -> String {
         let names: Vec<_> = names.split(", ").map(code).collect();
         vec![names.join(", "), (*default).to_owned(), text(meaning)]
     });
-    table(&["variable", "default", "meaning"], ours.chain(platform))
+    table(&["variable", "default", "meaning"], own.chain(platform))
 }
 
 /// Table of results.

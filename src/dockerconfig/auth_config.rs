@@ -1,20 +1,19 @@
-//! A credential as a client reads it.
+//! Credential as a client reads it.
 
 use std::fmt;
 
 use secrecy::SecretString;
 
-/// What a client would log in with, and the entry that it comes from
-/// (Docker's `types.AuthConfig`, by which clients call it).
+/// Credential that a client would use, and its entry (Docker's `types.AuthConfig`).
 #[derive(Clone)]
 pub struct AuthConfig {
-    /// The member of `auths`, as the document has it.
+    /// Key of `auths`, as in the document.
     pub key: String,
-    /// The user name; may be empty.
+    /// User name; may be empty.
     pub username: String,
-    /// The password or token; may be empty.
+    /// Password or token; may be empty.
     pub password: SecretString,
-    /// An OAuth2 refresh token, which containers/image uses in place of the password. The kubelet has none.
+    /// OAuth2 refresh token, which containers/image uses instead of the password. The kubelet has none.
     pub identity_token: Option<SecretString>,
 }
 

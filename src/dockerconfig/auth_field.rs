@@ -1,12 +1,12 @@
-//! The `auth` member of an entry: base64 of `username:password`, as its readers differ about it.
+//! The `auth` member of an entry, base64 of `username:password`, with the rules of each reader.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Go's `base64.StdEncoding` decodes what has its padding, and doesn't mind the bits left over.
+/// Go's `base64.StdEncoding`: padded, trailing bits are ignored.
 const PADDED: GeneralPurpose = engine(DecodePaddingMode::RequireCanonical);
-/// Go's `base64.RawStdEncoding` decodes what has no padding.
+/// Go's `base64.RawStdEncoding`: unpadded.
 const UNPADDED: GeneralPurpose = engine(DecodePaddingMode::RequireNone);
 
 const fn engine(padding: DecodePaddingMode) -> GeneralPurpose {
@@ -14,7 +14,7 @@ const fn engine(padding: DecodePaddingMode) -> GeneralPurpose {
     GeneralPurpose::new(&STANDARD, config.with_decode_padding_mode(padding))
 }
 
-/// Why an `auth` doesn't decode.
+/// Error of an `auth` that doesn't decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthFieldError {
     /// Not standard base64.
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_readers_differ_about_padding_and_colons() {
+    fn readers_differ_about_padding_and_colons() {
         use AuthFieldError::*;
         for (field, kubelet, containers_image) in [
             ("dTpw", Ok(pair("u", "p")), Ok(Some(pair("u", "p")))),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_read_by_both() {
+    fn both_readers_decode_an_encoded_auth() {
         for password in ["", "p", "pa", "pas", "p:a\u{e9}"] {
             let field = encode("<token>", password);
             assert_eq!(decode_as_kubelet(&field), Ok(pair("<token>", password)));

@@ -1,4 +1,4 @@
-//! The document as containers/image reads it: CRI-O, podman, buildah and skopeo
+//! Document as containers/image reads it: CRI-O, podman, buildah and skopeo
 //! (containers/image `pkg/docker/config/config.go`).
 
 use std::fmt;
@@ -13,7 +13,7 @@ use super::kubelet::is_map_of_strings;
 use crate::image::{DOCKER_HUB, ImageReference};
 use crate::text::SafeName;
 
-/// Why containers/image rejects the whole document.
+/// Error for which containers/image rejects the whole document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContainersImageRefusal {
     /// Neither a JSON object nor null.
@@ -29,10 +29,10 @@ pub enum ContainersImageRefusal {
     Entry(SafeName),
 }
 
-/// Why containers/image has no answer for an image.
+/// Error for which containers/image finds no credential for an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContainersImageLookupError {
-    /// `credHelpers` names a program for the registry, which outranks `auths`.
+    /// `credHelpers` has a helper for the registry, which outranks `auths`.
     #[error("credHelpers of the document names a helper for {0}, which outranks auths; remove it")]
     CredentialHelper(SafeName),
     /// The `auth` of the chosen entry is not padded standard base64.
@@ -40,12 +40,12 @@ pub enum ContainersImageLookupError {
     AuthNotBase64(SafeName),
 }
 
-/// What containers/image has after it has read the document.
+/// Parsed document of containers/image.
 #[derive(Clone)]
 pub struct AuthFile {
-    /// In the document's order.
+    /// Entries in the document's order.
     entries: Vec<FileEntry>,
-    /// Registries for which a program is asked.
+    /// Registries with a credential helper.
     helpers: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ struct FileEntry {
     identity_token: String,
 }
 
-/// The numbers of entries and helpers alone.
+/// Prints only the numbers of entries and helpers.
 impl fmt::Debug for AuthFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthFile")
@@ -67,8 +67,8 @@ impl fmt::Debug for AuthFile {
     }
 }
 
-/// Reads the bytes of `.dockerconfigjson` as containers/image does: member names without regard to case,
-/// the last of several, several `auths` merged. UTF-8 alone is read.
+/// Parses `.dockerconfigjson` as containers/image does: member names are case-insensitive, the last duplicate counts,
+/// several `auths` are merged. Only UTF-8 is accepted.
 ///
 /// # Errors
 /// containers/image rejects the whole document.
@@ -134,16 +134,16 @@ fn read_entry(key: &str, value: &str) -> Option<FileEntry> {
 }
 
 impl AuthFile {
-    /// The credential that containers/image would use for an image (`findCredentialsInFile`): the entry
+    /// Credential that containers/image would use for an image (`findCredentialsInFile`): the entry
     /// of the image's name, else of the nearest path above it, else of the host, else one whose key names
     /// the host in another way (`https://quay.io/v1/`, Docker Hub's names). Of several of the last kind
-    /// it takes any; here the first.
+    /// it uses any; here the first.
     ///
-    /// `Ok(None)` means that it would pull without a credential. So it does where the entry that it
-    /// chose has no colon in its `auth`: it looks no further.
+    /// `Ok(None)`: it would pull without a credential. That is also the case if the chosen entry has no colon in its
+    /// `auth`.
     ///
     /// # Errors
-    /// The registry has a credential helper, or the chosen entry's `auth` doesn't decode.
+    /// The registry has a credential helper, or the `auth` of the chosen entry doesn't decode.
     pub fn lookup(&self, image: &ImageReference) -> Result<Option<AuthConfig>, ContainersImageLookupError> {
         if self.helpers.iter().any(|registry| registry == image.host()) {
             return Err(ContainersImageLookupError::CredentialHelper(SafeName::new(

@@ -1,4 +1,4 @@
-//! The document, read for editing.
+//! Document that can be edited.
 
 use std::fmt;
 
@@ -10,44 +10,44 @@ use super::go_json::{self, Member};
 use super::hash::Map;
 use crate::text::SafeName;
 
-/// The member that every client reads credentials from.
+/// Member with the credentials.
 pub(super) const AUTHS: &str = "auths";
-/// Members of the outermost object that decide about credentials (docker/cli
+/// Members of the outermost object that affect credentials (docker/cli
 /// `cli/config/configfile/file.go`).
 const TOP_MEMBERS: [&str; 3] = [AUTHS, "credHelpers", "credsStore"];
-/// Members of an entry that hold a credential (docker/cli `cli/config/types/authconfig.go`).
+/// Members of an entry that contain a credential (docker/cli `cli/config/types/authconfig.go`).
 const ENTRY_MEMBERS: [&str; 5] = ["auth", "username", "password", "identitytoken", "registrytoken"];
 
-/// What the document has as `auths`.
+/// Form of `auths`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Auths {
-    /// An object, maybe an empty one.
+    /// An object, maybe empty.
     Present,
-    /// Nothing.
+    /// Absent.
     Missing,
     /// `null`.
     Null,
 }
 
-/// A document that every client reads alike, so that it may be edited.
+/// Document that all clients interpret the same way, so that it can be edited.
 #[derive(Clone)]
 pub struct Document<'a> {
     pub(super) source: &'a str,
     /// Members of the outermost object, in order.
     pub(super) top: Vec<Member<'a>>,
-    /// Members of `auths`, in order; none where it is missing or null.
+    /// Members of `auths`, in order; none if it is absent or null.
     pub(super) entries: Vec<Member<'a>>,
 }
 
 impl<'a> Document<'a> {
-    /// Reads the bytes of `.dockerconfigjson`.
+    /// Parses `.dockerconfigjson`.
     ///
     /// # Errors
-    /// - [`DocumentError::Unreadable`]: not UTF-8, not JSON, not an object, something behind it, or an `auths`
+    /// - [`DocumentError::Unreadable`]: not UTF-8, not JSON, not an object, trailing text, or an `auths`
     ///   that is neither an object nor null.
-    /// - [`DocumentError::Ambiguous`]: a member is there twice, or in a spelling that differs in case
-    ///   from another one or from the one that clients know, at the top, under `auths` or in an entry.
-    ///   Go's readers fold case and let the last one win, others don't.
+    /// - [`DocumentError::Ambiguous`]: at the top, under `auths` or in an entry, a member is duplicate, or differs only in
+    ///   case from another one or from the name that clients know. Go's readers ignore case and use the last one, others
+    ///   don't.
     /// - [`DocumentError::WrappedTwice`]: the only member of `auths` is an object named `auths`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DocumentError> {
         let source = read(bytes).map_err(DocumentError::Unreadable)?;
@@ -76,7 +76,7 @@ impl<'a> Document<'a> {
         Ok(document)
     }
 
-    /// What the document has as `auths`.
+    /// Form of `auths`.
     pub fn auths(&self) -> Auths {
         match self.auths_member() {
             None => Auths::Missing,
@@ -85,18 +85,18 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Whether the wrapper `auths` was forgotten: it is missing, and members at the top look like
-    /// registry entries, as in a `.dockercfg`. No client finds a credential in such a document.
+    /// True if the wrapper `auths` is missing and members at the top look like registry entries, as in a `.dockercfg`. No
+    /// client finds a credential in such a document.
     pub fn looks_unwrapped(&self) -> bool {
         self.unwrapped_entries().next().is_some()
     }
 
-    /// The keys under `auths`, in order; none where the document is unwrapped.
+    /// Keys under `auths`, in order; none without `auths`.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
-    /// The entry under `auths` of exactly this key.
+    /// Entry under `auths` with exactly this key.
     pub fn entry(&self, key: &str) -> Option<Entry> {
         self.entries
             .iter()
@@ -104,10 +104,10 @@ impl<'a> Document<'a> {
             .map(|entry| Entry::read(entry.value))
     }
 
-    /// Makes sure that entries of these keys can be written without making the document ambiguous.
+    /// Checks that entries with these keys would not make the document ambiguous.
     ///
     /// # Errors
-    /// [`DocumentError::Ambiguous`]: a key is there in another case, in the document or among `keys`.
+    /// [`DocumentError::Ambiguous`]: the document or `keys` have a key that differs only in case.
     pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), DocumentError> {
         let mut spellings: Map<String, &str> = self
             .entries
@@ -128,7 +128,7 @@ impl<'a> Document<'a> {
         self.top.iter().find(|member| member.name == AUTHS)
     }
 
-    /// The members at the top that belong under `auths`, where that is missing.
+    /// Members at the top that belong under a missing `auths`.
     pub(super) fn unwrapped_entries(&self) -> impl Iterator<Item = &Member<'a>> {
         let is_missing = self.auths_member().is_none();
         self.top
@@ -137,7 +137,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Names and counts alone: everything else may be a secret.
+/// Prints only names and counts: everything else may be a secret.
 impl fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<SafeName> = self.keys().map(SafeName::new).collect();
@@ -166,7 +166,7 @@ fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
     Ok(source)
 }
 
-/// The members of `auths`, none where it is null. Any other value may be the only copy of something.
+/// Members of `auths`, none if it is null. Another value is an error: it may be the only copy of a credential.
 fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
     let kind = match auths.value.chars().next() {
         Some('{') => return Ok(go_json::members(auths.value, auths.value_start).unwrap_or_default()),
@@ -179,8 +179,7 @@ fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
     Err(Unreadable::AuthsNotAnObject(kind))
 }
 
-/// Refuses a name that is there twice, differs from another in case alone, or differs in case from one
-/// of the `known` names.
+/// Rejects duplicate names, and names that differ only in case from another or from one of the `known` names.
 fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Result<(), DocumentError> {
     let mut spellings: Map<String, &str> = Map::default();
     for Member { name, .. } in members {
@@ -203,7 +202,7 @@ fn ambiguous(place: &Place, name: &str, collides_with: &str) -> DocumentError {
     })
 }
 
-/// A registry's name and a credential: nothing else that Docker's configuration has at the top looks so.
+/// True for a registry's name with a credential: no other member at the top of a Docker configuration has this form.
 fn looks_like_entry(member: &Member<'_>) -> bool {
     let names_registry = member.name == "localhost" || member.name.contains(['.', ':']);
     let holds_credential = || {

@@ -1,5 +1,5 @@
-//! Editing the document in place: our entries are replaced or inserted at their offsets, the shape is
-//! put right, and every other byte stays.
+//! Editing of the document in place: managed entries are replaced or inserted at their offsets, a missing `auths` is added,
+//! and all other bytes stay.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,17 +12,17 @@ use super::error::DocumentError;
 use super::go_json::Member;
 use super::hash::Set;
 
-/// A document with our entries in it.
+/// Edited document.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EditedDocument {
-    /// The bytes to store.
+    /// Bytes to store.
     pub bytes: Vec<u8>,
-    /// Whether the shape was repaired: entries at the top were wrapped, or an `auths` that was missing or null was
+    /// True if the structure was repaired: entries at the top were wrapped, or an `auths` that was absent or null was
     /// replaced.
     pub shape_repaired: bool,
 }
 
-/// Nothing of the bytes: they hold the credentials.
+/// Prints no bytes: they contain the credentials.
 impl fmt::Debug for EditedDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EditedDocument")
@@ -31,18 +31,17 @@ impl fmt::Debug for EditedDocument {
     }
 }
 
-/// A piece of the source and what stands in its place.
+/// Range of the source and its replacement.
 type Edit = (Range<usize>, String);
 
 impl Document<'_> {
-    /// The document with these entries under `auths`, each under its key, and the shape put right.
+    /// Document with these entries under `auths`, each under its key, and a repaired structure.
     ///
-    /// An entry that says the same already keeps its bytes; with all of them in place and the shape
-    /// right, the bytes are the very same. A new entry comes last. Of several for one key the last one
-    /// is written. Without entries only the shape is put right.
+    /// An equal entry keeps its bytes, so a document without a change keeps all of them. A new entry comes last. Of several
+    /// entries for one key the last one is written. Without entries only the structure is repaired.
     ///
     /// # Errors
-    /// [`DocumentError::Ambiguous`], as [`Document::check_keys`].
+    /// Those of [`Document::check_keys`].
     pub fn with_entries(&self, entries: &[(&str, &Entry)]) -> Result<EditedDocument, DocumentError> {
         self.check_keys(entries.iter().map(|(key, _)| *key))?;
         let entries = last_of_each(entries);
@@ -61,7 +60,7 @@ impl Document<'_> {
         })
     }
 
-    /// Where the outermost object starts; only white space may be before it.
+    /// Start of the outermost object; only white space may precede it.
     fn top_start(&self) -> usize {
         self.source.find('{').unwrap_or_default()
     }
@@ -79,8 +78,7 @@ impl Document<'_> {
         edits
     }
 
-    /// Moves the entries at the top under an `auths` in the place of the first of them. Where they stand
-    /// side by side, what separates them moves along.
+    /// Moves the entries at the top under an `auths` in place of the first of them, with the text between adjacent entries.
     fn wrap(&self, entries: &[(&str, &Entry)]) -> Vec<Edit> {
         let moved: Set<usize> = self.unwrapped_entries().map(|member| member.start).collect();
         let text = |range: Range<usize>| self.source.get(range).unwrap_or_default();
@@ -112,13 +110,13 @@ impl Document<'_> {
     }
 }
 
-/// What replaces the value of an entry that is there; `None` where it stays.
+/// Replacement of the value of an existing entry; `None` if it stays.
 fn new_value(found: &Member<'_>, entries: &[(&str, &Entry)]) -> Option<String> {
     let (_, entry) = entries.iter().find(|(key, _)| *key == found.name)?;
-    (!entry.says_the_same_as(&Entry::read(found.value))).then(|| entry.to_json())
+    (!entry.is_same_as(&Entry::read(found.value))).then(|| entry.to_json())
 }
 
-/// The entries that aren't among the ones `found`, as members.
+/// Members for the entries that aren't in `found`.
 fn new_members<'m, 'a: 'm>(
     found: impl IntoIterator<Item = &'m Member<'a>>,
     entries: &[(&str, &Entry)],
@@ -135,7 +133,7 @@ fn new_auths(entries: &[(&str, &Entry)]) -> String {
     format!("{{{}}}", new_members(&[], entries).join(","))
 }
 
-/// Adds members to an object: behind its last one, or right behind the brace at `object_start`.
+/// Edit that adds members to an object: after its last one, or after the brace at `object_start`.
 fn append(members: &[Member<'_>], object_start: usize, new: &[String]) -> Edit {
     match members.last() {
         Some(last) => (last.end..last.end, format!(",{}", new.join(","))),
@@ -146,7 +144,7 @@ fn append(members: &[Member<'_>], object_start: usize, new: &[String]) -> Edit {
     }
 }
 
-/// The last entry of each key, in the order of the keys' first ones.
+/// Last entry of each key, in the order of the first ones.
 fn last_of_each<'e>(entries: &[(&'e str, &'e Entry)]) -> Vec<(&'e str, &'e Entry)> {
     let mut unique: Vec<(&str, &Entry)> = Vec::with_capacity(entries.len());
     for (key, entry) in entries {
@@ -158,7 +156,7 @@ fn last_of_each<'e>(entries: &[(&'e str, &'e Entry)]) -> Vec<(&'e str, &'e Entry
     unique
 }
 
-/// A JSON string, with no more escapes than JSON requires.
+/// JSON string with only the required escapes.
 fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! An entry of `auths`: the credential for one registry.
+//! Entry of `auths`: the credential for one registry.
 
 use crate::credential::{Credential, Token};
 
@@ -11,21 +11,21 @@ use super::auth_field;
 use super::go_json;
 use super::kubelet;
 
-/// Why a credential can't be written. No message repeats it.
+/// Error of a credential that can't be written. Messages never contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// An empty user name: containers/image and registries take it for no credential.
-    #[error("the user name is empty; write the robot account's, or <token> for a Kubernetes token")]
+    /// The user name is empty, which containers/image and registries treat as no credential.
+    #[error("the user name is empty; set the one of the robot account, or <token> for a Kubernetes token")]
     EmptyUsername,
-    /// A colon: `auth` couldn't be taken apart again (RFC 7617 section 2).
-    #[error("the user name has a colon in it, which ends a user name in Basic authentication")]
+    /// The user name has a colon, so `auth` could not be split again (RFC 7617 section 2).
+    #[error("the user name has a colon, which ends a user name in Basic authentication")]
     ColonInUsername,
-    /// A control character (RFC 7617 section 2).
-    #[error("the user name has a control character in it")]
+    /// The user name has a control character (RFC 7617 section 2).
+    #[error("the user name has a control character")]
     ControlCharacterInUsername,
 }
 
-/// The credential for one registry.
+/// Entry of `auths`.
 #[derive(Clone)]
 pub struct Entry {
     username: String,
@@ -35,10 +35,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry of ours.
+    /// Managed entry.
     ///
     /// # Errors
-    /// The user name is empty, or has a colon or a control character in it.
+    /// The user name is empty, or has a colon or a control character.
     pub fn new(username: &str, password: SecretString) -> Result<Self, EntryError> {
         if username.is_empty() {
             return Err(EntryError::EmptyUsername);
@@ -57,8 +57,8 @@ impl Entry {
         })
     }
 
-    /// Reads an entry as the kubelet does: `auth`, where there is one, decides. What it can't read has
-    /// an empty user name and password.
+    /// Parses an entry as the kubelet does: `auth` takes precedence. An unreadable entry has an empty user name and
+    /// password.
     pub(super) fn read(value: &str) -> Self {
         let (username, password) = kubelet::read_entry(value).unwrap_or_default();
         let well_formed = is_well_formed(value, &username, &password);
@@ -71,43 +71,43 @@ impl Entry {
         }
     }
 
-    /// The credential in it.
+    /// Credential of the entry.
     pub fn credential(&self) -> Credential {
         Credential::of(&self.username, Token::new(self.password.clone()))
     }
 
-    /// Whether it holds this very credential, as every client reads it.
+    /// True if all clients find exactly this credential in it.
     pub fn holds(&self, credential: &Credential) -> bool {
         self.well_formed && self.credential() == *credential
     }
 
-    /// The user name; may be empty in an entry that was read.
+    /// User name; may be empty in a parsed entry.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password or token; may be empty in an entry that was read.
+    /// Password or token; may be empty in a parsed entry.
     pub fn password(&self) -> &SecretString {
         &self.password
     }
 
-    /// Whether the entry is as we write it: exactly the members `username`, `password` and `auth`, in any
-    /// order, and the last agreeing with the others, so that every client reads the same from it.
+    /// True for the form that this program writes: exactly the members `username`, `password` and `auth`, in any order, and
+    /// `auth` agrees with the others, so that all clients find the same credential.
     pub fn is_well_formed(&self) -> bool {
         self.well_formed
     }
 
-    /// Whether a client finds a credential in it at all, by the kubelet's rule.
+    /// True if it contains a credential by the kubelet's rule.
     pub fn decodes(&self) -> bool {
         !self.username.is_empty() && !self.password.expose_secret().is_empty()
     }
 
-    /// Whether the kubelet and containers/image find the same credential in it, whatever else it holds.
+    /// True if the kubelet and containers/image find the same credential in it.
     pub fn is_read_alike(&self) -> bool {
         self.read_alike
     }
 
-    /// The entry as it is written: compact, with no more escapes than JSON requires.
+    /// Entry as JSON: compact, with only the required escapes.
     pub(super) fn to_json(&self) -> String {
         let password = self.password.expose_secret();
         let auth = auth_field::encode(&self.username, password);
@@ -115,8 +115,8 @@ impl Entry {
         format!(r#"{{"username":{username},"password":{password},"auth":{auth}}}"#)
     }
 
-    /// Whether an entry of a document already says this, so that its bytes can stay.
-    pub(super) fn says_the_same_as(&self, found: &Self) -> bool {
+    /// True if an entry of a document is equal, so that its bytes can stay.
+    pub(super) fn is_same_as(&self, found: &Self) -> bool {
         found.well_formed
             && self.username == found.username
             && self.password.expose_secret() == found.password.expose_secret()
@@ -132,7 +132,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// containers/image reads `auth` alone.
+/// containers/image reads only `auth`.
 fn is_read_alike(value: &str, username: &str, password: &str) -> bool {
     let members = go_json::members(value, 0).unwrap_or_default();
     let auth = members.iter().find(|member| member.name == "auth");
@@ -148,16 +148,16 @@ fn is_read_alike(value: &str, username: &str, password: &str) -> bool {
 fn is_well_formed(value: &str, username: &str, password: &str) -> bool {
     let auth = auth_field::encode(username, password);
     let members = go_json::members(value, 0).unwrap_or_default();
-    let says = |name: &str, text: &str| {
+    let has_member = |name: &str, text: &str| {
         members
             .iter()
             .any(|member| member.name == name && go_json::string(member.value).as_deref() == Some(text))
     };
     !username.is_empty()
         && members.len() == 3
-        && says("username", username)
-        && says("password", password)
-        && says("auth", &auth)
+        && has_member("username", username)
+        && has_member("password", password)
+        && has_member("auth", &auth)
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_told_by_what_clients_find_in_it() {
+    fn entry_is_classified_by_what_clients_find() {
         let ours = r#"{"username":"u","password":"p","auth":"dTpw"}"#;
         for (value, decodes, read_alike, well_formed) in [
             (ours, true, true, true),
@@ -194,7 +194,7 @@ mod tests {
                 false,
             ),
             (r#"{"auth":"dTpw"}"#, true, true, false),
-            // Without its padding, for the kubelet alone.
+            // Without its padding, which only the kubelet accepts.
             (r#"{"auth":"dTpwYQ"}"#, true, false, false),
             (r#"{"auth":"dTpwYQ=="}"#, true, true, false),
             (r#"{"username":"u","password":"p"}"#, true, false, false),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_stays_where_it_is_as_we_write_it_and_says_the_same() {
+    fn equal_entry_in_the_written_form_is_kept() {
         let ours = Entry::new("u", SecretString::from("p")).unwrap();
         for (value, same) in [
             (r#"{ "auth":"dTpw","password":"p","username":"u"}"#, true),
@@ -236,13 +236,13 @@ mod tests {
             (r#"{"username":"x","password":"p","auth":"eDpw"}"#, false),
             (r#"{"username":"u","password":"x","auth":"dTp4"}"#, false),
         ] {
-            assert_eq!(ours.says_the_same_as(&Entry::read(value)), same, "{value}");
+            assert_eq!(ours.is_same_as(&Entry::read(value)), same, "{value}");
         }
         assert!(Entry::read(&ours.to_json()).is_well_formed());
     }
 
     #[test]
-    fn a_user_name_that_cannot_be_read_back_is_refused() {
+    fn user_name_that_cannot_be_decoded_is_rejected() {
         for (username, error) in [
             ("", EntryError::EmptyUsername),
             ("a:b", EntryError::ColonInUsername),

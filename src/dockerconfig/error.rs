@@ -1,73 +1,71 @@
-//! Why a document is left alone.
+//! Errors of a document that can't be edited.
 
 use std::fmt;
 
 use crate::text::SafeName;
 
-/// Why a document can't be edited. Nothing of it is repeated but names, made safe to print.
+/// Error of a document that can't be edited. Messages contain only names, made safe to print.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// No client can read it: reason `document-unreadable`.
-    #[error("{0}; it is never replaced: correct it by hand")]
+    /// Unreadable: reason `document-unreadable`.
+    #[error("{0}; it was left unchanged: fix it manually")]
     Unreadable(Unreadable),
-    /// Clients read it differently: reason `document-ambiguous`.
-    #[error(
-        "{0}; clients read that differently: keep the one that is meant, spelled so, and remove the other"
-    )]
+    /// Clients interpret it differently: reason `document-ambiguous`.
+    #[error("{0}; clients interpret that differently: keep the correct member and remove the other")]
     Ambiguous(Ambiguity),
-    /// The only member of `auths` is another object `auths`, which clients take for a registry of that name: reason
+    /// The only member of `auths` is another object `auths`, which clients interpret as a registry of that name: reason
     /// `document-ambiguous`.
     #[error("the only member of auths is another object auths")]
     WrappedTwice,
 }
 
-/// What makes a document unreadable: a whole clause.
+/// Cause of an unreadable document, a whole clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Not UTF-8.
     #[error(".dockerconfigjson is not UTF-8 text")]
     NotUtf8,
-    /// A byte order mark in front, which JSON parsers refuse.
+    /// Starts with a byte order mark, which JSON parsers reject.
     #[error(".dockerconfigjson starts with a byte order mark")]
     ByteOrderMark,
-    /// Not JSON, or with something behind it.
+    /// Not JSON, or JSON with trailing text.
     #[error(".dockerconfigjson is not JSON (line {line}, column {column})")]
     NotJson {
-        /// Where reading stopped, from 1.
+        /// Line of the error, from 1.
         line: usize,
-        /// Where in that line, in bytes from 1.
+        /// Column of the error, in bytes from 1.
         column: usize,
     },
     /// JSON, but no object.
     #[error(".dockerconfigjson is JSON, but not an object")]
     NotAnObject,
-    /// Nested deeper than Go's JSON parser goes.
+    /// Nested deeper than Go's JSON parser allows.
     #[error(".dockerconfigjson is nested deeper than 10000 levels, more than Kubernetes reads")]
     TooDeep,
-    /// `auths` is another kind of JSON value, which may be the only copy of something.
+    /// `auths` is another JSON value, which may be the only copy of a credential.
     #[error("auths is {0}, not an object")]
     AuthsNotAnObject(&'static str),
 }
 
-/// A name that is there twice, or spelled as only some clients read it.
+/// Duplicate name, or one in a spelling that only some clients accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ambiguity {
-    /// Where in the document.
+    /// Part of the document.
     pub place: Place,
-    /// The name, as the later of two members has it.
+    /// Name of the later member.
     pub name: SafeName,
-    /// What it collides with: an earlier member, or the spelling that every client reads.
+    /// Name of the earlier member, or the spelling that all clients accept.
     pub collides_with: SafeName,
 }
 
-/// A place in the document.
+/// Part of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// The outermost object.
+    /// Outermost object.
     Top,
-    /// The object `auths`.
+    /// Object `auths`.
     Auths,
-    /// The entry of this name.
+    /// Entry of this name.
     Entry(SafeName),
 }
 

@@ -1,32 +1,31 @@
-//! JSON objects as ordered lists of their members, with offsets into the text, and names and strings as
-//! Go's `encoding/json` reads them (kubelet, containers/image and crane all use it).
+//! JSON objects as ordered lists of members with offsets into the text, and names and strings by the rules of Go's
+//! `encoding/json` (kubelet, containers/image and crane use it).
 //!
-//! Values stay text: no number is parsed and no value is recursed into, so that any valid document
-//! survives, whatever its depth.
+//! Values stay text: no number is parsed and nested values are not parsed, so any valid document is preserved.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Deepest nesting that Go reads (`encoding/json/scanner.go`, `maxNestingDepth`).
+/// Deepest nesting that Go accepts (`encoding/json/scanner.go`, `maxNestingDepth`).
 const MAX_DEPTH: usize = 10_000;
 
-/// A member of an object.
+/// Member of an object.
 #[derive(Clone)]
 pub(super) struct Member<'a> {
-    /// The name, escapes resolved.
+    /// Name with escapes resolved.
     pub(super) name: String,
-    /// Where the name's opening quote is, in bytes of the text that the object was read from.
+    /// Offset of the name's opening quote, in bytes of the whole document.
     pub(super) start: usize,
-    /// Where the value starts.
+    /// Offset of the value.
     pub(super) value_start: usize,
-    /// Where the value, and so the member, ends.
+    /// Offset of the end of value and member.
     pub(super) end: usize,
-    /// The value as written, without white space around it.
+    /// Text of the value, without surrounding white space.
     pub(super) value: &'a str,
 }
 
-/// The members of the object `text`, in order, duplicates included; `base` is where `text` starts in
-/// the whole document. `None` where `text` is no JSON object.
+/// Members of the object `text`, in order, with duplicates; `base` is the offset of `text` in the whole document. `None`
+/// if `text` is no JSON object.
 pub(super) fn members(text: &str, base: usize) -> Option<Vec<Member<'_>>> {
     let raw: RawMembers<'_> = serde_json::from_str(text).ok()?;
     let offset = |slice: &str| {
@@ -52,8 +51,7 @@ pub(super) fn members(text: &str, base: usize) -> Option<Vec<Member<'_>>> {
         .collect()
 }
 
-/// The members of the outermost object, as Go reads it into a struct: `null` has none. `None` where Go
-/// reports an error.
+/// Members of the outermost object, as Go decodes it into a struct: `null` has none. `None` if Go reports an error.
 pub(super) fn document_members(source: &str) -> Option<Vec<Member<'_>>> {
     if is_too_deep(source) {
         return None;
@@ -89,7 +87,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
     }
 }
 
-/// The text of the JSON string `raw`, quotes included. `None` where it is no string. A lone surrogate
+/// Text of the JSON string `raw`, which includes the quotes. `None` if it is no string. A lone surrogate
 /// becomes U+FFFD (`encoding/json/decode.go`, `unquote`).
 pub(super) fn string(raw: &str) -> Option<String> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
@@ -121,16 +119,16 @@ pub(super) fn string(raw: &str) -> Option<String> {
     Some(String::from_utf16_lossy(&units))
 }
 
-/// A value where a Go field of type string stands.
+/// Value of a Go field of type string.
 pub(super) enum GoString {
     /// A string.
     Text(String),
-    /// `null`, which leaves the field as it is.
+    /// `null`, which leaves the field unchanged.
     Null,
 }
 
 impl GoString {
-    /// `None` where Go reports a type error.
+    /// Parses a value; `None` if Go reports a type error.
     pub(super) fn read(value: &str) -> Option<Self> {
         if value == "null" {
             Some(Self::Null)
@@ -140,9 +138,8 @@ impl GoString {
     }
 }
 
-/// A member name by which Go finds a field: without regard to case, to which U+017F (long s) and U+212A
-/// (Kelvin sign) belong (`encoding/json/fold.go`). The fields that matter have ASCII names, so nothing
-/// else folds.
+/// Folded member name, by which Go finds a field: case-insensitive, including U+017F (long s) and U+212A (Kelvin sign)
+/// (`encoding/json/fold.go`). The relevant fields have ASCII names, so nothing else folds.
 pub(super) fn fold(name: &str) -> String {
     name.chars()
         .map(|c| match c {
@@ -153,7 +150,7 @@ pub(super) fn fold(name: &str) -> String {
         .collect()
 }
 
-/// Whether a JSON text is nested deeper than Go reads.
+/// True if a JSON text is nested deeper than Go accepts.
 pub(super) fn is_too_deep(json: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     json.bytes().any(|byte| {
@@ -191,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_are_those_of_the_whole_document() {
+    fn offsets_are_relative_to_the_whole_document() {
         assert_eq!(members(r#"{"a":1}"#, 100).unwrap()[0].start, 101);
     }
 
@@ -224,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_counted_outside_strings_alone() {
+    fn depth_is_counted_only_outside_strings() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(!is_too_deep(&nested(10_000)));
         assert!(is_too_deep(&nested(10_001)));

@@ -1,15 +1,14 @@
-//! Tables by name.
+//! Maps and sets that hostile documents can't slow down.
 
 use std::collections::{HashMap, HashSet};
 
-/// What names are hashed with: chance, so that nobody can make up a document whose names collide. A fuzz target has to do
-/// the same with the same bytes, so there it is nothing.
+/// Randomly seeded, so a hostile document can't force hash collisions. Fixed seed when fuzzing, for reproducibility.
 #[cfg(not(fuzzing))]
 type Hasher = std::hash::RandomState;
 #[cfg(fuzzing)]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
-/// Values by name.
+/// Map by name.
 pub(super) type Map<Name, Value> = HashMap<Name, Value, Hasher>;
-/// Names, or places, each once.
+/// Set of names or offsets.
 pub(super) type Set<Name> = HashSet<Name, Hasher>;

@@ -1,7 +1,6 @@
-//! The document as the kubelet reads it (kubelet `pkg/credentialprovider/config.go`).
+//! Document as the kubelet reads it (kubelet `pkg/credentialprovider/config.go`).
 //!
-//! One entry that it can't read makes the kubelet reject the whole document, and the pod pulls without
-//! any credential.
+//! The kubelet rejects the whole document if it can't parse one entry, and pulls without any credential.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -16,7 +15,7 @@ use crate::{
     image::{ImageReference, KeyringIndex},
     text::SafeName,
 };
-/// Why the kubelet rejects the whole document.
+/// Error for which the kubelet rejects the whole document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletRefusal {
     /// Neither a JSON object nor null.
@@ -30,19 +29,19 @@ pub enum KubeletRefusal {
         "the kubelet rejects the whole document: HttpHeaders is not an object of strings; correct or remove it"
     )]
     HttpHeaders,
-    /// An entry that the kubelet can't read.
+    /// An entry that the kubelet can't parse.
     #[error(
         "the kubelet rejects the whole document: the entry {key} {problem}; correct or remove that entry"
     )]
     Entry {
-        /// The entry's key.
+        /// Key of the entry.
         key: SafeName,
-        /// What is wrong with it.
+        /// Error in the entry.
         problem: EntryProblem,
     },
 }
 
-/// What is wrong with an entry; continues "the entry …".
+/// Error in an entry; continues "the entry …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EntryProblem {
     /// Neither an object nor null.
@@ -59,16 +58,16 @@ pub enum EntryProblem {
     AuthWithoutColon,
 }
 
-/// What the kubelet has after it has read the document.
+/// Parsed document of the kubelet.
 #[derive(Clone)]
 pub struct Keyring {
-    /// By decreasing index, in the document's order where equal.
+    /// Entries by decreasing index, equal ones in the document's order.
     entries: Vec<(KeyringIndex, AuthConfig)>,
 }
 
 impl Keyring {
-    /// The credentials that the kubelet would try for an image, in this order. Between several keys of
-    /// one registry, such as `quay.io` and `https://quay.io`, its order is random.
+    /// Credentials that the kubelet would try for an image, in this order. Its order of several keys for one registry, such
+    /// as `quay.io` and `https://quay.io`, is random.
     pub fn lookup(&self, image: &ImageReference) -> Vec<&AuthConfig> {
         let find = |chosen: &dyn Fn(&KeyringIndex) -> bool| -> Vec<&AuthConfig> {
             self.entries
@@ -86,7 +85,7 @@ impl Keyring {
     }
 }
 
-/// The number of entries alone.
+/// Prints only the number of entries.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyring")
@@ -95,8 +94,8 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// Reads the bytes of `.dockerconfigjson` as the kubelet does: member names without regard to case, the
-/// last of several, several `auths` merged. UTF-8 alone is read.
+/// Parses `.dockerconfigjson` as the kubelet does: member names are case-insensitive, the last duplicate counts, several
+/// `auths` are merged. Only UTF-8 is accepted.
 ///
 /// # Errors
 /// The kubelet rejects the whole document; the first cause of several in the document's order.
@@ -134,17 +133,17 @@ pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
     Ok(Keyring { entries })
 }
 
-/// First unmanaged entry that makes the kubelet reject the document, in its order. Entries of `our_keys` are skipped, since
-/// this program fixes those, and so is an `auths` of the wrong type, which [`super::Document::parse`] refuses. `None` where
-/// there is none, and where the document isn't read at all.
+/// First unmanaged entry that makes the kubelet reject the document, in its order. Entries with a key in `managed_keys` are
+/// skipped, since this program fixes those, and so is an `auths` of the wrong type, which [`super::Document::parse`]
+/// rejects. `None` if there is none, or if the document can't be parsed.
 ///
-/// To be asked of what is to be stored: in a document that has no `auths` yet there are no entries.
-pub fn foreign_broken_entry(bytes: &[u8], our_keys: &[&str]) -> Option<KubeletRefusal> {
+/// Call it with the document to store: before that, `auths` may be missing.
+pub fn invalid_unmanaged_entry(bytes: &[u8], managed_keys: &[&str]) -> Option<KubeletRefusal> {
     parts(bytes).ok()?.into_iter().find_map(|part| match part {
-        // Null is replaced; of another type, the document is left alone as a whole.
+        // Null is replaced; a document with another type is left unchanged.
         Part::NullAuths | Part::Refused(KubeletRefusal::Auths) => None,
         Part::Refused(refusal) => Some(refusal),
-        Part::Entry(entry) if our_keys.contains(&entry.name.as_str()) => None,
+        Part::Entry(entry) if managed_keys.contains(&entry.name.as_str()) => None,
         Part::Entry(entry) => read_entry(entry.value)
             .err()
             .map(|problem| refused(&entry, problem)),
@@ -158,15 +157,15 @@ fn refused(entry: &Member<'_>, problem: EntryProblem) -> KubeletRefusal {
     }
 }
 
-/// What the kubelet looks at, in the document's order.
+/// Parts that the kubelet reads, in the document's order.
 enum Part<'a> {
     Entry(Member<'a>),
-    /// `"auths":null` forgets what came before it.
+    /// `"auths":null` discards earlier entries.
     NullAuths,
     Refused(KubeletRefusal),
 }
 
-/// Takes the document apart as `DockerConfigJSON` has it.
+/// Parses the document as `DockerConfigJSON`.
 fn parts(bytes: &[u8]) -> Result<Vec<Part<'_>>, KubeletRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| KubeletRefusal::Document)?;
     let mut parts = Vec::new();
@@ -186,7 +185,7 @@ fn parts(bytes: &[u8]) -> Result<Vec<Part<'_>>, KubeletRefusal> {
     Ok(parts)
 }
 
-/// A value where a Go field of type `map[string]string` stands.
+/// Value of a Go field of type `map[string]string`.
 pub(super) fn is_map_of_strings(value: &str) -> bool {
     value == "null"
         || go_json::members(value, 0).is_some_and(|members| {
@@ -196,7 +195,7 @@ pub(super) fn is_map_of_strings(value: &str) -> bool {
         })
 }
 
-/// Reads one entry: `auth`, where it isn't empty, outranks `username` and `password`
+/// Parses one entry: an `auth` that isn't empty outranks `username` and `password`
 /// (`DockerConfigEntry.UnmarshalJSON`).
 pub(super) fn read_entry(value: &str) -> Result<UsernamePassword, EntryProblem> {
     if value == "null" {

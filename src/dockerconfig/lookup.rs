@@ -1,5 +1,4 @@
-//! What clients find in the stored bytes: the kubelet, and everything that reads with containers/image (skopeo, buildah,
-//! podman). Verification is of what is stored, not of what was meant.
+//! Lookup in the stored document as clients do it: the kubelet, and users of containers/image (skopeo, buildah, podman).
 
 use secrecy::ExposeSecret;
 
@@ -11,8 +10,8 @@ use crate::{
     text::clip_name,
 };
 
-/// Where the kubelet does not find `credential` for one of `images`: `no-matching-entry`. A document that it rejects as
-/// a whole is told elsewhere.
+/// Finding `no-matching-entry` if the kubelet does not find `credential` for one of `images`. None if it rejects the whole
+/// document, which is another finding.
 pub fn kubelet_misses(
     images: &[&ImageReference],
     document: &[u8],
@@ -26,7 +25,7 @@ pub fn kubelet_misses(
     Some(
         Finding::new(
             Reason::NoMatchingEntry,
-            format!("the kubelet finds no entry of ours for {shown}"),
+            format!("the kubelet does not find the managed entry for {shown}"),
         )
         .about(missed.to_string()),
     )
@@ -52,8 +51,8 @@ pub fn credential_found<'a>(
     })
 }
 
-/// Images for which containers/image takes something else in the document before our entry: a more specific key of
-/// somebody else's, or a credential helper. Pods pull all the same, since the kubelet tries every entry that matches.
+/// Notes about images for which containers/image does not use the managed entry, but a more specific unmanaged entry or a
+/// credential helper. Pods can still pull, since the kubelet tries all matching entries.
 pub fn containers_image_prefers_others(
     images: &[&ImageReference],
     document: &[u8],
@@ -70,14 +69,14 @@ pub fn containers_image_prefers_others(
         .filter(prefers_others)
         .map(|image| {
             format!(
-                "For {} skopeo and buildah do not use our entry: another one, or a credential helper, comes first.",
+                "For {} skopeo and buildah do not use the managed entry: another entry or a credential helper takes precedence.",
                 clip_name(&image.to_string(), 160)
             )
         })
         .collect()
 }
 
-/// Whether a client found this very credential.
+/// True if a client found exactly this credential.
 pub fn is(credential: &Credential, found: &AuthConfig) -> bool {
     found.username == credential.username
         && found.password.expose_secret() == credential.token.secret().expose_secret()
@@ -134,39 +133,39 @@ mod tests {
     }
 
     #[test]
-    fn our_entry_is_found_by_both() {
+    fn managed_entry_is_found_by_both() {
         let document = format!(r#"{{"auths":{{{OURS}}}}}"#);
         assert_eq!((missed(&document), preferred(&document)), (None, 0));
     }
 
     #[test]
-    fn a_more_specific_entry_comes_first_for_containers_image_and_beside_ours_for_the_kubelet() {
+    fn more_specific_entry_takes_precedence_for_containers_image() {
         let document = format!(r#"{{"auths":{{{OURS},{OTHERS}}}}}"#);
         assert_eq!((missed(&document), preferred(&document)), (None, 1));
     }
 
     #[test]
-    fn a_credential_helper_comes_first_for_containers_image() {
+    fn credential_helper_takes_precedence_for_containers_image() {
         let document = format!(r#"{{"auths":{{{OURS}}},"credHelpers":{{"quay.io":"x"}}}}"#);
         assert_eq!(preferred(&document), 1);
     }
 
     #[test]
-    fn a_document_that_containers_image_cannot_use_is_said_to_be_that_once() {
+    fn document_that_containers_image_rejects_is_noted_once() {
         let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
-        let told = containers_image_prefers_others(&[&image, &image], b"[]", &credential());
+        let notes = containers_image_prefers_others(&[&image, &image], b"[]", &credential());
         assert_eq!(
-            told,
+            notes,
             [
                 "skopeo and buildah cannot use the document: containers/image can't read the document: it is not a \
               JSON object."
             ]
         );
-        assert_eq!(missed("[]"), None, "told elsewhere");
+        assert_eq!(missed("[]"), None, "another finding");
     }
 
     #[test]
-    fn an_entry_that_does_not_match_is_a_finding() {
+    fn entry_that_does_not_match_is_a_finding() {
         let document = r#"{"auths":{"other.test":{"auth":"cm9ib3Q6cHc="}}}"#;
         assert_eq!(missed(document), Some(Reason::NoMatchingEntry));
     }

@@ -1,12 +1,12 @@
-//! The document of a pull secret: `{"auths":{"<registry>":{"username":…,"password":…,"auth":…}}}`.
+//! Document of a pull secret: `{"auths":{"<registry>":{"username":…,"password":…,"auth":…}}}`.
 //!
 //! Three views of the same bytes, each in its own module:
-//! - [`Document`]: what is ours to write, and everything else to be kept byte for byte;
-//! - [`kubelet_reads`]: what the kubelet makes of it, by the kubelet's rules;
-//! - [`containers_image_reads`]: what CRI-O, podman and skopeo make of it, by containers/image's.
+//! - [`Document`]: the managed entries, and everything else, which is kept byte for byte;
+//! - [`kubelet_reads`]: the kubelet's rules;
+//! - [`containers_image_reads`]: the rules of containers/image (CRI-O, podman, skopeo).
 //!
-//! Text is edited at the offsets of borrowed slices and never serialised again, so that numbers,
-//! escapes, order and white space of others survive.
+//! Text is edited at offsets and never serialised again, so numbers, escapes, order and white space of unmanaged entries
+//! stay.
 
 mod auth_config;
 mod auth_field;
@@ -32,5 +32,5 @@ pub use document::{Auths, Document};
 pub use edit::EditedDocument;
 pub use entry::{Entry, EntryError};
 pub use error::{Ambiguity, DocumentError, Place, Unreadable};
-pub use kubelet::{EntryProblem, Keyring, KubeletRefusal, foreign_broken_entry, kubelet_reads};
+pub use kubelet::{EntryProblem, Keyring, KubeletRefusal, invalid_unmanaged_entry, kubelet_reads};
 pub use stored_secrets::stored_secrets;

@@ -1,15 +1,15 @@
-//! The document of the stored Secret, as far as the run's registries are concerned.
+//! Document of the stored Secret, and its managed entries.
 
 use crate::{
     config::Config,
     credential::{Credential, Token},
-    dockerconfig::{Document, DocumentError, EditedDocument, Entry, KubeletRefusal, foreign_broken_entry},
+    dockerconfig::{Document, DocumentError, EditedDocument, Entry, KubeletRefusal, invalid_unmanaged_entry},
     image::RegistryHost,
     outcome::{Finding, Reason},
     text::{SafeName, clip_name},
 };
 
-/// The stored document, where it may be edited.
+/// Parses the stored document for editing.
 ///
 /// # Errors
 /// `document-unreadable`, `document-ambiguous`.
@@ -22,7 +22,7 @@ pub fn parse<'a>(config: &Config, document: &'a [u8]) -> Result<Document<'a>, Fi
     document.map_err(|error| document_finding(config, &error))
 }
 
-/// `document-unreadable` or `document-ambiguous`; the document was left unchanged.
+/// Finding for a document that was left unchanged: `document-unreadable` or `document-ambiguous`.
 pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
     let name = clip_name(config.name.as_str(), 60);
     match error {
@@ -41,7 +41,7 @@ pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
         DocumentError::Ambiguous(ambiguity) => Finding::new(
             Reason::DocumentAmbiguous,
             format!(
-                "clients read the document of Secret {name} differently: the member {} collides with {}",
+                "clients interpret the document of Secret {name} differently: the member {} collides with {}",
                 clip_name(ambiguity.name.as_str(), 60),
                 clip_name(ambiguity.collides_with.as_str(), 60)
             ),
@@ -50,10 +50,10 @@ pub fn document_finding(config: &Config, error: &DocumentError) -> Finding {
     }
 }
 
-/// The document with this credential for every registry of the run.
+/// Document with this credential for every registry of the run.
 ///
 /// # Errors
-/// As [`parse`].
+/// Those of [`parse`].
 pub fn with_credential(
     config: &Config,
     document: &[u8],
@@ -68,35 +68,35 @@ pub fn with_credential(
         .map_err(|error| document_finding(config, &error))
 }
 
-/// An entry of somebody else's that makes the kubelet reject the whole document.
-pub fn foreign_entry_broken(config: &Config, document: &[u8]) -> Option<Finding> {
+/// Finding for an unmanaged entry that makes the kubelet reject the whole document.
+pub fn unmanaged_entry_invalid(config: &Config, document: &[u8]) -> Option<Finding> {
     let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let refusal = foreign_broken_entry(document, &keys)?;
+    let refusal = invalid_unmanaged_entry(document, &keys)?;
     let name = clip_name(config.name.as_str(), 80);
-    let spoils = "so that the kubelet rejects the whole document";
+    let effect = "so the kubelet rejects the whole document";
     Some(match refusal {
         KubeletRefusal::Entry { key, problem } => Finding::new(
-            Reason::ForeignEntryBroken,
+            Reason::UnmanagedEntryInvalid,
             format!(
-                "in Secret {name} the entry {} {problem}, {spoils}",
+                "in Secret {name} the entry {} {problem}, {effect}",
                 clip_name(key.as_str(), 80)
             ),
         )
         .about(key.to_string()),
         KubeletRefusal::HttpHeaders => Finding::new(
-            Reason::ForeignEntryBroken,
-            format!("in Secret {name} HttpHeaders is not an object of strings, {spoils}"),
+            Reason::UnmanagedEntryInvalid,
+            format!("in Secret {name} HttpHeaders is not an object of strings, {effect}"),
         )
         .about("HttpHeaders"),
         KubeletRefusal::Document | KubeletRefusal::Auths => Finding::new(
-            Reason::ForeignEntryBroken,
-            format!("the document of Secret {name} is not one that the kubelet reads"),
+            Reason::UnmanagedEntryInvalid,
+            format!("the kubelet can't parse the document of Secret {name}"),
         ),
     })
 }
 
-/// Entries of this program for registries that are not named any more: they stay, and nobody refreshes them.
+/// Notes about managed entries for registries that are no longer configured: they stay and are not refreshed.
 pub fn forgotten_entries(
     config: &Config,
     document: &[u8],
@@ -107,7 +107,7 @@ pub fn forgotten_entries(
         return Vec::new();
     };
     let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
-    let is_ours = |token: &Token| {
+    let is_managed = |token: &Token| {
         let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
         *token == credential.token
             || claims
@@ -116,11 +116,11 @@ pub fn forgotten_entries(
     };
     document
         .keys()
-        .filter(|key| !keys.iter().any(|ours| ours == key))
-        .filter(|key| document.entry(key).is_some_and(|entry| is_ours(&entry.credential().token)))
+        .filter(|key| !keys.iter().any(|managed| managed == key))
+        .filter(|key| document.entry(key).is_some_and(|entry| is_managed(&entry.credential().token)))
         .map(|key| {
             format!(
-                "The entry for {} is not in PULL_SECRET_REGISTRY any more: it stays, and nobody will refresh it.",
+                "The entry for {} is no longer in PULL_SECRET_REGISTRY: it stays in the Secret and will not be refreshed.",
                 clip_name(SafeName::new(key).as_str(), 120)
             )
         })
@@ -147,7 +147,7 @@ mod tests {
         Credential::of("robot", Token::new(SecretString::from(password)))
     }
 
-    /// A service account's token that is bound to the Secret of this uid.
+    /// ServiceAccount token that is bound to the Secret of this uid.
     fn bound_to(uid: &str) -> String {
         let part = |claims: &str| URL_SAFE_NO_PAD.encode(claims);
         let claims = format!(r#"{{"kubernetes.io":{{"secret":{{"name":"pull","uid":"{uid}"}}}}}}"#);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn v7_the_cause_names_what_auths_is_and_the_remedy_follows() {
+    fn v7_cause_has_the_type_of_auths_and_a_remedy() {
         for (document, reason, cause) in [
             (
                 r#"{"auths":[]}"#,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_spoils_the_document_is_named_unless_it_is_ours() {
+    fn invalid_unmanaged_entry_is_reported() {
         for (document, subject, words) in [
             (
                 r#"{"auths":{"other.test":{"auth":"?"}}}"#,
@@ -196,11 +196,11 @@ mod tests {
             (
                 r#"{"auths":{},"HttpHeaders":{"a":1}}"#,
                 Some("HttpHeaders"),
-                "in Secret pull HttpHeaders is not an object of strings, so that",
+                "in Secret pull HttpHeaders is not an object of strings, so the",
             ),
         ] {
-            let finding = foreign_entry_broken(&config(), document.as_bytes()).expect("a finding");
-            assert_eq!(finding.reason, Reason::ForeignEntryBroken);
+            let finding = unmanaged_entry_invalid(&config(), document.as_bytes()).expect("a finding");
+            assert_eq!(finding.reason, Reason::UnmanagedEntryInvalid);
             assert_eq!(finding.subject.as_deref(), subject, "{document}");
             assert!(finding.cause.starts_with(words), "{}", finding.cause);
         }
@@ -209,27 +209,27 @@ mod tests {
             r#"{"auths":{}}"#,
             r#"{"auths":[]}"#,
         ] {
-            assert_eq!(foreign_entry_broken(&config(), document.as_bytes()), None);
+            assert_eq!(unmanaged_entry_invalid(&config(), document.as_bytes()), None);
         }
     }
 
     #[test]
-    fn an_entry_is_ours_by_its_token_or_by_the_secret_that_the_token_is_bound_to() {
-        let told = |password: &str| {
+    fn entry_is_managed_by_its_token_or_the_bound_secret() {
+        let forgotten = |password: &str| {
             let document = format!(
                 r#"{{"auths":{{"old.test":{{"username":"robot","password":"{password}"}},"quay.io":{{}}}}}}"#
             );
             forgotten_entries(&config(), document.as_bytes(), "6f2d", &robot("ours")).len()
         };
-        assert_eq!(told("ours"), 1);
-        assert_eq!(told(&bound_to("6f2d")), 1);
-        assert_eq!(told(&bound_to("another")), 0);
-        assert_eq!(told("another's"), 0);
+        assert_eq!(forgotten("ours"), 1);
+        assert_eq!(forgotten(&bound_to("6f2d")), 1);
+        assert_eq!(forgotten(&bound_to("another")), 0);
+        assert_eq!(forgotten("another's"), 0);
         assert!(forgotten_entries(&config(), b"none", "6f2d", &robot("ours")).is_empty());
     }
 
     #[test]
-    fn the_document_gets_the_credential_and_what_cannot_be_read_stays() {
+    fn document_gets_the_credential_and_unreadable_parts_stay() {
         let edited =
             with_credential(&config(), br#"{"auths":{}}"#, &robot("pw")).expect("an edited document");
         let entry = r#"{"username":"robot","password":"pw","auth":"cm9ib3Q6cHc="}"#;

@@ -1,4 +1,4 @@
-//! Every secret of a document, so that none of them is printed.
+//! Secrets of a document, which must not be printed.
 
 use secrecy::SecretString;
 
@@ -7,7 +7,7 @@ use super::document::AUTHS;
 use super::go_json::{self, Member, fold};
 
 /// User names and secrets of every entry, under `auths` or at the top: `password`, what `auth` decodes to (else `auth`
-/// itself), `identitytoken` and `registrytoken`. Nothing where the document can't be read.
+/// itself), `identitytoken` and `registrytoken`. Empty if the document can't be parsed.
 pub fn stored_secrets(document: &[u8]) -> Vec<(String, SecretString)> {
     let Ok(source) = std::str::from_utf8(document) else {
         return Vec::new();
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_gives_its_secrets_wherever_it_stands() {
+    fn secrets_of_all_entries_are_collected() {
         let found = |document: &str| {
             let secrets = stored_secrets(document.as_bytes());
             let text =

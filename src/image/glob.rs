@@ -1,17 +1,17 @@
-//! Shell patterns as Go's `filepath.Match` reads them: how the kubelet compares the parts of a host.
+//! Shell patterns by the rules of Go's `filepath.Match`, which the kubelet uses to compare the parts of a host.
 
-/// One step of a pattern.
+/// Term of a pattern.
 enum Term {
     /// `*`: any characters but `/`.
     Star,
     /// `?`: one character but `/`.
     Any,
-    /// `[a-z]`: one character out of these ranges, or, negated, out of all others.
+    /// `[a-z]`: one character in these ranges, or, negated, in none of them.
     Class {
         negated: bool,
         ranges: Vec<(char, char)>,
     },
-    /// One character, for itself.
+    /// A literal character.
     Literal(char),
 }
 
@@ -27,15 +27,15 @@ impl Term {
     }
 }
 
-/// Whether the whole of `name` matches `pattern`; a malformed pattern matches nothing
+/// True if the whole `name` matches `pattern`; a malformed pattern matches nothing
 /// (Go `path/filepath/match.go`; the kubelet ignores the error).
 pub(super) fn glob_matches(pattern: &str, name: &str) -> bool {
     let Some(terms) = parse(pattern) else {
         return false;
     };
     let name: Vec<char> = name.chars().collect();
-    // reached[i]: the terms so far match the first i characters. Linear in pattern times name, whatever
-    // the pattern: keys of a document are anybody's.
+    // reached[i]: the terms so far match the first i characters. The time is pattern times name for every pattern, since
+    // keys of a document may be hostile.
     let mut reached = vec![false; name.len().saturating_add(1)];
     if let Some(first) = reached.first_mut() {
         *first = true;
@@ -60,7 +60,7 @@ pub(super) fn glob_matches(pattern: &str, name: &str) -> bool {
     reached.last().copied().unwrap_or(false)
 }
 
-/// Takes a pattern apart; `None` where Go says `ErrBadPattern`.
+/// Parses a pattern; `None` if Go returns `ErrBadPattern`.
 fn parse(pattern: &str) -> Option<Vec<Term>> {
     let mut terms = Vec::new();
     let mut rest = pattern.chars();
@@ -76,7 +76,7 @@ fn parse(pattern: &str) -> Option<Vec<Term>> {
     Some(terms)
 }
 
-/// What follows `[`, up to and with its `]`.
+/// Parses the text after `[`, up to and including its `]`.
 fn class(rest: &mut std::str::Chars<'_>) -> Option<Term> {
     let negated = next_is(rest, '^');
     let mut ranges = Vec::new();
@@ -92,7 +92,7 @@ fn class(rest: &mut std::str::Chars<'_>) -> Option<Term> {
     Some(Term::Class { negated, ranges })
 }
 
-/// `getEsc`: one character of a class, which may be escaped and must not be the pattern's last.
+/// `getEsc`: one character of a class, maybe escaped, which must not end the pattern.
 fn class_character(rest: &mut std::str::Chars<'_>) -> Option<char> {
     let c = match rest.next()? {
         '-' | ']' => None,
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn patterns_match_as_in_go() {
-        // The cases of Go's path/filepath/match_test.go, but for those that need bytes or a `/`.
+        // The cases of Go's path/filepath/match_test.go, except those that need bytes or a `/`.
         for (pattern, name, expected) in [
             ("abc", "abc", true),
             ("*", "abc", true),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_pattern_takes_no_exponential_time() {
+    fn hostile_pattern_takes_no_exponential_time() {
         assert!(!glob_matches(&"*a".repeat(500), &"a".repeat(499)));
     }
 }

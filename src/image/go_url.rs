@@ -1,20 +1,20 @@
-//! URLs as Go's `net/url` reads them: how the kubelet takes a key of `auths` apart.
+//! URLs by the rules of Go's `net/url`, with which the kubelet parses a key of `auths`.
 //!
-//! Only what `url.Parse` makes of a text that starts with `https://` or `http://`: host and path,
-//! both with `%XX` resolved (Go 1.26 `net/url/url.go`). Bytes, since `%FF` may stand in a path.
+//! Only host and path of `url.Parse` for a text that starts with `https://` or `http://`, both with `%XX` decoded (Go
+//! 1.26 `net/url/url.go`). Bytes, since a path may contain `%FF`.
 
 use core::net::Ipv6Addr;
 
 /// Host (with port) and path of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GoUrl {
-    /// `host[:port]`, an IPv6 address in brackets; a zone may hold any bytes.
+    /// `host[:port]`, an IPv6 address in brackets; a zone may contain any bytes.
     pub(super) host: Vec<u8>,
-    /// Empty, or starting with `/`.
+    /// Empty, or with a leading `/`.
     pub(super) path: Vec<u8>,
 }
 
-/// Where a `%XX` stands (`encodeHost`, `encodeZone`, `encodePath`, ...): hosts allow fewer of them.
+/// Part of a URL with a `%XX` (`encodeHost`, `encodeZone`, `encodePath`, ...): hosts allow fewer of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum UrlPart {
     Host,
@@ -23,8 +23,7 @@ enum UrlPart {
 }
 
 impl GoUrl {
-    /// Parses `authority[/path][?query][#fragment]`, what follows the scheme. `None` where Go
-    /// returns an error.
+    /// Parses `authority[/path][?query][#fragment]`, the text after the scheme. `None` if Go returns an error.
     pub(super) fn parse_schemeless(text: &[u8]) -> Option<Self> {
         let (text, fragment) = cut(text, b'#');
         unescape(fragment.unwrap_or_default(), UrlPart::Elsewhere)?;
@@ -54,8 +53,7 @@ fn cut(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     (parts.next().unwrap_or_default(), parts.next())
 }
 
-/// `validUserinfo`, and the escapes in it. Each half is unescaped for itself in Go, which is the same:
-/// no escape can span the colon.
+/// `validUserinfo`, with the escapes. Go unescapes each half separately, which is the same: no escape can span the colon.
 fn is_userinfo(text: &[u8]) -> bool {
     text.iter()
         .all(|b| b.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(b))
@@ -64,7 +62,7 @@ fn is_userinfo(text: &[u8]) -> bool {
             .all(|part| unescape(part, UrlPart::Elsewhere).is_some())
 }
 
-/// `parseHost`, with the strict colons that are the default since Go 1.26.
+/// `parseHost`, with strict colons, the default since Go 1.26.
 fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
     match host.iter().rposition(|b| *b == b'[') {
         Some(0) => {
@@ -98,14 +96,14 @@ fn is_optional_port(text: &[u8]) -> bool {
     }
 }
 
-/// `netip.ParseAddr`, IPv4 excluded: an address, and maybe `%` and a zone that isn't empty.
+/// `netip.ParseAddr` without IPv4: an address, optionally with `%` and a zone that isn't empty.
 fn is_ipv6_with_zone(text: &[u8]) -> bool {
     let (address, zone) = cut(text, b'%');
     zone.is_none_or(|zone| !zone.is_empty())
         && std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// `unescape`: resolves `%XX`; `None` for what Go refuses in that place.
+/// `unescape`: decodes `%XX`; `None` if Go rejects it in this part.
 fn unescape(text: &[u8], part: UrlPart) -> Option<Vec<u8>> {
     let mut resolved = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -133,7 +131,7 @@ fn unescape(text: &[u8], part: UrlPart) -> Option<Vec<u8>> {
     Some(resolved)
 }
 
-/// The ASCII bytes that may stand in a host as they are (`encoding_table.go`, `encodeHost`).
+/// ASCII bytes that a host may contain unescaped (`encoding_table.go`, `encodeHost`).
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
 }
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_paths_are_told_apart_as_go_does() {
+    fn hosts_and_paths_are_split_as_in_go() {
         for (text, host, path) in [
             ("quay.io", "quay.io", ""),
             ("quay.io:443/team?q#f", "quay.io:443", "/team"),
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_refuses_is_refused() {
+    fn urls_that_go_rejects_are_rejected() {
         for text in [
             "quay.io:port",
             "a:1:2",

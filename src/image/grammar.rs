@@ -1,5 +1,5 @@
-//! The grammar of distribution/reference (`regexp.go`), by hand: a regular expression engine would
-//! be the largest part of the binary.
+//! Grammar of distribution/reference (`regexp.go`), without a regular expression engine, which would be the largest part
+//! of the binary.
 
 use core::net::Ipv6Addr;
 
@@ -8,7 +8,7 @@ const SHA256_HEX: usize = 64;
 /// Longest tag, in characters.
 const MAX_TAG_LENGTH: usize = 128;
 
-/// `domainAndPort`: a domain name, an IPv4 address or a bracketed IPv6 address, and maybe a port.
+/// `domainAndPort`: a domain name, an IPv4 address or a bracketed IPv6 address, optionally with a port.
 pub(crate) fn is_domain(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -23,8 +23,8 @@ pub(crate) fn is_domain(text: &str) -> bool {
     }
 }
 
-/// The reference grammar has no zones and no embedded IPv4 address. It takes any run of hexadecimal
-/// digits and colons; an address that can't be dialled is refused here.
+/// IPv6 address in brackets. The reference grammar has no zones and no embedded IPv4 address, and accepts any hexadecimal
+/// digits and colons; an invalid address is rejected here.
 fn is_ipv6(address: &str) -> bool {
     address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') && address.parse::<Ipv6Addr>().is_ok()
 }
@@ -36,7 +36,7 @@ fn is_domain_component(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Whether the part before the first `/` names a registry, rather than a namespace on Docker Hub
+/// True if the part before the first `/` is a registry rather than a namespace on Docker Hub
 /// (distribution/reference `normalize.go`, `splitDockerDomain`).
 pub(crate) fn is_registry_domain(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':']) || first.bytes().any(|b| b.is_ascii_uppercase())
@@ -65,7 +65,7 @@ pub(super) fn is_tag(text: &str) -> bool {
         && text.chars().all(|c| word(c) || matches!(c, '.' | '-'))
 }
 
-/// A digest that go-digest accepts (`algorithm.go`): a known algorithm and its number of lower-case
+/// True for a digest that go-digest accepts (`algorithm.go`): a known algorithm and its number of lower-case
 /// hexadecimal digits.
 pub(super) fn is_digest(text: &str) -> bool {
     let Some((algorithm, hex)) = text.split_once(':') else {

@@ -1,16 +1,16 @@
-//! `host[:port]`: an endpoint of TLS, as it is trusted or dialled.
+//! `host[:port]`: an https endpoint.
 
 use std::fmt;
 
 use crate::image::is_domain;
 
-/// The port of `https`, where none is written.
+/// Default port of `https`.
 pub const HTTPS_PORT: u16 = 443;
 
 /// Longest host name, in bytes (RFC 1035 section 2.3.4, as text).
 const MAX_HOST_LENGTH: usize = 253;
 
-/// Why a text isn't `host[:port]`. No message repeats the text.
+/// Error of an invalid `host[:port]`. Messages never contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HostPortError {
     /// The host isn't a DNS name, an IPv4 address or a bracketed IPv6 address.
@@ -18,34 +18,33 @@ pub enum HostPortError {
         "write a DNS name, an IPv4 address or an IPv6 address in brackets, such as registry.example.com or [::1]"
     )]
     Host,
-    /// An IPv6 address without brackets: its last group would be read as the port.
+    /// An IPv6 address without brackets: its last group would be taken for the port.
     #[error("put the IPv6 address in brackets, such as [::1]:5000")]
     Unbracketed,
     /// The port isn't a number from 1 to 65535, or has a leading zero.
     #[error("write the port as a number from 1 to 65535, such as registry.example.com:5000")]
     Port,
-    /// No port, where one is required.
+    /// A required port is missing.
     #[error("write the port too, such as registry.example.com:443")]
     NoPort,
-    /// A path, where a host is meant.
-    #[error("leave out what follows the host and port, such as registry.example.com:5000")]
+    /// A path after the host.
+    #[error("write only host and port, such as registry.example.com:5000")]
     Path,
 }
 
-/// A host and port. Hosts are compared without regard to case, as DNS does: they are kept in lower
-/// case. Without a port, 443 is meant.
+/// Host and port. Hosts are case-insensitive, as in DNS: they are stored in lower case. The default port is 443.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostPort {
-    /// In lower case, an IPv6 address without brackets.
+    /// Host in lower case, an IPv6 address without brackets.
     host: String,
     port: u16,
 }
 
 impl HostPort {
-    /// Reads `host[:port]`.
+    /// Parses `host[:port]`.
     ///
     /// # Errors
-    /// The text isn't of that form; the error says what to write.
+    /// The text doesn't have this form; the message has the correct form.
     pub fn parse(text: &str) -> Result<Self, HostPortError> {
         let (host, port) = Self::split(text)?;
         Ok(Self {
@@ -54,10 +53,10 @@ impl HostPort {
         })
     }
 
-    /// Reads `host:port`.
+    /// Parses `host:port`.
     ///
     /// # Errors
-    /// As [`HostPort::parse`], and where the port is missing.
+    /// Those of [`HostPort::parse`], and a missing port.
     pub fn parse_with_port(text: &str) -> Result<Self, HostPortError> {
         let (host, port) = Self::split(text)?;
         Ok(Self {
@@ -66,7 +65,7 @@ impl HostPort {
         })
     }
 
-    /// The https endpoint of a host that is known to be one.
+    /// https endpoint of a valid host.
     pub(super) fn https(host: &str) -> Self {
         Self {
             host: host.to_ascii_lowercase(),
@@ -85,7 +84,7 @@ impl HostPort {
         if host.contains(':') && !host.starts_with('[') {
             return Err(HostPortError::Unbracketed);
         }
-        // A domain of image references may have a port: here it is split off already.
+        // A domain of image references may have a port, which is split off already.
         let has_another_port = host.starts_with('[') && !host.ends_with(']');
         if !is_domain(host) || has_another_port || host.len() > MAX_HOST_LENGTH {
             return Err(HostPortError::Host);
@@ -98,25 +97,24 @@ impl HostPort {
         Ok((bare.to_ascii_lowercase(), port))
     }
 
-    /// The host in lower case; an IPv6 address has no brackets: what a name look-up and a TLS server
-    /// name take.
+    /// Host in lower case, an IPv6 address without brackets: for DNS lookups and TLS server names.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, 1 to 65535.
+    /// Port, 1 to 65535.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether this is the host and port of a URL, where an IPv6 address has brackets.
+    /// True if these are the host and port of a URL, where an IPv6 address has brackets.
     pub fn is(&self, host: &str, port: u16) -> bool {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         self.port == port && self.host.eq_ignore_ascii_case(bare.unwrap_or(host))
     }
 }
 
-/// A port as it is written in keys: the kubelet compares ports as text, so that `0443` is another one.
+/// Port as written in keys: the kubelet compares ports as text, so `0443` differs from `443`.
 fn parse_port(text: &str) -> Result<u16, HostPortError> {
     match text.parse() {
         Ok(port) if text.starts_with(|c: char| matches!(c, '1'..='9')) => Ok(port),
@@ -124,7 +122,7 @@ fn parse_port(text: &str) -> Result<u16, HostPortError> {
     }
 }
 
-/// `host:port`, an IPv6 address in brackets: what stands in a URL or in CONNECT.
+/// `host:port`, an IPv6 address in brackets, for URLs and CONNECT.
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

@@ -1,21 +1,20 @@
-//! The kubelet's choice of credentials: which keys of `auths` are for an image
+//! The kubelet's choice of credentials: keys of `auths` that cover an image
 //! (kubelet `pkg/credentialprovider/keyring.go`, `BasicDockerKeyring`).
 
 use super::glob::glob_matches;
 use super::go_url::GoUrl;
 use super::{DOCKER_HUB, ImageReference};
 
-/// The key under which the kubelet finds Docker Hub's credentials when no other key matches.
+/// Key of Docker Hub's credentials, if no other key matches.
 const DEFAULT_REGISTRY: &[u8] = b"index.docker.io";
 
-/// A key of `auths` as the kubelet indexes it: scheme, user and a leading `/v1` or `/v2` gone, `%XX`
-/// resolved. Ordered by bytes: the greater, the sooner it is tried (`sort.Reverse`), so that
-/// `quay.io/team` comes before `quay.io`.
+/// Key of `auths` as the kubelet indexes it: without scheme, user and a leading `/v1` or `/v2`, and with `%XX` decoded.
+/// Ordered by bytes: greater keys are tried first (`sort.Reverse`), `quay.io/team` before `quay.io`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyringIndex(Vec<u8>);
 
 impl KeyringIndex {
-    /// Indexes a key (`Add`). `None` where the kubelet ignores the entry: no URL can be made of it.
+    /// Indexes a key (`Add`). `None` if the kubelet ignores the entry, since the key is no valid URL.
     pub fn new(key: &str) -> Option<Self> {
         let schemeless = key
             .strip_prefix("https://")
@@ -33,9 +32,8 @@ impl KeyringIndex {
         }))
     }
 
-    /// Whether an image's name falls under this key (`URLsMatchStr`): equal port, as many labels in the
-    /// host, each matching as a shell pattern, and a path that is a prefix (of the text: `quay.io/team`
-    /// is for `quay.io/teamwork/app` too).
+    /// True if the key covers an image's name (`URLsMatchStr`): equal port, same number of labels in the host, each a
+    /// matching shell pattern, and a path that is a prefix of the text (`quay.io/team` covers `quay.io/teamwork/app` too).
     pub fn matches(&self, image: &ImageReference) -> bool {
         let name = image.name();
         let (Some(key), Some(image)) = (
@@ -52,18 +50,18 @@ impl KeyringIndex {
             && key_labels.len() == image_labels.len()
             && image.path.starts_with(&key.path)
             && key_labels.iter().zip(&image_labels).all(|(key, image)| {
-                // The labels of an image are ASCII, and what isn't UTF-8 in a key matches none of it.
+                // The labels of an image are ASCII, so a label that isn't UTF-8 can't match.
                 glob_matches(&String::from_utf8_lossy(key), &String::from_utf8_lossy(image))
             })
     }
 
-    /// Whether the kubelet falls back on this key for an image of Docker Hub that no key matches.
+    /// True if the kubelet falls back to this key for an image of Docker Hub that no key covers.
     pub fn is_default_for(&self, image: &ImageReference) -> bool {
         self.0 == DEFAULT_REGISTRY && is_default_registry(image)
     }
 }
 
-/// Whether the kubelet would use the entry `key` for `image`, were it the only entry.
+/// True if the kubelet would use the entry `key` for `image`, if it was the only entry.
 ///
 /// ```
 /// use ensure_pull_secret::image::{ImageReference, key_covers};
@@ -83,8 +81,8 @@ fn is_default_registry(image: &ImageReference) -> bool {
     image.host() == DOCKER_HUB || !image.host().contains(['.', ':'])
 }
 
-/// `SplitURL`: host and port, where `net.SplitHostPort` can tell them apart, else the whole as the
-/// host. So an IPv6 address without a port keeps its brackets, and they are read as a pattern.
+/// `SplitURL`: host and port, or the whole text as the host if `net.SplitHostPort` fails. So an IPv6 address without a
+/// port keeps its brackets, which are a pattern.
 fn split_host_port(host: &[u8]) -> (&[u8], &[u8]) {
     let whole = (host, [].as_slice());
     let Some(colon) = host.iter().rposition(|b| *b == b':') else {
@@ -153,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_specific_key_is_tried_first() {
+    fn more_specific_key_is_tried_first() {
         assert!(KeyringIndex::new("quay.io/team").unwrap() > KeyringIndex::new("https://quay.io").unwrap());
     }
 

@@ -1,4 +1,4 @@
-//! Images and registries by name: references, hosts, and which key covers which image.
+//! Image references, registry hosts, and keys of `auths` that cover images.
 
 mod glob;
 mod go_url;

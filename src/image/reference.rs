@@ -1,14 +1,14 @@
 //! Image references: `host[:port]/path[:tag][@digest]`.
 //!
-//! The grammar is that of distribution/reference (`ParseNormalizedNamed`, `regexp.go`), which the
-//! kubelet and containerd use. Four things differ on purpose:
-//! - white space is dropped and a leading `oci://`, `oci+native://`, `oci+fetch://` or `docker://`
-//!   is too, since references come out of files, results and `storageUri`s;
-//! - the whole name is limited to 255 characters, as in containers/image, and not the path alone:
-//!   CRI-O couldn't pull a longer one;
-//! - a host that isn't a domain, such as `my_host.example/app`, is a mistake. distribution/reference
-//!   takes it for a path without any host, which nobody can pull;
-//! - what stands in brackets must be an IPv6 address, which distribution/reference leaves to the dialler.
+//! The grammar is that of distribution/reference (`ParseNormalizedNamed`, `regexp.go`), which the kubelet and containerd
+//! use, with four intended differences:
+//! - white space and a leading `oci://`, `oci+native://`, `oci+fetch://` or `docker://` are removed, since references come
+//!   from files, results and `storageUri`s;
+//! - the whole name is limited to 255 characters, as in containers/image, and not only the path: CRI-O couldn't pull a
+//!   longer one;
+//! - a host that isn't a domain, such as `my_host.example/app`, is an error. distribution/reference takes it for a path
+//!   without a host, which can't be pulled;
+//! - the text in brackets must be an IPv6 address, which distribution/reference doesn't check.
 
 use std::fmt;
 
@@ -22,30 +22,32 @@ pub(crate) use super::grammar::{is_domain, is_registry_domain, is_repository};
 
 /// Docker Hub's name in image references.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
-/// Docker Hub's former name in image references, read as `docker.io`.
+/// Docker Hub's former name in image references, the same as `docker.io`.
 const DOCKER_HUB_LEGACY: &str = "index.docker.io";
-/// Where Docker Hub keeps images whose name has one part.
+/// Namespace of Docker Hub for images whose name has one part.
 const OFFICIAL_NAMESPACE: &str = "library/";
-/// Asked for where the reference has neither tag nor digest.
+/// Default tag, without tag and digest.
 const DEFAULT_TAG: &str = "latest";
-/// How many digits of a digest a sentence shows.
+/// Number of digits of a shortened digest.
 const SHOWN_DIGITS: usize = 12;
 /// Longest name (`host/path`), in bytes (containers/image `docker/reference/reference.go`).
 const MAX_NAME_LENGTH: usize = 255;
-/// Prefixes of other programs' spellings of an image (KServe's `storageUri`, skopeo's transport).
+/// Prefixes that other programs use (KServe's `storageUri`, skopeo's transport).
 const SCHEMES: [&str; 4] = ["oci://", "oci+native://", "oci+fetch://", "docker://"];
 
-/// What an image reference must look like; ends every message.
+/// Example of an image reference; ends most messages.
 const EXAMPLE: &str = "write host[:port]/path[:tag][@digest], such as quay.io/team/model:1.0";
 
-/// Why a text isn't an image reference. No message repeats the text.
+/// Error of an invalid image reference. Messages never contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageReferenceError {
-    /// Nothing, or nothing but white space and a scheme.
+    /// Empty, or only white space and a scheme.
     #[error("the image reference is empty; {EXAMPLE}")]
     Empty,
-    /// A trailing `@`: a build's result was pasted before it had a value.
-    #[error("the image reference ends with @: the build gave no digest; check the result it is taken from")]
+    /// A trailing `@`: a build's result was used before it had a value.
+    #[error(
+        "the image reference ends with @: the build returned no digest; check the result that it comes from"
+    )]
     NoDigest,
     /// `http://`, `s3://` and the like.
     #[error(
@@ -55,24 +57,24 @@ pub enum ImageReferenceError {
     /// 64 hexadecimal digits are an image's identifier, not its name.
     #[error("the image reference is a bare identifier of 64 hexadecimal digits; {EXAMPLE}")]
     Identifier,
-    /// Capitals in the repository.
+    /// Upper case in the repository.
     #[error("the repository of the image reference has capital letters; repositories are lower case")]
     Uppercase,
-    /// The part before the first slash is no host.
+    /// Invalid host.
     #[error("the host of the image reference is not a host name with an optional port; {EXAMPLE}")]
     Host,
-    /// The part between host and tag is no repository.
+    /// Invalid repository.
     #[error(
         "the repository of the image reference is malformed: parts of a-z and 0-9, joined by single `.`, `_`, `__` \
          or dashes, separated by `/`; {EXAMPLE}"
     )]
     Repository,
-    /// The part after `:` is no tag.
+    /// Invalid tag.
     #[error(
         "the tag of the image reference is malformed: up to 128 of A-Z, a-z, 0-9, `_`, `.` and `-`, not starting with `.` or `-`"
     )]
     Tag,
-    /// The part after `@` is no digest.
+    /// Invalid digest.
     #[error("the digest of the image reference is malformed: write sha256: and 64 digits of 0-9 and a-f")]
     Digest,
     /// Longer than 255 characters, without tag and digest.
@@ -80,7 +82,7 @@ pub enum ImageReferenceError {
     TooLong,
 }
 
-/// An image in a registry, in canonical form: host, repository, and the tag or digest asked for.
+/// Image reference in canonical form: host, repository, and tag or digest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageReference {
     host: String,
@@ -90,13 +92,13 @@ pub struct ImageReference {
 }
 
 impl ImageReference {
-    /// Reads an image reference.
+    /// Parses an image reference.
     ///
-    /// White space and line ends, around and inside, are dropped. A reference without host is Docker
-    /// Hub's, one without tag and digest means the tag `latest`.
+    /// White space and line breaks, around and inside, are removed. The default host is Docker Hub, the default tag
+    /// `latest`.
     ///
     /// # Errors
-    /// The text isn't an image reference; which part of it, the error says.
+    /// The text isn't an image reference; the message names the invalid part.
     pub fn parse(text: &str) -> Result<Self, ImageReferenceError> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let name = SCHEMES
@@ -150,18 +152,17 @@ impl ImageReference {
         })
     }
 
-    /// The registry's `host[:port]` as written; `docker.io` for Docker Hub.
+    /// `host[:port]` of the registry as written; `docker.io` for Docker Hub.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The path in the registry: what stands after `/v2/` (distribution spec, "name").
+    /// Path in the registry, after `/v2/` (distribution spec, "name").
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// What is asked for in `/v2/<repository>/manifests/<reference>`: the digest where there is one,
-    /// else the tag, else `latest`.
+    /// `<reference>` in `/v2/<repository>/manifests/<reference>`: the digest if there is one, else the tag, else `latest`.
     pub fn reference(&self) -> &str {
         self.digest
             .as_deref()
@@ -169,19 +170,18 @@ impl ImageReference {
             .unwrap_or(DEFAULT_TAG)
     }
 
-    /// The digest, `sha256:…`, where the reference has one.
+    /// Digest, `sha256:…`, if there is one.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// `host/path`, without tag and digest: what the kubelet and containers/image look credentials up
-    /// by (kubelet `pkg/util/parsers/parsers.go`, containers/image `reference.Named.Name`).
+    /// `host/path`, without tag and digest, with which the kubelet and containers/image look up credentials (kubelet `pkg/util/parsers/parsers.go`, containers/image `reference.Named.Name`).
     pub fn name(&self) -> String {
         format!("{}/{}", self.host, self.repository)
     }
 
-    /// The reference for a sentence, at most `max` characters long. Where it is longer, its digest is shortened to the
-    /// first twelve digits, as `docker images` shows them: the repository is what a reader looks for.
+    /// Reference for a message, at most `max` characters long. The digest of a longer one is shortened to twelve digits, as
+    /// in `docker images`: the repository matters more.
     pub fn clipped(&self, max: usize) -> String {
         let whole = self.to_string();
         match self.digest().and_then(|digest| digest.split_once(':')) {
@@ -196,8 +196,8 @@ impl ImageReference {
     }
 }
 
-/// The canonical reference of what is asked for: `host/path:tag` or `host/path@digest`. It is made of
-/// `A-Za-z0-9._:/@-` and an IPv6 host's brackets alone.
+/// Canonical reference: `host/path:tag` or `host/path@digest`, made of `A-Za-z0-9._:/@-` and the brackets of an IPv6
+/// host only.
 impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let separator = if self.digest.is_some() { '@' } else { ':' };
@@ -211,7 +211,7 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// Splits off the registry's host, and fills in Docker Hub's defaults
+/// Splits off the registry's host, and adds Docker Hub's defaults
 /// (distribution/reference `normalize.go`, `splitDockerDomain`).
 fn split_host(name: &str) -> (&str, String) {
     let (host, remainder) = match name.split_once('/') {

@@ -1,4 +1,4 @@
-//! Registries as they are configured, named in `auths`, and dialled.
+//! Registries: configured name, key of `auths`, and endpoint.
 
 use core::net::Ipv6Addr;
 use std::fmt;
@@ -11,94 +11,92 @@ mod tests;
 
 use super::host_port::{HostPort, HostPortError};
 
-/// The key under which every client finds Docker Hub's credentials (docker/cli `registry.IndexServer`).
+/// Key of Docker Hub's credentials for all clients (docker/cli `registry.IndexServer`).
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-/// The host that serves Docker Hub's registry API.
+/// Host of Docker Hub's registry API.
 const DOCKER_HUB_ENDPOINT: &str = "registry-1.docker.io";
-/// Other names of Docker Hub, which people write where its name in image references is meant.
+/// Other names of Docker Hub, which users write by mistake.
 const DOCKER_HUB_ALIASES: [&str; 4] = [
     "index.docker.io",
     "registry-1.docker.io",
     "registry.hub.docker.com",
     "hub.docker.com",
 ];
-/// The service of OpenShift's integrated registry.
+/// Service of OpenShift's internal registry.
 const OPENSHIFT_SERVICE: &str = "image-registry.openshift-image-registry.svc";
-/// The same service, by its full name in the cluster's domain.
+/// Full name of the service in the cluster's domain.
 const OPENSHIFT_SERVICE_FQDN: &str = "image-registry.openshift-image-registry.svc.cluster.local";
-/// The port of OpenShift's integrated registry.
+/// Port of OpenShift's internal registry.
 const OPENSHIFT_PORT: u16 = 5000;
 
-/// Why a text isn't a registry. The fix is part of the message; the text itself is repeated only in
-/// the form that is right.
+/// Error of an invalid registry. The message has the remedy, and contains the text only in corrected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryHostError {
-    /// Nothing at all.
+    /// Empty.
     #[error("the registry is empty; write host[:port], such as quay.io or registry.example.com:5000")]
     Empty,
     /// `https://…`.
-    #[error("the registry has a scheme; write host[:port] alone, such as quay.io")]
+    #[error("the registry has a scheme; write only host[:port], such as quay.io")]
     Scheme,
     /// White space or a control character inside.
-    #[error("the registry has white space or a control character in it; write host[:port], such as quay.io")]
+    #[error("the registry has white space or a control character; write host[:port], such as quay.io")]
     WhiteSpace,
     /// `user@host`.
-    #[error("the registry has a user; write host[:port] alone, and the user in PULL_SECRET_USERNAME")]
+    #[error("the registry has a user; write only host[:port], and the user in PULL_SECRET_USERNAME")]
     User,
-    /// `*.example.com`: the credential would go to hosts that nobody named.
+    /// `*.example.com`: the credential would be sent to hosts that are not configured.
     #[error("the registry has a wildcard; name each registry, such as a.example.com,b.example.com")]
     Wildcard,
     /// `quay.io/`.
-    #[error("the registry ends with a slash; leave it out")]
+    #[error("the registry ends with a slash; remove it")]
     TrailingSlash,
     /// Another name of Docker Hub.
     #[error("the registry is Docker Hub, which image references call docker.io; write docker.io")]
     DockerHubAlias,
-    /// A name without dot and port: image references read it as a namespace on Docker Hub.
+    /// A name without dot and port, which image references interpret as a namespace on Docker Hub.
     #[error(
-        "the registry has neither a dot nor a port, so that image references read it as a namespace of Docker Hub; \
+        "the registry has neither a dot nor a port, so image references interpret it as a namespace of Docker Hub; \
          write its full name or its port, such as {0}:443, or docker.io/{0} where Docker Hub is meant"
     )]
     NotADomain(String),
-    /// The host or port is malformed.
-    #[error("the registry's host is malformed: {0}")]
+    /// Invalid host or port.
+    #[error("the registry's host is not valid: {0}")]
     Host(HostPortError),
-    /// The kubelet never matches an IPv6 address without a port: it reads the brackets as a pattern.
+    /// An IPv6 address without a port, which the kubelet never matches: it interprets the brackets as a pattern.
     #[error(
         "the kubelet finds no credential for an IPv6 address without a port; write [{0}]:443, in images too"
     )]
     Ipv6WithoutPort(Ipv6Addr),
-    /// What follows the host isn't a repository's beginning.
+    /// Invalid path.
     #[error(
-        "the registry's path is malformed; write lower-case names separated by slashes, without tag or digest, \
+        "the registry's path is not valid; write lower-case names separated by slashes, without tag or digest, \
          such as quay.io/team"
     )]
     Path,
-    /// The kubelet drops a leading `v1/` and `v2/` from a key's path.
+    /// The kubelet removes a leading `v1/` or `v2/` from a key's path.
     #[error(
-        "the kubelet leaves out v1/ and v2/ at the start of a registry's path; write the registry without it"
+        "the kubelet removes v1/ and v2/ at the start of a registry's path; write the registry without it"
     )]
     ApiPath,
 }
 
-/// A registry that gets the credential: `host[:port]`, narrowed by a path where wanted.
+/// Registry that the credential is for: `host[:port]`, optionally with a path.
 ///
-/// The host's case is kept, since clients compare keys with images byte by byte.
+/// The case of the host is kept, since clients compare keys with images byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RegistryHost {
     /// `host[:port]` as written.
     host_port: String,
-    /// What follows the host, without the slash between.
+    /// Path, without a leading slash.
     path: Option<String>,
     endpoint: HostPort,
 }
 
 impl RegistryHost {
-    /// Reads an element of `PULL_SECRET_REGISTRY`, white space around it already gone.
+    /// Parses an item of `PULL_SECRET_REGISTRY` without surrounding white space.
     ///
     /// # Errors
-    /// The text isn't a registry that kubelet and containers/image would find by it; the error says
-    /// what is wrong and what to write.
+    /// The kubelet and containers/image would not find the registry by this text; the message has cause and remedy.
     pub fn parse(text: &str) -> Result<Self, RegistryHostError> {
         if text.is_empty() {
             return Err(RegistryHostError::Empty);
@@ -157,7 +155,7 @@ impl RegistryHost {
         })
     }
 
-    /// The member name under `auths`: the registry as written, and for the whole of Docker Hub
+    /// Key of `auths`: the registry as written, and for all of Docker Hub
     /// `https://index.docker.io/v1/`.
     pub fn key(&self) -> String {
         match &self.path {
@@ -166,24 +164,23 @@ impl RegistryHost {
         }
     }
 
-    /// `host[:port]` as written, without path: the value of `OCI_HOST`, and the host of its images.
+    /// `host[:port]` as written, without path: the value of `OCI_HOST`, and the host in image references.
     pub fn host_port(&self) -> &str {
         &self.host_port
     }
 
-    /// The path that the credential is narrowed to, without a slash around it.
+    /// Path that limits the credential, without surrounding slashes.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
-    /// Where the registry is really dialled: port 443 where none is written, and
+    /// Endpoint of the registry: port 443 by default, and
     /// `registry-1.docker.io` for Docker Hub.
     pub fn dial(&self) -> &HostPort {
         &self.endpoint
     }
 
-    /// Whether this is OpenShift's integrated registry by one of its service names, port 5000: where a
-    /// Kubernetes token plainly belongs.
+    /// True for OpenShift's internal registry by one of its service names, port 5000, which may receive a Kubernetes token.
     pub fn is_openshift_internal(&self) -> bool {
         self.endpoint.port() == OPENSHIFT_PORT
             && [OPENSHIFT_SERVICE, OPENSHIFT_SERVICE_FQDN].contains(&self.endpoint.host())
@@ -199,14 +196,14 @@ impl RegistryHost {
                 .any(|host| *host == self.endpoint || Some(host) == written.as_ref())
     }
 
-    /// Whether the kubelet would use this registry's entry for `image`
+    /// True if the kubelet would use this registry's entry for `image`
     /// (kubelet `pkg/credentialprovider/keyring.go`).
     pub fn covers(&self, image: &ImageReference) -> bool {
         key_covers(&self.key(), image)
     }
 }
 
-/// The registry as it was written.
+/// Registry as written.
 impl fmt::Display for RegistryHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.host_port)?;

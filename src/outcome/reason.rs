@@ -82,7 +82,7 @@ macro_rules! reasons {
     };
 }
 
-// Severities: 70, 64, api-forbidden, 65 but foreign-entry-broken, 73, 76, 67, 78, foreign-entry-broken, pull-forbidden,
+// Severities: 70, 64, api-forbidden, 65 but unmanaged-entry-invalid, 73, 76, 67, 78, unmanaged-entry-invalid, pull-forbidden,
 // 66, 75, WARNING (its reasons in the order of `Finding::severity`), ok.
 reasons! {
     Ok = "ok", 0, Success, 16,
@@ -120,7 +120,7 @@ reasons! {
     DocumentAmbiguous = "document-ambiguous", 65, Error, 3,
         ".dockerconfigjson has duplicate keys that clients interpret differently, or an auths inside auths; it was left unchanged",
         "Keep one of the keys that are duplicate or differ only in case, and run again.";
-    ForeignEntryBroken = "foreign-entry-broken", 65, Failure, 8,
+    UnmanagedEntryInvalid = "unmanaged-entry-invalid", 65, Failure, 8,
         "another entry is malformed, so the kubelet rejects the whole .dockerconfigjson; the managed entry was written",
         "Fix or remove the named entry.";
     RepositoryMissing = "repository-missing", 66, Failure, 10,
@@ -244,7 +244,7 @@ mod tests {
                     "secret-terminating",
                     "document-unreadable",
                     "document-ambiguous",
-                    "foreign-entry-broken",
+                    "unmanaged-entry-invalid",
                 ],
             ),
             (66, &["repository-missing", "tag-missing"]),
@@ -293,7 +293,7 @@ mod tests {
             Reason::RegistryProtocol,
             Reason::CredentialRejected,
             Reason::SecretMissing,
-            Reason::ForeignEntryBroken,
+            Reason::UnmanagedEntryInvalid,
             Reason::PullForbidden,
             Reason::TagMissing,
             Reason::ApiUnavailable,
@@ -320,7 +320,7 @@ mod tests {
             let exception = |reason: Reason| {
                 matches!(
                     reason,
-                    Reason::ForeignEntryBroken
+                    Reason::UnmanagedEntryInvalid
                         | Reason::ApiForbidden
                         | Reason::NotVerified
                         | Reason::RegistryAnonymous
@@ -337,7 +337,7 @@ mod tests {
         for reason in Reason::ALL {
             let info = reason.info();
             let verification = matches!(info.exit_code, 66 | 67 | 78)
-                || matches!(reason, Reason::PullForbidden | Reason::ForeignEntryBroken);
+                || matches!(reason, Reason::PullForbidden | Reason::UnmanagedEntryInvalid);
             let expected = match (info.exit_code, verification) {
                 (0, _) => info.status,
                 (_, true) => Status::Failure,

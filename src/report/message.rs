@@ -317,7 +317,7 @@ mod tests {
             mode: Some(Mode::Doctor),
             ..context()
         };
-        for (warnings, said) in [
+        for (warnings, expected) in [
             (0, "all 2 checks passed"),
             (1, "2 checks passed, 1 warning; the log has its remedy"),
             (2, "2 checks passed, 2 warnings; the log has their remedies"),
@@ -332,7 +332,7 @@ mod tests {
                 lines,
                 ..Outcome::default()
             };
-            assert_eq!(of_success(&outcome, &doctor), said);
+            assert_eq!(of_success(&outcome, &doctor), expected);
         }
     }
 

@@ -60,17 +60,17 @@ async fn a_broken_entry_of_somebody_elses_is_named_and_ours_is_written() -> Resu
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let outcome = program.run().await?;
     outcome
-        .expect("FAILURE", "refreshed", "foreign-entry-broken", 65)
+        .expect("FAILURE", "refreshed", "unmanaged-entry-invalid", 65)
         .expect_message("broken.test");
     outcome.expect_verified("pull");
     program
         .run()
         .await?
-        .expect("FAILURE", "unchanged", "foreign-entry-broken", 65);
+        .expect("FAILURE", "unchanged", "unmanaged-entry-invalid", 65);
     program.env("PULL_SECRET_STRICT", "false").run().await?.expect(
         "FAILURE",
         "unchanged",
-        "foreign-entry-broken",
+        "unmanaged-entry-invalid",
         0,
     );
     Ok(())

@@ -168,7 +168,11 @@ async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
         "warn",
         &format!("tries the entry {more_specific} of somebody else's before ours"),
     );
-    line(&outcome, "warn", "skopeo and buildah do not use our entry");
+    line(
+        &outcome,
+        "warn",
+        "skopeo and buildah do not use the managed entry",
+    );
     let test_output: Value = serde_json::from_str(outcome.result("TEST_OUTPUT"))?;
     assert_eq!(test_output["warnings"], lines(&outcome, "warn").len());
     Ok(())

@@ -154,7 +154,7 @@ async fn one_token_serves_two_names_of_a_registry_and_a_dropped_one_is_reported(
     outcome.expect("SUCCESS", "unchanged", "ok", 0);
     let notes = outcome.report["notes"].to_string();
     assert!(
-        notes.contains(&long) && notes.contains("nobody will refresh"),
+        notes.contains(&long) && notes.contains("will not be refreshed"),
         "{notes}"
     );
     Ok(())

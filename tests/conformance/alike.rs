@@ -5,7 +5,7 @@
 //! - Our entry is found by all, unless somebody else's was before it already; and it spoils the document for nobody.
 
 use ensure_pull_secret::{
-    dockerconfig::{Document, DocumentError, Entry, Unreadable, foreign_broken_entry, kubelet_reads},
+    dockerconfig::{Document, DocumentError, Entry, Unreadable, invalid_unmanaged_entry, kubelet_reads},
     image::{ImageReference, RegistryHost},
 };
 use proptest::sample::select;
@@ -180,7 +180,7 @@ impl Written<'_> {
     /// somebody else's, as we say, and did so before.
     fn kubelet(&self, tally: &mut Tally) -> Result<(), String> {
         let rejects = self.with.kubelet.refused;
-        let foreign = foreign_broken_entry(self.document.as_bytes(), &[self.key]);
+        let foreign = invalid_unmanaged_entry(self.document.as_bytes(), &[self.key]);
         holds(rejects == foreign.is_some(), || {
             format!("the kubelet rejects it: {rejects}; we say {foreign:?}")
         })?;

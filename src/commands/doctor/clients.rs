@@ -34,7 +34,7 @@ pub fn examine(
             }
         }
     };
-    outcome.findings.extend(pull_secret::foreign_entry_broken(
+    outcome.findings.extend(pull_secret::unmanaged_entry_invalid(
         operation.target.config,
         &document,
     ));

@@ -377,7 +377,7 @@ pub fn finish(
     explain::findings(outcome, operation.target.config.mode, credential, evidence);
     outcome
         .findings
-        .extend(pull_secret::foreign_entry_broken(config, document));
+        .extend(pull_secret::unmanaged_entry_invalid(config, document));
     outcome
         .findings
         .extend(lookup::kubelet_misses(&images, document, credential));

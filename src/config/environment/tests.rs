@@ -100,21 +100,22 @@ fn each_reserved_variable_is_a_problem() {
 fn known_variables_must_be_utf_8_and_others_need_not() {
     let bytes = || OsString::from_vec(vec![0xff, 0xfe]);
     let mut problems = Vec::new();
-    let ours = [
+    let known = [
         "PULL_SECRET_NAME",
         "KUBERNETES_SERVICE_HOST",
         "RESULTS_STATUS_PATH",
         "PULL_SECRET_SHARDS",
     ];
-    let foreign = [(OsString::from("PATH"), bytes()), (bytes(), bytes())];
+    let others = [(OsString::from("PATH"), bytes()), (bytes(), bytes())];
     sort(
-        ours.map(|name| (OsString::from(name), bytes()))
+        known
+            .map(|name| (OsString::from(name), bytes()))
             .into_iter()
-            .chain(foreign),
+            .chain(others),
         &mut problems,
     );
     let names: Vec<_> = problems.iter().map(|problem| problem.variable.as_str()).collect();
-    assert_eq!(names, ours);
+    assert_eq!(names, known);
     assert!(
         problems
             .iter()

@@ -1,4 +1,4 @@
-//! Environments that nobody meant: a token in the wrong place, and anything at all.
+//! Tests of hostile environments: a token in any variable, and arbitrary text.
 
 use std::os::unix::ffi::OsStringExt;
 

@@ -1,4 +1,4 @@
-//! What is wrong with each variable, alone and all at once.
+//! Tests of invalid values, one variable at a time and all together.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Documents that are left alone.
+//! Tests of documents that are left unchanged.
 
 use super::*;
 use crate::text::SafeName;
@@ -16,7 +16,7 @@ fn ambiguity(document: &str) -> Option<(Place, String, String)> {
 }
 
 #[test]
-fn what_no_client_reads_is_unreadable() {
+fn document_that_no_client_parses_is_unreadable() {
     let too_deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     let not_json = |line, column| Unreadable::NotJson { line, column };
     for (document, reason) in [
@@ -46,7 +46,7 @@ fn what_no_client_reads_is_unreadable() {
 }
 
 #[test]
-fn v7_an_auths_of_another_type_is_unreadable() {
+fn v7_auths_of_another_type_is_unreadable() {
     for (document, kind) in [
         (
             r#"{"auths":"{\"quay.io\": {\"auth\": \"b3RoZXI6cHc=\"}}"}"#,
@@ -74,7 +74,7 @@ fn v7_an_auths_of_another_type_is_unreadable() {
 }
 
 #[test]
-fn v7_an_auths_that_holds_only_another_auths_is_ambiguous() {
+fn v7_auths_with_only_another_auths_is_ambiguous() {
     for document in [
         r#"{"auths":{"auths":{"quay.io":{"auth":"b3RoZXI6cHc="}}}}"#,
         r#"{"auths":{ "auths" : {} } , "credsStore":""}"#,
@@ -84,7 +84,7 @@ fn v7_an_auths_that_holds_only_another_auths_is_ambiguous() {
         let error = Document::parse(document.as_bytes()).err();
         assert_eq!(error, Some(DocumentError::WrappedTwice), "{document}");
     }
-    // A registry of that name among others, or no object: nothing is hidden in it.
+    // A registry of that name among others, or no object: no credential is hidden in it.
     for document in [
         r#"{"auths":{"auths":{},"quay.io":{}}}"#,
         r#"{"auths":{"auths":"x"}}"#,
@@ -98,7 +98,7 @@ fn v7_an_auths_that_holds_only_another_auths_is_ambiguous() {
 }
 
 #[test]
-fn a_document_cut_short_anywhere_is_unreadable() {
+fn truncated_document_is_unreadable() {
     let document = format!(r#"{{"x":[2.50,"\ud800"],"auths":{{"quay.io":{ENTRY}}}}}"#);
     for end in 0..document.len() {
         let error = Document::parse(&document.as_bytes()[..end]).unwrap_err();
@@ -110,7 +110,7 @@ fn a_document_cut_short_anywhere_is_unreadable() {
 }
 
 #[test]
-fn names_that_clients_read_differently_are_ambiguous() {
+fn names_that_clients_interpret_differently_are_ambiguous() {
     let quay = || Place::Entry(SafeName::new("quay.io"));
     for (document, place, name, collides_with) in [
         (r#"{"auths":{},"auths":{}}"#, Place::Top, "auths", "auths"),
@@ -169,7 +169,7 @@ fn names_that_clients_read_differently_are_ambiguous() {
 }
 
 #[test]
-fn names_that_no_client_cares_about_are_not_ambiguous() {
+fn names_that_clients_ignore_are_not_ambiguous() {
     for document in [
         r#"{"httpheaders":{},"auths":{"quay.io":{"Email":"x","x":{"a":1,"a":2}},"quay.io/":{}}}"#,
         r#"{"x":{"Auths":{},"auths":{}},"a":[{"b":1,"b":2}]}"#,
@@ -180,7 +180,7 @@ fn names_that_no_client_cares_about_are_not_ambiguous() {
 }
 
 #[test]
-fn our_key_in_another_case_is_ambiguous_too() {
+fn managed_key_in_another_case_is_ambiguous() {
     let at = |document: &str, keys: &[&str]| {
         let document = Document::parse(document.as_bytes()).unwrap();
         let entry = entry();
@@ -202,21 +202,19 @@ fn our_key_in_another_case_is_ambiguous_too() {
 }
 
 #[test]
-fn messages_say_where_and_what_to_do_and_repeat_no_value() {
+fn messages_have_location_and_remedy_but_no_value() {
     for (document, message) in [
         (
             r#"{"auths":{"quay.io":{"auth":"canary","AUTH":"canary"}}}"#,
-            "the entry quay.io of auths has the member AUTH where auth is expected; clients read that differently: \
-             keep the one that is meant, spelled so, and remove the other",
+            "the entry quay.io of auths has the member AUTH where auth is expected; clients interpret that differently: keep the correct member and remove the other",
         ),
         (
             r#"{"x\n$(y)":1,"x\n$(y)":"canary"}"#,
-            "the document has the member x___y_ twice; clients read that differently: keep the one that is meant, \
-             spelled so, and remove the other",
+            "the document has the member x___y_ twice; clients interpret that differently: keep the correct member and remove the other",
         ),
         (
             "{canary",
-            ".dockerconfigjson is not JSON (line 1, column 2); it is never replaced: correct it by hand",
+            ".dockerconfigjson is not JSON (line 1, column 2); it was left unchanged: fix it manually",
         ),
     ] {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! How clients read the document.
+//! Tests of the document as clients read it.
 
 use super::*;
 use crate::image::ImageReference;
@@ -19,7 +19,7 @@ fn kubelet_finds(document: &str, image_reference: &str) -> Vec<String> {
 }
 
 #[test]
-fn one_entry_that_the_kubelet_cannot_read_spoils_the_document() {
+fn kubelet_rejects_a_document_with_one_invalid_entry() {
     use EntryProblem::*;
     for (value, problem) in [
         ("5", NotAnObject),
@@ -44,12 +44,12 @@ fn one_entry_that_the_kubelet_cannot_read_spoils_the_document() {
             "{value}"
         );
         assert_eq!(
-            foreign_broken_entry(document.as_bytes(), &[REGISTRY]),
+            invalid_unmanaged_entry(document.as_bytes(), &[REGISTRY]),
             Some(refusal),
             "{value}"
         );
         assert_eq!(
-            foreign_broken_entry(document.as_bytes(), &[REGISTRY, "quay.io"]),
+            invalid_unmanaged_entry(document.as_bytes(), &[REGISTRY, "quay.io"]),
             None,
             "{value}"
         );
@@ -57,7 +57,7 @@ fn one_entry_that_the_kubelet_cannot_read_spoils_the_document() {
 }
 
 #[test]
-fn what_the_kubelet_does_not_mind_spoils_nothing() {
+fn kubelet_accepts_unknown_members() {
     for value in [
         "null",
         "{}",
@@ -72,7 +72,7 @@ fn what_the_kubelet_does_not_mind_spoils_nothing() {
             "{value}"
         );
         assert_eq!(
-            foreign_broken_entry(document.as_bytes(), &[REGISTRY]),
+            invalid_unmanaged_entry(document.as_bytes(), &[REGISTRY]),
             None,
             "{value}"
         );
@@ -80,7 +80,7 @@ fn what_the_kubelet_does_not_mind_spoils_nothing() {
 }
 
 #[test]
-fn members_of_the_wrong_type_spoil_the_document_for_the_kubelet() {
+fn kubelet_rejects_members_of_the_wrong_type() {
     for (document, refusal, foreign) in [
         (r#"{"auths":[]}"#, KubeletRefusal::Auths, false),
         (
@@ -102,7 +102,7 @@ fn members_of_the_wrong_type_spoil_the_document_for_the_kubelet() {
             "{document}"
         );
         assert_eq!(
-            foreign_broken_entry(document.as_bytes(), &[]).is_some(),
+            invalid_unmanaged_entry(document.as_bytes(), &[]).is_some(),
             foreign,
             "{document}"
         );
@@ -121,7 +121,7 @@ fn members_of_the_wrong_type_spoil_the_document_for_the_kubelet() {
 }
 
 #[test]
-fn the_kubelet_tries_the_most_specific_key_first() {
+fn kubelet_tries_the_most_specific_key_first() {
     let document = r#"{"auths":{"quay.io":{},"https://quay.io/team":{},"*.io":{},"other.io":{},"http://quay.io":{},"%":{}}}"#;
     let expected = ["https://quay.io/team", "quay.io", "http://quay.io", "*.io"];
     assert_eq!(kubelet_finds(document, "quay.io/team/model"), expected);
@@ -131,7 +131,7 @@ fn the_kubelet_tries_the_most_specific_key_first() {
 }
 
 #[test]
-fn the_kubelet_falls_back_on_docker_hub_s_key() {
+fn kubelet_falls_back_to_the_key_of_docker_hub() {
     let document = r#"{"auths":{"https://index.docker.io/v1/":{}}}"#;
     assert_eq!(kubelet_finds(document, "ubuntu"), ["https://index.docker.io/v1/"]);
     let document = r#"{"auths":{"https://index.docker.io/v1/":{},"docker.io/library":{}}}"#;
@@ -139,7 +139,7 @@ fn the_kubelet_falls_back_on_docker_hub_s_key() {
 }
 
 #[test]
-fn duplicates_and_other_spellings_are_read_as_go_reads_them() {
+fn duplicates_and_other_spellings_follow_the_rules_of_go() {
     let find = |document: &str| {
         let keyring = kubelet_reads(document.as_bytes()).unwrap();
         keyring
@@ -181,7 +181,7 @@ fn containers_image_finds(
 }
 
 #[test]
-fn containers_image_takes_the_nearest_key() {
+fn containers_image_uses_the_nearest_key() {
     let document = |keys: &[&str]| {
         let entries: Vec<String> = keys
             .iter()
@@ -231,7 +231,7 @@ fn containers_image_takes_the_nearest_key() {
 }
 
 #[test]
-fn for_containers_image_only_auth_counts() {
+fn containers_image_reads_only_auth() {
     use ContainersImageLookupError::*;
     let broken = || Err(AuthNotBase64(SafeName::new("quay.io")));
     for (value, found) in [
@@ -254,7 +254,7 @@ fn for_containers_image_only_auth_counts() {
             Ok(Some(("quay.io".to_owned(), "u".to_owned(), "pa".to_owned()))),
         ),
     ] {
-        // The second key would do, but the chosen one stands.
+        // The second key would match too, but the first one is chosen.
         let document = format!(r#"{{"auths":{{"https://quay.io":{{"auth":"dTpw"}},"quay.io":{value}}}}}"#);
         assert_eq!(
             containers_image_finds(&document, "quay.io/model"),
@@ -265,7 +265,7 @@ fn for_containers_image_only_auth_counts() {
 }
 
 #[test]
-fn a_credential_helper_outranks_auths_for_containers_image() {
+fn credential_helper_outranks_auths_for_containers_image() {
     let document = format!(r#"{{"auths":{{"quay.io/team":{ENTRY}}},"credHelpers":{{"quay.io":"x"}}}}"#);
     let helper = ContainersImageLookupError::CredentialHelper(SafeName::new("quay.io"));
     assert_eq!(
@@ -276,7 +276,7 @@ fn a_credential_helper_outranks_auths_for_containers_image() {
 }
 
 #[test]
-fn wrong_types_spoil_the_document_for_containers_image() {
+fn containers_image_rejects_members_of_the_wrong_type() {
     use ContainersImageRefusal::*;
     for (document, refusal) in [
         (r#"{"auths":[]}"#, Some(Member("auths"))),
@@ -304,7 +304,7 @@ fn wrong_types_spoil_the_document_for_containers_image() {
 }
 
 #[test]
-fn an_identity_token_is_told_apart_from_a_password() {
+fn identity_token_is_distinguished_from_a_password() {
     let document = br#"{"auths":{"quay.io":{"auth":"dTo=","identitytoken":"t"}}}"#;
     let found = containers_image_reads(document)
         .unwrap()
@@ -318,7 +318,7 @@ fn an_identity_token_is_told_apart_from_a_password() {
 }
 
 #[test]
-fn what_we_write_is_found_by_both_whatever_the_registry() {
+fn written_entry_is_found_by_both_for_any_registry() {
     for (registry, image_reference) in [
         (
             REGISTRY,
@@ -348,7 +348,7 @@ fn what_we_write_is_found_by_both_whatever_the_registry() {
 }
 
 #[test]
-fn null_forgets_what_came_before_it_for_containers_image() {
+fn null_discards_earlier_members_for_containers_image() {
     let auths = format!(r#""auths":{{"quay.io":{ENTRY}}}"#);
     let helpers = r#""credHelpers":{"quay.io":"x"}"#;
     for (document, is_found) in [

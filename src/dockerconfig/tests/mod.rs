@@ -1,4 +1,4 @@
-//! The document, from outside: what is written, what is kept, and how clients read it.
+//! Tests of the document: written and kept bytes, and how clients read it.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -10,17 +10,17 @@ mod printing;
 mod property;
 mod splicing;
 
-/// The default registry.
+/// Default registry.
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";
 /// `<token>:TOKEN`, in base64.
 const ENTRY: &str = r#"{"username":"<token>","password":"TOKEN","auth":"PHRva2VuPjpUT0tFTg=="}"#;
 
-/// The entry that `ENTRY` shows.
+/// Entry of `ENTRY`.
 fn entry() -> Entry {
     Entry::new("<token>", SecretString::from("TOKEN")).unwrap()
 }
 
-/// The document after our entry was set, and whether its shape was repaired.
+/// Document with the managed entry, and true if its structure was repaired.
 fn set(document: &str, key: &str) -> (String, bool) {
     let edited = Document::parse(document.as_bytes())
         .unwrap()

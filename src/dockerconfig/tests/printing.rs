@@ -1,10 +1,10 @@
-//! What `Debug` shows of documents and of what was read from them: nothing secret.
+//! Tests that `Debug` prints no secrets of documents and parsed documents.
 
 use super::*;
 use crate::image::ImageReference;
 
 #[test]
-fn neither_documents_nor_what_is_read_from_them_print_a_secret() {
+fn documents_and_parsed_documents_print_no_secret() {
     let source = format!(r#"{{"auths":{{"quay.io":{ENTRY}}},"credHelpers":{{"other.test":"x"}}}}"#);
     let document = Document::parse(source.as_bytes()).unwrap();
     let edited = document.with_entries(&[("docker.io", &entry())]).unwrap();

@@ -1,5 +1,5 @@
-//! Generated documents. The generator keeps the pieces apart, so that what must come out is put together
-//! from them, without the code under test.
+//! Property tests with generated documents. The generator keeps the pieces, so the expected document is assembled from
+//! them, without the code under test.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use crate::image::ImageReference;
 
 const KEY: &str = "quay.io/team";
 
-/// Values that a parser of numbers, strings or trees would lose, change or refuse.
+/// Values that a parser of numbers, strings or trees would lose, change or reject.
 fn odd_value() -> impl Strategy<Value = String> {
     let leaf = select(vec![
         "2.50",
@@ -52,7 +52,7 @@ fn odd_value() -> impl Strategy<Value = String> {
     })
 }
 
-/// An entry of somebody else's, valid or not.
+/// Unmanaged entry, valid or not.
 fn odd_entry() -> impl Strategy<Value = String> {
     prop_oneof![
         odd_value(),
@@ -79,7 +79,7 @@ impl Piece {
     }
 }
 
-/// Members whose names differ in more than case, but for escapes written in many ways.
+/// Members whose names differ in more than case, with various escapes.
 fn pieces(value: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<Piece>> {
     let stem = select(vec![
         "quay.io",
@@ -118,7 +118,7 @@ fn join(pieces: &[Piece]) -> String {
     pieces.iter().map(Piece::text).collect::<Vec<_>>().join(",")
 }
 
-/// Puts a piece among others.
+/// Inserts a piece.
 fn insert(mut pieces: Vec<Piece>, at: usize, piece: Piece) -> Vec<Piece> {
     pieces.insert(at % (pieces.len() + 1), piece);
     pieces
@@ -173,7 +173,7 @@ proptest! {
             .map(|(i, piece)| Piece { before_value: format!("\n\"registry{i}.example\" : "), ..piece })
             .collect();
         let first = first % (top.len() + 1);
-        // Side by side, the entries become the members of an `auths` in their place.
+        // Adjacent entries become the members of an `auths` in their place.
         let mut pieces = top.clone();
         pieces.splice(first..first, entries.clone());
         let unwrapped = format!("{{{}}}", join(&pieces));
@@ -254,7 +254,7 @@ proptest! {
             }
             let _ = kubelet_reads(document).map(|keyring| keyring.lookup(&image).len());
             let _ = containers_image_reads(document).map(|auth_file| auth_file.lookup(&image).is_ok());
-            let _ = foreign_broken_entry(document, &["quay.io"]);
+            let _ = invalid_unmanaged_entry(document, &["quay.io"]);
         }
     }
 

@@ -1,15 +1,15 @@
-//! What is written, and what stays.
+//! Tests of edits: written and kept bytes.
 
 use super::*;
 
 #[test]
-fn the_first_document_is_exactly_ours() {
+fn first_document_has_only_the_managed_entry() {
     let expected = format!(r#"{{"auths":{{"{REGISTRY}":{ENTRY}}}}}"#);
     assert_eq!(set(r#"{"auths":{}}"#, REGISTRY), (expected, false));
 }
 
 #[test]
-fn several_registries_are_written_at_once_in_their_order() {
+fn several_registries_are_written_in_their_order() {
     let (a, b) = (
         entry(),
         Entry::new("robot", SecretString::from("p\"\\\n\u{e9}</")).unwrap(),
@@ -24,7 +24,7 @@ fn several_registries_are_written_at_once_in_their_order() {
 }
 
 #[test]
-fn our_entry_replaces_what_is_under_its_key_and_nothing_else() {
+fn managed_entry_replaces_only_the_value_of_its_key() {
     let before = r#" { "x" : [2.50,1E+2,1e400,-0,12345678901234567890123] ,
         "auths" : { "a\/b" : {"auth":"\u00e9"} , "OURS" : {"auth":"eDp5", "email":"\ud800"} , "\ud800" : 1e400 } , "HttpHeaders":{} } "#;
     let before = before.replace("OURS", REGISTRY);
@@ -33,7 +33,7 @@ fn our_entry_replaces_what_is_under_its_key_and_nothing_else() {
 }
 
 #[test]
-fn a_new_entry_comes_last() {
+fn new_entry_comes_last() {
     for (before, expected) in [
         (
             r#"{"auths":{"q":{}}}"#,
@@ -53,7 +53,7 @@ fn a_new_entry_comes_last() {
 }
 
 #[test]
-fn an_entry_that_says_the_same_keeps_its_bytes() {
+fn equal_entry_keeps_its_bytes() {
     for same in [
         ENTRY,
         r#"{ "auth" : "PHRva2VuPjpUT0tFTg==" , "password" : "TOKEN" , "username" : "<token>" }"#,
@@ -74,7 +74,7 @@ fn an_entry_that_says_the_same_keeps_its_bytes() {
 }
 
 #[test]
-fn an_entry_that_says_something_else_is_written_anew() {
+fn different_entry_is_replaced() {
     for other in [
         r#"{"auth":"PHRva2VuPjpUT0tFTg=="}"#,
         r#"{"username":"<token>","password":"TOKEN"}"#,
@@ -106,7 +106,7 @@ fn an_entry_that_says_something_else_is_written_anew() {
 }
 
 #[test]
-fn a_stored_entry_is_read_as_the_kubelet_reads_it() {
+fn stored_entry_is_parsed_as_the_kubelet_does() {
     for (value, username, password) in [
         (ENTRY, "<token>", "TOKEN"),
         (r#"{"auth":"dTpw"}"#, "u", "p"),
@@ -132,7 +132,7 @@ fn a_stored_entry_is_read_as_the_kubelet_reads_it() {
 }
 
 #[test]
-fn an_auths_that_is_missing_or_null_is_replaced() {
+fn missing_or_null_auths_is_replaced() {
     for (before, state, expected) in [
         ("{}", Auths::Missing, r#"{"auths":{NEW}}"#),
         (" { } ", Auths::Missing, r#" {"auths":{NEW} } "#),
@@ -154,8 +154,8 @@ fn an_auths_that_is_missing_or_null_is_replaced() {
 }
 
 #[test]
-fn a_document_without_the_wrapper_is_wrapped() {
-    // The incident that this program was made for, and what copying a .dockercfg gives.
+fn document_without_the_wrapper_is_wrapped() {
+    // The incident behind this program, and the result of copying a .dockercfg.
     for (before, expected) in [
         (r#"{"REG":{"auth":"dTpw"}}"#, r#"{"auths":{"REG":NEW}}"#),
         (
@@ -179,7 +179,7 @@ fn a_document_without_the_wrapper_is_wrapped() {
 }
 
 #[test]
-fn only_what_looks_like_a_registry_s_entry_is_wrapped() {
+fn only_registry_entries_are_wrapped() {
     for document in [
         r#"{"auths":{},"quay.io":{"auth":"dTpw"}}"#,
         r#"{"auths":null,"quay.io":{"auth":"dTpw"}}"#,
@@ -195,7 +195,7 @@ fn only_what_looks_like_a_registry_s_entry_is_wrapped() {
 }
 
 #[test]
-fn without_entries_the_shape_alone_is_put_right() {
+fn structure_is_repaired_without_entries() {
     for (before, expected, repaired) in [
         (r#"{ "auths" : {} }"#, r#"{ "auths" : {} }"#, false),
         ("{}", r#"{"auths":{}}"#, true),
@@ -220,7 +220,7 @@ fn without_entries_the_shape_alone_is_put_right() {
 }
 
 #[test]
-fn hostile_depth_and_size_are_survived() {
+fn hostile_depth_and_size_are_handled() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     for depth in [200, 9_000] {
         let before = format!(r#"{{"x":{0},"auths":{{"q":{0}}}}}"#, nested(depth));
@@ -238,7 +238,7 @@ fn hostile_depth_and_size_are_survived() {
 }
 
 #[test]
-fn a_user_name_that_basic_authentication_cannot_carry_is_refused() {
+fn user_name_that_basic_authentication_cannot_carry_is_rejected() {
     for (username, error) in [
         ("", EntryError::EmptyUsername),
         ("a:b", EntryError::ColonInUsername),
@@ -249,7 +249,7 @@ fn a_user_name_that_basic_authentication_cannot_carry_is_refused() {
 }
 
 #[test]
-fn nothing_of_a_document_is_printed_but_the_names_of_its_entries() {
+fn only_names_of_entries_are_printed() {
     let document = r#"{"auths":{"quay.io":{"username":"canary","password":"canary","auth":"Y2FuYXJ5OmNhbmFyeQ=="}},"canary":"canary"}"#;
     let parsed = Document::parse(document.as_bytes()).unwrap();
     let image = crate::image::ImageReference::parse("quay.io/model").unwrap();

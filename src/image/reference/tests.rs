@@ -1,4 +1,4 @@
-//! Image references, case by case; the expectations are those of distribution/reference.
+//! Tests of image references, with the expectations of distribution/reference.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn display(text: &str) -> Result<String, ImageReferenceError> {
 }
 
 #[test]
-fn defaults_are_filled_in_as_docker_does() {
+fn defaults_are_those_of_docker() {
     for (text, canonical) in [
         ("ubuntu", "docker.io/library/ubuntu:latest"),
         ("ubuntu:24.04", "docker.io/library/ubuntu:24.04"),
@@ -38,7 +38,7 @@ fn defaults_are_filled_in_as_docker_does() {
 }
 
 #[test]
-fn white_space_and_schemes_are_dropped() {
+fn white_space_and_schemes_are_removed() {
     for text in [
         " quay.io/team/model:1 ",
         "quay.io/team/model\n:1",
@@ -53,7 +53,7 @@ fn white_space_and_schemes_are_dropped() {
 }
 
 #[test]
-fn a_digest_is_asked_for_rather_than_the_tag_beside_it() {
+fn digest_takes_precedence_over_the_tag() {
     let image = ImageReference::parse(&format!("quay.io/team/model:1@{SHA256}")).unwrap();
     assert_eq!(image.reference(), SHA256);
     assert_eq!(image.digest(), Some(SHA256));
@@ -64,7 +64,7 @@ fn a_digest_is_asked_for_rather_than_the_tag_beside_it() {
 }
 
 #[test]
-fn a_digest_is_of_an_algorithm_that_clients_know_and_of_its_length() {
+fn digest_has_a_known_algorithm_and_its_length() {
     for (algorithm, digits) in [("sha256", 64), ("sha384", 96), ("sha512", 128)] {
         let image = |digits| display(&format!("quay.io/team/model@{algorithm}:{}", "a".repeat(digits)));
         assert!(image(digits).is_ok(), "{algorithm}");
@@ -79,7 +79,7 @@ fn a_digest_is_of_an_algorithm_that_clients_know_and_of_its_length() {
 }
 
 #[test]
-fn in_a_sentence_a_long_reference_keeps_its_repository_and_loses_digits_of_its_digest() {
+fn long_reference_in_a_message_has_a_shortened_digest() {
     let clipped = |text: &str| ImageReference::parse(text).unwrap().clipped(80);
     let short = format!("a.io/b@{SHA256}");
     assert_eq!(clipped(&short), short);
@@ -102,7 +102,7 @@ fn in_a_sentence_a_long_reference_keeps_its_repository_and_loses_digits_of_its_d
 }
 
 #[test]
-fn the_canonical_form_reads_as_itself() {
+fn canonical_form_parses_as_itself() {
     for text in [
         "ubuntu",
         "quay.io/team/model:1",
@@ -114,7 +114,7 @@ fn the_canonical_form_reads_as_itself() {
 }
 
 #[test]
-fn what_is_malformed_is_named() {
+fn invalid_part_is_named() {
     use ImageReferenceError::*;
     let hex = "a".repeat(64);
     for (text, error) in [
@@ -165,7 +165,7 @@ fn what_is_malformed_is_named() {
 }
 
 #[test]
-fn the_longest_name_has_255_characters_and_the_longest_tag_128() {
+fn longest_name_has_255_characters_and_longest_tag_128() {
     let name = format!("quay.io/{}", "a".repeat(255 - "quay.io/".len()));
     assert!(display(&name).is_ok());
     assert_eq!(display(&format!("{name}a")), Err(ImageReferenceError::TooLong));

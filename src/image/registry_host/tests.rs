@@ -1,4 +1,4 @@
-//! Registries and endpoints, case by case.
+//! Tests of registries and endpoints.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ fn registry(text: &str) -> RegistryHost {
 }
 
 #[test]
-fn each_registry_has_its_key_its_host_and_its_endpoint() {
+fn registry_has_key_host_and_endpoint() {
     for (text, key, host_port, dialled) in [
         ("quay.io", "quay.io", "quay.io", "quay.io:443"),
         ("quay.io/team", "quay.io/team", "quay.io", "quay.io:443"),
@@ -58,7 +58,7 @@ fn each_registry_has_its_key_its_host_and_its_endpoint() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_what_would_be_right() {
+fn errors_have_a_remedy() {
     use RegistryHostError::*;
     for (text, error) in [
         ("", Empty),
@@ -101,7 +101,7 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
         ("docker.io/v1/team", ApiPath),
     ] {
         match (RegistryHost::parse(text), error) {
-            // Which of the two mistakes of an unclosed bracket is named doesn't matter.
+            // An unclosed bracket has two errors, and either may be reported.
             (Err(Host(_)), _) if text == "[::1" => {}
             (found, error) => assert_eq!(found, Err(error), "{text:?}"),
         }
@@ -109,7 +109,7 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
 }
 
 #[test]
-fn a_single_name_gets_both_readings_as_advice() {
+fn single_name_has_both_interpretations_in_the_remedy() {
     let message = RegistryHost::parse("registry").unwrap_err().to_string();
     assert!(
         message.contains("registry:443") && message.contains("docker.io/registry"),
@@ -118,7 +118,7 @@ fn a_single_name_gets_both_readings_as_advice() {
 }
 
 #[test]
-fn openshift_s_integrated_registry_is_known_by_its_service_names_and_port_alone() {
+fn internal_registry_is_known_only_by_service_name_and_port() {
     for (text, expected) in [
         ("image-registry.openshift-image-registry.svc:5000", true),
         (
@@ -142,7 +142,7 @@ fn openshift_s_integrated_registry_is_known_by_its_service_names_and_port_alone(
 }
 
 #[test]
-fn a_registry_covers_the_images_that_the_kubelet_would_use_it_for() {
+fn registry_covers_images_by_the_rule_of_the_kubelet() {
     for (text, image, expected) in [
         ("quay.io", "quay.io/team/model", true),
         ("quay.io/team", "quay.io/team/model", true),
@@ -163,7 +163,7 @@ fn a_registry_covers_the_images_that_the_kubelet_would_use_it_for() {
 }
 
 #[test]
-fn endpoints_are_compared_without_regard_to_case_and_by_port() {
+fn endpoints_are_compared_case_insensitively_and_by_port() {
     let parse = |text| HostPort::parse(text).unwrap();
     assert_eq!(parse("Quay.IO"), parse("quay.io:443"));
     assert_ne!(parse("quay.io"), parse("quay.io:8443"));

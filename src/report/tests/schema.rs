@@ -52,7 +52,7 @@ fn schema_has_every_reason_and_describes_every_field() {
     described(&schema);
 }
 
-/// Every property has a description, and every object takes its own properties alone, all of them.
+/// Every property has a description, and every object requires all its properties and allows no others.
 fn described(schema: &Value) {
     if let Some(properties) = schema["properties"].as_object() {
         assert_eq!(schema["additionalProperties"], false);

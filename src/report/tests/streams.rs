@@ -18,7 +18,7 @@ fn standard_output_is_one_line_of_json() {
 fn log_has_findings_yaml_and_notes_and_the_last_line() {
     let outcome = Outcome {
         findings: vec![forbidden(), forbidden()],
-        notes: vec!["nobody refreshes the entry of old.example.com".to_owned()],
+        notes: vec!["the entry of old.example.com is not refreshed".to_owned()],
         ..refreshed()
     };
     let (code, _, stderr) = ended(&outcome, &[], &Output::default());
@@ -31,7 +31,7 @@ fn log_has_findings_yaml_and_notes_and_the_last_line() {
         "{stderr}"
     );
     assert!(
-        stderr.contains("nobody refreshes the entry of old.example.com"),
+        stderr.contains("the entry of old.example.com is not refreshed"),
         "{stderr}"
     );
     let last = "FAILURE pull-forbidden (exit 77): model-puller may not pull from models (first of 2 findings); grant the \

@@ -136,7 +136,7 @@ impl Case {
                 let host = json!(format!("a.test{BAIT}"));
                 hold(secret, format!("{{\"auths\":{{{host}:{entry},{host}:{entry}}}}}"));
             }),
-            Reason::ForeignEntryBroken => Self::storing(|secret, knowledge| {
+            Reason::UnmanagedEntryInvalid => Self::storing(|secret, knowledge| {
                 let entry = json!({"auth": format!("!{}", knowledge.token), "password": knowledge.poison()});
                 hold(
                     secret,
