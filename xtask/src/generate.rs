@@ -24,12 +24,12 @@ pub mod names {
     pub const NAMESPACE: &str = "private-ai-demo";
     /// The pull secret.
     pub const SECRET: &str = "internal-registry-private-ai";
-    /// The account that the pipeline runs as.
-    pub const SERVICE_ACCOUNT: &str = "model-pipeline-sa";
+    /// The ServiceAccount that the pipeline runs as.
+    pub const PIPELINE: &str = "model-pipeline-sa";
 }
 
 /// The ServiceAccount that runs the program in everything shipped.
-const RUNNER: &str = "ensure-pull-secret";
+pub const RUNNER: &str = "ensure-pull-secret";
 /// The Role that the program needs, as YAML to adapt and apply.
 pub const ROLE: &str = "docs/role.yaml";
 const SCHEMA: &str = "docs/report.schema.json";

@@ -1,4 +1,4 @@
-//! Where the story happens: a namespace as OpenShift AI has it, a pipeline's account, an image, a client.
+//! The cluster of the demo: a namespace as OpenShift AI has it, its ServiceAccounts, an image, a client.
 
 use std::path::Path;
 
@@ -14,8 +14,10 @@ use test_cluster::{
     registry::{OPENSHIFT, push_image},
 };
 
+use ensure_pull_secret::kubernetes::rbac_yaml::PULLER;
+
 use crate::{
-    generate::{ROLE, names},
+    generate::{ROLE, RUNNER, names},
     project,
 };
 
@@ -27,6 +29,8 @@ const FOREIGN_ENTRY: &str =
 pub struct Setting {
     namespace: TestNamespace,
     pipeline: ServiceAccountDir,
+    // Its files are the program's mounted ServiceAccount.
+    _runner: ServiceAccountDir,
     crane: Crane,
     program: Program,
     // Crane's way to the registry.
@@ -34,22 +38,23 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The namespace, the pipeline's account with a pod's token, and the right to pull that every account of a namespace
-    /// has on OpenShift.
+    /// The namespace, the ServiceAccounts of the pipeline, of the program and of the stored token, and the permission to
+    /// pull that every ServiceAccount of a namespace has on OpenShift.
     ///
     /// # Errors
     /// Where the API server refuses any of it.
     pub async fn new(access: &ClusterAccess, binary: &Path) -> Result<Self> {
         let registries = access.registries()?;
         let namespace = TestNamespace::named(access, names::NAMESPACE).await?;
-        namespace.service_account(names::SERVICE_ACCOUNT).await?;
         let may_pull = json!([
             { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] },
         ]);
-        namespace
-            .grant(names::SERVICE_ACCOUNT, "image-puller", may_pull)
-            .await?;
-        let pipeline = namespace.identity(names::SERVICE_ACCOUNT).await?;
+        for account in [names::PIPELINE, RUNNER, PULLER] {
+            namespace.service_account(account).await?;
+            namespace.grant(account, "image-puller", may_pull.clone()).await?;
+        }
+        let pipeline = namespace.identity(names::PIPELINE).await?;
+        let runner = namespace.identity(RUNNER).await?;
         let proxy = ConnectProxy::start(registries.routes())?;
         let crane = Crane {
             binary: access.binaries.crane.clone(),
@@ -59,14 +64,16 @@ impl Setting {
             },
         };
         let program = Program::at(binary)
-            .within(&pipeline)
+            .within(&runner)
             .env("PULL_SECRET_NAME", names::SECRET)
+            .env("PULL_SECRET_SERVICE_ACCOUNT", PULLER)
             .env("PULL_SECRET_IMAGE", image())
             // The registry's name means nothing outside of a cluster.
             .env("PULL_SECRET_CONNECT_TO", registries.connect_to());
         Ok(Self {
             namespace,
             pipeline,
+            _runner: runner,
             crane,
             program,
             _proxy: proxy,
@@ -119,7 +126,7 @@ impl Setting {
         }))
     }
 
-    /// Runs the program as a pod of the pipeline does; what every run promises is checked.
+    /// Runs the program as a pod of its ServiceAccount does, and checks the promises of every run.
     ///
     /// # Errors
     /// Where it breaks a promise.

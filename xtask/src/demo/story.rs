@@ -1,13 +1,14 @@
-//! The incident and its end, told while it happens on real servers.
+//! The incident and its end, printed while it happens on real servers.
 
 use std::{path::Path, time::Instant};
 
 use anyhow::{Result, ensure};
+use ensure_pull_secret::kubernetes::rbac_yaml::PULLER;
 use test_cluster::{access::ClusterAccess, program::Outcome};
 
 use super::setting::{Setting, image};
 use crate::{
-    generate::{ROLE, names},
+    generate::{ROLE, RUNNER, names},
     transcript::{Kind, Transcript},
 };
 
@@ -58,19 +59,18 @@ async fn incident(setting: &Setting, transcript: &mut Transcript) -> Result<()> 
 }
 
 async fn diagnosis(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
-    transcript.heading("3  ensure-pull-secret is asked what is wrong");
+    transcript.heading("3  verify reports what is wrong");
     setting.apply_role().await?;
     transcript.say(
         Kind::Text,
         &format!(
-            "It runs as a pod of service account {} would, with nothing but the Role of {ROLE}. verify only reads.",
-            names::SERVICE_ACCOUNT
+            "It runs as a pod of ServiceAccount {RUNNER}, with only the Role of {ROLE}. verify is read-only."
         ),
     );
     transcript.say(
         Kind::Command,
         &format!(
-            "export PULL_SECRET_NAME={} PULL_SECRET_IMAGE=$IMAGE",
+            "export PULL_SECRET_NAME={} PULL_SECRET_IMAGE=$IMAGE\nexport PULL_SECRET_SERVICE_ACCOUNT={PULLER}",
             names::SECRET
         ),
     );
@@ -82,10 +82,13 @@ async fn diagnosis(setting: &Setting, transcript: &mut Transcript) -> Result<()>
 }
 
 async fn repair(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
-    transcript.heading("4  It puts the secret right, and proves that it pulls");
+    transcript.heading("4  ensure repairs the Secret, and verifies that it pulls");
     transcript.say(
         Kind::Text,
-        "It mints a token that is bound to the Secret, asks the registry for the image with it, and only then writes.",
+        &format!(
+            "It requests a token of {PULLER} that is bound to the Secret, verifies the image at the registry with it, and \
+             only then writes."
+        ),
     );
     transcript.say(Kind::Command, "ensure-pull-secret");
     let repaired = setting.run("ensure").await?;
@@ -131,7 +134,7 @@ async fn steady_state(setting: &Setting, transcript: &mut Transcript) -> Result<
     transcript.say(Kind::Output, &keys);
     transcript.say(
         Kind::Text,
-        "The entry for quay.io was somebody else's, and still is, byte for byte.",
+        "The entry for quay.io is unmanaged: it keeps every byte.",
     );
     Ok(())
 }
