@@ -46,13 +46,13 @@ impl Haystack {
         let lower = secret.to_ascii_lowercase();
         let compared: Vec<u8> = lower.bytes().filter(u8::is_ascii_alphanumeric).collect();
         let is_plain = match compared.len() {
-            0 => !lower.is_empty() && self.whole.contains(&lower),
-            length if length < SHORTEST => {
+            length if length >= SHORTEST => self.has_part(&compared),
+            // Punctuation is all that identifies it, so it has to be there as it is.
+            length if length < lower.len() => self.whole.contains(&lower),
+            _ => {
                 let mut labels = self.whole.split(|c: char| !c.is_ascii_alphanumeric());
-                labels.any(|label| label.as_bytes() == compared)
-                    || lower.len() >= IDENTIFYING && self.whole.contains(&lower)
+                !lower.is_empty() && labels.any(|label| label.as_bytes() == compared)
             }
-            _ => self.has_part(&compared),
         };
         is_plain
             || self.has_part(&percent_encoded(&lower, b""))
@@ -320,6 +320,8 @@ mod tests {
         assert!(!known.show_in("abcd.test"));
         assert!(shows("-!-", "a-!-b") && !shows("-!-", "a-b"));
         assert!(shows(":A a[: :0   ", "x:a a[: :0   y") && !shows(":A a[: :0   ", "x.aa0b.test"));
+        assert!(shows("{)u{\"ex", "{)u{\"ex") && !shows("{)u{\"ex", "u.ex.test"));
+        assert!(shows("abc", "x.abc.test") && !shows("abc", "abcd.test") && !shows("", "a.test"));
     }
 
     #[test]
