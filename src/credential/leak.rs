@@ -124,11 +124,6 @@ fn percent_encoded(text: &str, kept: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// True if `text` contains an identifying part of `secret`.
-pub(super) fn shows(secret: &str, text: &str) -> bool {
-    Haystack::new(text).has(secret)
-}
-
 /// Secrets of a run. A name that is not from the configuration is printed only if it contains none of them.
 ///
 /// Clones share the same secrets.
@@ -199,6 +194,11 @@ mod tests {
 
     const USERNAME: &str = "team+robot";
     const PASSWORD: &str = "s3cr3t-robot-pass/?~";
+
+    /// True if `text` contains an identifying part of `secret`.
+    fn shows(secret: &str, text: &str) -> bool {
+        Haystack::new(text).has(secret)
+    }
 
     fn known(username: &str, password: &str) -> KnownSecrets {
         let known = KnownSecrets::default();
@@ -340,6 +340,20 @@ mod tests {
         known.add_document(b"not a document", stored_secrets);
         assert!(!known.show_in(PASSWORD));
         assert_eq!(format!("{known:?}"), "KnownSecrets");
+    }
+
+    #[test]
+    fn text_with_a_part_of_a_token_is_detected() {
+        for (text, expected) in [
+            ("x.defghijk.test", true),
+            ("abc.DEFGHIJKLMN.opq", true),
+            ("defghij.test", false),
+            ("", false),
+        ] {
+            assert_eq!(shows("abc.DEFGHIJKLMN.opq", text), expected, "{text}");
+        }
+        assert!(shows("short", "a.short.test"));
+        assert!(!shows("", "any"));
     }
 
     proptest! {

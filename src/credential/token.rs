@@ -6,7 +6,7 @@ use crate::text::OPENSHIFT_LOGIN_PREFIX;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Claims, kind_in, leak};
+use super::{Claims, kind_in};
 
 /// Kind of a token, by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,12 +41,6 @@ impl Token {
     pub fn new(secret: SecretString) -> Self {
         let claims = Claims::read_unverified(secret.expose_secret());
         Self { secret, claims }
-    }
-
-    /// True if `text` contains eight consecutive letters or digits of the token or of an encoding of it, in any case: it
-    /// must not be printed.
-    pub fn shows_in(&self, text: &str) -> bool {
-        leak::shows(self.secret.expose_secret(), text)
     }
 
     /// The token itself.
@@ -98,21 +92,6 @@ mod tests {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     use super::*;
-
-    #[test]
-    fn text_with_a_part_of_a_token_is_detected() {
-        let token = Token::new(SecretString::from("abc.DEFGHIJKLMN.opq"));
-        for (text, shows) in [
-            ("x.defghijk.test", true),
-            ("abc.DEFGHIJKLMN.opq", true),
-            ("defghij.test", false),
-            ("", false),
-        ] {
-            assert_eq!(token.shows_in(text), shows, "{text}");
-        }
-        assert!(Token::new(SecretString::from("short")).shows_in("a.short.test"));
-        assert!(!Token::new(SecretString::from("")).shows_in("any"));
-    }
 
     #[test]
     fn tokens_are_compared_by_their_text_and_never_printed() {

@@ -64,16 +64,12 @@ impl ReplacePolicy {
             Self::Replace => ReplaceDecision::Replace,
             Self::Keep => ReplaceDecision::Keep,
             // Nothing changes here; the same credential may be added at another registry.
-            _ if is_same(new, stored) => ReplaceDecision::Replace,
+            _ if new == stored => ReplaceDecision::Replace,
             Self::UnlessStoredDoesMore => ReplaceDecision::AskStored,
             Self::UnlessUsableOfAnotherKind if stored.is_kubernetes_token() => ReplaceDecision::Replace,
             Self::UnlessUsableOfAnotherKind | Self::UnlessUsable => ReplaceDecision::KeepUsable,
         }
     }
-}
-
-fn is_same(new: &Credential, stored: &Credential) -> bool {
-    new.username == stored.username && new.token == stored.token
 }
 
 /// What follows for one image, or one registry.

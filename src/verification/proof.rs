@@ -94,6 +94,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Every proof at this registry, to be changed.
+    pub fn proofs_mut(&mut self) -> impl Iterator<Item = &mut Proof> {
+        self.login
+            .iter_mut()
+            .chain(self.images.iter_mut().map(|(_, proof)| proof))
+    }
+
     /// Every proof at this registry.
     pub fn proofs(&self) -> impl Iterator<Item = &Proof> {
         self.login

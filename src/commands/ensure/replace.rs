@@ -24,39 +24,36 @@ pub async fn decide(
     usable: &[(RegistryHost, Credential)],
 ) -> Replacement {
     let mut reported = evidence.to_vec();
-    for (index, at) in evidence.iter().enumerate() {
+    let mut is_kept = false;
+    for (at, reported) in evidence.iter().zip(&mut reported) {
         let stored = replace_policy::usable_for(&at.registry, usable);
         let decision = at
             .proofs()
             .map(|proof| ReplacePolicy::for_proof(proof).decide(new, stored))
             .max()
             .unwrap_or(ReplaceDecision::Replace);
-        let is_kept = match (decision, stored) {
+        is_kept = match (decision, stored) {
             (ReplaceDecision::Keep, _) => true,
             (ReplaceDecision::Replace, _) | (_, None) => false,
             (ReplaceDecision::KeepUsable, Some(stored)) => {
                 !is_rejected_elsewhere(operation, evidence, usable, stored).await
             }
             (ReplaceDecision::AskStored, Some(stored)) => {
-                let at = reported.get_mut(index);
-                match at {
-                    Some(at) => stored_does_more(operation, at, new, stored).await,
-                    None => false,
-                }
+                stored_does_more(operation, reported, new, stored).await
             }
         };
         if is_kept {
-            // Nothing is written: an unreachable registry is an error then, not a warning.
-            for (_, proof) in reported.iter_mut().flat_map(|at| &mut at.images) {
-                proof.leave_out_valid_review();
-            }
-            for proof in reported.iter_mut().filter_map(|at| at.login.as_mut()) {
-                proof.leave_out_valid_review();
-            }
-            return Replacement::Keep(reported);
+            break;
         }
     }
-    Replacement::Write
+    if !is_kept {
+        return Replacement::Write;
+    }
+    // Nothing is written: an unreachable registry is an error then, not a warning.
+    for proof in reported.iter_mut().flat_map(Evidence::proofs_mut) {
+        proof.leave_out_valid_review();
+    }
+    Replacement::Keep(reported)
 }
 
 /// Whether the stored credential does more with an image that the new one was refused or didn't find. In `at` such an
