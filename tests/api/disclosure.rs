@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
 use serde_json::json;
 use test_cluster::{
-    listener::Reply,
+    listener::{ReceivedRequest, Reply},
     program::{Outcome, Program},
 };
 
@@ -40,18 +40,21 @@ fn everything(outcome: &Outcome) -> String {
     format!("{}\n{}\n{:?}", output.stdout, output.stderr, output.results)
 }
 
+/// A registry that accepts every login.
+fn any_login(request: &ReceivedRequest) -> Reply {
+    if request.headers.contains_key("authorization") {
+        Reply::json(StatusCode::OK, "{}")
+    } else {
+        Reply::challenge("Basic realm=\"registry\"")
+    }
+}
+
 #[tokio::test]
 async fn s3_a_password_in_a_key_is_never_printed() -> Result<()> {
     const IN_KEY: &str = "pass-in-a-key-0123";
     let world = World::new("password-in-key").await?;
     let trusted = Scripted::trusted_by(&world)?;
-    let server = trusted.server(REGISTRY, |request| {
-        if request.headers.contains_key("authorization") {
-            Reply::json(StatusCode::OK, "{}")
-        } else {
-            Reply::challenge("Basic realm=\"registry\"")
-        }
-    })?;
+    let server = trusted.server(REGISTRY, any_login)?;
     let program = robot(&world)?
         .env("PULL_SECRET_IMAGE", format!("{REGISTRY}/team/app:1.0"))
         .env(
@@ -196,13 +199,7 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
 async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
     let world = World::new("webhook-encoded").await?;
     let trusted = Scripted::trusted_by(&world)?;
-    let server = trusted.server(REGISTRY, |request| {
-        if request.headers.contains_key("authorization") {
-            Reply::json(StatusCode::OK, "{}")
-        } else {
-            Reply::challenge("Basic realm=\"registry\"")
-        }
-    })?;
+    let server = trusted.server(REGISTRY, any_login)?;
     let auth = STANDARD.encode(format!("{USERNAME}:{OLD_PASSWORD}"));
     let stored = json!({"auths": {REGISTRY: {"auth": auth}}}).to_string();
     world
