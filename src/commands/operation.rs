@@ -177,7 +177,7 @@ impl<'a> Operation<'a> {
                 format!("{by}; the API server did not answer ({text})"),
             );
         }
-        if self.registries.last_failure().is_some() {
+        if self.registries.is_failing() {
             return Finding::new(
                 Reason::RegistryUnavailable,
                 format!("{by}; the registry did not answer"),

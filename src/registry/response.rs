@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    AuthScheme, Inconclusive, Ping, ProtocolError, PullAnswer,
+    AuthScheme, Inconclusive, Ping, ProtocolError, PullAnswer, UntrustedParty,
     challenge::{self, Challenge},
     kind::openshift,
 };
 use crate::{
     image::{ImageReference, RegistryHost},
-    transport::Answer,
+    transport::{Answer, Failure},
 };
 
 /// The media types of manifests (OCI image spec, Docker image manifest V2 schema 1 and 2), lower case.
@@ -54,6 +54,19 @@ struct Manifest<'a> {
     layers: Option<&'a RawValue>,
 }
 
+/// The answer of an exchange that is not retried.
+///
+/// # Errors
+/// The exchange failed, or what answered is no registry.
+pub fn exchanged(outcome: Result<Answer, Failure>) -> Result<Answer, Inconclusive> {
+    match outcome {
+        Ok(answer) if is_web_page(&answer) => Err(Inconclusive::Protocol(ProtocolError::NotARegistry)),
+        Ok(answer) => Ok(answer),
+        Err(Failure::Untrusted) => Err(Inconclusive::Untrusted(UntrustedParty::Certificate)),
+        Err(failure) => Err(Inconclusive::Protocol(ProtocolError::Failed(failure))),
+    }
+}
+
 /// How the registry asks to authenticate, by its answer to `GET /v2/` without credentials.
 ///
 /// # Errors
@@ -89,7 +102,7 @@ fn is_empty_object(body: &[u8]) -> bool {
 }
 
 /// A success that brings HTML is not from a registry: a proxy's or a login's page.
-pub fn is_web_page(answer: &Answer) -> bool {
+fn is_web_page(answer: &Answer) -> bool {
     let content_type = answer.headers.get(CONTENT_TYPE);
     answer.status == StatusCode::OK
         && content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))

@@ -17,12 +17,9 @@ use crate::{
     image::{ImageReference, RegistryHost},
     transport::{
         Answer, Failure,
-        deadline::{Backoff, LOGIN_RETRY_PAUSE},
+        retry::{Retry, RetryCause},
     },
 };
-
-/// How often a credential may fail to log in at one registry in one run: registries lock accounts and addresses.
-const MAX_FAILED_LOGINS: u32 = 2;
 
 /// Whether the credential may be sent to a host and port, beside the registry itself.
 pub type MayGoTo<'a> = dyn Fn(&str, u16) -> bool + Send + Sync + 'a;
@@ -141,14 +138,10 @@ impl<'a> Session<'a> {
         (login, challenge)
     }
 
-    /// Asks once more after a refused login, two seconds later, unless it failed as often as it may already.
+    /// The login after a refused one, asked again where the credential may fail to log in once more.
     pub async fn confirm_refusal(&self) -> Login {
-        let is_final = || self.failed_logins.load(Ordering::Relaxed) >= MAX_FAILED_LOGINS;
-        if is_final()
-            || !Backoff::new()
-                .wait(Some(LOGIN_RETRY_PAUSE), self.registries.until())
-                .await
-        {
+        let cause = RetryCause::login_refusal(self.failed_logins.load(Ordering::Relaxed));
+        if !Retry::new(self.registries.until()).again(cause).await {
             return Login::Refused;
         }
         self.login().await

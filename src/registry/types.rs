@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::transport::Failure;
+use crate::transport::{Answer, Failure};
 
 /// How a registry asks a client to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,16 @@ pub enum ProtocolError {
     NotARegistry,
     /// A success for a manifest that brings none.
     NotAManifest,
+}
+
+impl ProtocolError {
+    /// An exchange that was retried in vain.
+    pub(super) fn of_exchange(outcome: &Result<Answer, Failure>) -> Self {
+        match outcome {
+            Ok(answer) => Self::Status(answer.status),
+            Err(failure) => Self::Failed(*failure),
+        }
+    }
 }
 
 /// Who is not trusted.

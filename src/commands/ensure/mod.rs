@@ -25,7 +25,7 @@ use crate::{
         secret_fields,
     },
     outcome::{Action, ExcessPermissions, Finding, Outcome, Reason},
-    transport::deadline::Backoff,
+    transport::retry::{Retry, RetryCause},
     verification::{Evidence, explain},
 };
 
@@ -66,7 +66,7 @@ impl From<Finding> for Abort {
 /// Creates or refreshes the Secret and verifies it. What was done and found is in `outcome` at any moment.
 pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource, outcome: &mut Outcome) {
     let mut progress = Progress::default();
-    let mut backoff = Backoff::new();
+    let mut retry = Retry::new(operation.deadline.writing);
     let mut has_restarted = false;
     loop {
         match round(operation, source, &mut progress, outcome).await {
@@ -87,7 +87,7 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource, outcom
             Err(Abort::Restart) => {
                 has_restarted = true;
                 debug!("another writer changed the Secret in between: starting over");
-                if !backoff.wait(None, operation.deadline.writing).await {
+                if !retry.again(RetryCause::TRANSIENT).await {
                     give_up(operation, &progress, outcome).await;
                     return;
                 }
