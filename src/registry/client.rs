@@ -15,7 +15,11 @@ use http::{
 use http_body_util::Full;
 use tokio::time::Instant;
 
-use super::{Inconclusive, Ping, ProtocolError, kind::openshift, response};
+use super::{
+    Inconclusive, Ping, ProtocolError,
+    kind::{self, Kind},
+    response,
+};
 use crate::{
     image::{HTTPS_PORT, RegistryHost},
     transport::{
@@ -79,7 +83,7 @@ impl Registries {
                 &Method::GET,
                 &url(registry, "/v2/"),
                 None,
-                registry.is_openshift_internal(),
+                kind::by_name(registry),
             )
             .await?;
         response::ping(registry, &answer)
@@ -91,14 +95,13 @@ impl Registries {
         method: &Method,
         url: &str,
         authorization: Option<&HeaderValue>,
-        is_openshift: bool,
+        kind: &dyn Kind,
     ) -> Result<Answer, Inconclusive> {
-        let request =
-            request(method, url, authorization).ok_or(Inconclusive::Protocol(ProtocolError::Challenge))?;
+        let request = request(method, url, authorization).ok_or(ProtocolError::Challenge)?;
         let mut retry = Retry::new(self.until);
         loop {
             let outcome = self.https.exchange(request.clone(), self.until).await;
-            let is_outage = |answer| is_openshift && openshift::is_outage(method, answer);
+            let is_outage = |answer| kind.is_outage(method, answer);
             let is_failure = is_transient(&outcome) || outcome.as_ref().is_ok_and(is_outage);
             self.is_failing.store(is_failure, Ordering::Relaxed);
             if !is_failure {

@@ -119,7 +119,7 @@ fn finding(
             format!("the API server cannot be asked about the credential, and {registry} did not decide"),
         ),
         // At OpenShift's registry the API server's permission is the registry's.
-        Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.is_openshift => None,
+        Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.uses_rbac => None,
         Proof::Inconclusive(answer, review @ (TokenReview::Valid | TokenReview::NotApplicable)) => {
             let finding = match answer {
                 Inconclusive::Untrusted(UntrustedParty::Realm(host)) => Some(realm(secrets, &registry, host)),
@@ -221,7 +221,7 @@ fn forbidden(
     let namespace = image
         .and_then(|image| image.repository().split_once('/'))
         .map(|(namespace, _)| namespace);
-    if !at.is_openshift {
+    if !at.uses_rbac {
         let what = image.map_or_else(|| at.registry.to_string(), |image| image.name());
         return Some(
             Finding::new(
