@@ -14,7 +14,7 @@ use crate::{
     dockerconfig,
     kubernetes::{
         api::KubernetesApi,
-        client::{ApiConnection, Authorization, LastFailure},
+        client::{ApiConnection, Authorization},
         error::KubernetesError,
         explain_error::{ApiRequest, ErrorContext, explain_error},
         in_cluster::{api_server_authority, mounted, not_in_cluster, own_namespace, registry_trust, shown},
@@ -74,7 +74,7 @@ impl<'a> Operation<'a> {
         let api = KubernetesApi::new(connection, authorization, &namespace, config.name.as_str());
         let https = Https::new(
             registry_trust(config, notes)?,
-            Dialer::indirect(config.connect_to.clone(), &config.proxy),
+            Dialer::with_proxy(config.connect_to.clone(), &config.proxy),
             registry::ANSWER_LIMIT,
         );
         let secrets = KnownSecrets::default();
@@ -168,13 +168,9 @@ impl<'a> Operation<'a> {
     /// Why the run was ended `by` its deadline or a signal: the last failure that was retried; `deadline` without one.
     pub fn interrupted(&self, by: &str) -> Finding {
         if let Some(failure) = self.api.connection.last_failure() {
-            let text = match failure {
-                LastFailure::Exchange(failure) => failure.to_string(),
-                LastFailure::Status(status) => format!("it answers {}", status.as_u16()),
-            };
             return Finding::new(
                 Reason::ApiUnavailable,
-                format!("{by}; the API server did not answer ({text})"),
+                format!("{by}; the API server did not answer ({failure})"),
             );
         }
         if self.registries.is_failing() {

@@ -7,7 +7,10 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -49,33 +52,31 @@ struct ServerState {
 }
 
 /// Why the last attempt failed that was retried, or will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LastFailure {
     /// The exchange failed below HTTP.
+    #[error("{0}")]
     Exchange(Failure),
     /// A transient status.
+    #[error("it answers {}", .0.as_u16())]
     Status(StatusCode),
 }
 
 /// The status of the last answer to one client's calls.
 #[derive(Clone, Default)]
-pub struct LastStatus(Arc<Mutex<Option<StatusCode>>>);
+pub struct LastStatus(Arc<AtomicU16>);
 
 impl LastStatus {
     /// Whether the call created an object: 201, where a patch of an existing one is answered with 200.
     pub fn is_created(&self) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == Some(StatusCode::CREATED)
-    }
-
-    fn set(&self, status: StatusCode) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        self.0.load(Ordering::Relaxed) == StatusCode::CREATED.as_u16()
     }
 }
 
 impl ApiConnection {
     /// The API server at `authority` (`host:port`), trusted by `tls` alone and dialled without a proxy.
     pub fn new(tls: rustls::ClientConfig, authority: Authority) -> Self {
-        Self::from_https(Https::new(tls, Dialer::direct(), ANSWER_LIMIT), authority)
+        Self::from_https(Https::new(tls, Dialer::new(), ANSWER_LIMIT), authority)
     }
 
     /// The API server at `authority`, reached through `https`.
@@ -241,7 +242,7 @@ impl Service<Request<Body>> for Caller {
                 .insert(USER_AGENT, HeaderValue::from_static(transport::USER_AGENT));
             let request = Request::from_parts(parts, Full::new(body));
             let answer = connection.send(request, until).await?;
-            last_status.set(answer.status);
+            last_status.0.store(answer.status.as_u16(), Ordering::Relaxed);
             Ok(super::response::response(answer))
         })
     }

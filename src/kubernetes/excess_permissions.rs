@@ -1,4 +1,4 @@
-//! What the stored credential may do beyond pulling: whoever reads the Secret may do it too.
+//! Excess permissions: what the stored credential may do beyond pulling, and with it every reader of the Secret.
 //!
 //! Judged by one SelfSubjectRulesReview in the Secret's namespace, against a closed list. Rights in other namespaces are
 //! not seen, and what an authorizer other than RBAC grants only where it lists its rules: the review then calls itself
@@ -19,7 +19,8 @@ struct Right {
 
 const WRITE: &[&str] = &["create", "update", "patch"];
 
-/// The closed list. Who may write a workload or run a command in a pod is any account of the namespace.
+/// The closed list. Writing a workload or running a command in a pod gives the permissions of every account of the
+/// namespace.
 const RIGHTS: &[Right] = &[
     Right {
         text: "read secrets",
@@ -88,10 +89,10 @@ const PUSH: Right = Right {
 pub const REMEDY: &str =
     "Take that from the account, or name one in PULL_SECRET_SERVICE_ACCOUNT that may only pull.";
 
-/// Says it all.
+/// Text for all permissions.
 const EVERYTHING: &str = "do everything";
 
-/// ExcessPermissions permissions by the API server's rules.
+/// Excess permissions by the API server's rules.
 pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPermissions {
     let rules = &status.resource_rules;
     let rights = if rules.iter().any(is_everything) {

@@ -1,4 +1,4 @@
-//! What an error of the API server means for the run: a finding for whoever has to act.
+//! Finding for an error of the API server.
 
 use super::{
     error::KubernetesError,
@@ -133,7 +133,7 @@ mod tests {
             role: RoleParams {
                 namespace: "demo",
                 secret: "pull",
-                minted_for: Some("model-puller"),
+                token_account: Some("model-puller"),
                 runner: Some(("demo", "runner")),
             },
             runner_name: "demo/runner",

@@ -26,8 +26,8 @@ const SKEW: SignedDuration = SignedDuration::from_secs(60);
 const OCI_HOST: &str = "OCI_HOST";
 const ACCESS_TYPE: &str = "ACCESS_TYPE";
 
-/// Everything to apply: `document`, and what belongs beside it for `credential`, which was written at `refreshed_at`.
-/// `stored` is what is there now: a display name that was set by others stays.
+/// Fields to apply: `document`, and those beside it for `credential`, which was written at `refreshed_at`.
+/// `stored` is the Secret as it is: a display name that was set by others stays.
 pub fn fields(
     config: &Config,
     stored: Option<&StoredSecret>,
@@ -85,7 +85,7 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
 }
 
 /// The value of an annotation that is known only once the token is issued and written, in words; none for the others.
-pub fn known_after_mint(annotation: &str) -> Option<&'static str> {
+pub fn known_after_request(annotation: &str) -> Option<&'static str> {
     match annotation {
         EXPIRES_AT => Some("when the new token expires"),
         CREDENTIAL_ID => Some("the new token's id"),
@@ -385,7 +385,7 @@ mod tests {
             (REFRESHED_AT, Some("when it is written")),
             (SERVICE_ACCOUNT, None),
         ] {
-            assert_eq!(known_after_mint(name), words, "{name}");
+            assert_eq!(known_after_request(name), words, "{name}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a registry's answers mean (distribution spec, Authentication and Error Codes). Nothing is sent here.
+//! Meaning of a registry's answers (distribution spec, Authentication and Error Codes). Pure. A registry's kind adds only
+//! its differences.
 
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
@@ -40,7 +41,7 @@ struct ErrorCode {
     code: String,
 }
 
-/// The members that tell a manifest from other JSON.
+/// Members by which a manifest differs from other JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest<'a> {

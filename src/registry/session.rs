@@ -1,4 +1,4 @@
-//! One credential at one registry, one question at a time.
+//! Requests with one credential at one registry.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,13 +82,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The same, as a client that was asked for nothing.
+    /// The same without an authentication scheme.
     #[must_use]
     pub(super) fn without_scheme(self) -> Self {
         Session { scheme: None, ..self }
     }
 
-    /// The same credential, for a registry that authenticates by another scheme than its `/v2/` told.
+    /// Sets the scheme that a repository asks for, where `/v2/` asks for none.
     pub(super) fn set_scheme(&mut self, scheme: AuthScheme) {
         self.scheme = Some(scheme);
     }
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
         self.registry
     }
 
-    /// Is the credential accepted at all? Basic: `GET /v2/` with it; Bearer: a token without a scope.
+    /// Whether the credential is accepted. Basic: `GET /v2/` with it; Bearer: a token request without a scope.
     pub async fn login(&self) -> Login {
         self.login_with_challenge().await.0
     }
@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// May this image be pulled, and is it there?
+    /// Whether this image exists and may be pulled.
     pub async fn pull(&self, image: &ImageReference) -> PullAnswer {
         self.manifest(image).await.answer
     }
@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
         Ok(ManifestAnswer { answer, challenge })
     }
 
-    /// What the registry's kind adds to the distribution spec.
+    /// Kind of the registry.
     fn kind(&self) -> &'static dyn Kind {
         self.scheme.as_ref().map_or(&Anonymous, AuthScheme::kind)
     }

@@ -1,4 +1,4 @@
-//! May a credential push to a repository? (distribution spec, Pushing Blobs)
+//! Whether a credential may push to a repository (distribution spec, Pushing Blobs).
 
 use http::{HeaderValue, Method, Uri, header::LOCATION};
 
@@ -6,8 +6,8 @@ use super::{Authorization, Inconclusive, RegistryVerdict, Session, client::url, 
 use crate::{image::ImageReference, transport::Answer};
 
 /// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
-/// an image that was found: Quay creates a repository for the token alone. Never at OpenShift's registry, where an
-/// access review tells the same without a trace.
+/// an image that was found: Quay creates a repository for the token alone. Where RBAC decides, an access review answers the
+/// same without an upload.
 pub async fn may_push(session: &Session<'_>, image: &ImageReference) -> RegistryVerdict {
     ask(session, image)
         .await

@@ -1,7 +1,6 @@
-//! How a connection is made: another address for a host (`PULL_SECRET_CONNECT_TO`), or through a proxy by CONNECT.
+//! TCP connections: to another address for a host (`PULL_SECRET_CONNECT_TO`), or through a proxy by CONNECT.
 //!
-//! TLS is laid over what comes out of here and knows only the host of the URL: names and certificates stay those of
-//! the host, whatever was dialled.
+//! TLS uses only the host of the URL: names and certificates are those of the host, whatever was dialled.
 
 use std::{
     future::Future,
@@ -28,10 +27,10 @@ use crate::{
     image::{HTTPS_PORT, HostPort},
 };
 
-/// The host and port of a URL, and what is dialled instead.
+/// Host and port of a URL, and those to dial instead.
 pub type ConnectTo = (HostPort, HostPort);
 
-/// The longest that the addresses of a name may take to accept a connection; less than one attempt.
+/// Time limit of connecting to all addresses of a name; less than one attempt.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Makes TCP connections.
@@ -43,12 +42,12 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Dials the host of the URL, and nothing else.
-    pub fn direct() -> Self {
+    /// Dialer of the URL's host, without a proxy.
+    pub fn new() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Divided among the addresses of a name: one that is dead does not use up the whole attempt.
+        // Divided among the addresses of a name, so that an unreachable one leaves time for the others.
         tcp.set_connect_timeout(Some(CONNECT));
         Self {
             tcp,
@@ -57,8 +56,8 @@ impl Dialer {
         }
     }
 
-    /// Dials other addresses for some hosts, and through a proxy where one is set for https.
-    pub fn indirect(connect_to: Vec<ConnectTo>, proxy: &Proxy) -> Self {
+    /// Dialer of other addresses for some hosts, through a proxy where one is set for https.
+    pub fn with_proxy(connect_to: Vec<ConnectTo>, proxy: &Proxy) -> Self {
         let matcher = Matcher::builder()
             .https(proxy.https.as_ref().map_or("", ExposeSecret::expose_secret))
             .all(proxy.all.as_ref().map_or("", ExposeSecret::expose_secret))
@@ -67,11 +66,11 @@ impl Dialer {
         Self {
             connect_to: connect_to.into(),
             proxy: Some(Arc::new(matcher)),
-            ..Self::direct()
+            ..Self::new()
         }
     }
 
-    fn elsewhere(&self, url: &Uri) -> Result<Uri, http::Error> {
+    fn override_target(&self, url: &Uri) -> Result<Uri, http::Error> {
         let port = url.port_u16().unwrap_or(HTTPS_PORT);
         let is_from = |from: &HostPort| url.host().is_some_and(|host| from.is(host, port));
         match self.connect_to.iter().find(|(from, _)| is_from(from)) {
@@ -95,9 +94,9 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        // NO_PROXY names hosts of URLs, so it is asked before the host is exchanged.
+        // NO_PROXY names hosts of URLs, so it is applied before PULL_SECRET_CONNECT_TO.
         let proxy = self.proxy.as_ref().and_then(|proxy| proxy.intercept(&url));
-        let target = self.elsewhere(&url);
+        let target = self.override_target(&url);
         let mut tcp = self.tcp.clone();
         Box::pin(async move {
             let target = target?;
@@ -139,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_host_is_exchanged_by_name_and_port_and_the_default_port_counts() {
-        let dialer = Dialer::indirect(
+        let dialer = Dialer::with_proxy(
             vec![
                 rule("registry.test:5000", "127.0.0.1:1"),
                 rule("quay.io", "[::1]:2"),
@@ -148,7 +147,7 @@ mod tests {
         );
         let dialled = |url: &'static str| {
             dialer
-                .elsewhere(&Uri::from_static(url))
+                .override_target(&Uri::from_static(url))
                 .map(|uri| uri.to_string())
         };
         assert_eq!(

@@ -1,10 +1,10 @@
-//! How an exchange failed below HTTP, told apart by what can be done about it.
+//! Errors of an exchange below HTTP, by their remedy.
 
 use std::{error::Error, io};
 
 use http_body_util::LengthLimitError;
 
-/// How an exchange failed below HTTP.
+/// Error of an exchange below HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No connection, or it broke: refused, reset, cut short, unknown name.
@@ -16,19 +16,19 @@ pub enum Failure {
     /// The certificate is not one that is trusted for this host.
     #[error("its certificate is not trusted")]
     Untrusted,
-    /// What answered does not speak TLS, or no version and cipher that we do.
+    /// The peer doesn't support TLS, or no version and cipher suite of this program.
     #[error("it does not speak TLS as we do")]
     NotTls,
-    /// What answered does not speak HTTP.
+    /// The peer doesn't support HTTP.
     #[error("it does not speak HTTP")]
     NotHttp,
-    /// The answer is longer than any right one.
+    /// The answer is longer than the limit.
     #[error("its answer is too long")]
     TooLong,
 }
 
 impl Failure {
-    /// Whether the same request may fare better a moment later.
+    /// Whether the same request may succeed a moment later.
     pub const fn is_transient(self) -> bool {
         match self {
             Self::NoConnection | Self::TimedOut => true,
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Reads the chain of causes; the texts in it are never shown, since they may quote the peer.
+    /// Finds the known cause in the chain; its texts are never printed, since they may quote the peer.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(cause) = next {
@@ -66,7 +66,7 @@ impl Failure {
             });
         }
         let error = cause.downcast_ref::<hyper::Error>()?;
-        // A connection that closes between two messages, or within one, is no sign of another protocol.
+        // A connection that closes early may still be HTTP.
         error.is_parse().then_some(Self::NotHttp)
     }
 }

@@ -54,7 +54,7 @@ async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whol
     let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: &secret,
-        minted_for: Some(&account),
+        token_account: Some(&account),
         runner: Some((world.namespace.name(), RUNNER)),
     };
     world.namespace.apply(&rbac_yaml::role(&needs)).await?;

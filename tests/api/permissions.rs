@@ -172,7 +172,7 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
     let needs = RoleParams {
         namespace: fresh.name(),
         secret: SECRET,
-        minted_for: Some(PULLER),
+        token_account: Some(PULLER),
         runner: Some((fresh.name(), RUNNER)),
     };
     assert_eq!(

@@ -108,7 +108,7 @@ async fn the_callers_own_account_is_the_default_and_another_namespace_needs_one_
     let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: SECRET,
-        minted_for: Some(RUNNER),
+        token_account: Some(RUNNER),
         runner: Some((world.namespace.name(), RUNNER)),
     };
     world.namespace.apply(&rbac_yaml::role(&needs)).await?;

@@ -50,7 +50,7 @@ impl World {
         let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
-            minted_for: Some(PULLER),
+            token_account: Some(PULLER),
             runner: Some((namespace.name(), RUNNER)),
         };
         namespace.apply(&rbac_yaml::role(&needs)).await?;

@@ -1,8 +1,8 @@
-//! Registries whose `/v2/` answers 200 to everybody: zot, Nexus and Artifactory with anonymous access, open
-//! registries, and servers that are no registry at all.
+//! Registries whose `/v2/` answers 200 without credentials (zot, Nexus and Artifactory with anonymous access, open
+//! registries), and servers that may be no registry.
 //!
-//! What everybody may pull shows nothing about a credential. A repository that asks for credentials does, and so does
-//! `/v2/`, where it refuses this credential.
+//! An image that anonymous clients may pull shows nothing about a credential. A repository that asks for credentials
+//! does, and so does `/v2/`, where it refuses this credential.
 
 use futures_util::future::join_all;
 
@@ -20,8 +20,8 @@ pub(in crate::registry) struct Anonymous;
 
 impl Kind for Anonymous {}
 
-/// Asks each image's repository without credentials first. `unknown`: why `/v2/` didn't show that this is a registry;
-/// then no credential is sent to it unless a repository shows it.
+/// Requests each image without credentials first. `unknown`: why `/v2/` didn't show that this is a registry; then no
+/// credential is sent to it unless a repository shows it.
 pub(super) async fn verify(
     mut session: Session<'_>,
     unknown: Option<Inconclusive>,
@@ -69,15 +69,15 @@ pub(super) async fn verify(
         let unsupported = RegistryVerdict::Inconclusive(ProtocolError::Challenge.into());
         verdicts.push(verdict.unwrap_or(unsupported));
     }
-    // What such a registry lacks, it lacks for everybody: that shows nothing about the credential.
-    let tells_nothing = verdicts.iter().all(|verdict| {
+    // What is missing for anonymous clients too shows nothing about the credential.
+    let shows_nothing = verdicts.iter().all(|verdict| {
         matches!(
             verdict,
             RegistryVerdict::RepositoryMissing | RegistryVerdict::TagMissing
         )
     });
     Answers {
-        login: tells_nothing.then_some(RegistryVerdict::Inconclusive(Inconclusive::Anonymous)),
+        login: shows_nothing.then_some(RegistryVerdict::Inconclusive(Inconclusive::Anonymous)),
         images: verdicts,
     }
 }

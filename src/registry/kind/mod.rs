@@ -159,7 +159,7 @@ fn login_verdict(login: Login) -> RegistryVerdict {
     }
 }
 
-/// The verdict on an image whose credential is accepted; push is asked only where the image was found.
+/// The verdict on an image whose credential is accepted; push is tried only where the image was found.
 async fn accepted(
     session: &Session<'_>,
     image: &ImageReference,

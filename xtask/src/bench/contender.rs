@@ -93,7 +93,7 @@ impl<'a> Contender<'a> {
         let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
-            minted_for: Some(PULLER),
+            token_account: Some(PULLER),
             runner: Some((namespace.name(), RUNNER)),
         };
         namespace.apply(&rbac_yaml::role(&needs)).await?;

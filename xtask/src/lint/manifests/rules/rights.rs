@@ -41,7 +41,7 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
         secret: container
             .variable("PULL_SECRET_NAME")
             .context("PULL_SECRET_NAME is not set")?,
-        minted_for: puller,
+        token_account: puller,
         runner: Some((namespace, runner)),
     });
     let expected = documents(&expected)?;
@@ -110,8 +110,8 @@ pub fn nothing_dangles(manifests: &Manifests) -> Vec<String> {
             .iter()
             .filter(|container| container.pod.is_some())
         {
-            let minted_for = container.variable("PULL_SECRET_SERVICE_ACCOUNT");
-            if let Some(account) = minted_for.filter(|account| !named("ServiceAccount", account)) {
+            let token_account = container.variable("PULL_SECRET_SERVICE_ACCOUNT");
+            if let Some(account) = token_account.filter(|account| !named("ServiceAccount", account)) {
                 problems.push(format!(
                     "{}: there is no ServiceAccount {account:?}",
                     container.label()
