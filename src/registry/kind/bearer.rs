@@ -90,7 +90,7 @@ async fn without_login(
 ///
 /// # Errors
 /// The verdict on the credential, where the image's answer is not about it.
-fn conclude(
+pub(super) fn conclude(
     login: Login,
     answer: PullAnswer,
     anonymous: Option<PullAnswer>,

@@ -138,3 +138,21 @@ async fn what_an_open_registry_lacks_shows_nothing_about_the_credential() {
     assert_eq!(answers.images, [RegistryVerdict::RepositoryMissing]);
     assert_eq!(answers.login, Some(anonymous()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn p8_a_bearer_challenge_of_a_repository_alone_is_answered() {
+    for (password, expected) in [
+        ("good", RegistryVerdict::Pulls),
+        ("wrong", RegistryVerdict::Rejected),
+    ] {
+        let registry = |seen: &Seen| match seen.is("/token") || seen.is("/manifests/") {
+            false => json("{}"),
+            true if seen.is("/token") || seen.credentials == "Bearer robot" => {
+                bearer(seen, strict, refused, repositories)
+            }
+            true => challenge(401, r#"Bearer realm="https://registry.test:5000/token""#),
+        };
+        let (answers, _) = ask(password, &["team/app:1"], false, registry).await;
+        assert_eq!(answers.images, [expected], "{password}");
+    }
+}
