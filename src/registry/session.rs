@@ -27,8 +27,9 @@ pub type MayGoTo<'a> = dyn Fn(&str, u16) -> bool + Send + Sync + 'a;
 /// One credential, or none, at one registry that authenticates by `scheme`.
 pub struct Session<'a> {
     registries: &'a Registries,
-    registry: &'a RegistryHost,
-    scheme: Option<AuthScheme>,
+    pub(super) registry: &'a RegistryHost,
+    /// How the registry asks to authenticate.
+    pub(super) scheme: Option<AuthScheme>,
     /// The header of Basic authentication; none without credentials.
     basic: Option<HeaderValue>,
     may_go_to: &'a MayGoTo<'a>,
@@ -69,38 +70,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The same registry without credentials.
-    #[must_use]
-    pub fn without_credentials(&self) -> Session<'a> {
+    /// The same registry without credentials, for a client that was asked for `scheme`.
+    pub(super) fn without_credentials(&self, scheme: Option<AuthScheme>) -> Session<'a> {
         Session {
             registries: self.registries,
             registry: self.registry,
-            scheme: self.scheme.clone(),
+            scheme,
             basic: None,
             may_go_to: self.may_go_to,
             failed_logins: AtomicU32::new(0),
         }
-    }
-
-    /// The same without an authentication scheme.
-    #[must_use]
-    pub(super) fn without_scheme(self) -> Self {
-        Session { scheme: None, ..self }
-    }
-
-    /// Sets the scheme that a repository asks for, where `/v2/` asks for none.
-    pub(super) fn set_scheme(&mut self, scheme: AuthScheme) {
-        self.scheme = Some(scheme);
-    }
-
-    /// How the registry authenticates.
-    pub const fn scheme(&self) -> Option<&AuthScheme> {
-        self.scheme.as_ref()
-    }
-
-    /// The registry.
-    pub(super) const fn registry(&self) -> &'a RegistryHost {
-        self.registry
     }
 
     /// Whether the credential is accepted. Basic: `GET /v2/` with it; Bearer: a token request without a scope.

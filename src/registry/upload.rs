@@ -18,7 +18,7 @@ async fn ask(session: &Session<'_>, image: &ImageReference) -> Result<RegistryVe
     let Authorization::Header(authorization) = session.authorize(Some((image, "pull,push"))).await? else {
         return Ok(RegistryVerdict::PushForbidden);
     };
-    let uploads = url(session.registry(), &uploads_path(image));
+    let uploads = url(session.registry, &uploads_path(image));
     let answer = session
         .send(&Method::POST, &uploads, authorization.as_ref())
         .await?;
@@ -40,7 +40,7 @@ async fn cancel(
         .headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok());
-    let base = url(session.registry(), "");
+    let base = url(session.registry, "");
     if let Some(upload) = location.and_then(|location| upload_url(&base, image, location)) {
         let _ = session.send(&Method::DELETE, &upload, authorization).await;
     }

@@ -28,20 +28,16 @@ pub(super) async fn verify(
     images: &[&ImageReference],
     push: bool,
 ) -> Answers {
-    let without = session.without_credentials().without_scheme();
+    let without = session.without_credentials(None);
     let found = join_all(images.iter().map(|image| without.manifest(image))).await;
     if let Some(inconclusive) = unknown
         && !found.iter().any(shows_a_registry)
     {
         return Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images);
     }
-    if let (None, Some(scheme)) = (
-        session.scheme(),
-        found.iter().find_map(|found| found.challenge.clone()),
-    ) {
-        // skopeo and CRI-O don't answer a challenge that comes from the repository alone; containerd does.
-        session.set_scheme(scheme);
-    }
+    // skopeo and CRI-O don't answer a challenge that comes from the repository alone; containerd does.
+    let challenge = || found.iter().find_map(|found| found.challenge.clone());
+    session.scheme = session.scheme.take().or_else(challenge);
     let closed: Vec<&ImageReference> = images
         .iter()
         .zip(&found)
@@ -91,7 +87,7 @@ async fn ask(
     closed: &[&ImageReference],
     push: bool,
 ) -> Result<Vec<RegistryVerdict>, RegistryVerdict> {
-    if matches!(session.scheme(), Some(AuthScheme::Bearer { .. })) && !closed.is_empty() {
+    if matches!(session.scheme, Some(AuthScheme::Bearer { .. })) && !closed.is_empty() {
         let verdicts = bearer::verify(session, closed, push).await.images;
         return if verdicts.contains(&RegistryVerdict::Rejected) {
             Err(RegistryVerdict::Rejected)
@@ -114,9 +110,9 @@ async fn ask(
 async fn login(session: &mut Session<'_>) -> Login {
     let (mut login, challenge) = session.login_with_challenge().await;
     if let (Login::Refused, None, Some(scheme @ AuthScheme::Bearer { .. })) =
-        (&login, session.scheme(), challenge)
+        (&login, &session.scheme, challenge)
     {
-        session.set_scheme(scheme);
+        session.scheme = Some(scheme);
         login = session.login().await;
     }
     match login {

@@ -71,7 +71,8 @@ async fn without_login(
         ),
     };
     let anonymous = if asks_anonymously {
-        Some(session.without_credentials().pull(image).await)
+        let anonymous = session.without_credentials(session.scheme.clone());
+        Some(anonymous.pull(image).await)
     } else {
         None
     };

@@ -142,7 +142,7 @@ pub async fn verify(
             inconclusive @ Inconclusive::Protocol(
                 ProtocolError::Status(_) | ProtocolError::Challenge | ProtocolError::NotARegistry,
             ),
-        ) if !by_name(session.registry()).uses_rbac() => {
+        ) if !by_name(session.registry).uses_rbac() => {
             anonymous::verify(session, Some(inconclusive), images, push).await
         }
         Err(inconclusive) => Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images),
