@@ -4,18 +4,13 @@
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
 //! for up to 1000 s.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU16, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU16, Ordering},
 };
 
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, StatusCode,
     header::{AUTHORIZATION, DATE, USER_AGENT},
     uri::{Authority, Scheme},
 };
@@ -25,8 +20,9 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use kube::client::Body;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
-use tower::Service;
+use tower::service_fn;
 
+use super::response::response;
 use crate::transport::{
     self, Answer, Dialer, Failure, Https,
     retry::{Retry, RetryCause, is_transient},
@@ -91,13 +87,16 @@ impl ApiConnection {
     /// A client whose calls send `authorization` and end at `until`, retries included.
     pub fn client(&self, authorization: &Authorization, until: Instant) -> (kube::Client, LastStatus) {
         let last_status = LastStatus::default();
-        let caller = Caller {
-            connection: self.clone(),
-            authorization: authorization.0.clone(),
-            until,
-            last_status: last_status.clone(),
-        };
-        (kube::Client::new(caller, "default"), last_status)
+        let shared = (self.clone(), authorization.clone(), last_status.clone());
+        let service = service_fn(move |request| {
+            let (connection, authorization, last_status) = shared.clone();
+            async move {
+                let answer = connection.call(request, authorization, until).await?;
+                last_status.0.store(answer.status.as_u16(), Ordering::Relaxed);
+                Ok::<_, Failure>(response(answer))
+            }
+        });
+        (kube::Client::new(service, "default"), last_status)
     }
 
     /// The API server's time, by the `Date` of its last answer; this machine's, before the first one.
@@ -120,6 +119,25 @@ impl ApiConnection {
 
     fn state(&self) -> std::sync::MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(
+        &self,
+        request: Request<Body>,
+        authorization: Authorization,
+        until: Instant,
+    ) -> Result<Answer, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Failure::NoConnection)?;
+        let mut uri = parts.uri.into_parts();
+        uri.scheme = Some(Scheme::HTTPS);
+        uri.authority = Some(self.authority.clone());
+        parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
+        parts.headers.insert(AUTHORIZATION, authorization.0);
+        let user_agent = HeaderValue::from_static(transport::USER_AGENT);
+        parts.headers.insert(USER_AGENT, user_agent);
+        let request = Request::from_parts(parts, Full::new(body.to_bytes()));
+        self.send(request, until).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, until: Instant) -> Result<Answer, Failure> {
@@ -194,57 +212,7 @@ impl Authorization {
     /// # Errors
     /// Where the token can't stand in a header.
     pub fn bearer(token: &SecretString) -> Result<Self, http::header::InvalidHeaderValue> {
-        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
-        header.set_sensitive(true);
-        Ok(Self(header))
-    }
-}
-
-/// The tower service under a `kube::Client`: one identity's calls, until one deadline.
-#[derive(Clone)]
-struct Caller {
-    connection: ApiConnection,
-    authorization: HeaderValue,
-    until: Instant,
-    last_status: LastStatus,
-}
-
-impl Service<Request<Body>> for Caller {
-    type Response = Response<Full<Bytes>>;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self {
-            connection,
-            authorization,
-            until,
-            last_status,
-        } = self.clone();
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let body = body
-                .collect()
-                .await
-                .map_err(|_| Failure::NoConnection)?
-                .to_bytes();
-            let mut uri = parts.uri.into_parts();
-            uri.scheme = Some(Scheme::HTTPS);
-            uri.authority = Some(connection.authority.clone());
-            parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
-            parts.headers.insert(AUTHORIZATION, authorization);
-            parts
-                .headers
-                .insert(USER_AGENT, HeaderValue::from_static(transport::USER_AGENT));
-            let request = Request::from_parts(parts, Full::new(body));
-            let answer = connection.send(request, until).await?;
-            last_status.0.store(answer.status.as_u16(), Ordering::Relaxed);
-            Ok(super::response::response(answer))
-        })
+        transport::authorization("Bearer", token.expose_secret()).map(Self)
     }
 }
 
@@ -254,7 +222,6 @@ mod tests {
 
     use kube::core::Status;
     use serde_json::{Value, json};
-    use tower::service_fn;
 
     use super::*;
     use crate::kubernetes::error::{KubernetesError, refused_verb};

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     image::{ImageReference, RegistryHost},
-    transport::{Answer, Failure},
+    transport::{self, Answer, Failure},
 };
 
 /// The media types of manifests (OCI image spec, Docker image manifest V2 schema 1 and 2), lower case.
@@ -223,9 +223,7 @@ fn is_manifest(answer: &Answer) -> bool {
 fn bearer(answer: &Answer) -> Option<HeaderValue> {
     let answer: TokenAnswer = serde_json::from_slice(&answer.body).ok()?;
     let token = answer.token.or(answer.access_token)?;
-    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
-    header.set_sensitive(true);
-    Some(header)
+    transport::authorization("Bearer", token.expose_secret()).ok()
 }
 
 /// Whether the digest that the registry names is the one asked for, where both are known.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     image::{ImageReference, RegistryHost},
     transport::{
-        Answer,
+        self, Answer,
         retry::{Retry, RetryCause},
     },
 };
@@ -55,16 +55,12 @@ impl<'a> Session<'a> {
         may_go_to: &'a MayGoTo<'a>,
     ) -> Self {
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        // Base64 can always stand in a header.
-        let mut basic = HeaderValue::try_from(format!("Basic {pair}")).ok();
-        if let Some(header) = &mut basic {
-            header.set_sensitive(true);
-        }
         Self {
             registries,
             registry,
             scheme,
-            basic,
+            // Base64 is always a valid header.
+            basic: transport::authorization("Basic", &pair).ok(),
             may_go_to,
             failed_logins: AtomicU32::new(0),
         }

@@ -2,13 +2,7 @@
 //!
 //! TLS uses only the host of the URL: names and certificates are those of the host, whatever was dialled.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 use hyper_util::{
@@ -70,6 +64,20 @@ impl Dialer {
         }
     }
 
+    /// Connects to the host of `url`, or to what replaces it.
+    pub(super) async fn connect(mut self, url: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
+        let target = self.override_target(&url)?;
+        // NO_PROXY names hosts of URLs, so it is applied to the host before PULL_SECRET_CONNECT_TO.
+        let Some(proxy) = self.proxy.and_then(|proxy| proxy.intercept(&url)) else {
+            return self.tcp.call(target).await.map_err(Into::into);
+        };
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp);
+        if let Some(authorization) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(authorization.clone());
+        }
+        tunnel.call(with_port(&target)?).await.map_err(Into::into)
+    }
+
     fn override_target(&self, url: &Uri) -> Result<Uri, http::Error> {
         let port = url.port_u16().unwrap_or(HTTPS_PORT);
         let is_from = |from: &HostPort| url.host().is_some_and(|host| from.is(host, port));
@@ -81,34 +89,6 @@ impl Dialer {
                 .path_and_query("/")
                 .build(),
         }
-    }
-}
-
-impl Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.tcp.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, url: Uri) -> Self::Future {
-        // NO_PROXY names hosts of URLs, so it is applied before PULL_SECRET_CONNECT_TO.
-        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.intercept(&url));
-        let target = self.override_target(&url);
-        let mut tcp = self.tcp.clone();
-        Box::pin(async move {
-            let target = target?;
-            let Some(proxy) = proxy else {
-                return tcp.call(target).await.map_err(Into::into);
-            };
-            let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
-            if let Some(authorization) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(authorization.clone());
-            }
-            tunnel.call(with_port(&target)?).await.map_err(Into::into)
-        })
     }
 }
 

@@ -11,7 +11,7 @@ pub mod roots;
 
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::InvalidHeaderValue};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{
@@ -31,6 +31,16 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sent with every request, to the API server and to registries.
 pub const USER_AGENT: &str = concat!("ensure-pull-secret/", env!("CARGO_PKG_VERSION"));
+
+/// An `Authorization` header, which is never printed.
+///
+/// # Errors
+/// The credential has characters that a header can't contain.
+pub fn authorization(scheme: &str, credential: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::try_from(format!("{scheme} {credential}"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
 
 /// A request with its whole body.
 pub type HttpRequest = Request<Full<Bytes>>;
@@ -58,7 +68,7 @@ impl Https {
             .with_tls_config(tls)
             .https_only()
             .enable_http1()
-            .wrap_connector(dialer);
+            .wrap_connector(service_fn(move |url| dialer.clone().connect(url)));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
