@@ -175,8 +175,8 @@ fn usable(
         .token
         .claims()
         .and_then(|claims| claims.kubernetes.as_ref())
-        .and_then(|bound| bound.secret.as_ref())
-        .is_some_and(|bound| bound.uid != secret.version.uid && !bound.uid.is_empty());
+        .and_then(|bound| bound.secret_uid.as_ref())
+        .is_some_and(|uid| *uid != secret.version.uid && !uid.is_empty());
     if bound_elsewhere {
         let cause =
             format!("the token for {shown} in Secret {name} is bound to another Secret and dies with that");
