@@ -1,7 +1,6 @@
 //! Reviews of the calling account by the API server: SelfSubjectReview, SelfSubjectAccessReview and SelfSubjectRulesReview.
 //!
-//! Only a Kubernetes token ever calls: another's password sent for review would be seen by the API server's webhook
-//! authenticators.
+//! Only Kubernetes tokens are reviewed: the API server's webhook authenticators would see any other password.
 
 use k8s_openapi::api::{
     authentication::v1::SelfSubjectReview,
@@ -35,11 +34,11 @@ pub enum TokenReview {
     Invalid,
     /// The API server can't be asked.
     Unavailable,
-    /// It is not asked: no Kubernetes token.
+    /// Not reviewed: no Kubernetes token.
     NotApplicable,
 }
 
-/// Asks the API server about one credential.
+/// Reviewer of one credential, by the API server.
 pub struct Reviewer {
     connection: ApiConnection,
     client: Client,
@@ -47,7 +46,7 @@ pub struct Reviewer {
 }
 
 impl Reviewer {
-    /// A reviewer that calls with the credential under review, until `until`; none where it can't stand in a header.
+    /// Reviewer that calls with the credential, until `until`; none where a header can't contain it.
     pub fn new(connection: &ApiConnection, credential: &Token, until: Instant) -> Option<Self> {
         let authorization = Authorization::bearer(credential.secret()).ok()?;
         let (client, _) = connection.client(&authorization, until);

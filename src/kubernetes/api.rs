@@ -1,4 +1,4 @@
-//! The calls of a run to the API server, as the account that runs it. Each takes its deadline and returns what it did.
+//! Calls to the API server as the account that runs the program. Each takes its deadline and returns what it did.
 
 use k8s_openapi::{api::authorization::v1::ResourceAttributes, jiff::Timestamp};
 use kube::Client;
@@ -54,8 +54,8 @@ impl KubernetesApi {
         access_review::can_i(&client, attributes).await
     }
 
-    /// A reviewer that asks about `credential` as itself; none where it is not exactly a Kubernetes token: another's
-    /// password is never sent to the API server.
+    /// Reviewer of `credential`; none where it is not exactly a Kubernetes token: other passwords are never sent to the API
+    /// server.
     pub fn reviewer(&self, credential: &Token, until: Instant) -> Option<Reviewer> {
         let is_asked = credential.is_whole();
         is_asked.then(|| Reviewer::new(&self.connection, credential, until))?

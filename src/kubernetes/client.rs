@@ -1,4 +1,4 @@
-//! The connection to the API server: the service under `kube::Client`, its retries and its clock.
+//! Connection to the API server: the service under `kube::Client`, its retries and its clock.
 //!
 //! Transient failures and refusals are retried inside, until the deadline of the call (`transport/retry.rs`).
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
@@ -28,7 +28,7 @@ use crate::transport::{
     retry::{Retry, RetryCause, is_transient},
 };
 
-/// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
+/// Longest answer, in bytes: a Secret may have 1 MiB of data, in base64; its other parts are small.
 const ANSWER_LIMIT: usize = 4 << 20;
 
 /// The connection to the API server, with the state that its calls share.
@@ -39,7 +39,7 @@ pub struct ApiConnection {
     state: Arc<Mutex<ServerState>>,
 }
 
-/// What the answers of the run show about the API server.
+/// State of the API server, by its answers.
 #[derive(Default)]
 struct ServerState {
     clock_offset: Option<SignedDuration>,
@@ -47,7 +47,7 @@ struct ServerState {
     failed_at: Option<Instant>,
 }
 
-/// Why the last attempt failed that was retried, or will be.
+/// Transient failure of the last attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LastFailure {
     /// The exchange failed below HTTP.
@@ -166,7 +166,7 @@ impl ApiConnection {
     }
 
     /// A refusal of the API server, which is retried `retries` times; longer soon after a failure, since an API server
-    /// that starts refuses everybody until it has read accounts and roles.
+    /// that starts refuses every client until it has read accounts and roles.
     pub fn refusal(&self, retries: u32) -> RetryCause {
         let failed_at = self.state().failed_at;
         RetryCause::api_refusal(retries, failed_at.map(|at| at.elapsed()))
@@ -176,7 +176,7 @@ impl ApiConnection {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
             let offset = date.timestamp().duration_since(Timestamp::now());
-            // `Date` has whole seconds and took its way: less than two seconds are no difference.
+            // `Date` has whole seconds and arrives late: less than two seconds are no difference.
             let offset = if offset.abs() < SignedDuration::from_secs(2) {
                 SignedDuration::ZERO
             } else {
@@ -210,7 +210,7 @@ impl Authorization {
     /// The header for `token`.
     ///
     /// # Errors
-    /// Where the token can't stand in a header.
+    /// The token has characters that a header can't contain.
     pub fn bearer(token: &SecretString) -> Result<Self, http::header::InvalidHeaderValue> {
         transport::authorization("Bearer", token.expose_secret()).map(Self)
     }
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart_by_code_and_field() {
+    fn errors_are_classified_by_code_and_field() {
         let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
         let cases = [
             (401, json!({}), KubernetesError::Unauthenticated),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn rbac_is_told_from_other_denials_by_its_words() {
+    fn rbac_denial_is_known_by_its_message() {
         let said = r#"secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the namespace"#;
         let status: Status = serde_json::from_value(json!({"code": 403, "message": said})).expect("a Status");
         assert_eq!(

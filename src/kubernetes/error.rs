@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_by_admission_is_one_whatever_its_code_and_names_who_denied() {
+    fn admission_denial_is_known_by_its_message_for_any_code() {
         let policy = "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'p.example' with binding 'b' denied request: no";
         let webhook = "admission webhook \"w.example\" denied the request: it cannot use resource x";
         for code in [400, 403, 422] {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_rbac_is_known_by_its_words_and_by_all_of_them() {
+    fn rbac_refusal_needs_all_words_of_its_message() {
         for (message, verb) in [
             (
                 "secrets \"s\" is forbidden: User \"u\" cannot patch resource \"secrets\"",
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_changed_is_told_by_the_field() {
+    fn immutable_object_is_known_by_the_field() {
         let with_causes = |code: u16, causes: serde_json::Value| {
             let status = json!({ "code": code, "details": { "kind": "secrets", "causes": causes } });
             KubernetesError::from_status(&serde_json::from_value(status).expect("a Status"))
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_told_from_one_that_says_nothing() {
+    fn missing_answer_differs_from_one_that_is_not_understood() {
         let status = serde_json::from_value(json!({ "code": 409 })).expect("a Status");
         for (error, expected) in [
             (kube::Error::Api(Box::new(status)), KubernetesError::Conflict),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_denials_words_the_variable_to_correct_is_read_and_nothing_else() {
+    fn denial_yields_only_the_variable_to_correct() {
         let variable = |words: &str| {
             let message = format!("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {words}");
             match refusal(422, &message) {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_who_denied_is_made_fit_to_be_printed() {
+    fn denier_name_is_made_printable() {
         let said =
             |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
                 KubernetesError::Denied { by: Some(denier), .. } => denier.shown(&KnownSecrets::default()),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_denier_that_is_named_by_a_secret_is_not_named() {
+    fn s4_denier_with_a_secret_in_its_name_is_not_printed() {
         let secrets = KnownSecrets::default();
         secrets.add("robot", &"a-robots-password".to_owned().into());
         let said = |message: &str| match refusal(403, message) {

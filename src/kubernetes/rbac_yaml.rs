@@ -2,7 +2,7 @@
 
 use crate::image::ImageReference;
 
-/// What the shipped manifests call an account that may only pull.
+/// Name of the puller account in the shipped manifests.
 pub const PULLER: &str = "model-puller";
 
 /// The names in a Role and its binding.
@@ -17,8 +17,8 @@ pub struct RoleParams<'a> {
     pub runner: Option<(&'a str, &'a str)>,
 }
 
-/// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
-/// another Secret of the namespace it takes nothing away.
+/// Role of CONTRACT section 5, with its binding. The Secret's name is part of its name, so that it doesn't replace the Role for
+/// another Secret of the namespace.
 pub fn role(params: &RoleParams<'_>) -> String {
     ensure_role(params, r#""get", "create", "patch""#)
 }
@@ -94,7 +94,7 @@ pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -
     yaml
 }
 
-/// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.
+/// Permission to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.
 pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -> Option<String> {
     let (image_namespace, _) = image.repository().split_once('/')?;
     let (namespace, name) = account;

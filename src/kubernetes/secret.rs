@@ -32,7 +32,7 @@ pub const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
 /// One version of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
-    /// Another object of the same name has another one.
+    /// Differs for another object of the same name.
     pub uid: String,
     /// Changes with every write.
     pub resource_version: String,
@@ -48,7 +48,7 @@ pub struct Deletion {
 /// The Secret as it is stored. Can't be printed.
 #[derive(Clone, Default)]
 pub struct StoredSecret {
-    /// Which version this is.
+    /// Its version.
     pub version: Version,
     /// `type`, empty where absent.
     pub secret_type: String,
@@ -56,7 +56,7 @@ pub struct StoredSecret {
     pub deletion: Option<Deletion>,
     /// Whether its data can't be changed.
     pub immutable: bool,
-    /// All of its data.
+    /// Data.
     pub data: BTreeMap<String, Vec<u8>>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
@@ -150,7 +150,7 @@ impl KubernetesApi {
         }
     }
 
-    /// The answer is metadata alone: nothing secret comes back.
+    /// Applies `fields`. The answer has only metadata, so no secret comes back.
     async fn patch(
         &self,
         params: &PatchParams,

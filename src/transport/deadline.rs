@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_is_for_registries_and_ten_seconds_or_a_tenth_for_the_write() {
+    fn deadline_has_shares_for_registries_and_the_write() {
         let start = Instant::now();
         let long = Deadline::new(start, Duration::from_secs(120));
         assert_eq!(long.registry - start, Duration::from_secs(60));

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else() {
+    fn only_transient_outcomes_are_retried() {
         for status in [429, 500, 502, 503, 504] {
             assert!(is_transient(&outcome(status, None)), "{status}");
         }

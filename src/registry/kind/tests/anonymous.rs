@@ -72,7 +72,7 @@ async fn p2_a_repository_shows_a_registry_where_v2_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p8_a_registry_that_lets_everybody_in_is_asked_with_the_credential() {
+async fn p8_anonymous_registry_is_asked_with_the_credential() {
     for with_challenge in [true, false] {
         for (password, images, login, expected) in [
             ("good", &[][..], Some(anonymous()), vec![]),
@@ -126,7 +126,7 @@ async fn p8_a_refusal_with_a_bearer_challenge_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_open_registry_lacks_shows_nothing_about_the_credential() {
+async fn image_missing_for_all_shows_nothing_about_the_credential() {
     let registry = |seen: &Seen| {
         if seen.is("/manifests/") {
             missing(NAME_UNKNOWN)

@@ -163,7 +163,7 @@ async fn p1_a_login_without_images_is_asked_twice_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_a_wrong_password_with_many_images_fails_to_log_in_twice_at_most() {
+async fn p1_wrong_password_fails_to_log_in_twice_for_many_images() {
     let names: Vec<String> = (0..64).map(|number| format!("team/app-{number}:1")).collect();
     let images: Vec<&str> = names.iter().map(String::as_str).collect();
     for wrong_with_scope in [anonymous_token as fn() -> Reply, refused, forbidden] {
@@ -189,7 +189,7 @@ async fn p1_a_wrong_password_with_many_images_fails_to_log_in_twice_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_service_that_refuses_every_login_is_judged_by_the_repository() {
+async fn repository_decides_where_every_login_is_refused() {
     for (image, expected) in [
         ("team/app:1", RegistryVerdict::Pulls),
         ("hidden/app:1", RegistryVerdict::Pulls),
@@ -206,7 +206,7 @@ async fn a_token_service_that_refuses_every_login_is_judged_by_the_repository() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_service_that_needs_a_scope_is_judged_by_the_repository() {
+async fn repository_decides_where_the_token_service_needs_a_scope() {
     let not_answered = || inconclusive(ProtocolError::LoginNotAnswered);
     for (password, image, expected) in [
         ("good", "team/app:1", RegistryVerdict::Pulls),
