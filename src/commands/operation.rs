@@ -74,7 +74,7 @@ impl<'a> Operation<'a> {
         let api = KubernetesApi::new(connection, authorization, &namespace, config.name.as_str());
         let https = Https::new(
             registry_trust(config, notes)?,
-            Dialer::with_proxy(config.connect_to.clone(), &config.proxy),
+            Dialer::indirect(config.connect_to.clone(), &config.proxy),
             registry::ANSWER_LIMIT,
         );
         let secrets = KnownSecrets::default();

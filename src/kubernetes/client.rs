@@ -72,7 +72,7 @@ impl LastStatus {
 impl ApiConnection {
     /// The API server at `authority` (`host:port`), trusted by `tls` alone and dialled without a proxy.
     pub fn new(tls: rustls::ClientConfig, authority: Authority) -> Self {
-        Self::from_https(Https::new(tls, Dialer::new(), ANSWER_LIMIT), authority)
+        Self::from_https(Https::new(tls, Dialer::direct(), ANSWER_LIMIT), authority)
     }
 
     /// The API server at `authority`, reached through `https`.

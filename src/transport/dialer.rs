@@ -1,8 +1,15 @@
-//! TCP connections: to another address for a host (`PULL_SECRET_CONNECT_TO`), or through a proxy by CONNECT.
+//! How a connection is made: another address for a host (`PULL_SECRET_CONNECT_TO`), or through a proxy by CONNECT.
 //!
-//! TLS uses only the host of the URL: names and certificates are those of the host, whatever was dialled.
+//! TLS is laid over what comes out of here and knows only the host of the URL: names and certificates stay those of
+//! the host, whatever was dialled.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use http::Uri;
 use hyper_util::{
@@ -21,10 +28,10 @@ use crate::{
     image::{HTTPS_PORT, HostPort},
 };
 
-/// Host and port of a URL, and those to dial instead.
+/// The host and port of a URL, and what is dialled instead.
 pub type ConnectTo = (HostPort, HostPort);
 
-/// Time limit of connecting to all addresses of a name; less than one attempt.
+/// The longest that the addresses of a name may take to accept a connection; less than one attempt.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Makes TCP connections.
@@ -36,12 +43,12 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Dialer of the URL's host, without a proxy.
-    pub fn new() -> Self {
+    /// Dials the host of the URL, and nothing else.
+    pub fn direct() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Divided among the addresses of a name, so that an unreachable one leaves time for the others.
+        // Divided among the addresses of a name: one that is dead does not use up the whole attempt.
         tcp.set_connect_timeout(Some(CONNECT));
         Self {
             tcp,
@@ -50,8 +57,8 @@ impl Dialer {
         }
     }
 
-    /// Dialer of other addresses for some hosts, through a proxy where one is set for https.
-    pub fn with_proxy(connect_to: Vec<ConnectTo>, proxy: &Proxy) -> Self {
+    /// Dials other addresses for some hosts, and through a proxy where one is set for https.
+    pub fn indirect(connect_to: Vec<ConnectTo>, proxy: &Proxy) -> Self {
         let matcher = Matcher::builder()
             .https(proxy.https.as_ref().map_or("", ExposeSecret::expose_secret))
             .all(proxy.all.as_ref().map_or("", ExposeSecret::expose_secret))
@@ -60,25 +67,11 @@ impl Dialer {
         Self {
             connect_to: connect_to.into(),
             proxy: Some(Arc::new(matcher)),
-            ..Self::new()
+            ..Self::direct()
         }
     }
 
-    /// Connects to the host of `url`, or to what replaces it.
-    pub(super) async fn connect(mut self, url: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
-        let target = self.override_target(&url)?;
-        // NO_PROXY names hosts of URLs, so it is applied to the host before PULL_SECRET_CONNECT_TO.
-        let Some(proxy) = self.proxy.and_then(|proxy| proxy.intercept(&url)) else {
-            return self.tcp.call(target).await.map_err(Into::into);
-        };
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp);
-        if let Some(authorization) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(authorization.clone());
-        }
-        tunnel.call(with_port(&target)?).await.map_err(Into::into)
-    }
-
-    fn override_target(&self, url: &Uri) -> Result<Uri, http::Error> {
+    fn elsewhere(&self, url: &Uri) -> Result<Uri, http::Error> {
         let port = url.port_u16().unwrap_or(HTTPS_PORT);
         let is_from = |from: &HostPort| url.host().is_some_and(|host| from.is(host, port));
         match self.connect_to.iter().find(|(from, _)| is_from(from)) {
@@ -89,6 +82,34 @@ impl Dialer {
                 .path_and_query("/")
                 .build(),
         }
+    }
+}
+
+impl Service<Uri> for Dialer {
+    type Response = TokioIo<TcpStream>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        // NO_PROXY names hosts of URLs, so it is asked before the host is exchanged.
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.intercept(&url));
+        let target = self.elsewhere(&url);
+        let mut tcp = self.tcp.clone();
+        Box::pin(async move {
+            let target = target?;
+            let Some(proxy) = proxy else {
+                return tcp.call(target).await.map_err(Into::into);
+            };
+            let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+            if let Some(authorization) = proxy.basic_auth() {
+                tunnel = tunnel.with_auth(authorization.clone());
+            }
+            tunnel.call(with_port(&target)?).await.map_err(Into::into)
+        })
     }
 }
 
@@ -117,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn connect_to_matches_a_host_by_name_and_port() {
-        let dialer = Dialer::with_proxy(
+    fn a_host_is_exchanged_by_name_and_port_and_the_default_port_counts() {
+        let dialer = Dialer::indirect(
             vec![
                 rule("registry.test:5000", "127.0.0.1:1"),
                 rule("quay.io", "[::1]:2"),
@@ -127,7 +148,7 @@ mod tests {
         );
         let dialled = |url: &'static str| {
             dialer
-                .override_target(&Uri::from_static(url))
+                .elsewhere(&Uri::from_static(url))
                 .map(|uri| uri.to_string())
         };
         assert_eq!(

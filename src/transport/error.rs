@@ -1,10 +1,10 @@
-//! Errors of an exchange below HTTP, by their remedy.
+//! How an exchange failed below HTTP, told apart by what can be done about it.
 
 use std::{error::Error, io};
 
 use http_body_util::LengthLimitError;
 
-/// Error of an exchange below HTTP.
+/// How an exchange failed below HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No connection, or it broke: refused, reset, cut short, unknown name.
@@ -16,19 +16,19 @@ pub enum Failure {
     /// The certificate is not one that is trusted for this host.
     #[error("its certificate is not trusted")]
     Untrusted,
-    /// The peer doesn't support TLS, or no version and cipher suite of this program.
+    /// What answered does not speak TLS, or no version and cipher that we do.
     #[error("it does not speak TLS as we do")]
     NotTls,
-    /// The peer doesn't support HTTP.
+    /// What answered does not speak HTTP.
     #[error("it does not speak HTTP")]
     NotHttp,
-    /// The answer is longer than the limit.
+    /// The answer is longer than any right one.
     #[error("its answer is too long")]
     TooLong,
 }
 
 impl Failure {
-    /// Whether the same request may succeed a moment later.
+    /// Whether the same request may fare better a moment later.
     pub const fn is_transient(self) -> bool {
         match self {
             Self::NoConnection | Self::TimedOut => true,
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Finds the known cause in the chain; its texts are never printed, since they may quote the peer.
+    /// Reads the chain of causes; the texts in it are never shown, since they may quote the peer.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(cause) = next {
@@ -66,7 +66,7 @@ impl Failure {
             });
         }
         let error = cause.downcast_ref::<hyper::Error>()?;
-        // A connection that closes early may still be HTTP.
+        // A connection that closes between two messages, or within one, is no sign of another protocol.
         error.is_parse().then_some(Self::NotHttp)
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_cause_is_a_broken_connection_and_retried() {
+    fn an_unknown_cause_is_a_broken_connection_and_may_be_tried_again() {
         let failure = Failure::of(&io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(failure, Failure::NoConnection);
         assert!(failure.is_transient());

@@ -68,7 +68,7 @@ impl Https {
             .with_tls_config(tls)
             .https_only()
             .enable_http1()
-            .wrap_connector(service_fn(move |url| dialer.clone().connect(url)));
+            .wrap_connector(dialer);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);

@@ -1,4 +1,4 @@
-//! Trusted certificates: one root store for the API server, another for registries.
+//! Whom we trust: one root store for the API server, another for registries.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// Error of a CA bundle.
+/// Why a bundle can't be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootsError {
-    /// PEM text without a certificate that can be read.
+    /// PEM text of which no certificate could be read.
     #[error("no certificate could be read")]
     NoCertificate,
-    /// The built-in cryptography has no cipher suite of TLS 1.2 or 1.3.
+    /// The cryptography built in has no cipher suite in common with TLS 1.2 and 1.3.
     #[error("no cipher suite")]
     NoCipherSuite,
 }
 
-/// Configuration that trusts only the certificates of one PEM bundle: the API server's.
+/// Trusts the certificates of one PEM bundle and no others: the API server's.
 ///
 /// # Errors
 /// Where the bundle has no usable certificate.
@@ -29,18 +29,18 @@ pub fn only(bundle: &[u8]) -> Result<ClientConfig, RootsError> {
     client(roots)
 }
 
-/// Root store of the registries, from several sources.
+/// The registries' trust, put together from many places.
 pub struct Registries(RootCertStore);
 
 impl Registries {
-    /// The built-in public roots (Mozilla's).
+    /// The public roots that are built in (Mozilla's).
     pub fn public() -> Self {
         Self(RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         })
     }
 
-    /// Adds the certificates of a PEM bundle.
+    /// Trusts the certificates of a PEM bundle as well.
     ///
     /// # Errors
     /// Where the bundle has no usable certificate.
@@ -48,7 +48,7 @@ impl Registries {
         add(&mut self.0, bundle)
     }
 
-    /// Configuration that trusts these roots.
+    /// The finished trust.
     ///
     /// # Errors
     /// Never with the cryptography that is built in.
@@ -58,7 +58,7 @@ impl Registries {
 }
 
 fn add(roots: &mut RootCertStore, bundle: &[u8]) -> Result<(), RootsError> {
-    // rustls refuses some old certificates of distributions; the others of the bundle count.
+    // A bundle may hold a certificate that rustls does not take (an old one of a distribution's): the others count.
     let (added, _refused) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).flatten());
     if added == 0 {
         Err(RootsError::NoCertificate)
@@ -68,7 +68,7 @@ fn add(roots: &mut RootCertStore, bundle: &[u8]) -> Result<(), RootsError> {
 }
 
 fn client(roots: RootCertStore) -> Result<ClientConfig, RootsError> {
-    // Without a named provider, rustls panics at start-up if a dependency adds a second one.
+    // The provider is named, not looked up: no start-up panic where a dependency brings a second one.
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|_| RootsError::NoCipherSuite)?;
