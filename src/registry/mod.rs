@@ -16,7 +16,7 @@ mod upload;
 
 pub use self::{
     client::{ANSWER_LIMIT, Registries},
-    session::Session,
+    session::{Session, UserPassword},
     types::{
         AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, UntrustedParty,
     },

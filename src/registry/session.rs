@@ -11,6 +11,7 @@ use super::{
     client::url,
     kind::openshift,
     response::{bearer, error_code, is_manifest, same_digest, scheme},
+    send_policy::SendPolicy,
     token_service::TokenService,
 };
 use crate::{
@@ -24,8 +25,13 @@ use crate::{
 /// How often a credential may fail to log in at one registry in one run: registries lock accounts and addresses.
 const MAX_FAILED_LOGINS: u32 = 2;
 
-/// Whether the credential may be sent to a host and port, beside the registry itself.
-pub type MayGoTo<'a> = dyn Fn(&str, u16) -> bool + Send + Sync + 'a;
+/// User name and password of a credential.
+pub struct UserPassword<'a> {
+    /// User name.
+    pub username: &'a str,
+    /// Password.
+    pub password: &'a SecretString,
+}
 
 /// One credential, or none, at one registry that authenticates by `scheme`.
 pub struct Session<'a> {
@@ -33,7 +39,7 @@ pub struct Session<'a> {
     registry: &'a RegistryHost,
     scheme: Option<AuthScheme>,
     credential: Credential,
-    may_go_to: &'a MayGoTo<'a>,
+    policy: SendPolicy<'a>,
     failed_logins: AtomicU32,
 }
 
@@ -63,15 +69,16 @@ pub(super) struct ManifestAnswer {
 }
 
 impl<'a> Session<'a> {
-    /// The credential `username`:`password` at `registry`. It is sent to the registry itself, and to the host of a
-    /// Bearer challenge where `may_go_to(host, port)` allows it.
+    /// Session with `credential` at `registry`. It is sent to the registry itself, and to the token service of a Bearer
+    /// challenge if `policy` allows it.
     pub fn new(
         registries: &'a Registries,
         registry: &'a RegistryHost,
         scheme: Option<AuthScheme>,
-        (username, password): (&str, &SecretString),
-        may_go_to: &'a MayGoTo<'a>,
+        credential: UserPassword<'_>,
+        policy: SendPolicy<'a>,
     ) -> Self {
+        let UserPassword { username, password } = credential;
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
         let credential = match HeaderValue::try_from(format!("Basic {pair}")) {
             Ok(mut header) => {
@@ -85,7 +92,7 @@ impl<'a> Session<'a> {
             registry,
             scheme,
             credential,
-            may_go_to,
+            policy,
             failed_logins: AtomicU32::new(0),
         }
     }
@@ -98,7 +105,7 @@ impl<'a> Session<'a> {
             registry: self.registry,
             scheme: self.scheme.clone(),
             credential: Credential::None,
-            may_go_to: self.may_go_to,
+            policy: self.policy,
             failed_logins: AtomicU32::new(0),
         }
     }
@@ -328,8 +335,9 @@ impl<'a> Session<'a> {
         scope: Option<(&ImageReference, &str)>,
     ) -> Result<Authorization, Inconclusive> {
         let service = TokenService::parse(realm, service)?;
-        let is_own = self.registry.dial().is(service.host(), service.port());
-        if !(is_own || (self.may_go_to)(service.host(), service.port())) {
+        let (host, port) = (service.host(), service.port());
+        let is_own = self.registry.dial().is(host, port);
+        if !(is_own || self.policy.allows_token_service(self.registry, host, port)) {
             return Err(Inconclusive::Untrusted(UntrustedParty::Realm(
                 service.to_string(),
             )));

@@ -1,7 +1,7 @@
 //! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
 
 use anyhow::Result;
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use test_cluster::{
     program::{Outcome, Program},
     registry::OPENSHIFT,
@@ -55,7 +55,10 @@ async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whol
         namespace: world.namespace.name(),
         secret: &secret,
         minted_for: Some(&account),
-        runner: Some((world.namespace.name(), RUNNER)),
+        runner: Some(Subject {
+            namespace: world.namespace.name(),
+            name: RUNNER,
+        }),
     };
     world.namespace.apply(&rbac_yaml::role(&needs)).await?;
     expect(&verify, "secret-missing", "there is no Secret secret-long").await?;

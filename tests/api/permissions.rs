@@ -1,7 +1,7 @@
 //! What the program may not do, it names, and the Role that it prints is the one that helps.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use k8s_openapi::api::rbac::v1::Role;
 use serde_json::{Value, json};
 use test_cluster::{namespace::TestNamespace, program::Program};
@@ -173,7 +173,10 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
         namespace: fresh.name(),
         secret: SECRET,
         minted_for: Some(PULLER),
-        runner: Some((fresh.name(), RUNNER)),
+        runner: Some(Subject {
+            namespace: fresh.name(),
+            name: RUNNER,
+        }),
     };
     assert_eq!(
         outcome.report["remedy"],

@@ -1,7 +1,7 @@
 //! `verify` reads only, and names what is wrong.
 
 use anyhow::Result;
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use test_cluster::registry::OPENSHIFT;
@@ -109,7 +109,10 @@ async fn the_callers_own_account_is_the_default_and_another_namespace_needs_one_
         namespace: world.namespace.name(),
         secret: SECRET,
         minted_for: Some(RUNNER),
-        runner: Some((world.namespace.name(), RUNNER)),
+        runner: Some(Subject {
+            namespace: world.namespace.name(),
+            name: RUNNER,
+        }),
     };
     world.namespace.apply(&rbac_yaml::role(&needs)).await?;
     let program = world.program().without("PULL_SECRET_SERVICE_ACCOUNT");

@@ -18,7 +18,7 @@ use tower::service_fn;
 use super::*;
 use crate::{
     image::RegistryHost,
-    registry::Registries,
+    registry::{Registries, UserPassword, send_policy::SendPolicy},
     transport::{Answer, Https},
 };
 
@@ -115,9 +115,12 @@ async fn ask(
         Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
         Err(_) => None,
     };
-    let session = Session::new(&registries, &host, scheme, ("team+robot", &password), &|_, _| {
-        false
-    });
+    let credential = UserPassword {
+        username: "team+robot",
+        password: &password,
+    };
+    let policy = SendPolicy::new(&[], false);
+    let session = Session::new(&registries, &host, scheme, credential, policy);
     let answers = verify(session, ping, &images, push).await;
     let seen = seen.lock().expect("no panic").clone();
     (answers, seen)
