@@ -210,7 +210,7 @@ impl<'a> Operation<'a> {
             };
             let cause = format!("{by}; the API server did not answer ({text})");
             (Reason::ApiUnavailable, cause)
-        } else if self.registries.last_failure().is_some() {
+        } else if self.registries.is_failing() {
             (
                 Reason::RegistryUnavailable,
                 format!("{by}; the registry did not answer"),

@@ -125,7 +125,7 @@ impl<'a> Target<'a> {
         let images: Vec<_> = self
             .registries_with_images()
             .into_iter()
-            .filter(|(registry, _)| registry.is_openshift_internal())
+            .filter(|(registry, _)| registry.is_cluster_internal())
             .flat_map(|(_, images)| images)
             .collect();
         let push = self.config.access == Access::PushPull;

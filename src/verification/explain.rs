@@ -99,7 +99,7 @@ impl Explainer<'_> {
                 format!("the API server cannot be asked about the credential, and {registry} did not decide"),
             ),
             // At OpenShift's registry the API server's permission is the registry's.
-            Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.is_openshift => return None,
+            Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.uses_rbac => return None,
             Proof::Inconclusive(Inconclusive::NotAsked, _) if self.mode == Mode::Doctor => return None,
             Proof::Inconclusive(Inconclusive::Untrusted(UntrustedParty::Realm(host)), _)
                 if self.secrets.show_in(host) =>
@@ -215,7 +215,7 @@ fn forbidden(credential: &Credential, at: &Evidence, image: Option<&ImageReferen
         },
     );
     let new = |object: String| Finding::new(Reason::PullForbidden, format!("{who} may not {verb} {object}"));
-    if !at.is_openshift {
+    if !at.uses_rbac {
         let object = image.map_or_else(|| at.registry.to_string(), ImageReference::name);
         return new(clip_name(&object, NAME * 2))
             .with_remedy("Ask the registry's administrator to grant it.");

@@ -9,7 +9,7 @@ use crate::{
     image::{ImageReference, RegistryHost},
     kubernetes::access_review::{Reviewer, TokenReview},
     registry::{
-        AuthScheme, Inconclusive, Ping, ProtocolError, Registries, RegistryVerdict, Session, UserPassword,
+        Inconclusive, Ping, Registries, RegistryVerdict, Session, UserPassword,
         kind::{self, Answers, openshift::AccessQuestion},
         send_policy::SendPolicy,
     },
@@ -85,24 +85,8 @@ impl<'a> Verifier<'a> {
             Depth::Registry => self.registries.ping(registry).await,
             Depth::Api | Depth::Structure => Err(Inconclusive::NotAsked),
         };
-        let ping = match ping {
-            // OpenShift's registry always asks: this is not its answer, and the API server is asked instead.
-            Ok(Ping::Anonymous {
-                is_registry: false, ..
-            }) if registry.is_openshift_internal() => {
-                Err(Inconclusive::Protocol(ProtocolError::NotARegistry))
-            }
-            ping => ping,
-        };
-        let scheme = match &ping {
-            Ok(Ping::Asks(scheme)) => Some(scheme.clone()),
-            Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
-            Err(_) => None,
-        };
-        let is_openshift = match &ping {
-            Ok(_) => scheme == Some(AuthScheme::OpenShift),
-            Err(_) => registry.is_openshift_internal(),
-        };
+        let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
+        let uses_rbac = kind::by_ping(registry, &ping).uses_rbac();
         let login = UserPassword {
             username: &self.credential.username,
             password: self.credential.token.secret(),
@@ -110,11 +94,11 @@ impl<'a> Verifier<'a> {
         let session = Session::new(self.registries, registry, scheme, login, self.policy);
         let mut evidence = Evidence {
             registry: registry.clone(),
-            is_openshift,
+            uses_rbac,
             login: None,
             images: Vec::new(),
         };
-        let proofs = if is_openshift && ping.is_ok() {
+        let proofs = if uses_rbac && ping.is_ok() {
             if images.is_empty() {
                 evidence.login = Some(self.openshift_login(&session).await);
             }
@@ -125,19 +109,14 @@ impl<'a> Verifier<'a> {
             let Answers {
                 login,
                 images: verdicts,
-            } = match ping {
-                Err(inconclusive) if is_openshift => {
-                    Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images)
-                }
-                ping => kind::verify(session, ping, images, push).await,
-            };
+            } = kind::verify(session, ping, images, push).await;
             if let Some(verdict) = login {
                 evidence.login = Some(self.proof(verdict, None).await);
             }
             let proofs = images
                 .iter()
                 .zip(verdicts)
-                .map(async |(image, verdict)| self.proof(verdict, is_openshift.then_some(*image)).await);
+                .map(async |(image, verdict)| self.proof(verdict, uses_rbac.then_some(*image)).await);
             join_all(proofs).await
         };
         evidence.images = images.iter().map(|image| (*image).clone()).zip(proofs).collect();
@@ -217,7 +196,7 @@ fn row(registry: &RegistryHost, images: &[&ImageReference], found: &Evidence) ->
     };
     Evidence {
         registry: registry.clone(),
-        is_openshift: found.is_openshift,
+        uses_rbac: found.uses_rbac,
         login,
         images,
     }

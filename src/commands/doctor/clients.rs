@@ -84,7 +84,7 @@ fn platform(operation: &Operation<'_>, image: &ImageReference) -> Option<DoctorC
         .target
         .registries_with_images()
         .iter()
-        .any(|(registry, images)| registry.is_openshift_internal() && images.contains(&image));
+        .any(|(registry, images)| registry.is_cluster_internal() && images.contains(&image));
     let (namespace, _) = image.repository().split_once('/')?;
     (internal && namespace == operation.target.namespace).then(|| {
         DoctorCheck::ok(

@@ -12,7 +12,7 @@ use crate::{
     image::RegistryHost,
     kubernetes::access_review::TokenReview,
     outcome::{DoctorCheck, Finding, Reason},
-    registry::{AuthScheme, Inconclusive, Ping, ProtocolError},
+    registry::Ping,
     text::clip_name,
     verification::explain,
 };
@@ -59,12 +59,7 @@ async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<Docto
     let dialled = address(operation, registry, &name).await?;
     let until = operation.registries.until().min(Instant::now() + ANSWER_TIMEOUT);
     let registries = operation.registries.with_until(until);
-    let ping = registries.ping(registry).await.and_then(|ping| match ping {
-        Ping::Anonymous {
-            is_registry: false, ..
-        } => Err(Inconclusive::Protocol(ProtocolError::NotARegistry)),
-        ping => Ok(ping),
-    });
+    let ping = registries.ping(registry).await;
     let reached = format!("{name} {dialled}, its certificate is trusted, and it");
     Ok(match ping {
         Err(inconclusive) => {
@@ -77,16 +72,7 @@ async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<Docto
             format!("{reached} allows anonymous access: a credential may not be verifiable there"),
             Reason::RegistryAnonymous.info().remedy,
         ),
-        Ok(Ping::Asks(AuthScheme::Basic)) => {
-            DoctorCheck::ok(WHAT, format!("{reached} asks for user name and password"))
-        }
-        Ok(Ping::Asks(AuthScheme::Bearer { .. })) => {
-            DoctorCheck::ok(WHAT, format!("{reached} asks for a token of its token service"))
-        }
-        Ok(Ping::Asks(AuthScheme::OpenShift)) => DoctorCheck::ok(
-            WHAT,
-            format!("{reached} asks for a Kubernetes token, as OpenShift's does"),
-        ),
+        Ok(Ping::Asks(scheme)) => DoctorCheck::ok(WHAT, format!("{reached} asks for {}", scheme.as_str())),
     })
 }
 

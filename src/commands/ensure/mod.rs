@@ -25,7 +25,7 @@ use crate::{
         secret_fields,
     },
     outcome::{Action, Finding, Outcome, Reason},
-    transport::deadline::Backoff,
+    transport::retry::{Retry, RetryCause},
     verification::Evidence,
 };
 
@@ -110,7 +110,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn rounds(&mut self) -> Result<End, Finding> {
         let writing = self.operation.deadline.writing;
-        let mut backoff = Backoff::new();
+        let mut retry = Retry::new(writing);
         let mut has_restarted = false;
         loop {
             match self.round().await {
@@ -127,7 +127,7 @@ impl Run<'_> {
                 Err(Abort::Restart) => {
                     has_restarted = true;
                     debug!("another writer changed the Secret in between: starting over");
-                    if !backoff.wait(None, writing).await {
+                    if !retry.again(RetryCause::TRANSIENT).await {
                         return self.give_up().await;
                     }
                 }

@@ -14,7 +14,7 @@ fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
     let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
     Evidence {
         registry: RegistryHost::parse("registry.test:5000").expect("a registry"),
-        is_openshift: false,
+        uses_rbac: false,
         login,
         images: images
             .iter()
@@ -110,7 +110,7 @@ fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
 
 #[test]
 fn p5_a_review_is_enough_at_openshifts_registry_alone() {
-    for (review, is_openshift, expected) in [
+    for (review, uses_rbac, expected) in [
         (TokenReview::Valid, true, None),
         (TokenReview::Valid, false, Some(Reason::NotVerified)),
         (TokenReview::NotApplicable, true, Some(Reason::NotVerified)),
@@ -118,7 +118,7 @@ fn p5_a_review_is_enough_at_openshifts_registry_alone() {
     ] {
         for mode in [Mode::Ensure, Mode::Verify, Mode::Plan] {
             let at = Evidence {
-                is_openshift,
+                uses_rbac,
                 ..evidence(Some(Proof::Inconclusive(Inconclusive::NotAsked, review)), &[])
             };
             let found = explained(mode, &robot(), &[at]).findings;
@@ -126,7 +126,7 @@ fn p5_a_review_is_enough_at_openshifts_registry_alone() {
             assert_eq!(
                 found,
                 expected.map(|reason| (reason, 0)),
-                "{review:?} {is_openshift}"
+                "{review:?} {uses_rbac}"
             );
         }
     }
@@ -260,7 +260,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
     let of_namespace = image("registry.test:5000/team/app:1");
     let ask = Some("Ask the registry's administrator to grant it.");
     let grant = Some("Grant its owner system:image-puller in that namespace.");
-    for (credential, is_openshift, image, cause, remedy, pasted) in [
+    for (credential, uses_rbac, image, cause, remedy, pasted) in [
         (
             robot(),
             false,
@@ -311,7 +311,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
         ),
     ] {
         let at = Evidence {
-            is_openshift,
+            uses_rbac,
             ..evidence(None, &[])
         };
         let found = forbidden(&credential, &at, image.as_ref(), false);

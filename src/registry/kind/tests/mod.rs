@@ -110,11 +110,7 @@ async fn ask(
     let images: Vec<&ImageReference> = images.iter().collect();
     let password = SecretString::from(password);
     let ping = registries.ping(&host).await;
-    let scheme = match &ping {
-        Ok(Ping::Asks(scheme)) => Some(scheme.clone()),
-        Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
-        Err(_) => None,
-    };
+    let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
     let credential = UserPassword {
         username: "team+robot",
         password: &password,
