@@ -88,7 +88,7 @@ async fn from_nothing_to_green_by_applying_what_it_prints() -> Result<()> {
         "ok",
         "its certificate is trusted, and it asks for a Kubernetes token",
     );
-    line(&ready, "ok", "tries our entry first");
+    line(&ready, "ok", "tries the managed entry first");
     line(&ready, "ok", "OpenShift's own secret pulls");
     line(&ready, "ok", "clock agrees");
     line(
@@ -166,7 +166,7 @@ async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
     line(
         &outcome,
         "warn",
-        &format!("tries the entry {more_specific} of somebody else's before ours"),
+        &format!("tries the unmanaged entry {more_specific} before the managed entry"),
     );
     line(
         &outcome,
