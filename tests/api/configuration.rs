@@ -19,7 +19,7 @@ const RESERVED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_this_version_does_not_have_is_refused_by_name() -> Result<()> {
+async fn each_reserved_variable_is_rejected_by_name() -> Result<()> {
     for (variable, value) in RESERVED {
         let outcome = Program::outside()
             .env("PULL_SECRET_NAME", "x")
@@ -79,7 +79,7 @@ const TOKEN: &str =
     "eyJhbGciOiJSUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJzdWIiOiJjYW5hcnktY2FuYXJ5In0.Y2FuYXJ5LWNhbmFyeS1jYW5hcnk";
 
 #[tokio::test]
-async fn a_credential_by_mistake_in_any_variable_or_argument_is_refused_and_not_shown() -> Result<()> {
+async fn credential_in_any_variable_or_argument_is_rejected_and_not_printed() -> Result<()> {
     let program = Program::outside()
         .env("PULL_SECRET_NAME", "x")
         .env("PULL_SECRET_LOG", "debug")
@@ -142,14 +142,14 @@ async fn help_and_version_are_the_only_arguments() -> Result<()> {
 }
 
 #[tokio::test]
-async fn outside_of_a_pod_it_says_so() -> Result<()> {
+async fn run_outside_a_pod_ends_with_not_in_cluster() -> Result<()> {
     let outcome = Program::outside().env("PULL_SECRET_NAME", "x").run().await?;
     outcome.expect("ERROR", "none", "not-in-cluster", 64);
     Ok(())
 }
 
 #[tokio::test]
-async fn registries_that_differ_in_case_and_proxies_of_another_kind_are_mistakes() -> Result<()> {
+async fn registries_that_differ_in_case_and_https_proxies_are_rejected() -> Result<()> {
     let program = Program::outside()
         .env("PULL_SECRET_NAME", "x")
         .env("PULL_SECRET_TOKEN_FILE", "/robot/token");

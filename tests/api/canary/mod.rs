@@ -36,7 +36,7 @@ const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 const FORMATS: [&str; 2] = ["text", "json"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_reason_at_any_level_in_any_format_gives_the_credential_away() -> Result<()> {
+async fn no_reason_prints_the_credential_at_any_level_in_any_format() -> Result<()> {
     let failures: Vec<String> = stream::iter(CASES)
         .map(|(reason, case)| async move {
             let stage = Stage::set(*reason, case())
