@@ -33,7 +33,7 @@ fn size(outcome: &Outcome) -> usize {
 }
 
 #[tokio::test]
-async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whole() -> Result<()> {
+async fn longest_names_keep_results_under_1_kib_and_the_cause_whole() -> Result<()> {
     let world = World::without_grant("long-names").await?;
     let (secret, account) = (long("secret"), long("account"));
     let project = format!("{OPENSHIFT}/{}/", world.namespace.name());

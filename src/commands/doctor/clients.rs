@@ -64,12 +64,12 @@ fn chosen(
     let shown = clip_name(&image.to_string(), 120);
     tried.first().map(|first| {
         Ok(if lookup::is(credential, first) {
-            DoctorCheck::ok(WHAT, format!("tries our entry first for {shown}"))
+            DoctorCheck::ok(WHAT, format!("tries the managed entry first for {shown}"))
         } else {
             DoctorCheck::warn(
                 WHAT,
                 format!(
-                    "tries the entry {} of somebody else's before ours for {shown}",
+                    "tries the unmanaged entry {} before the managed entry for {shown}",
                     crate::text::SafeName::new(&first.key)
                 ),
                 "Pods pull all the same, since the kubelet tries each; remove that entry where it is not needed.",
