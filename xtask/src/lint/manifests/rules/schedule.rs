@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::{
     collect::Manifests,
-    object::{Container, OURS, containers, label, of_kind, text},
+    object::{Container, of_kind, our_container, text},
 };
 
 /// The delays before a Job's second, third and further pods (Kubernetes, "Pod backoff failure policy"), in seconds.
@@ -16,15 +16,13 @@ const LONGEST_BACKOFF: u64 = 360;
 /// The CronJob controller looks every 10 s: less may never start.
 const LEAST_STARTING_DEADLINE: u64 = 10;
 
-/// Every CronJob keeps the rules of [`keeps`].
-pub fn one_run_may_fail(manifests: &Manifests) -> Vec<String> {
-    of_kind(&manifests.objects, "CronJob")
-        .filter_map(|job| {
-            keeps(job, &manifests.objects)
-                .err()
-                .map(|error| format!("{}: {error:#}", label(job)))
-        })
-        .collect()
+/// A CronJob's times let one run fail.
+pub fn one_run_may_fail(object: &Value, manifests: &Manifests) -> Vec<String> {
+    if object["kind"] != "CronJob" {
+        return Vec::new();
+    }
+    let kept = keeps(object, &manifests.objects).err();
+    kept.map(|error| format!("{error:#}")).into_iter().collect()
 }
 
 /// All times in seconds. A run that is due at 0 may decide at once, and finds a credential that lives just long enough to
@@ -40,10 +38,7 @@ fn keeps(job: &Value, objects: &[Value]) -> Result<()> {
     let starting = number(spec, "startingDeadlineSeconds")?;
     let active = number(job_spec, "activeDeadlineSeconds")?;
     let retries = number(job_spec, "backoffLimit")?;
-    let container = containers(job)
-        .into_iter()
-        .find(|container| container.name() == OURS)
-        .context("no container of it is ours")?;
+    let container = our_container(job).context("no container of it is ours")?;
     let lifetime = duration(&container, "PULL_SECRET_TOKEN_LIFETIME")?;
     let timeout = duration(&container, "PULL_SECRET_TIMEOUT")?;
     let share: u64 = value(&container, "PULL_SECRET_REFRESH_BELOW")?
@@ -114,13 +109,18 @@ fn policy_lets_pass(lifetime: u64, objects: &[Value]) -> Result<()> {
 
 /// A variable's value or, where it isn't set, its default.
 fn value<'a>(container: &'a Container<'_>, name: &str) -> Result<&'a str> {
-    let default = VARIABLES
+    container.variable(name).map_or_else(|| default(name), Ok)
+}
+
+/// The default of a variable.
+pub fn default(name: &str) -> Result<&'static str> {
+    match VARIABLES
         .iter()
-        .find(|variable| variable.name == name)
-        .map(|variable| variable.default);
-    match (container.variable(name), default) {
-        (Some(value), _) | (None, Some(DefaultValue::Value(value))) => Ok(value),
-        _ => Err(anyhow::anyhow!("{name} has neither a value nor a default")),
+        .find(|one| one.name == name)
+        .map(|one| one.default)
+    {
+        Some(DefaultValue::Value(value)) => Ok(value),
+        _ => anyhow::bail!("{name} has no default"),
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_next_run_that_is_expected_too_early_or_never_is_found() {
-        with_variable("PULL_SECRET_NEXT_RUN_WITHIN", "9h").says_nothing();
+        with_variable("PULL_SECRET_NEXT_RUN_WITHIN", "9h").reports_nothing();
         for wrong in ["8h", "4h", "none", ""] {
             with_variable("PULL_SECRET_NEXT_RUN_WITHIN", wrong).reports("");
         }
@@ -196,9 +196,8 @@ mod tests {
         let gap = i64::try_from(gap(text(spec, "schedule"))?)?;
         let late = number(&spec["startingDeadlineSeconds"])?;
         let slow = number(&job_spec["activeDeadlineSeconds"])?;
-        let containers = containers(&job);
-        let container = containers.first().context("it has a container")?;
-        let lifetime = i64::try_from(duration(container, "PULL_SECRET_TOKEN_LIFETIME")?)?;
+        let container = our_container(&job).context("it has a container")?;
+        let lifetime = i64::try_from(duration(&container, "PULL_SECRET_TOKEN_LIFETIME")?)?;
         let (next_run, share) = (Lifetime::parse(next_run)?, Percentage::parse(share)?);
         let at = |seconds: i64| Timestamp::from_second(seconds);
 
@@ -232,12 +231,11 @@ mod tests {
     #[test]
     fn one_failed_run_of_the_cron_job_never_lets_the_credential_expire() -> Result<()> {
         let job = cron_job();
-        let containers = containers(&job);
-        let container = containers.first().context("it has a container")?;
-        let shipped = value(container, "PULL_SECRET_NEXT_RUN_WITHIN")?;
+        let container = our_container(&job).context("it has a container")?;
+        let shipped = value(&container, "PULL_SECRET_NEXT_RUN_WITHIN")?;
         assert!(never_expires(
             shipped,
-            value(container, "PULL_SECRET_REFRESH_BELOW")?
+            value(&container, "PULL_SECRET_REFRESH_BELOW")?
         )?);
         assert!(never_expires(shipped, "1%")?, "that alone is enough");
         assert!(!never_expires("4h", "1%")?, "one gap is not");
@@ -253,13 +251,7 @@ mod tests {
 
     #[test]
     fn a_token_that_the_policy_would_refuse_is_found() {
-        let mut objects = installed();
-        let job = objects
-            .iter()
-            .position(|object| object["kind"] == "CronJob")
-            .expect("a CronJob");
-        objects.swap(0, job);
-        Broken::among(one_run_may_fail, Form::Installed, objects)
+        Broken::among(one_run_may_fail, Form::Installed, installed("CronJob"))
             .with(
                 &format!("{SPEC}/template/spec/containers/0/env/0"),
                 json!({ "name": "PULL_SECRET_TOKEN_LIFETIME", "value": "48h" }),
