@@ -1,15 +1,20 @@
 //! docs/benchmarks.md.
 
 use super::{
-    figures::{Score, Scores, megabytes, table},
+    figures::{Score, Scores, megabytes},
     node,
 };
+use crate::markdown;
 
 /// Contenders of a contest, in the order of their scores.
 const ON_LOOPBACK: [&str; 3] = ["the program", "its requests alone", "the shell"];
 const ON_NODE: [&str; 2] = ["the program", "the shell"];
 /// Heads of the table with the scores of a contest.
 const HEADS: [&str; 4] = ["state", "contender", "ms", "peak memory"];
+
+fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    markdown::table(heads, heads.len(), rows)
+}
 
 /// All figures.
 pub struct Page {
@@ -26,15 +31,14 @@ pub struct Page {
 impl Page {
     /// The whole page.
     pub fn markdown(&self) -> String {
-        let goals = table(&["goal", "measured", "reached"], &self.goals());
-        let loopback = table(&HEADS, &rows(&self.loopback, &ON_LOOPBACK));
+        let goals = table(&["goal", "measured", "reached"], self.goals());
+        let loopback = table(&HEADS, rows(&self.loopback, &ON_LOOPBACK));
         let node = match &self.node {
             Ok(figures) => on_node(figures),
             Err(obstacle) => format!("Not measured: {obstacle}.\n"),
         };
         let rounds = self.rounds;
-        let versions: Vec<_> = self.versions.iter().map(|row| row.to_vec()).collect();
-        let versions = table(&["", "version"], &versions);
+        let versions = table(&["", "version"], self.versions.iter().map(|row| row.to_vec()));
         format!(
             "{INTRODUCTION}\n{goals}\n{ON_LOOPBACK_HEADING}\n{loopback}\n{ON_NODE_HEADING}\n{node}\n{METHOD}\n\
              Each contender runs {rounds} times in each state, after one run that doesn't count.\n\n## Versions\n\n{versions}"
@@ -148,8 +152,8 @@ fn on_node(node::Figures { images, runs }: &node::Figures) -> String {
         .collect();
     format!(
         "{}\n{}",
-        table(&HEADS, &rows(&runs.scores, &ON_NODE)),
-        table(&["image", "compressed", "unpacked"], &images),
+        table(&HEADS, rows(&runs.scores, &ON_NODE)),
+        table(&["image", "compressed", "unpacked"], images),
     )
 }
 
