@@ -171,23 +171,8 @@ impl<'a> Contender<'a> {
 
     fn shell(&self, launcher: Option<&Path>) -> Result<Command> {
         let directory = self.tools.kubectl.parent().context("kubectl is in a directory")?;
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "pod",
-            "contexts": [{
-                "name": "pod",
-                "context": { "cluster": "pod", "user": "pod", "namespace": self.namespace.name() },
-            }],
-            "clusters": [{
-                "name": "pod",
-                "cluster": {
-                    "server": format!("https://{}", self.cluster.access().api_server),
-                    "certificate-authority": self.runner.file("ca.crt"),
-                },
-            }],
-            "users": [{ "name": "pod", "user": { "token": self.runner.token() } }],
-        });
+        let mut kubeconfig = self.cluster.access().kubeconfig_of(self.runner.token());
+        kubeconfig["contexts"][0]["context"]["namespace"] = self.namespace.name().into();
         let mut shell = job::command(Path::new("/bin/sh"), launcher);
         shell
             .arg(self.write("shell.sh", SCRIPT)?)
