@@ -5,7 +5,7 @@ use crate::{
     credential::{Claims, Credential},
     image::{ImageReference, RegistryHost},
     kubernetes::{
-        rbac_yaml::{self, RoleParams},
+        rbac_yaml::{self, RoleParams, Subject},
         token_request::ServiceAccountRef,
     },
     outcome::{Finding, Reason},
@@ -111,10 +111,10 @@ impl<'a> Target<'a> {
             namespace: &self.namespace,
             secret: self.config.name.as_str(),
             token_account,
-            runner: self
-                .caller
-                .as_ref()
-                .map(|caller| (caller.namespace.as_str(), caller.name.as_str())),
+            runner: self.caller.as_ref().map(|caller| Subject {
+                namespace: &caller.namespace,
+                name: &caller.name,
+            }),
         }
     }
 

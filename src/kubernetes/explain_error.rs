@@ -124,7 +124,7 @@ fn unavailable(object: &str, answer: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::rbac_yaml::Subject, *};
     use crate::transport::Failure;
 
     fn explain(mode: Mode, error: &KubernetesError) -> Finding {
@@ -134,7 +134,10 @@ mod tests {
                 namespace: "demo",
                 secret: "pull",
                 token_account: Some("model-puller"),
-                runner: Some(("demo", "runner")),
+                runner: Some(Subject {
+                    namespace: "demo",
+                    name: "runner",
+                }),
             },
             runner_name: "demo/runner",
             secrets: &KnownSecrets::default(),

@@ -5,6 +5,15 @@ use crate::image::ImageReference;
 /// Name of the puller account in the shipped manifests.
 pub const PULLER: &str = "model-puller";
 
+/// Subject of a RoleBinding: a ServiceAccount.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
 /// The names in a Role and its binding.
 pub struct RoleParams<'a> {
     /// The Secret's namespace.
@@ -13,8 +22,8 @@ pub struct RoleParams<'a> {
     pub secret: &'a str,
     /// The account whose tokens are requested; none where a file's is stored.
     pub token_account: Option<&'a str>,
-    /// The account that runs the program: namespace and name; none where its token names none.
-    pub runner: Option<(&'a str, &'a str)>,
+    /// The account that runs the program; none where its token names none.
+    pub runner: Option<Subject<'a>>,
 }
 
 /// Role of CONTRACT section 5, with its binding. The Secret's name is part of its name, so that it doesn't replace the Role for
@@ -51,9 +60,10 @@ fn rule(resource: &str, name: &str, verbs: &str) -> String {
 
 fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> String {
     let namespace = params.namespace;
-    let (runner_namespace, runner) = params
-        .runner
-        .unwrap_or((namespace, "REPLACE-with-the-account-that-runs-this"));
+    let runner = params.runner.unwrap_or(Subject {
+        namespace,
+        name: "REPLACE-with-the-account-that-runs-this",
+    });
     format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: Role\n\
@@ -64,7 +74,8 @@ fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> String
          kind: RoleBinding\n\
          metadata:\n  name: {role}\n  namespace: {namespace}\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: {role}\n\
-         subjects:\n- kind: ServiceAccount\n  name: {runner}\n  namespace: {runner_namespace}\n"
+         subjects:\n- kind: ServiceAccount\n  name: {}\n  namespace: {}\n",
+        runner.name, runner.namespace
     )
 }
 
@@ -85,7 +96,9 @@ pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -
     );
     let mut grants: Vec<String> = Vec::new();
     for image in images {
-        grants.extend(image_puller((namespace, name), image, push).filter(|grant| !grants.contains(grant)));
+        grants.extend(
+            image_puller(Subject { namespace, name }, image, push).filter(|grant| !grants.contains(grant)),
+        );
     }
     for grant in grants.iter().chain([&role(params)]) {
         yaml.push_str("---\n");
@@ -94,10 +107,10 @@ pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -
     yaml
 }
 
-/// Permission to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.
-pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -> Option<String> {
+/// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `subject`.
+pub fn image_puller(subject: Subject<'_>, image: &ImageReference, push: bool) -> Option<String> {
     let (image_namespace, _) = image.repository().split_once('/')?;
-    let (namespace, name) = account;
+    let Subject { namespace, name } = subject;
     let role = if push {
         "system:image-pusher"
     } else {
@@ -121,7 +134,10 @@ mod tests {
         namespace: "private-ai-demo",
         secret: "internal-registry-private-ai",
         token_account: Some(PULLER),
-        runner: Some(("private-ai-demo", "ensure-pull-secret")),
+        runner: Some(Subject {
+            namespace: "private-ai-demo",
+            name: "ensure-pull-secret",
+        }),
     };
 
     fn image(text: &str) -> ImageReference {
@@ -188,8 +204,11 @@ mod tests {
 
     #[test]
     fn who_pushes_needs_another_grant() {
-        let account = ("demo", "builder");
-        let grant = image_puller(account, &image("registry.test:5000/team/app:1"), true).expect("a grant");
+        let builder = Subject {
+            namespace: "demo",
+            name: "builder",
+        };
+        let grant = image_puller(builder, &image("registry.test:5000/team/app:1"), true).expect("a grant");
         assert!(
             grant.contains("name: builder-image-pusher\n  namespace: team\n"),
             "{grant}"

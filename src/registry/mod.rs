@@ -17,7 +17,7 @@ mod upload;
 pub use self::{
     client::{ANSWER_LIMIT, Registries},
     kind::AuthScheme,
-    session::Session,
+    session::{Session, UserPassword},
     types::{
         Authorization, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, UntrustedParty,
     },

@@ -11,6 +11,7 @@ use super::{
     client::url,
     kind::{Anonymous, AuthScheme, Kind},
     response,
+    send_policy::SendPolicy,
     token_service::TokenService,
 };
 use crate::{
@@ -21,8 +22,13 @@ use crate::{
     },
 };
 
-/// Whether the credential may be sent to a host and port, beside the registry itself.
-pub type MayGoTo<'a> = dyn Fn(&str, u16) -> bool + Send + Sync + 'a;
+/// User name and password of a credential.
+pub struct UserPassword<'a> {
+    /// User name.
+    pub username: &'a str,
+    /// Password.
+    pub password: &'a SecretString,
+}
 
 /// One credential, or none, at one registry that authenticates by `scheme`.
 pub struct Session<'a> {
@@ -32,7 +38,7 @@ pub struct Session<'a> {
     pub(super) scheme: Option<AuthScheme>,
     /// The header of Basic authentication; none without credentials.
     basic: Option<HeaderValue>,
-    may_go_to: &'a MayGoTo<'a>,
+    policy: SendPolicy<'a>,
     failed_logins: AtomicU32,
 }
 
@@ -45,15 +51,16 @@ pub(super) struct ManifestAnswer {
 }
 
 impl<'a> Session<'a> {
-    /// The credential `username`:`password` at `registry`. It is sent to the registry itself, and to the host of a
-    /// Bearer challenge where `may_go_to(host, port)` allows it.
+    /// Session with `credential` at `registry`. It is sent to the registry itself, and to the token service of a Bearer
+    /// challenge if `policy` allows it.
     pub fn new(
         registries: &'a Registries,
         registry: &'a RegistryHost,
         scheme: Option<AuthScheme>,
-        (username, password): (&str, &SecretString),
-        may_go_to: &'a MayGoTo<'a>,
+        credential: UserPassword<'_>,
+        policy: SendPolicy<'a>,
     ) -> Self {
+        let UserPassword { username, password } = credential;
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
         Self {
             registries,
@@ -61,7 +68,7 @@ impl<'a> Session<'a> {
             scheme,
             // Base64 is always a valid header.
             basic: transport::authorization("Basic", &pair).ok(),
-            may_go_to,
+            policy,
             failed_logins: AtomicU32::new(0),
         }
     }
@@ -73,7 +80,7 @@ impl<'a> Session<'a> {
             registry: self.registry,
             scheme,
             basic: None,
-            may_go_to: self.may_go_to,
+            policy: self.policy,
             failed_logins: AtomicU32::new(0),
         }
     }
@@ -216,8 +223,9 @@ impl<'a> Session<'a> {
         scope: Option<(&ImageReference, &str)>,
     ) -> Result<Authorization, Inconclusive> {
         let service = TokenService::parse(realm, service)?;
-        let is_own = self.registry.dial().is(service.host(), service.port());
-        if !(is_own || (self.may_go_to)(service.host(), service.port())) {
+        let (host, port) = (service.host(), service.port());
+        let is_own = self.registry.dial().is(host, port);
+        if !(is_own || self.policy.allows_token_service(self.registry, host, port)) {
             return Err(Inconclusive::Untrusted(UntrustedParty::Realm(
                 service.to_string(),
             )));

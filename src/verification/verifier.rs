@@ -9,14 +9,12 @@ use crate::{
     image::{ImageReference, RegistryHost},
     kubernetes::access_review::{Reviewer, TokenReview},
     registry::{
-        Inconclusive, Ping, Registries, RegistryVerdict, Session,
+        Inconclusive, Ping, Registries, RegistryVerdict, Session, UserPassword,
         kind::{self, Answers, openshift::AccessQuestion},
+        send_policy::SendPolicy,
     },
     verification::{Evidence, Proof},
 };
-
-/// Whether the credential may be sent to a host and port that a registry's Bearer challenge names.
-pub type MayGoTo<'a> = Box<dyn Fn(&RegistryHost, &str, u16) -> bool + Send + Sync + 'a>;
 
 /// Verifies one credential.
 pub struct Verifier<'a> {
@@ -30,8 +28,8 @@ pub struct Verifier<'a> {
     pub access: Access,
     /// How far to verify.
     pub depth: Depth,
-    /// The hosts that may receive it.
-    pub may_go_to: MayGoTo<'a>,
+    /// Where it may be sent.
+    pub policy: SendPolicy<'a>,
     token_review: OnceCell<TokenReview>,
 }
 
@@ -41,8 +39,9 @@ impl<'a> Verifier<'a> {
         registries: &'a Registries,
         reviewer: Option<Reviewer>,
         credential: &'a Credential,
-        (access, depth): (Access, Depth),
-        may_go_to: MayGoTo<'a>,
+        access: Access,
+        depth: Depth,
+        policy: SendPolicy<'a>,
     ) -> Self {
         Self {
             registries,
@@ -50,7 +49,7 @@ impl<'a> Verifier<'a> {
             credential,
             access,
             depth,
-            may_go_to,
+            policy,
             token_review: OnceCell::new(),
         }
     }
@@ -88,9 +87,11 @@ impl<'a> Verifier<'a> {
         };
         let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
         let uses_rbac = kind::by_ping(registry, &ping).uses_rbac();
-        let may_go_to = |host: &str, port: u16| (self.may_go_to)(registry, host, port);
-        let pair = (self.credential.username.as_str(), self.credential.token.secret());
-        let session = Session::new(self.registries, registry, scheme, pair, &may_go_to);
+        let login = UserPassword {
+            username: &self.credential.username,
+            password: self.credential.token.secret(),
+        };
+        let session = Session::new(self.registries, registry, scheme, login, self.policy);
         let mut evidence = Evidence {
             registry: registry.clone(),
             uses_rbac,

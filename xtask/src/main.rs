@@ -10,6 +10,7 @@ mod generate;
 mod image;
 mod interrupt;
 mod lint;
+mod markdown;
 mod picture;
 mod project;
 mod release;

@@ -1,8 +1,11 @@
 //! Where the project is, and a shell in it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 pub use requirements::{in_ci, own_variables};
 use xshell::{Cmd, Shell};
 
@@ -15,6 +18,25 @@ pub fn root() -> &'static Path {
 /// A file of the project.
 pub fn file(name: &str) -> PathBuf {
     root().join(name)
+}
+
+/// Every file below a directory, in the order of their paths from the top of the clone.
+///
+/// # Errors
+/// Where a directory can't be listed.
+pub fn files(directory: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(file(directory)).with_context(|| format!("cannot list {directory}"))? {
+        let entry = entry.with_context(|| format!("cannot list {directory}"))?;
+        let name = format!("{directory}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            found.extend(files(&name)?);
+        } else {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// A shell at the top of the clone.
@@ -48,4 +70,19 @@ pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
             .run()
             .is_ok()
     })
+}
+
+/// As [`tool`]; without the tool, prints the advice and that its check is left out.
+///
+/// # Errors
+/// In CI, where no check may be left out.
+pub fn tool_or_advice(shell: &Shell, name: &str, advice: &str) -> Result<Option<PathBuf>> {
+    let found = tool(shell, name);
+    if found.is_none() && in_ci() {
+        bail!("{advice}");
+    }
+    if found.is_none() {
+        eprintln!("xtask: a check was left out: {advice}");
+    }
+    Ok(found)
 }

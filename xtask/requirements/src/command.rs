@@ -1,6 +1,6 @@
 //! The command line of `cargo xtask`, as far as it decides what is needed.
 
-use crate::{compiler::Processor, need::Lookup, part::Part, verdict::Verdict};
+use crate::{compiler::Processor, need::Machine, part::Part, verdict::Verdict};
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Request {
     }
 
     /// Judges all parts.
-    pub fn verdict(&self, machine: &impl Lookup, ci: bool) -> Verdict {
+    pub fn verdict(&self, machine: &impl Machine, ci: bool) -> Verdict {
         let parts: Vec<Part> = self.required.iter().chain(&self.optional).copied().collect();
         Verdict::of(&parts, machine, ci)
     }

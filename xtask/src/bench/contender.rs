@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use replay::Recording;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,7 +94,10 @@ impl<'a> Contender<'a> {
             namespace: namespace.name(),
             secret: SECRET,
             token_account: Some(PULLER),
-            runner: Some((namespace.name(), RUNNER)),
+            runner: Some(Subject {
+                namespace: namespace.name(),
+                name: RUNNER,
+            }),
         };
         namespace.apply(&rbac_yaml::role(&needs)).await?;
         let pull = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
@@ -168,23 +171,8 @@ impl<'a> Contender<'a> {
 
     fn shell(&self, launcher: Option<&Path>) -> Result<Command> {
         let directory = self.tools.kubectl.parent().context("kubectl is in a directory")?;
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "pod",
-            "contexts": [{
-                "name": "pod",
-                "context": { "cluster": "pod", "user": "pod", "namespace": self.namespace.name() },
-            }],
-            "clusters": [{
-                "name": "pod",
-                "cluster": {
-                    "server": format!("https://{}", self.cluster.access().api_server),
-                    "certificate-authority": self.runner.file("ca.crt"),
-                },
-            }],
-            "users": [{ "name": "pod", "user": { "token": self.runner.token() } }],
-        });
+        let mut kubeconfig = self.cluster.access().kubeconfig_of(self.runner.token());
+        kubeconfig["contexts"][0]["context"]["namespace"] = self.namespace.name().into();
         let mut shell = job::command(Path::new("/bin/sh"), launcher);
         shell
             .arg(self.write("shell.sh", SCRIPT)?)

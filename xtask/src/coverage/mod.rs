@@ -6,7 +6,7 @@
 
 mod lines;
 
-use std::{collections::BTreeMap, fs, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::{
@@ -40,13 +40,9 @@ pub fn coverage() -> Result<ExitCode> {
     interrupt::run(async {
         let unit = instrumented.unit().await?;
         let all = instrumented.all().await?;
-        let path = project::file(PAGE);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
-        let command = "cargo xtask coverage";
         let content = lines::table(&unit, &all);
-        let text = markers::between_by(markers::Comment::Markdown, &text, "coverage", command, &content)?;
-        fs::write(&path, text).with_context(|| format!("cannot write {PAGE}"))?;
-        print!("{}\n{content}\nwrote {PAGE}\n", lines::missed(&all));
+        println!("{}\n{content}", lines::missed(&all));
+        markers::write(PAGE, "cargo xtask coverage", &[("coverage", content)])?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -27,7 +27,7 @@ pub fn demo(keep: bool) -> Result<ExitCode> {
 
 async fn run(binary: PathBuf, keep: bool) -> Result<ExitCode> {
     let begun = Instant::now();
-    let mut transcript = Transcript::printed();
+    let mut transcript = Transcript::new(true);
     story::introduce(&mut transcript);
     let cluster = Cluster::start(Options::new().registries()).await?;
     story::tell(cluster.access(), &binary, &mut transcript).await?;

@@ -1,6 +1,10 @@
-//! A written file with a generated part: what is between two marked lines is replaced, the rest is left alone.
+//! A file with generated parts, each between two marked lines.
+
+use std::fs;
 
 use anyhow::{Context as _, Result};
+
+use crate::project;
 
 /// How a file's language writes a comment.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +25,22 @@ pub fn between(comment: Comment, text: &str, name: &str, content: &str) -> Resul
     between_by(comment, text, name, "cargo xtask generate", content)
 }
 
-/// As `between`, where another `command` than `cargo xtask generate` writes it and is named by the marker.
+/// Writes the parts of a page, by name, that another `command` than `cargo xtask generate` generates.
 ///
 /// # Errors
-/// Where a marker is missing.
-pub fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: &str) -> Result<String> {
+/// Where a marker is missing, or the page can't be read or written.
+pub fn write(page: &str, command: &str, parts: &[(&str, String)]) -> Result<()> {
+    let path = project::file(page);
+    let mut text = fs::read_to_string(&path).with_context(|| format!("cannot read {page}"))?;
+    for (name, content) in parts {
+        text = between_by(Comment::Markdown, &text, name, command, content)?;
+    }
+    fs::write(&path, text).with_context(|| format!("cannot write {page}"))?;
+    println!("wrote {page}");
+    Ok(())
+}
+
+fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: &str) -> Result<String> {
     let (opening, closing) = match comment {
         Comment::Markdown => ("<!-- ", " -->\n"),
         Comment::Yaml => ("# ", "\n"),

@@ -8,6 +8,7 @@ use ensure_pull_secret::{
 };
 
 use super::markers::{Comment, between, moved};
+use crate::markdown::table;
 
 /// The widest line of what is written here, in characters, its margin left out.
 const WIDTH: usize = 110;
@@ -83,14 +84,9 @@ const DESCRIPTION: &str = "  description: |
 
 /// The params as a Markdown table.
 pub fn params_markdown() -> String {
-    let rows = task_variables().map(|variable| {
-        format!(
-            "| `{}` | {} |\n",
-            param(variable),
-            description(variable).replace('|', "\\|").replace('<', "&lt;")
-        )
-    });
-    format!("| param | meaning |\n| --- | --- |\n{}", rows.collect::<String>())
+    let escaped = |variable| description(variable).replace('|', "\\|").replace('<', "&lt;");
+    let rows = task_variables().map(|variable| vec![format!("`{}`", param(variable)), escaped(variable)]);
+    table(&["param", "meaning"], 2, rows)
 }
 
 /// What ends the Job at once. Left out: done; what the table calls worth another try (75); and a defect (70), which is

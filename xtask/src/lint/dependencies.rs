@@ -1,6 +1,6 @@
-//! What we depend on, by cargo-deny.
+//! Dependencies, checked by cargo-deny.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
 use crate::project;
@@ -10,12 +10,8 @@ use crate::project;
 /// # Errors
 /// Where a dependency is against it, or, in CI, cargo-deny isn't installed.
 pub fn check(shell: &Shell) -> Result<()> {
-    let Some(cargo_deny) = project::tool(shell, "cargo-deny") else {
-        let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
-        if project::in_ci() {
-            bail!("{advice}");
-        }
-        eprintln!("dependencies were not checked: {advice}");
+    let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
+    let Some(cargo_deny) = project::tool_or_advice(shell, "cargo-deny", advice)? else {
         return Ok(());
     };
     let binary = ["--locked", "check"];

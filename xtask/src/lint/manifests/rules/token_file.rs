@@ -6,58 +6,48 @@ use serde_json::Value;
 use super::{
     super::{
         collect::Manifests,
-        object::{Environment, OURS, containers, environments, label, text},
+        object::{Environment, OURS, containers, environments, list, text},
     },
     trust::is_literal,
 };
 
 /// The variable that names the file.
 pub const TOKEN_FILE: &str = "PULL_SECRET_TOKEN_FILE";
-/// The variables that say where its token goes, and for whom.
-pub const DESTINATION: &[&str] = &["PULL_SECRET_REGISTRY", "PULL_SECRET_USERNAME"];
+/// The variables that decide where its token is sent, and for which user.
+const DESTINATION: &[&str] = &["PULL_SECRET_REGISTRY", "PULL_SECRET_USERNAME"];
 /// Their params.
 const PARAMS: &[&str] = &["REGISTRY", "USERNAME"];
 
 /// Wherever a token file is set, registry and user name are literals in the same list, and no param has their names.
-pub fn its_destination_is_literal(manifests: &Manifests) -> Vec<String> {
+pub fn its_destination_is_literal(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
-    for object in &manifests.objects {
-        let label = label(object);
-        let environments = environments(object);
-        let with_file: Vec<_> = environments.iter().filter(|one| one.sets(TOKEN_FILE)).collect();
-        for environment in &with_file {
-            problems.extend(
-                wrong(environment)
-                    .into_iter()
-                    .map(|problem| format!("{label}: {}: {problem}", environment.place)),
-            );
-        }
-        if with_file.is_empty() {
-            continue;
-        }
-        for params in [&object["spec"]["params"], &object["spec"]["taskSpec"]["params"]] {
-            let params = params.as_array().into_iter().flatten();
-            let names = params
-                .map(|one| text(one, "name"))
-                .filter(|name| PARAMS.contains(name));
-            problems.extend(names.map(|name| {
-                format!("{label}: param {name} beside {TOKEN_FILE}: set its variable to a literal instead")
-            }));
-        }
-        let references = containers(object)
-            .into_iter()
-            .filter(|step| step.fields["ref"]["name"] == OURS);
-        problems.extend(references.map(|step| {
-            format!(
-                "{}: the StepAction takes {PARAMS:?} as params: store a token file by the Task",
-                step.label()
-            )
-        }));
+    let mut with_file = environments(object);
+    with_file.retain(|environment| environment.sets(TOKEN_FILE));
+    for environment in &with_file {
+        let wrong = wrong(environment).into_iter();
+        problems.extend(wrong.map(|problem| format!("{}: {problem}", environment.place)));
     }
+    if with_file.is_empty() {
+        return problems;
+    }
+    for spec in [&object["spec"], &object["spec"]["taskSpec"]] {
+        let names = list(spec, "params").iter().map(|one| text(one, "name"));
+        problems.extend(
+            names.filter(|name| PARAMS.contains(name)).map(|name| {
+                format!("param {name} beside {TOKEN_FILE}: set its variable to a literal instead")
+            }),
+        );
+    }
+    let containers = containers(object).into_iter();
+    let references = containers.filter(|step| step.fields["ref"]["name"] == OURS);
+    problems.extend(references.map(|step| {
+        let name = step.name();
+        format!("step {name:?}: the StepAction takes {PARAMS:?} as params: store a token file by the Task")
+    }));
     problems
 }
 
-/// What is wrong with a list that sets a token file.
+/// Violations in a list that sets a token file.
 fn wrong(environment: &Environment<'_>) -> Vec<String> {
     let mut problems = Vec::new();
     for name in DESTINATION {
@@ -88,9 +78,12 @@ fn is_fixed(setting: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::{
-        collect::{Form, manifests},
-        fixtures::{Broken, cron_job, robot_task, task},
+    use super::super::{
+        super::{
+            collect::{Form, manifests},
+            fixtures::{Broken, cron_job, robot_task, task},
+        },
+        judge,
     };
     use super::*;
 
@@ -102,7 +95,7 @@ mod tests {
         json!({ "name": name, "value": value })
     }
 
-    /// What a token file is right beside.
+    /// A token file with its destination.
     fn right() -> Vec<Value> {
         vec![
             variable(TOKEN_FILE, "/robot/token"),
@@ -223,7 +216,7 @@ mod tests {
             })
             .collect();
         for (form, origin) in [
-            (Form::Shipped, "tekton/overlays/kubernetes"),
+            (Form::Installed, "tekton/overlays/kubernetes"),
             (Form::Installed, "tekton/components/robot-account"),
             (Form::Sample, "tekton/samples/robot-account/taskrun.yaml"),
             (Form::Document, "README.md"),
@@ -235,7 +228,7 @@ mod tests {
             assert!(found, "{origin} sets no token file as {form:?}");
         }
         for one in with_file {
-            assert_eq!(its_destination_is_literal(one), [""; 0], "{}", one.origin);
+            assert_eq!(judge(its_destination_is_literal, one), [""; 0], "{}", one.origin);
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::{
     collect::Manifests,
-    object::{Container, OURS, containers, environments, label, text},
+    object::{Container, OURS, containers, environments, text, values},
 };
 
 /// Variables of others that decide whom the program trusts or asks.
@@ -56,41 +56,33 @@ fn runs_the_program(container: &Container<'_>) -> bool {
 
 /// What the installer sets is a literal, wherever a variable, an image, a command or a volume is set. Kubernetes' own
 /// `$(VARIABLE)` is refused too, since that variable may come from a param, and so is `valueFrom`.
-pub fn what_the_installer_sets_is_literal(manifests: &Manifests) -> Vec<String> {
+pub fn what_the_installer_sets_is_literal(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
-    for object in &manifests.objects {
-        let label = label(object);
-        for environment in environments(object) {
-            for variable in environment.variables {
-                let name = text(variable, "name");
-                let free = is_results_path(variable) || !is_the_installers(name);
-                if !free && !is_literal(variable) {
-                    problems.push(format!(
-                        "{label}: {}: {name} is {variable} instead of a literal",
-                        environment.place
-                    ));
-                }
-            }
-        }
-        for container in our_containers(object) {
-            let fields = [
-                "image",
-                "command",
-                "args",
-                "script",
-                "workingDir",
-                "volumeMounts",
-                "envFrom",
-            ];
-            let substituted = fields
-                .iter()
-                .filter(|field| is_substituted(&container.fields[**field]));
-            problems
-                .extend(substituted.map(|field| format!("{}: {field} is not literal", container.label())));
-        }
-        if our_containers(object).next().is_some() && is_substituted(&object["spec"]["volumes"]) {
-            problems.push(format!("{label}: volumes are not literal"));
-        }
+    for environment in environments(object) {
+        let set = environment.variables.iter();
+        let wrong = set.filter(|variable| {
+            is_the_installers(text(variable, "name")) && !is_results_path(variable) && !is_literal(variable)
+        });
+        problems.extend(wrong.map(|variable| format!("{}: {variable} is not literal", environment.place)));
+    }
+    for container in our_containers(object) {
+        let fields = [
+            "image",
+            "command",
+            "args",
+            "script",
+            "workingDir",
+            "volumeMounts",
+            "envFrom",
+        ];
+        let substituted = fields
+            .iter()
+            .filter(|field| is_substituted(&container.fields[**field]));
+        let name = container.name();
+        problems.extend(substituted.map(|field| format!("container {name:?}: {field} is not literal")));
+    }
+    if our_containers(object).next().is_some() && is_substituted(&object["spec"]["volumes"]) {
+        problems.push("volumes are not literal".to_owned());
     }
     problems
 }
@@ -118,17 +110,13 @@ pub fn is_literal(variable: &Value) -> bool {
     variable.get("valueFrom").is_none() && !is_substituted(&variable["value"])
 }
 
-/// Whether anything of it is replaced later: by Tekton, Kubernetes or Pipelines as Code.
+/// Whether any text in it is replaced later: by Tekton, Kubernetes or Pipelines as Code.
 fn is_substituted(value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            let text = WORKSPACE_PATH.replace_all(text, "");
-            text.contains("$(") || text.contains("{{")
-        }
-        Value::Array(values) => values.iter().any(is_substituted),
-        Value::Object(members) => members.values().any(is_substituted),
-        _ => false,
-    }
+    let values = values(value).into_iter();
+    values.filter_map(|(_, value)| value.as_str()).any(|text| {
+        let text = WORKSPACE_PATH.replace_all(text, "");
+        text.contains("$(") || text.contains("{{")
+    })
 }
 
 /// Contract, section 7: all that has a variable today.
@@ -198,13 +186,13 @@ mod tests {
             let literal = json!({ "name": name, "value": "literal" });
             Broken::new(rule, task())
                 .with("/spec/steps/0/env/0", literal)
-                .says_nothing();
+                .reports_nothing();
         }
         let path =
             json!({ "name": "PULL_SECRET_TOKEN_FILE", "value": "$(workspaces.robot-account.path)/token" });
         Broken::new(rule, task())
             .with("/spec/steps/0/env/0", path)
-            .says_nothing();
+            .reports_nothing();
     }
 
     #[test]
