@@ -1,8 +1,7 @@
-//! What the stored credential may do beyond pulling: whoever reads the Secret may do it too.
+//! Excess permissions: what the stored credential may do beyond pulling, and with it every reader of the Secret.
 //!
-//! Judged by one SelfSubjectRulesReview in the Secret's namespace, against a closed list. Rights in other namespaces are
-//! not seen, and what an authorizer other than RBAC grants only where it lists its rules: the review then calls itself
-//! incomplete.
+//! One SelfSubjectRulesReview in the Secret's namespace is compared with a closed list. It has no rights in other
+//! namespaces, and those of authorizers other than RBAC only where they list their rules; otherwise it is marked incomplete.
 
 use k8s_openapi::api::authorization::v1::{ResourceRule, SubjectRulesReviewStatus};
 
@@ -10,7 +9,7 @@ use crate::{config::Access, outcome::ExcessPermissions, text::clip_name};
 
 /// A right that a puller should not have.
 struct Right {
-    /// In words.
+    /// Text for messages.
     text: &'static str,
     groups: &'static [&'static str],
     resources: &'static [&'static str],
@@ -19,7 +18,8 @@ struct Right {
 
 const WRITE: &[&str] = &["create", "update", "patch"];
 
-/// The closed list. Who may write a workload or run a command in a pod is any account of the namespace.
+/// The closed list. Writing a workload or running a command in a pod gives the permissions of every account of the
+/// namespace.
 const RIGHTS: &[Right] = &[
     Right {
         text: "read secrets",
@@ -76,7 +76,7 @@ const RIGHTS: &[Right] = &[
     },
 ];
 
-/// Too much where only pulling is wanted.
+/// An excess permission where only pulling is configured.
 const PUSH: Right = Right {
     text: "push images",
     groups: &["image.openshift.io", ""],
@@ -84,14 +84,14 @@ const PUSH: Right = Right {
     verbs: &["update"],
 };
 
-/// What to do about it.
+/// Remedy for excess permissions.
 pub const REMEDY: &str =
     "Take that from the account, or name one in PULL_SECRET_SERVICE_ACCOUNT that may only pull.";
 
-/// Says it all.
+/// Text for all permissions.
 const EVERYTHING: &str = "do everything";
 
-/// ExcessPermissions permissions by the API server's rules.
+/// Excess permissions by the API server's rules.
 pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPermissions {
     let rules = &status.resource_rules;
     let rights = if rules.iter().any(is_everything) {
@@ -111,7 +111,7 @@ pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPe
     }
 }
 
-/// What is too much, in half a sentence.
+/// Clause with the account and its excess permissions.
 pub fn sentence(account: Option<&str>, rights: &[&str]) -> String {
     let whose = match account {
         Some(account) => format!("{}, whose token is stored,", clip_name(account, 120)),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn each_right_of_the_list_is_seen_by_each_of_its_verbs() {
+    fn every_right_is_found_by_each_of_its_verbs() {
         for right in RIGHTS.iter().chain([&PUSH]) {
             for verb in right.verbs {
                 for resource in right.resources {
@@ -225,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn pushing_is_too_much_only_where_pulling_is_wanted() {
+    fn push_is_excess_only_for_a_puller() {
         let push = rule("image.openshift.io", "imagestreams/layers", "update");
         assert_eq!(excess(Access::Pull, push.clone()), ["push images"]);
         assert!(excess(Access::PushPull, push).is_empty());
     }
 
     #[test]
-    fn a_review_that_calls_itself_incomplete_is_not_complete() {
+    fn incomplete_review_is_reported() {
         for incomplete in [false, true] {
             let status = SubjectRulesReviewStatus {
                 incomplete,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_said_with_whose_it_is() {
+    fn excess_sentence_names_the_account() {
         for (account, subject) in [
             (Some("demo/puller"), "demo/puller, whose token is stored,"),
             (None, "the account whose token is stored"),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_credentials_both_count_and_one_that_is_unknown_makes_both_so() {
+    fn excess_of_two_credentials_is_combined() {
         let one = ExcessPermissions {
             rights: vec!["read secrets"],
             complete: true,

@@ -1,8 +1,8 @@
-//! YAML to paste: the Role this program params, and the right to pull.
+//! YAML to paste: the Role of this program, and the permission to pull.
 
 use crate::image::ImageReference;
 
-/// What the shipped manifests call an account that may only pull.
+/// Name of the puller account in the shipped manifests.
 pub const PULLER: &str = "model-puller";
 
 /// Subject of a RoleBinding: a ServiceAccount.
@@ -21,13 +21,13 @@ pub struct RoleParams<'a> {
     /// The Secret's name.
     pub secret: &'a str,
     /// The account whose tokens are requested; none where a file's is stored.
-    pub minted_for: Option<&'a str>,
+    pub token_account: Option<&'a str>,
     /// The account that runs the program; none where its token names none.
     pub runner: Option<Subject<'a>>,
 }
 
-/// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
-/// another Secret of the namespace it takes nothing away.
+/// Role of CONTRACT section 5, with its binding. The Secret's name is part of its name, so that it doesn't replace the Role for
+/// another Secret of the namespace.
 pub fn role(params: &RoleParams<'_>) -> String {
     ensure_role(params, r#""get", "create", "patch""#)
 }
@@ -40,13 +40,13 @@ pub fn role_without_create(params: &RoleParams<'_>) -> String {
 /// `ensure`'s Role, with these verbs on the Secret.
 fn ensure_role(params: &RoleParams<'_>, verbs: &str) -> String {
     let mut rules = rule("secrets", params.secret, verbs);
-    if let Some(account) = params.minted_for {
+    if let Some(account) = params.token_account {
         rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
     }
     role_with_binding(params, &format!("ensure-pull-secret-{}", params.secret), &rules)
 }
 
-/// All that `verify` params, with its binding; by another name, so that `ensure`'s Role stays as it is.
+/// Role of `verify`, with its binding; by another name, so that `ensure`'s Role stays as it is.
 pub fn reader(params: &RoleParams<'_>) -> String {
     let rules = rule("secrets", params.secret, r#""get""#);
     role_with_binding(params, &format!("verify-pull-secret-{}", params.secret), &rules)
@@ -89,7 +89,7 @@ pub fn puller_name(current: Option<&str>) -> &'static str {
 
 /// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to request its tokens.
 pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -> String {
-    let (namespace, name) = (params.namespace, params.minted_for.unwrap_or(PULLER));
+    let (namespace, name) = (params.namespace, params.token_account.unwrap_or(PULLER));
     let mut yaml = format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
          automountServiceAccountToken: false\n"
@@ -133,7 +133,7 @@ mod tests {
     const PARAMS: RoleParams<'_> = RoleParams {
         namespace: "private-ai-demo",
         secret: "internal-registry-private-ai",
-        minted_for: Some(PULLER),
+        token_account: Some(PULLER),
         runner: Some(Subject {
             namespace: "private-ai-demo",
             name: "ensure-pull-secret",
@@ -157,7 +157,7 @@ mod tests {
         let without_create = whole.replace(r#"["get", "create", "patch"]"#, r#"["get", "patch"]"#);
         assert_eq!(role_without_create(&PARAMS), without_create);
         let of_a_file = RoleParams {
-            minted_for: None,
+            token_account: None,
             runner: None,
             ..PARAMS
         };
@@ -184,7 +184,7 @@ mod tests {
             image("registry.test:5000/top:1"),
         ];
         let params = RoleParams {
-            minted_for: None,
+            token_account: None,
             ..PARAMS
         };
         let yaml = puller(&params, &images.iter().collect::<Vec<_>>(), false);

@@ -54,7 +54,7 @@ async fn longest_names_keep_results_under_1_kib_and_the_cause_whole() -> Result<
     let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: &secret,
-        minted_for: Some(&account),
+        token_account: Some(&account),
         runner: Some(Subject {
             namespace: world.namespace.name(),
             name: RUNNER,

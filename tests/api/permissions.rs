@@ -172,7 +172,7 @@ async fn role_in_the_first_report_repairs_a_missing_role() -> Result<()> {
     let needs = RoleParams {
         namespace: fresh.name(),
         secret: SECRET,
-        minted_for: Some(PULLER),
+        token_account: Some(PULLER),
         runner: Some(Subject {
             namespace: fresh.name(),
             name: RUNNER,

@@ -50,7 +50,7 @@ impl World {
         let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
-            minted_for: Some(PULLER),
+            token_account: Some(PULLER),
             runner: Some(Subject {
                 namespace: namespace.name(),
                 name: RUNNER,

@@ -79,7 +79,7 @@ impl World {
             rbac_yaml::role(&RoleParams {
                 namespace: namespace.name(),
                 secret: &slot.secret,
-                minted_for: Some(PULLER),
+                token_account: Some(PULLER),
                 runner: Some(Subject {
                     namespace: namespace.name(),
                     name: RUNNER,

@@ -120,7 +120,7 @@ fn role() -> String {
     let role = rbac_yaml::role(&RoleParams {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
-        minted_for: Some(rbac_yaml::PULLER),
+        token_account: Some(rbac_yaml::PULLER),
         runner: Some(Subject {
             namespace: names::NAMESPACE,
             name: RUNNER,

@@ -75,9 +75,7 @@ fn identity(operation: &Operation<'_>) -> DoctorCheck {
     };
     let pod = claims
         .and_then(|claims| claims.kubernetes.as_ref()?.pod.as_ref())
-        .map_or_else(String::new, |pod| {
-            format!(", in pod {}", clip_name(&pod.name, 63))
-        });
+        .map_or_else(String::new, |pod| format!(", in pod {}", clip_name(pod, 63)));
     let until = claims
         .and_then(|claims| claims.expires_at)
         .map_or_else(String::new, |expires_at| {

@@ -93,7 +93,7 @@ impl<'a> Contender<'a> {
         let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
-            minted_for: Some(PULLER),
+            token_account: Some(PULLER),
             runner: Some(Subject {
                 namespace: namespace.name(),
                 name: RUNNER,

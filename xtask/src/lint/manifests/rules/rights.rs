@@ -32,7 +32,7 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
     let expected = documents(&rbac_yaml::role(&RoleParams {
         namespace,
         secret: secret.context("PULL_SECRET_NAME is not set")?,
-        minted_for: puller,
+        token_account: puller,
         runner: Some(Subject {
             namespace,
             name: runner,
