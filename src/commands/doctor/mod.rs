@@ -103,3 +103,6 @@ fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;
