@@ -525,3 +525,16 @@ async fn ensure_ends_with_an_expired_file_and_verifies_a_stored_one_once() {
         assert_eq!(scene.cluster().writes, Vec::<String>::new());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn ensure_starts_over_where_the_secret_is_gone_at_the_token_request() {
+    let scene = Scene::with_document(&document(&jwt("old", 60)));
+    scene.cluster().before = |method, cluster| {
+        if *method == Method::POST && cluster.writes.is_empty() {
+            cluster.secret = None;
+        }
+    };
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!((reasons(&outcome), outcome.action), (vec![], Action::Created));
+    assert_eq!(scene.cluster().writes, [PLACEHOLDER, TOKEN, APPLY]);
+}
