@@ -83,8 +83,10 @@ impl Default for Case {
     }
 }
 
+type MakeCase = fn() -> Case;
+
 /// A case for each reason; each gives the program other external text.
-pub const CASES: &[(Reason, fn() -> Case)] = &[
+pub const CASES: &[(Reason, MakeCase)] = &[
     (Reason::Ok, Case::default),
     (Reason::RegistryAnonymous, || Case::at(Registry::AsksNobody)),
     (Reason::NotVerified, || Case {
