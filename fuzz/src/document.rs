@@ -44,7 +44,7 @@ pub fn check(data: &[u8]) {
     ours_is_read(&edited.bytes, &image, &ours);
 }
 
-/// Whoever reads the document finds our entry, and setting it again changes nothing.
+/// Every reader of the document finds the managed entry, and setting it again changes nothing.
 fn ours_is_read(bytes: &[u8], image: &ImageReference, ours: &Entry) {
     let document = Document::parse(bytes).expect("what we write can be read");
     assert_eq!(document.auths(), Auths::Present);
@@ -62,8 +62,8 @@ fn ours_is_read(bytes: &[u8], image: &ImageReference, ours: &Entry) {
     }
 }
 
-/// What isn't ours is there as before: name, value and order of each member to the byte, and, where nothing was moved under
-/// a new `auths`, every byte between them too.
+/// Unmanaged members are unchanged: name, value and order to the byte and, unless members moved under a new `auths`,
+/// every byte between them.
 fn nothing_is_lost(source: &str, document: &Document<'_>, edited: &EditedDocument) {
     let result = std::str::from_utf8(&edited.bytes).expect("what we write is UTF-8");
     let (before, after) = (members(source), members(result));
@@ -100,7 +100,7 @@ fn nothing_is_lost(source: &str, document: &Document<'_>, edited: &EditedDocumen
     assert!(replaced.contains(lost), "{lost:?} was lost");
 }
 
-/// What is in `before` and not in `after`, which differ in one place.
+/// The part of `before` that `after` doesn't have; they differ in one place.
 fn difference<'a>(before: &'a str, after: &str) -> &'a str {
     let start = before
         .bytes()
@@ -122,7 +122,7 @@ fn difference<'a>(before: &'a str, after: &str) -> &'a str {
     &before[start..end]
 }
 
-/// Names and values of the members that aren't called `ours`.
+/// Names and values of the members other than `ours`.
 fn foreign(members: &[(String, &RawValue)], ours: &str) -> Vec<(String, String)> {
     members
         .iter()
@@ -131,7 +131,7 @@ fn foreign(members: &[(String, &RawValue)], ours: &str) -> Vec<(String, String)>
         .collect()
 }
 
-/// The members of an object in order. A name that holds a lone surrogate stays as it is written.
+/// Members of an object in order. A name with a lone surrogate stays as written.
 fn members(text: &str) -> Vec<(String, &RawValue)> {
     struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
     impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

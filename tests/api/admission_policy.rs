@@ -17,8 +17,7 @@ use crate::{
 /// An account that the runner has no business with.
 const OTHER: &str = "other";
 
-/// What the installation's runner asks for, by some token, with every right that RBAC can give: what is refused is
-/// refused by the policy.
+/// Requests that RBAC allows with every permission, so that only the policy can deny them.
 struct Asking<'a> {
     installation: &'a Installation,
     secrets: Api<Secret>,
@@ -61,7 +60,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// A token as the program asks for it.
+    /// A token request as the program sends it.
     fn spec(&self) -> Value {
         json!({
             "audiences": [],
@@ -87,7 +86,7 @@ fn changed(mut value: Value, changes: &Value) -> Value {
     }
 }
 
-/// The policy's message is in the refusal, which says that it is one.
+/// The denial has the policy's message and names it as a policy.
 fn denied<T>(answer: Result<T, kube::Error>, message: &str) -> Result<()> {
     let status = match answer {
         Err(kube::Error::Api(status)) => status,
@@ -222,7 +221,7 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
         denied(answer, message).with_context(|| format!("a token of {account} with {changes}"))?;
     }
 
-    // A change of what is there already is bounded as well.
+    // Changes of existing objects are limited, too.
     let patch = kube::api::Patch::Merge(json!({ "metadata": { "annotations": of_another_account } }));
     let answer = runner.secrets.patch(secret, &Default::default(), &patch).await;
     denied(answer, "remove the annotation").context("an annotation added later")?;
@@ -252,7 +251,7 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
     denied(reader.mint(account, reader.spec()).await, message).context("minting with the stored token")?;
     denied(reader.create(reader.secret()).await, message).context("a Secret by the stored token")?;
 
-    // The same account in a pod refreshes it all the same.
+    // The same account can refresh the Secret from a pod.
     renewing(&program)
         .run()
         .await?
@@ -277,7 +276,7 @@ async fn program_reports_which_policy_denies_a_request() -> Result<()> {
         .expect_message("correct PULL_SECRET_TOKEN_LIFETIME");
     assert_eq!(outcome.report["remedy"], Value::Null, "no Role would help");
 
-    // Somebody else's policy says 422 where its author set no reason.
+    // Other policies deny with 422 if their author set no reason.
     somebody_elses_policy(&installation).await?;
     let outcome = program.env("PULL_SECRET_DISPLAY_NAME", "denied").run().await?;
     outcome

@@ -1,4 +1,4 @@
-//! Annotations tell people what is stored; the program goes by the credential alone, and corrects them.
+//! Annotations are for people: the program decides by the credential alone, and corrects annotations.
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;

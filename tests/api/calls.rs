@@ -1,4 +1,4 @@
-//! How often the API server is asked, and for what: the reviews only where the registry's answer leaves a question.
+//! Number and kind of the API calls: reviews only if the registry leaves a question.
 
 use anyhow::Result;
 use test_cluster::{audit::AuditedRequest, program::Program, registry::OPENSHIFT};
@@ -38,11 +38,11 @@ async fn inconclusive_registry_is_reviewed_once_per_credential_and_image() -> Re
     for (silence, access_reviews) in [
         (Silence::Unreachable, 2),
         (Silence::Untrusted, 2),
-        // It is not OpenShift's, by its answer: no image stream to ask for.
-        (Silence::AsksNobody, 0),
+        // By its answer it is not OpenShift's, so there is no image stream to review.
+        (Silence::Anonymous, 0),
     ] {
         let silent = Silent::start(&world, OPENSHIFT, silence)?;
-        // Nothing of the suite's own registries vouches for the stand-in.
+        // The stand-in is trusted by no CA of the suite's own registries.
         let seen = asked(&world, &silent.instead_of(OPENSHIFT, &ensure)).await?;
         assert_eq!(seen, (one_get.clone(), (1, access_reviews)), "{silence:?}");
     }
@@ -110,7 +110,7 @@ async fn robot_password_is_never_reviewed() -> Result<()> {
     for silence in [
         Silence::Unreachable,
         Silence::Untrusted,
-        Silence::AsksNobody,
+        Silence::Anonymous,
         Silence::OtherProtocol,
     ] {
         let silent = Silent::start(&world, &basic.host.name, silence)?;
@@ -120,7 +120,7 @@ async fn robot_password_is_never_reviewed() -> Result<()> {
         assert_eq!(reviews(&requests), (0, 0), "{silence:?}");
         assert!(
             !requests.is_empty() && requests.len() <= 4,
-            "a first run mints nothing: {:?}",
+            "a first run requests no token: {:?}",
             verbs(&requests)
         );
     }

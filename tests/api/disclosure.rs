@@ -102,7 +102,7 @@ async fn s3_a_password_in_a_key_is_never_printed() -> Result<()> {
                 .create_docker_config_json(SECRET, document.as_bytes())
                 .await?;
             for mode in MODES {
-                // The canary is looked for in every output.
+                // Every run checks its outputs for the canary.
                 let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
                 assert!(
                     !everything(&outcome).contains("%2D"),
@@ -180,7 +180,7 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
             }
         }
     }
-    // A name that shows nothing is what somebody has to look at.
+    // A name without a credential is printed, so that the reader can check it.
     let server = trusted.server(REGISTRY, |_| {
         Reply::challenge("Bearer realm=\"https://auth.evil.test/token\"")
     })?;

@@ -1,4 +1,4 @@
-//! `doctor` says what is missing, or too much, and what it prints is applied as it is.
+//! `doctor` reports missing and excess permissions, and the YAML that it prints can be applied unchanged.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -30,7 +30,7 @@ fn lines<'o>(outcome: &'o Outcome, verdict: &str) -> Vec<&'o Value> {
         .collect()
 }
 
-/// The line of this verdict whose words hold `part`.
+/// The line with this verdict and this text.
 fn line<'o>(outcome: &'o Outcome, verdict: &str, part: &str) -> &'o Value {
     lines(outcome, verdict)
         .into_iter()
@@ -44,12 +44,12 @@ async fn take_the_role_away(world: &World) -> Result<()> {
         .api::<RoleBinding>()
         .delete(&format!("ensure-pull-secret-{SECRET}"), &DeleteParams::default())
         .await?;
-    // Waits until the API server goes by what is there now.
+    // Waits until the API server follows the current RBAC objects.
     let nothing = json!([{ "apiGroups": ["example.test"], "resources": ["none"], "verbs": ["get"] }]);
     world.namespace.grant(RUNNER, "nothing", nothing).await
 }
 
-/// Applies what the report says is to be applied.
+/// Applies the YAML in the report.
 async fn apply(world: &World, outcome: &Outcome) -> Result<()> {
     let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
     world.namespace.apply(remedy).await

@@ -1,4 +1,4 @@
-//! Too much power is said: whoever reads the Secret can do what the account of its token may.
+//! Excess permissions are reported: every reader of the Secret can act as the ServiceAccount in it.
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
@@ -37,7 +37,7 @@ fn warnings(outcome: &Outcome) -> Result<u64> {
 async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
     let world = World::new("excess").await?;
     let image = world.push("app:v1")?;
-    // What OpenShift's `edit` would be: the pipeline's own account has it.
+    // Permissions as in OpenShift's `edit`, which the pipeline's ServiceAccount has.
     let mighty = "model-pipeline";
     world.namespace.service_account(mighty).await?;
     let rules = json!([
@@ -74,7 +74,7 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
     assert!(log.contains(&line) && log.contains("name: model-puller"), "{log}");
     assert_eq!(rules_reviews(&world.requests(mark).await?), 1);
 
-    // Nothing is due: nothing is asked, and nothing is said.
+    // Without a token of the cluster there is no review and no warning.
     let mark = world.mark().await?;
     let steady = program.run().await?;
     steady.expect("SUCCESS", "unchanged", "ok", 0);
@@ -92,7 +92,7 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
         .env("PULL_SECRET_ACCESS", "Push,Pull");
     assert_eq!(rights(&pushes.run().await?), ["read secrets", "write workloads"]);
 
-    // What it prints is applied as it is, and the account that it makes is named.
+    // The YAML of the warning is applied unchanged, and the ServiceAccount in it is reported.
     ship_image_puller(&world).await?;
     let remedy = outcome.report["credential"]["excess"]["remedy"]
         .as_str()

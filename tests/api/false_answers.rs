@@ -1,4 +1,4 @@
-//! Answers that are none of the server's that was asked: each was found by the fault matrix (tests/faults).
+//! Responses that don't come from the requested server. The fault matrix (tests/faults) found each of them.
 
 use anyhow::Result;
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! What the program may not do, it names, and the Role that it prints is the one that helps.
+//! Missing permissions are reported, and the printed Role grants them.
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
@@ -114,7 +114,7 @@ async fn refresh_needs_no_create_on_secrets_and_reports_each_missing_verb() -> R
     Ok(())
 }
 
-/// The run ends with 77 and names what is missing; what it prints is applied as it is, and the next run is green.
+/// The run ends with 77 and reports the missing permission; with the printed YAML applied, the next run succeeds.
 async fn heals(world: &World, run: &Program, permission: &Permission, action: &str) -> Result<()> {
     let outcome = run.run().await?;
     outcome.expect("ERROR", action, "api-forbidden", 77);
@@ -194,7 +194,7 @@ async fn reported_role_removes_no_permission_of_other_runs() -> Result<()> {
         .run()
         .await?
         .expect("SUCCESS", "created", "ok", 0);
-    // A robot's Secret beside it, whose Role has no rule for tokens.
+    // Secret of a robot, whose Role has no rule for token requests.
     let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NAME", "robot");
     let verify = robot.clone().env("PULL_SECRET_MODE", "verify");
     for (run, status, reason) in [
@@ -255,7 +255,7 @@ async fn missing_namespace_is_reported_only_to_cluster_wide_runners() -> Result<
         .expect("ERROR", "none", "namespace-missing", 64)
         .expect_message(&missing);
 
-    // The namespace is there, the account whose token is to be minted is not.
+    // The namespace exists, but the ServiceAccount of the token request doesn't.
     let there = TestNamespace::new("namespaces-there").await?;
     let no_account = world.program().env("PULL_SECRET_NAMESPACE", there.name());
     let outcome = no_account.run().await?;

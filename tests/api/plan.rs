@@ -1,4 +1,4 @@
-//! `plan` says what `ensure` then does, and writes nothing.
+//! `plan` shows what `ensure` would change, and writes nothing.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Secret;

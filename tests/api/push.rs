@@ -77,7 +77,7 @@ async fn push_to_other_registries_is_verified_by_a_cancelled_upload() -> Result<
             .map(|request| request.method.as_str())
             .filter(|method| !["GET", "HEAD"].contains(method))
             .collect();
-        // Whoever may push need not be permitted to delete: then the registry drops the upload in time.
+        // An account that may push need not be allowed to delete: the registry expires the upload.
         assert_eq!(writes, ["POST", "DELETE"], "begun and cancelled");
     }
 

@@ -1,4 +1,4 @@
-//! Make before break: nothing alive is replaced by something that does less, whoever wrote it.
+//! Make before break: a usable credential is not replaced by a worse one, whoever manages it.
 
 use std::fs;
 
@@ -58,7 +58,7 @@ async fn entry_of_another_tool_is_usable_and_kept_from_a_worse_one() -> Result<(
         assert_eq!(world.document().await?, document.as_bytes());
         assert_pulls(&world.document().await?, &image)?;
 
-        // And verify takes it for what it is: good.
+        // `verify` accepts it, too.
         let verify = ensure.env("PULL_SECRET_MODE", "verify");
         let outcome = verify.run().await?;
         outcome.expect("SUCCESS", "none", "ok", 0).expect_verified("pull");

@@ -1,4 +1,4 @@
-//! A robot account's password is for its registry alone: the API server, whose webhooks would see it, never does.
+//! A robot's password is for its registry alone: the API server, whose webhooks could read it, never gets it.
 
 use std::{fs, net::TcpListener};
 
@@ -105,7 +105,7 @@ async fn robot_password_never_reaches_the_api_server() -> Result<()> {
         assert!(!webhook.record().contains(&STANDARD.encode(secret)));
     }
 
-    // It would have been seen.
+    // The webhook would have recorded it.
     let unknown = "not-a-token-of-this-cluster";
     let client = cluster.access().client_of(unknown).await?;
     let read = kube::Api::<Secret>::namespaced(client, world.namespace.name())

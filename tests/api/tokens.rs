@@ -1,4 +1,4 @@
-//! The stored token: whose it is, what it is bound to, and when it dies.
+//! The stored token: its ServiceAccount, its binding, and its expiry.
 
 use std::time::{Duration, Instant};
 
@@ -152,7 +152,7 @@ async fn token_of_a_recreated_service_account_is_refreshed() -> Result<()> {
         .delete(PULLER, &kube::api::DeleteParams::default())
         .await?;
     until_refused(&token).await?;
-    // While it is gone nothing can be minted, and what is stored stays, dead as it is.
+    // Without the ServiceAccount no token can be requested, so the stored one is kept though it is rejected.
     program
         .run()
         .await?
@@ -187,7 +187,7 @@ async fn credential_id_annotation_finds_its_use_in_the_audit_log() -> Result<()>
         .context("an annotation")?;
     assert_eq!(outcome.report["credential"]["credential_id"], id.as_str());
     let mark = world.mark().await?;
-    // Somebody who read the Secret.
+    // A reader of the Secret.
     let client = ClusterAccess::shared()
         .client_of(&world.stored_token().await?)
         .await?;
@@ -225,7 +225,7 @@ fn world_token(document: &[u8]) -> Result<String> {
         .to_owned())
 }
 
-/// Waits until the API server refuses the token: its cache keeps a dead one for about ten seconds.
+/// Waits until the API server rejects the token: its cache keeps it for about ten seconds.
 pub async fn until_refused(token: &str) -> Result<()> {
     use k8s_openapi::api::authentication::v1::SelfSubjectReview;
     let client = ClusterAccess::shared().client_of(token).await?;

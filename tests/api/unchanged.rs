@@ -1,4 +1,4 @@
-//! Each clause of "Unchanged" broken alone is mended, and nothing else is touched.
+//! "Unchanged": each clause is broken alone; the run repairs it and changes nothing else.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::{
@@ -18,7 +18,7 @@ use crate::{
     world::{PULLER, RUNNER, SECRET, World, registries, renewing, short_lived},
 };
 
-/// All of a Secret but what every write changes.
+/// The Secret without the fields that every write changes.
 fn comparable(secret: &Secret) -> Value {
     let mut secret = secret.clone();
     secret.metadata.resource_version = None;
@@ -26,7 +26,7 @@ fn comparable(secret: &Secret) -> Value {
     json!(secret)
 }
 
-/// What the program keeps of a credential in annotations.
+/// Annotations about the credential.
 const OWN: [&str; 4] = [
     "ensure-pull-secret/expires-at",
     "ensure-pull-secret/refreshed-at",
@@ -109,7 +109,7 @@ async fn each_changed_label_annotation_and_key_is_repaired_alone() -> Result<()>
     let requests = world.requests(mark).await?;
     assert!(
         requests.iter().all(|request| request.subresource != "token"),
-        "no token is minted"
+        "no token is requested"
     );
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     Ok(())
@@ -235,7 +235,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     world.assert_pulls(&image).await
 }
 
-/// All of a Secret but what a new credential changes.
+/// The Secret without the fields that a new credential changes.
 fn but_the_credential(secret: &Secret) -> Value {
     let mut secret = secret.clone();
     Part::Key(".dockerconfigjson").set(&mut secret, None);
@@ -273,7 +273,7 @@ async fn bound_to(world: &World, secret: &str, account: &str, audience: Option<&
     let answer = accounts
         .create_token_request(account, &PostParams::default(), &request)
         .await?;
-    Ok(answer.status.context("a minted token is in the status")?.token)
+    Ok(answer.status.context("the status has the token")?.token)
 }
 
 #[tokio::test]
@@ -336,7 +336,7 @@ async fn connection_false_removes_the_dashboard_fields_at_the_next_write() -> Re
         .expect("SUCCESS", "created", "ok", 0);
     let connected = world.secret().await?;
     let without = world.program().env("PULL_SECRET_CONNECTION", "false");
-    // They alone are no reason to write.
+    // They alone cause no write.
     without.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     assert_eq!(world.secret().await?, connected);
     renewing(&without)

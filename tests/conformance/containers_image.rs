@@ -14,7 +14,7 @@ use crate::{
     search::{Tally, agree},
 };
 
-/// So often is it asked before an answer of ours counts as none of its own: it takes the first of a Go map that will do.
+/// Calls before a result of the program counts as impossible: containers/image uses the first match in a Go map.
 pub const ATTEMPTS: u32 = 400;
 
 #[test]
@@ -75,7 +75,7 @@ fn judge(
     Ok(())
 }
 
-/// What we say that containers/image finds.
+/// Result that the program predicts for containers/image.
 fn finding(document: &Bytes, name: &str) -> Result<Finding, String> {
     let image = ImageReference::parse(name).map_err(|error| format!("{name}: {error}"))?;
     let refused = |refusal| Finding {
@@ -106,8 +106,8 @@ fn finding(document: &Bytes, name: &str) -> Result<Finding, String> {
     })
 }
 
-/// Whether containers/image can't read an image of this host, which the kubelet can: an IPv6 address, or a host whose capital
-/// alone tells it from a namespace of Docker Hub (`Registry/model`).
+/// True if containers/image can't parse an image of this host, which the kubelet can: an IPv6 address, or a host that
+/// only its capital letter distinguishes from a namespace of Docker Hub (`Registry/model`).
 pub fn is_none_for_containers_image(host: &str) -> bool {
     host.starts_with('[') || is_none_for_go_container_registry(host)
 }

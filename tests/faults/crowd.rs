@@ -23,21 +23,21 @@ use crate::{
 /// Runs at the same time.
 const RUNS: usize = 20;
 
-/// What a crowd is like.
+/// Setup of concurrent runs.
 struct Crowd<'a> {
-    /// What there is before.
+    /// State before the runs.
     situation: Situation,
-    /// Who writes meanwhile.
+    /// Concurrent writers.
     writers: &'a [Writer],
     /// The API servers; runs and writers take turns with them.
     api_servers: &'a [ClusterAccess],
 }
 
-/// What became of it.
+/// Result of the runs.
 struct Seen {
     /// The versions that the Secret had.
     versions: usize,
-    /// What each writer wrote last.
+    /// Last value of each writer.
     written: Vec<u32>,
 }
 
@@ -72,7 +72,7 @@ pub async fn ensure_all_well(
 }
 
 impl Crowd<'_> {
-    /// Lets all of them loose, and holds every run and every version to what is promised.
+    /// Starts all of them, and checks the promises of every run and every version.
     ///
     /// # Errors
     /// Names the promise that is broken.
@@ -177,7 +177,7 @@ impl Crowd<'_> {
         if !self.recreates() {
             return ensure_next_ends_well(world, slot, self.situation, prepared).await;
         }
-        // It is another object by now: what was there before is no measure.
+        // The Secret is another object by now, so the old state is no measure.
         let secret = world.secret(slot).await?;
         let before = Before::new(secret, Foreign::default(), world.puller(), world.image()).await?;
         let other = Prepared {

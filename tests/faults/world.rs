@@ -1,4 +1,4 @@
-//! One namespace for all cases, and a Secret's name for each that runs at the same time.
+//! One namespace for all cases, with a Secret name for each concurrent case.
 
 use std::{collections::HashMap, fs, sync::Arc};
 
@@ -33,10 +33,10 @@ pub use crate::slots::{Slot, Slots};
 
 const RUNNER: &str = "model-pipeline-sa";
 const PULLER: &str = "model-puller";
-/// What a credential that is due for a refresh was minted for, in seconds: the least that the API server gives.
+/// Lifetime of a credential that is due for a refresh, in seconds: the API server's minimum.
 const SHORT: i64 = 600;
 
-/// What all cases share.
+/// Resources of all cases.
 pub struct World {
     namespace: TestNamespace,
     runner: ServiceAccountDir,
@@ -49,18 +49,18 @@ pub struct World {
     registry: (Upstream, Arc<Certificates>),
 }
 
-/// What is there before a case's run.
+/// State before the run of a case.
 pub struct Prepared {
-    /// What was stored.
+    /// The stored document.
     pub before: Before,
-    /// What earlier reads got, by target.
+    /// Responses of earlier GETs, by target.
     pub earlier: HashMap<String, Response<Bytes>>,
     /// The stored token; none where nothing is stored.
     pub token: Option<String>,
 }
 
 impl World {
-    /// A namespace of the suite's cluster whose runner holds the shipped Role for each slot's Secret.
+    /// Creates a namespace in the suite's cluster whose runner has the shipped Role for each slot's Secret.
     pub async fn new(slots: usize) -> Result<(Self, Slots)> {
         Self::within(ClusterAccess::shared(), slots).await
     }
@@ -144,7 +144,7 @@ impl World {
         &self.puller
     }
 
-    /// Asks crane whether the document pulls.
+    /// True if crane can pull with the document.
     pub async fn crane_pulls(&self, document: Vec<u8>) -> Result<()> {
         let (crane, image) = (self.crane.clone(), self.image.clone());
         tokio::task::spawn_blocking(move || crane.pulls(Some(&document), &image))
@@ -153,7 +153,7 @@ impl World {
             .context("crane cannot pull it")
     }
 
-    /// A proxy in front of one of the two servers, with what is planned for it; connections wait until `opens` ends.
+    /// A proxy in front of one of the two servers, with its planned faults; connections wait until `opens` ends.
     pub fn proxy(
         &self,
         side: Side,
@@ -175,7 +175,7 @@ impl World {
         )
     }
 
-    /// The program as it is run in this situation, straight to both servers.
+    /// The program as it runs in this situation, without proxies.
     pub fn program(&self, slot: &Slot, situation: Situation) -> Program {
         let program = Program::new(&self.runner)
             .env("PULL_SECRET_NAME", &slot.secret)
@@ -189,7 +189,7 @@ impl World {
         }
     }
 
-    /// The Secret as it is stored.
+    /// The stored Secret.
     pub async fn secret(&self, slot: &Slot) -> Result<Option<Secret>> {
         self.namespace.secret(&slot.secret).await
     }
@@ -287,7 +287,7 @@ fn stored_token(secret: &Secret) -> Option<String> {
 const FIRST: &str = r#""other.test":{"auth":"dXNlcjpwYXNz" , "email":"\/","x":"\ud800"}"#;
 const LAST: &str = r#""last.test" : {"username":"u","password":"p","auth":"dTpw","n":[2.50,1E+2,-0,12345678901234567890123]}"#;
 
-/// Entries of others around ours; with `unwrapped`, as in the incident that the program was made for.
+/// Unmanaged entries around the managed one; with `unwrapped`, as in the incident that the program was written for.
 fn document(unwrapped: bool, token: Option<&str>) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let ours = token.map_or(String::new(), |token| {
@@ -302,7 +302,7 @@ fn document(unwrapped: bool, token: Option<&str>) -> String {
     }
 }
 
-/// What is others' on every Secret that is there before.
+/// Unmanaged fields of every Secret that exists before a run.
 pub fn foreign() -> Foreign {
     Foreign {
         labels: [("team".to_owned(), "blue".to_owned())].into(),

@@ -1,24 +1,24 @@
-//! What there is, as far as it matters, and what follows from it: the contract in small.
+//! Model of the state, and of its consequences: a short form of the contract.
 
 use super::Event;
 
-/// What there is.
+/// State of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The Secret.
     pub secret: Option<Stored>,
-    /// Whether the puller may pull.
+    /// True if the puller may pull.
     pub may_pull: bool,
 }
 
 /// A Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Whether the document has `auths`.
+    /// True if the document has `auths`.
     pub wrapped: bool,
     /// Our entry.
     pub ours: Ours,
-    /// Whether the label is there by which the dashboard finds it.
+    /// True if the Secret has the dashboard's label.
     pub labelled: bool,
     /// Another tool's label.
     pub label: Option<u32>,
@@ -31,16 +31,16 @@ pub struct Stored {
 pub enum Ours {
     /// There is none.
     None,
-    /// It is good for a day.
+    /// Valid for a day.
     Fresh,
-    /// It is good for minutes.
+    /// Valid for minutes.
     Old,
-    /// It is bound to an object that is gone.
+    /// Bound to a deleted object.
     OfAnother,
 }
 
 impl State {
-    /// What there is after an event.
+    /// State after an event.
     pub fn after(mut self, event: &Event) -> Self {
         match event {
             Event::Verify | Event::Plan => {}
@@ -66,7 +66,7 @@ impl State {
         self
     }
 
-    /// Whether what is stored pulls; none where that takes its time to show.
+    /// True if the stored credential can pull; none if the change takes time to have an effect.
     pub fn pulls(&self) -> Option<bool> {
         match &self.secret {
             Some(stored) if stored.wrapped && self.may_pull => match stored.ours {
@@ -79,7 +79,7 @@ impl State {
         }
     }
 
-    /// What `ensure` does to the object: ACTION.
+    /// Effect of `ensure` on the object: ACTION.
     pub fn action(&self) -> &'static str {
         match &self.secret {
             None => "created",
@@ -89,12 +89,12 @@ impl State {
         }
     }
 
-    /// How `ensure` ends: REASON.
+    /// End of `ensure`: REASON.
     pub fn ensured(&self) -> &'static str {
         if self.may_pull { "ok" } else { "pull-forbidden" }
     }
 
-    /// What `verify` may say: every complaint that is true, `ok` where none is. REASON.
+    /// Possible ends of `verify`: each true problem, or `ok` if there is none. REASON.
     pub fn verified(&self) -> Vec<&'static str> {
         let Some(stored) = &self.secret else {
             return vec!["secret-missing"];

@@ -1,4 +1,4 @@
-//! What the model is compared with: the program, the real servers, and others that write by their own means.
+//! The system that the model is compared with: the program, the real servers, and other writers.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -34,14 +34,14 @@ const LABEL: &str = "opendatahub.io/dashboard";
 /// The time of a run that a fault befalls.
 const SHORT: &str = "4s";
 
-/// What all sequences share; they run one after the other.
+/// Resources of all sequences, which run one after the other.
 static SHARED: LazyLock<(Runtime, World, Slots)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime");
     let (world, slots) = runtime.block_on(World::new(1)).expect("a namespace");
     (runtime, world, slots)
 });
 
-/// One Secret, and what the model says of it.
+/// A Secret, and the model's state of it.
 pub struct System {
     world: &'static World,
     slot: Taken<'static>,
@@ -147,7 +147,7 @@ impl System {
         }
     }
 
-    /// A run in peace, which ends as the model says; the object suffers one of these actions.
+    /// Runs without faults; the run ends as the model predicts, and the object changes by one of these actions.
     async fn ensures(&self, actions: &[&str]) -> Result<()> {
         let before = self.before().await?;
         let outcome = self.program("ensure").run().await?;
@@ -276,7 +276,7 @@ impl System {
         Ok((secret, None))
     }
 
-    /// What is stored is what the model says.
+    /// The stored Secret has the state of the model.
     async fn ensure_as_modelled(&self) -> Result<()> {
         let secret = self.secret().await?;
         ensure!(
@@ -302,7 +302,7 @@ impl System {
         Ok(())
     }
 
-    /// What an undisturbed run may do after one that got as far as it got.
+    /// Possible actions of an undisturbed run after one that was interrupted.
     fn actions_after_part_of_one(&self) -> Vec<&'static str> {
         vec![self.state.action(), "refreshed", "unchanged"]
     }
@@ -347,7 +347,7 @@ impl System {
         self.world.namespace().create(&secret).await.map(drop)
     }
 
-    /// The stored token is one that was minted a day ago, as far as can be seen.
+    /// The stored token seems to be one that was requested a day ago.
     async fn ages(&self) -> Result<()> {
         let secret = self.secret().await?.context("there is a Secret")?;
         let token = self.world.short_lived_token(&secret).await?;

@@ -1,4 +1,4 @@
-//! What the answers said that later requests repeat.
+//! Values of responses that later requests repeat.
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -31,7 +31,7 @@ struct Metadata {
 }
 
 impl Learned {
-    /// Remembers what an answer says; one that is no object says nothing.
+    /// Records the values of a response; a response that is no object has none.
     pub fn learn(&mut self, body: &[u8]) {
         let Ok(object) = serde_json::from_slice::<Object>(body) else {
             return;
@@ -48,7 +48,7 @@ impl Learned {
     /// A body with its placeholders filled.
     ///
     /// # Errors
-    /// Where no answer has said yet what belongs there.
+    /// If no response had the value yet.
     pub fn fill(&self, body: &str) -> Result<String> {
         let mut filled = body.to_owned();
         for (placeholder, value) in [(UID, &self.uid), (RESOURCE_VERSION, &self.resource_version)] {
@@ -62,10 +62,10 @@ impl Learned {
         Ok(filled)
     }
 
-    /// A header's value, or the minted token's where the placeholder stands for it.
+    /// A header's value, or the requested token in place of its placeholder.
     ///
     /// # Errors
-    /// Where no token has been minted yet.
+    /// If no token was requested yet.
     pub fn header(&self, value: &str, username: &str) -> Result<String> {
         let token = || self.token.as_deref().context("no token has been minted yet");
         match value {
