@@ -1,8 +1,8 @@
-//! What holds after every run, whatever failed in it, or ended it: what pulled before still pulls, nothing of others is
-//! lost, and what the run says is true of what is stored.
+//! Invariants of every run, whatever failed in it or ended it: an image that could be pulled before can be pulled
+//! after, no unmanaged data is lost, and the report is true.
 //!
-//! Stored objects come from the API server by the suite's own client, and whether they pull is asked of an independent
-//! one: nothing that the program says is taken for true.
+//! The suite's own client reads stored objects, and an independent client checks pulls: the program's statements are
+//! not trusted.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::{clients::Puller, program::Outcome};
 
 const DOCUMENT: &str = ".dockerconfigjson";
 const EXPIRES_AT: &str = "ensure-pull-secret/expires-at";
-/// What a first run leaves where it ends before it has a credential.
+/// State after a first run that ends before it has a credential.
 const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
 
-/// What belongs to others on a Secret.
+/// Unmanaged data of a Secret.
 #[derive(Clone, Debug, Default)]
 pub struct Foreign {
     /// Labels.
@@ -25,11 +25,11 @@ pub struct Foreign {
     pub annotations: BTreeMap<String, String>,
     /// Data beside the document.
     pub data: BTreeMap<String, Vec<u8>>,
-    /// Parts of the document, in the order in which they stand there, each byte as it is.
+    /// Parts of the document in their order, byte for byte.
     pub document: Vec<String>,
 }
 
-/// What was stored before a run.
+/// State before a run.
 #[derive(Clone, Debug)]
 pub struct Before {
     secret: Option<Secret>,
@@ -37,16 +37,16 @@ pub struct Before {
     foreign: Foreign,
 }
 
-/// What is stored after a run.
+/// State after a run.
 #[derive(Clone, Copy, Debug)]
 pub struct After {
-    /// How it differs from what was stored before.
+    /// Difference from the state before.
     pub change: Change,
-    /// Whether it pulls.
+    /// True if it pulls.
     pub pulls: bool,
 }
 
-/// How what is stored after a run differs from what was stored before.
+/// Difference between the states before and after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Not at all.
@@ -61,7 +61,7 @@ impl Foreign {
     /// Nothing of this is missing or different in `secret`.
     ///
     /// # Errors
-    /// Names what is.
+    /// Describes the state.
     pub fn ensure_in(&self, secret: &Secret) -> Result<()> {
         ensure_holds(
             "label",
@@ -105,10 +105,10 @@ fn ensure_holds<Stored, Value: PartialEq>(
 }
 
 impl Before {
-    /// What is stored, none where there is no Secret. `foreign` has to be in it.
+    /// The stored state, none without a Secret. It must have `foreign`.
     ///
     /// # Errors
-    /// Where it isn't, or the registry gives no verdict.
+    /// If it isn't, or the registry gives no verdict.
     pub async fn new(secret: Option<Secret>, foreign: Foreign, puller: &Puller, image: &str) -> Result<Self> {
         let pulled = match &secret {
             Some(secret) => {
@@ -124,17 +124,18 @@ impl Before {
         })
     }
 
-    /// What belongs to others on it.
+    /// Unmanaged data.
     pub fn foreign(&self) -> &Foreign {
         &self.foreign
     }
 
-    /// Whether it pulled.
+    /// True if it pulled.
     pub fn pulled(&self) -> bool {
         self.pulled
     }
 
-    /// What pulled before pulls after; nothing of others is lost; what was written is never worse than what was there.
+    /// Checks that an image that could be pulled before can be pulled after, that no unmanaged data is lost, and that a
+    /// changed document is never worse.
     ///
     /// # Errors
     /// Names the promise that is broken.
@@ -192,9 +193,10 @@ impl Before {
     }
 }
 
-/// What a run of `ensure` or `verify` says of the Secret is true of what is stored after it.
+/// Checks the report of a run of `ensure` or `verify` against the state after it.
 ///
-/// `answers_were_lost`: a write may have been done without the program being told. It then says less than was done.
+/// `answers_were_lost`: a write may have been done without a response to the program. Then it reports less than was
+/// done.
 ///
 /// # Errors
 /// Names what isn't true.
@@ -209,7 +211,7 @@ pub fn ensure_true(
         ("none" | "unchanged", Change::None)
         | ("created", Change::Created)
         | ("refreshed" | "repaired", Change::Changed) => {}
-        // Another run's placeholder looks like one whose answer was lost.
+        // The placeholder of another run looks like one whose response was lost.
         ("refreshed" | "none", Change::Created) | ("none" | "unchanged", Change::Changed)
             if answers_were_lost => {}
         (action, change) => bail!("ACTION says {action}, and what is stored says {change:?}"),

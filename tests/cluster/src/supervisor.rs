@@ -32,7 +32,7 @@ impl Supervisor {
     /// Starts the script and the group's leader, and makes the directory.
     ///
     /// # Errors
-    /// Where `sh`, `cat` or `mktemp` can't be run, or the temporary directory can't be written.
+    /// If `sh`, `cat` or `mktemp` can't be run, or the temporary directory can't be written.
     pub fn start() -> Result<Self> {
         // `cat` on a pipe that only we hold: it ends with us even if the script never starts.
         let leader = Command::new("cat")
@@ -68,7 +68,7 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Where the servers keep their files; gone when the owner is.
+    /// Directory of the servers' files; removed at the end of the owner.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -76,7 +76,7 @@ impl Supervisor {
     /// A command for a server: it will join the process group that ends with the owner.
     ///
     /// # Errors
-    /// Where the group's leader has no usable process id.
+    /// If the group's leader has no usable process id.
     pub fn command(&self, program: &Path) -> Result<Command> {
         let group = i32::try_from(self.leader.id()).context("the process group's id is out of range")?;
         let mut command = Command::new(program);

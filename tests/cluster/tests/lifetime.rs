@@ -16,12 +16,12 @@ use test_cluster::{
     server_process::is_alive,
 };
 
-/// How long servers may survive an owner that can't wait for their end.
+/// Longest time that servers may outlive an owner that can't wait for their end.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Set in a child suite: the file to write its state to before it panics.
 const CHILD_SUITE: &str = "TEST_CLUSTER_CHILD_SUITE";
 
-/// A child suite under `test-cluster run`; it says where its state is, then waits for ever.
+/// A child suite under `test-cluster run`; it prints the path of its state, then waits for ever.
 struct Suite {
     owner: Child,
     access: ClusterAccess,

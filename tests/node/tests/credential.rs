@@ -1,4 +1,4 @@
-//! What is stored: it outlives the run that made it, ends with the Secret, and opens nothing but the registry.
+//! The stored credential: it outlives its run, ends with the Secret, and is valid only for the registry.
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};

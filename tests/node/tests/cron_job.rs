@@ -1,5 +1,5 @@
-//! The CronJob as it is installed: a permanent failure ends its Job at once, a transient one is tried again, an eviction
-//! is nobody's failure.
+//! The CronJob as installed: a permanent failure ends its Job at once, a transient one is retried, an eviction is no
+//! failure.
 
 use std::net::TcpListener;
 
@@ -8,7 +8,7 @@ use node_tests::{SECRET, World, eventually};
 use serde_json::{Value, json};
 use test_cluster::{access::ClusterAccess, listener::Forwarder, registry::OPENSHIFT};
 
-/// The conditions of a Job that ended, by type; what it is instead while it hasn't.
+/// Conditions of an ended Job, by type; its state if it hasn't ended.
 async fn await_end(world: &World, job: &str) -> Result<Value> {
     let name = format!("job/{job}");
     eventually(&format!("{name} ends"), || async {
@@ -113,7 +113,7 @@ async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
     let silent = Silent::bind()?;
     let mut job = world.job_from_cron_job("eviction", &[]).await?;
     silent.stand_for_the_registry(&mut job);
-    // With no second try at all, an eviction that was counted would fail the Job.
+    // Without retries, a counted eviction would fail the Job.
     job["spec"]["backoffLimit"] = json!(0);
     world.kubectl.create(&job.to_string()).await?;
     let pod = eventually("its pod asks the registry", || async {
@@ -193,8 +193,8 @@ struct Silent {
 }
 
 impl Silent {
-    /// An address of its own on the node's loopback device: any of 127/8 is there, but pods reach only what is routed, so
-    /// it is taken from the registries' prefix.
+    /// An unused address on the node's loopback device: any of 127/8 is there, but pods reach only routed ones, so it
+    /// is from the registries' prefix.
     fn bind() -> Result<Self> {
         let address = node_tests::free_address()?;
         let port = OPENSHIFT
@@ -212,9 +212,9 @@ impl Silent {
         job["spec"]["template"]["spec"]["hostAliases"] = json!([{ "ip": self.address, "hostnames": [host] }]);
     }
 
-    /// Whether somebody waits for an answer: the kernel has accepted a connection.
+    /// True if a client waits for a response: the kernel has accepted a connection.
     fn was_asked(&self) -> bool {
-        // What is in the queue is seen by taking it; there is no response before `answer`.
+        // Accepting it shows that it is in the queue; it gets no response before `answer`.
         self.listener.set_nonblocking(true).is_ok() && self.listener.accept().is_ok()
     }
 

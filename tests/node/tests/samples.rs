@@ -160,7 +160,7 @@ async fn a_gitops_hook_creates_the_secret_and_a_second_sync_changes_nothing() ->
         world.namespace.secret(SECRET).await?.is_some(),
         "there is no Secret"
     );
-    // Argo CD deletes the hook before it makes it anew.
+    // Argo CD deletes the hook before it creates it again.
     world
         .kubectl
         .run(["delete", "job", "ensure-pull-secret-first"])
@@ -229,7 +229,7 @@ async fn grant_in_another_namespace_lets_the_puller_pull() -> Result<()> {
             run.result("MESSAGE")
         );
     }
-    // OpenShift has the role; what its registry asks about is in it.
+    // OpenShift has the role; it has the permission that its registry reviews.
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": { "name": "system:image-puller" },

@@ -47,7 +47,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether these bytes occur in what was received, in any case of letters: header names are not case-sensitive.
+    /// True if these bytes occur in what was received, in any case of letters: header names are not case-sensitive.
     pub fn contains(&self, needle: &str) -> bool {
         self.bytes
             .windows(needle.len().max(1))

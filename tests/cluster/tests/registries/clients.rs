@@ -1,4 +1,4 @@
-//! What crane and skopeo say of the registries, given a document or none.
+//! Results of crane and skopeo at the registries, with a document or without.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

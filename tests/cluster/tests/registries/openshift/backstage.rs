@@ -1,4 +1,4 @@
-//! Gateways whose API server is away, slow or wrong.
+//! Gateways whose API server is unavailable, slow or wrong.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::world::World;
 /// In place of 45 s, where a row waits for it.
 const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 
-/// What happens to a request to the API server, by its path.
+/// Action for a request to the API server, by its path.
 type Hook = Box<dyn Fn(&str) -> Action + Send + Sync>;
 
 /// A gateway in front of the same images that has an API server of its own kind.
@@ -30,7 +30,7 @@ pub struct Backstage {
 }
 
 impl Backstage {
-    /// What the state needs, or nothing where the gateway of the world will do.
+    /// Gateway of a state; none if the shared one is enough.
     pub fn of(world: &World, state: &ApiServerState) -> Option<Self> {
         let (hook, patience): (Hook, _) = match state.clone() {
             ApiServerState::Named(name) => match name.as_str() {
@@ -117,7 +117,7 @@ impl Backstage {
         HttpsClient::new(&host, &self.authority.pem()).expect("a client")
     }
 
-    /// Says so where the API server was asked more or less often than the row has it.
+    /// Fails if the API server got more or fewer requests than the row has.
     pub fn wrong_count(&self, state: &ApiServerState, row: &Row) -> Option<String> {
         let ApiServerState::Answers {
             review,
