@@ -44,7 +44,7 @@ impl<'a> Asking<'a> {
         self.secrets.create(&dry_run, &secret).await
     }
 
-    async fn mint(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
+    async fn request_token(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
         let request = serde_json::from_value(json!({ "spec": spec })).map_err(kube::Error::SerdeError)?;
         self.accounts
             .create_token_request(account, &PostParams::default(), &request)
@@ -179,7 +179,7 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
         .await?
         .expect("SUCCESS", "created", "ok", 0);
     runner
-        .mint(puller, runner.spec())
+        .request_token(puller, runner.spec())
         .await
         .context("the program's own token")?;
     let pod = json!({ "kind": "Pod", "name": installation.runner.pod() });
@@ -217,7 +217,9 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
             "for the API server",
         ),
     ] {
-        let answer = runner.mint(account, changed(runner.spec(), &changes)).await;
+        let answer = runner
+            .request_token(account, changed(runner.spec(), &changes))
+            .await;
         denied(answer, message).with_context(|| format!("a token of {account} with {changes}"))?;
     }
 
@@ -238,7 +240,7 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
     let unbound = namespace.token(account, None, 3600).await?;
     let outside = Asking::by(&installation, &unbound).await?;
     denied(outside.create(outside.secret()).await, message).context("a Secret")?;
-    denied(outside.mint(account, json!({})).await, message).context("a token")?;
+    denied(outside.request_token(account, json!({})).await, message).context("a token")?;
 
     let program = installation.program()?;
     short_lived(&program)
@@ -248,7 +250,8 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
         .expect("SUCCESS", "created", "ok", 0);
     let stored = installation.stored_token().await?;
     let reader = Asking::by(&installation, &stored).await?;
-    denied(reader.mint(account, reader.spec()).await, message).context("minting with the stored token")?;
+    denied(reader.request_token(account, reader.spec()).await, message)
+        .context("token request with the stored token")?;
     denied(reader.create(reader.secret()).await, message).context("a Secret by the stored token")?;
 
     // The same account can refresh the Secret from a pod.
@@ -277,7 +280,7 @@ async fn program_reports_which_policy_denies_a_request() -> Result<()> {
     assert_eq!(outcome.report["remedy"], Value::Null, "no Role would help");
 
     // Other policies deny with 422 if their author set no reason.
-    somebody_elses_policy(&installation).await?;
+    other_policy(&installation).await?;
     let outcome = program.env("PULL_SECRET_DISPLAY_NAME", "denied").run().await?;
     outcome
         .expect("ERROR", "none", "api-forbidden", 77)
@@ -287,7 +290,7 @@ async fn program_reports_which_policy_denies_a_request() -> Result<()> {
 }
 
 /// Denies every write of a display name `denied` in the installation's namespace; returns when it does.
-async fn somebody_elses_policy(installation: &Installation) -> Result<()> {
+async fn other_policy(installation: &Installation) -> Result<()> {
     let namespace = installation.namespace.name();
     let name = format!("somebody-elses-{namespace}");
     let group = "admissionregistration.k8s.io";
@@ -339,7 +342,7 @@ async fn policy_limits_no_other_account() -> Result<()> {
         }
         for account in [OTHER, &installation.names.puller, &installation.names.runner] {
             let spec = json!({ "audiences": ["vault"], "expirationSeconds": 864_000 });
-            let answer = other.mint(account, spec).await;
+            let answer = other.request_token(account, spec).await;
             answer.with_context(|| format!("{who}: a token of {account}"))?;
         }
     }

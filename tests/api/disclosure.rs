@@ -170,9 +170,9 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
                 .env("PULL_SECRET_CONNECT_TO", &to)
                 .run()
                 .await?;
-            let said = everything(&outcome);
-            assert!(!said.contains("evil.test"), "{mode}: {outcome}");
-            assert!(!said.contains(&name), "{mode}: {outcome}");
+            let text = everything(&outcome);
+            assert!(!text.contains("evil.test"), "{mode}: {outcome}");
+            assert!(!text.contains(&name), "{mode}: {outcome}");
             if mode != "doctor" {
                 let ended = (outcome.result("REASON"), outcome.output.exit);
                 assert_eq!(ended, ("registry-untrusted", 76), "{mode} {name}: {outcome}");
@@ -210,7 +210,7 @@ async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
         .into_iter()
         .chain(spellings(USERNAME, OLD_PASSWORD));
     for name in names.chain(["validate.example".to_owned()]) {
-        for said in [
+        for text in [
             format!("admission webhook \"{name}\" denied the request: {name}"),
             format!(
                 "secrets is forbidden: ValidatingAdmissionPolicy '{name}' with binding 'b' denied request: {name}"
@@ -222,7 +222,7 @@ async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
                 }
                 let status = json!({
                     "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 403,
-                    "reason": "Forbidden", "message": said, "details": {"name": said, "kind": "secrets"},
+                    "reason": "Forbidden", "message": text, "details": {"name": text, "kind": "secrets"},
                 });
                 json_answer(StatusCode::FORBIDDEN, &status)
             })?;

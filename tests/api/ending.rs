@@ -308,9 +308,9 @@ async fn stopped_at_once(
     signal: Signal,
 ) -> Result<test_cluster::program::Outcome> {
     held(proxy, "stage", 1).await?;
-    let told = Instant::now();
+    let signalled = Instant::now();
     run.signal(signal)?;
     let outcome = run.wait().await?;
-    assert!(told.elapsed() < GRACE, "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < GRACE, "{:?}", signalled.elapsed());
     Ok(outcome)
 }

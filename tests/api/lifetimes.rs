@@ -94,7 +94,7 @@ async fn run_uses_the_api_servers_clock_and_warns_of_a_minute_of_skew() -> Resul
         secret.to_string()
     };
     let hours = |hours| SignedDuration::from_hours(hours);
-    for (ahead, end, said) in [
+    for (ahead, end, note) in [
         (SignedDuration::from_secs(20), ("SUCCESS", "ok", 0), None),
         (hours(2), ("SUCCESS", "ok", 0), Some("behind the API server's")),
         (hours(-2), ("SUCCESS", "ok", 0), Some("ahead of the API server's")),
@@ -125,8 +125,8 @@ async fn run_uses_the_api_servers_clock_and_warns_of_a_minute_of_skew() -> Resul
         let (status, reason, exit) = end;
         outcome.expect(status, "none", reason, exit);
         let notes = outcome.report["notes"].to_string();
-        match said {
-            Some(said) => assert!(notes.contains(said), "{ahead}: {notes}"),
+        match note {
+            Some(note) => assert!(notes.contains(note), "{ahead}: {notes}"),
             None => assert!(!notes.contains("clock"), "{ahead}: {notes}"),
         }
     }

@@ -95,8 +95,11 @@ async fn concurrent_first_runs_create_one_secret() -> Result<()> {
 async fn ten_concurrent_refreshes_report_no_reverting_manager() -> Result<()> {
     let world = World::new("refresh-at-once").await?;
     let image = world.push("app:v1")?;
-    let foreign = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
-    world.namespace.create_docker_config_json(SECRET, foreign).await?;
+    let unmanaged = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
+    world
+        .namespace
+        .create_docker_config_json(SECRET, unmanaged)
+        .await?;
     let outcomes = all_at_once(&world.program().env("PULL_SECRET_IMAGE", &image), 10).await?;
     assert!(
         outcomes
@@ -227,7 +230,7 @@ async fn secret_recreated_during_verification_gets_its_own_token() -> Result<()>
     let stored = String::from_utf8(world.document().await?)?;
     assert!(
         stored.contains("dGVhbTpub3QtYS1zZWNyZXQ="),
-        "somebody else's entry is lost"
+        "an unmanaged entry is lost"
     );
     Ok(())
 }

@@ -58,12 +58,12 @@ async fn robot_password_never_reaches_the_api_server() -> Result<()> {
         .await?
         .expect("SUCCESS", "created", "ok", 0)
         .expect_verified("pull");
-    let nobody_there = format!(
+    let no_api_server = format!(
         "{}={}",
         basic.host.name,
         TcpListener::bind("127.0.0.1:0")?.local_addr()?
     );
-    let down = program.clone().env("PULL_SECRET_CONNECT_TO", nobody_there);
+    let down = program.clone().env("PULL_SECRET_CONNECT_TO", no_api_server);
     down.run()
         .await?
         .expect("ERROR", "unchanged", "registry-unavailable", 75);

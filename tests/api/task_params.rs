@@ -90,8 +90,8 @@ async fn s1_no_task_param_sends_a_robots_password_elsewhere() -> Result<()> {
                 } else {
                     "ok"
                 };
-                let said = outcome.result("MESSAGE");
-                assert_eq!(outcome.result("REASON"), expected, "{mode} {image}: {said}");
+                let message = outcome.result("MESSAGE");
+                assert_eq!(outcome.result("REASON"), expected, "{mode} {image}: {message}");
             }
         }
     }

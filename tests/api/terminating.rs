@@ -137,10 +137,10 @@ async fn deleted_at(
     Ok((run.wait().await?, proxy))
 }
 
-fn statuses(proxy: &InterceptingProxy, is_asked: impl Fn(&RequestParts) -> bool) -> Vec<Option<u16>> {
+fn statuses(proxy: &InterceptingProxy, matches: impl Fn(&RequestParts) -> bool) -> Vec<Option<u16>> {
     let passages = proxy.passages().into_iter();
     passages
-        .filter(|passage| is_asked(&passage.request))
+        .filter(|passage| matches(&passage.request))
         .map(|passage| passage.status.map(|status| status.as_u16()))
         .collect()
 }

@@ -100,7 +100,7 @@ async fn realm_and_redirect_on_another_host_never_get_the_token() -> Result<()> 
         assert_eq!(
             outcome.result("VERIFIED"),
             "review",
-            "the API server vouches, so that the credential never dies"
+            "the API server accepts the new token, so it is written"
         );
         assert!(!server.record().contains("authorization"));
     }

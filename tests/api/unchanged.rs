@@ -158,7 +158,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     let auth = |user: &str, token: &str| base64_of(&format!("{user}:{token}"));
     let pod_bound = world.namespace.identity(PULLER).await?;
     let unbound = world.namespace.token(PULLER, None, 7200).await?;
-    let flaws: Vec<(&str, String)> = vec![
+    let defects: Vec<(&str, String)> = vec![
         ("no entry", r#"{"auths":{}}"#.to_owned()),
         ("no auth", entry(json!({"username": "<token>", "password": good}))),
         (
@@ -195,10 +195,10 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     ];
     // No registry and no review helps to find it out.
     let by_structure = program.clone().env("PULL_SECRET_VERIFY", "structure");
-    for (name, document) in flaws {
-        let foreign = r#""other.test":{"auth":"dTpw","n":2.50}"#;
+    for (name, document) in defects {
+        let unmanaged = r#""other.test":{"auth":"dTpw","n":2.50}"#;
         let document = document
-            .replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{foreign},"#), 1)
+            .replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{unmanaged},"#), 1)
             .replace(",}", "}");
         let mut broken = world.secret().await?;
         Part::Key(".dockerconfigjson").set(&mut broken, Some(&document));
@@ -218,7 +218,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
             "{name}"
         );
         assert!(
-            String::from_utf8(world.document().await?)?.contains(foreign),
+            String::from_utf8(world.document().await?)?.contains(unmanaged),
             "{name}"
         );
         assert_eq!(
@@ -288,8 +288,8 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
         .env("PULL_SECRET_VERIFY", "api");
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
     let other = bound_to(&world, SECRET, PULLER, None).await?;
-    let flaws = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
-    for flaw in flaws {
+    let defects = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
+    for defect in defects {
         let good: Value = serde_json::from_slice(&world.document().await?)?;
         let token = good["auths"][OPENSHIFT]["password"]
             .as_str()
@@ -297,7 +297,7 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
             .to_owned();
         let mut broken = good.clone();
         let auths = broken["auths"].as_object_mut().context("auths")?;
-        match flaw {
+        match defect {
             None => drop(auths.remove(&long)),
             Some((user, password)) => {
                 let password = if password.is_empty() {
@@ -316,10 +316,10 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
         Part::Key(".dockerconfigjson").set(&mut secret, Some(&broken.to_string()));
         world.namespace.replace(&secret).await?;
         program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-        let mended: Value = serde_json::from_slice(&world.document().await?)?;
-        assert_eq!(mended["auths"][OPENSHIFT], mended["auths"][&long]);
+        let repaired: Value = serde_json::from_slice(&world.document().await?)?;
+        assert_eq!(repaired["auths"][OPENSHIFT], repaired["auths"][&long]);
         assert_ne!(
-            mended["auths"][OPENSHIFT], good["auths"][OPENSHIFT],
+            repaired["auths"][OPENSHIFT], good["auths"][OPENSHIFT],
             "one new credential for both"
         );
     }

@@ -14,8 +14,8 @@ use test_cluster::{
 };
 
 use crate::{
+    inconclusive_registries::{Cause, InconclusiveRegistry},
     registries::with_robot,
-    silent_registries::{Silence, Silent},
     world::{SECRET, World, registries},
 };
 
@@ -168,15 +168,15 @@ const OPEN: End = ("WARNING", "registry-anonymous", 0);
 
 #[tokio::test]
 async fn unverified_password_does_not_replace_a_usable_one() -> Result<()> {
-    for (name, silence, (status, reason, exit)) in [
-        ("down", Silence::Unreachable, UNREACHABLE),
-        ("ca", Silence::Untrusted, UNTRUSTED),
-        ("protocol", Silence::OtherProtocol, PROTOCOL),
+    for (name, cause, (status, reason, exit)) in [
+        ("down", Cause::Unreachable, UNREACHABLE),
+        ("ca", Cause::Untrusted, UNTRUSTED),
+        ("protocol", Cause::OtherProtocol, PROTOCOL),
     ] {
         let basic = &registries().basic;
         let usable = Usable::new(&format!("robot-alive-{name}"), basic).await?;
-        let silent = Silent::start(&usable.world, &basic.host.name, silence)?;
-        let rotated = silent.instead_of(&basic.host.name, &usable.with_password("the-next-password")?);
+        let inconclusive = InconclusiveRegistry::start(&usable.world, &basic.host.name, cause)?;
+        let rotated = inconclusive.instead_of(&basic.host.name, &usable.with_password("the-next-password")?);
         rotated.run().await?.expect(status, "none", reason, exit);
         usable.assert_kept().await?;
     }
@@ -187,8 +187,8 @@ async fn unverified_password_does_not_replace_a_usable_one() -> Result<()> {
 async fn password_for_an_anonymous_registry_replaces_a_usable_one() -> Result<()> {
     let basic = &registries().basic;
     let usable = Usable::new("robot-alive-open", basic).await?;
-    let silent = Silent::start(&usable.world, &basic.host.name, Silence::Anonymous)?;
-    let rotated = silent.instead_of(&basic.host.name, &usable.with_password("the-next-password")?);
+    let inconclusive = InconclusiveRegistry::start(&usable.world, &basic.host.name, Cause::Anonymous)?;
+    let rotated = inconclusive.instead_of(&basic.host.name, &usable.with_password("the-next-password")?);
     let (status, reason, exit) = OPEN;
     rotated
         .run()
@@ -202,17 +202,17 @@ async fn password_for_an_anonymous_registry_replaces_a_usable_one() -> Result<()
 
 #[tokio::test]
 async fn unverified_password_is_written_if_nothing_is_stored() -> Result<()> {
-    for (name, silence, (status, reason, exit)) in [
-        ("down", Silence::Unreachable, UNREACHABLE),
-        ("ca", Silence::Untrusted, UNTRUSTED),
-        ("protocol", Silence::OtherProtocol, PROTOCOL),
-        ("open", Silence::Anonymous, OPEN),
+    for (name, cause, (status, reason, exit)) in [
+        ("down", Cause::Unreachable, UNREACHABLE),
+        ("ca", Cause::Untrusted, UNTRUSTED),
+        ("protocol", Cause::OtherProtocol, PROTOCOL),
+        ("open", Cause::Anonymous, OPEN),
     ] {
         let basic = &registries().basic;
         let world = World::new(&format!("robot-first-{name}")).await?;
         let robot = with_robot(&world, basic, "robot")?;
-        let silent = Silent::start(&world, &basic.host.name, silence)?;
-        let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
+        let inconclusive = InconclusiveRegistry::start(&world, &basic.host.name, cause)?;
+        let outcome = inconclusive.instead_of(&basic.host.name, &robot).run().await?;
         outcome
             .expect(status, "created", reason, exit)
             .expect_verified("none");
@@ -232,12 +232,12 @@ async fn unverified_password_replaces_a_rejected_one() -> Result<()> {
     let basic = &registries().basic;
     let expired = SigningKey::generate()?.sign(&json!({"iss": "https://ci.test", "iat": 1, "exp": 2}))?;
     let whole = |password: &str| json!({"username": "robot", "password": password, "auth": STANDARD.encode(format!("robot:{password}"))});
-    let dead = [
+    let rejected = [
         ("expired", whole(&expired)),
         ("undecodable", json!({"auth": "!!!"})),
         ("empty", json!({})),
     ];
-    for (name, entry) in dead {
+    for (name, entry) in rejected {
         let world = World::new(&format!("robot-dead-{name}")).await?;
         let document = json!({"auths": {(basic.host.name.as_str()): entry}}).to_string();
         world
@@ -245,8 +245,8 @@ async fn unverified_password_replaces_a_rejected_one() -> Result<()> {
             .create_docker_config_json(SECRET, document.as_bytes())
             .await?;
         let robot = with_robot(&world, basic, "robot")?;
-        let silent = Silent::start(&world, &basic.host.name, Silence::Untrusted)?;
-        let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
+        let inconclusive = InconclusiveRegistry::start(&world, &basic.host.name, Cause::Untrusted)?;
+        let outcome = inconclusive.instead_of(&basic.host.name, &robot).run().await?;
         outcome.expect("ERROR", "refreshed", "registry-untrusted", 76);
         assert!(String::from_utf8(world.document().await?)?.contains(r#""username":"robot","password":""#));
     }

@@ -14,8 +14,8 @@ use test_cluster::{
 
 use crate::{
     first_run::claims,
+    inconclusive_registries::{Cause, InconclusiveRegistry},
     interception::{answer, before_api_server, json_answer, through, to},
-    silent_registries::{Silence, Silent},
     world::{PULLER, RUNNER, World, renewing, short_lived},
 };
 
@@ -107,10 +107,14 @@ async fn missing_image_does_not_block_a_refresh() -> Result<()> {
 async fn account_that_may_not_pull_leaves_the_usable_credential_unchanged() -> Result<()> {
     let usable = Usable::new("token-other").await?;
     usable.world.namespace.service_account("no-puller").await?;
-    let mint = json!([{
+    let rules = json!([{
         "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["no-puller"], "verbs": ["create"],
     }]);
-    usable.world.namespace.grant(RUNNER, "mint-other", mint).await?;
+    usable
+        .world
+        .namespace
+        .grant(RUNNER, "request-other", rules)
+        .await?;
     let other = usable
         .renew
         .clone()
@@ -153,15 +157,15 @@ async fn token_that_neither_server_accepts_is_not_written() -> Result<()> {
     let usable = Usable::new("token-rejected").await?;
     let key = SigningKey::generate()?;
     let forged = key.sign(&claims(&usable.world.stored_token().await?)?)?;
-    let proxy = before_api_server(&usable.world, minting(forged.clone()))?;
+    let proxy = before_api_server(&usable.world, issuing(forged.clone()))?;
     let run = to(&usable.renew, &proxy).canary(&forged);
     run.run()
         .await?
         .expect("FAILURE", "none", "credential-rejected", 67);
     usable.assert_kept().await?;
     // If the registry is inconclusive: the API server alone denies it.
-    let silent = Silent::start(&usable.world, OPENSHIFT, Silence::Unreachable)?;
-    let outcome = silent.instead_of(OPENSHIFT, &run).run().await?;
+    let inconclusive = InconclusiveRegistry::start(&usable.world, OPENSHIFT, Cause::Unreachable)?;
+    let outcome = inconclusive.instead_of(OPENSHIFT, &run).run().await?;
     outcome
         .expect("FAILURE", "none", "credential-rejected", 67)
         .expect_message("API server");
@@ -173,7 +177,7 @@ async fn rejected_first_token_leaves_the_placeholder() -> Result<()> {
     let world = World::new("token-placeholder").await?;
     let claims = json!({"sub": "system:serviceaccount:x:y", "exp": 4_000_000_000_i64, "kubernetes.io": {"namespace": "x"}});
     let forged = SigningKey::generate()?.sign(&claims)?;
-    let proxy = before_api_server(&world, minting(forged.clone()))?;
+    let proxy = before_api_server(&world, issuing(forged.clone()))?;
     let outcome = through(&world, &proxy).canary(&forged).run().await?;
     outcome
         .expect("FAILURE", "created", "credential-rejected", 67)
@@ -199,8 +203,8 @@ async fn token_that_the_api_server_cannot_review_is_not_written() -> Result<()> 
             Action::Forward
         }
     })?;
-    let silent = Silent::start(&usable.world, OPENSHIFT, Silence::Unreachable)?;
-    let outcome = silent
+    let inconclusive = InconclusiveRegistry::start(&usable.world, OPENSHIFT, Cause::Unreachable)?;
+    let outcome = inconclusive
         .instead_of(OPENSHIFT, &to(&usable.renew, &proxy))
         .run()
         .await?;
@@ -210,29 +214,24 @@ async fn token_that_the_api_server_cannot_review_is_not_written() -> Result<()> 
 
 #[tokio::test]
 async fn wrong_ca_does_not_block_a_refresh() -> Result<()> {
-    written_though_the_registry_is("ca", Silence::Untrusted, ("ERROR", "registry-untrusted", 76)).await
+    written_though_the_registry_is("ca", Cause::Untrusted, ("ERROR", "registry-untrusted", 76)).await
 }
 
 #[tokio::test]
 async fn token_that_the_api_server_accepts_is_written_without_the_registry() -> Result<()> {
-    written_though_the_registry_is(
-        "down",
-        Silence::Unreachable,
-        ("WARNING", "registry-unavailable", 0),
-    )
-    .await
+    written_though_the_registry_is("down", Cause::Unreachable, ("WARNING", "registry-unavailable", 0)).await
 }
 
 #[tokio::test]
 async fn token_that_the_api_server_accepts_is_written_for_anonymous_access() -> Result<()> {
-    written_though_the_registry_is("open", Silence::Anonymous, ("WARNING", "registry-anonymous", 0)).await
+    written_though_the_registry_is("open", Cause::Anonymous, ("WARNING", "registry-anonymous", 0)).await
 }
 
 #[tokio::test]
 async fn token_that_the_api_server_accepts_is_written_despite_the_protocol() -> Result<()> {
     written_though_the_registry_is(
         "protocol",
-        Silence::OtherProtocol,
+        Cause::OtherProtocol,
         ("ERROR", "registry-protocol", 76),
     )
     .await
@@ -249,8 +248,8 @@ async fn kubernetes_token_from_a_file_is_reviewed_like_a_requested_one() -> Resu
         .without("PULL_SECRET_SERVICE_ACCOUNT")
         .env("PULL_SECRET_TOKEN_FILE", usable.world.runner.file("file"))
         .canary(&token);
-    let silent = Silent::start(&usable.world, OPENSHIFT, Silence::Untrusted)?;
-    let outcome = silent.instead_of(OPENSHIFT, &from_file).run().await?;
+    let inconclusive = InconclusiveRegistry::start(&usable.world, OPENSHIFT, Cause::Untrusted)?;
+    let outcome = inconclusive.instead_of(OPENSHIFT, &from_file).run().await?;
     outcome
         .expect("ERROR", "refreshed", "registry-untrusted", 76)
         .expect_verified("review");
@@ -260,12 +259,12 @@ async fn kubernetes_token_from_a_file_is_reviewed_like_a_requested_one() -> Resu
 
 async fn written_though_the_registry_is(
     name: &str,
-    silence: Silence,
+    cause: Cause,
     (status, reason, exit): (&str, &str, i32),
 ) -> Result<()> {
     let usable = Usable::new(&format!("token-{name}")).await?;
-    let silent = Silent::start(&usable.world, OPENSHIFT, silence)?;
-    let outcome = silent.instead_of(OPENSHIFT, &usable.renew).run().await?;
+    let inconclusive = InconclusiveRegistry::start(&usable.world, OPENSHIFT, cause)?;
+    let outcome = inconclusive.instead_of(OPENSHIFT, &usable.renew).run().await?;
     outcome
         .expect(status, "refreshed", reason, exit)
         .expect_verified("review");
@@ -273,7 +272,7 @@ async fn written_though_the_registry_is(
 }
 
 /// An API server that returns `token` for every token request.
-fn minting(token: String) -> impl Fn(&RequestParts) -> Action + Send + Sync + 'static {
+fn issuing(token: String) -> impl Fn(&RequestParts) -> Action + Send + Sync + 'static {
     let response = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {},
         "spec": {"audiences": []}, "status": {"token": token, "expirationTimestamp": "2096-01-01T00:00:00Z"},

@@ -95,8 +95,8 @@ fn judge(
     let key = RegistryHost::parse(registry)
         .map_err(|error| error.to_string())?
         .key();
-    let ours = Entry::new(USERNAME, SecretString::from(PASSWORD)).map_err(|error| error.to_string())?;
-    let with = match parsed.with_entries(&[(&key, &ours)]) {
+    let managed = Entry::new(USERNAME, SecretString::from(PASSWORD)).map_err(|error| error.to_string())?;
+    let with = match parsed.with_entries(&[(&key, &managed)]) {
         Ok(with) => with,
         Err(error) => {
             tally.count("another spelling of our key");
@@ -181,37 +181,37 @@ impl Written<'_> {
     /// because of an unmanaged entry, which the program reports, and rejected it before.
     fn kubelet(&self, tally: &mut Tally) -> Result<(), String> {
         let rejects = self.with.kubelet.refused;
-        let foreign = invalid_unmanaged_entry(self.document.as_bytes(), &[self.key]);
-        holds(rejects == foreign.is_some(), || {
-            format!("the kubelet rejects it: {rejects}; we say {foreign:?}")
+        let unmanaged = invalid_unmanaged_entry(self.document.as_bytes(), &[self.key]);
+        holds(rejects == unmanaged.is_some(), || {
+            format!("the kubelet rejects it: {rejects}; the program predicts {unmanaged:?}")
         })?;
-        self.spoils_nothing("the kubelet", rejects, self.without.kubelet.refused)?;
+        self.document_stays_readable("the kubelet", rejects, self.without.kubelet.refused)?;
         if rejects {
             tally.count("rejected by the kubelet");
             return Ok(());
         }
         let found = self.with.kubelet.lookups.concat().concat();
-        let is_ours = |entry: &consumers::Entry| {
+        let is_managed = |entry: &consumers::Entry| {
             (
                 entry.key.as_str(),
                 entry.username.as_str(),
                 entry.password.as_str(),
             ) == (self.key, USERNAME, PASSWORD)
         };
-        if found.iter().any(is_ours) {
+        if found.iter().any(is_managed) {
             return Ok(());
         }
         // Docker Hub's key has the lowest precedence: `docker.io` and `*.io` come first. A run reports that.
         tally.count("shadowed for the kubelet");
         let before = self.without.kubelet.lookups.concat().concat();
         let is_shadowed = self.key == DOCKER_HUB_KEY && !found.is_empty() && found == before;
-        let is_told = || {
+        let is_reported = || {
             let image = ImageReference::parse(self.image).ok()?;
             let keyring = kubelet_reads(self.document.as_bytes()).ok()?;
             let misses = keyring.lookup(&image).iter().all(|found| found.key != self.key);
             Some(misses)
         };
-        holds(is_shadowed && is_told() == Some(true), || {
+        holds(is_shadowed && is_reported() == Some(true), || {
             format!("the kubelet finds {found:?}")
         })
     }
@@ -227,11 +227,11 @@ impl Written<'_> {
         }
         let rejects = found == [refused(Refusal::Document)];
         let rejected = self.without.containers_image.concat() == [refused(Refusal::Document)];
-        self.spoils_nothing("containers/image", rejects, rejected)?;
+        self.document_stays_readable("containers/image", rejects, rejected)?;
         if rejects {
             return Ok(());
         }
-        if found == [ours()] {
+        if found == [managed()] {
             tally.count("found by containers/image");
             return Ok(());
         }
@@ -247,7 +247,7 @@ impl Written<'_> {
                 .containers_image
         };
         let is_docker_hub_s = self.key == DOCKER_HUB_KEY;
-        holds(is_docker_hub_s && every().concat().contains(&ours()), || {
+        holds(is_docker_hub_s && every().concat().contains(&managed()), || {
             format!("containers/image finds {found:?}, and found {before:?} without our credential")
         })
     }
@@ -269,11 +269,11 @@ impl Written<'_> {
         let before = self.without.go_container_registry.concat();
         let rejects = found == [refused(Refusal::Document)];
         let rejected = before == [refused(Refusal::Document)];
-        self.spoils_nothing("go-containerregistry", rejects, rejected)?;
+        self.document_stays_readable("go-containerregistry", rejects, rejected)?;
         if rejects {
             return Ok(());
         }
-        if found == [ours()] {
+        if found == [managed()] {
             tally.count("found by go-containerregistry");
             return Ok(());
         }
@@ -300,7 +300,7 @@ impl Written<'_> {
     }
 
     /// A client that rejects the document with the managed entry rejects it without, and vice versa.
-    fn spoils_nothing(&self, who: &str, rejects: bool, rejected: bool) -> Result<(), String> {
+    fn document_stays_readable(&self, who: &str, rejects: bool, rejected: bool) -> Result<(), String> {
         holds(rejects == rejected, || {
             format!(
                 "{who} rejects {}: {rejects}, without our credential: {rejected}",
@@ -310,7 +310,7 @@ impl Written<'_> {
     }
 }
 
-fn ours() -> Finding {
+fn managed() -> Finding {
     Finding {
         refusal: None,
         credential: Some(consumers::Credential {

@@ -177,7 +177,7 @@ impl Consumers {
             .expect("the real consumers answer in UTF-8");
         assert!(
             !answer.is_empty(),
-            "the real consumers ended; standard error says why"
+            "the real consumers ended; standard error has the cause"
         );
         serde_json::from_str(&answer)
             .unwrap_or_else(|error| panic!("an answer is not what was agreed ({error}): {answer}"))

@@ -51,19 +51,19 @@ fn judge(
     let names: Vec<&str> = images.iter().map(String::as_str).collect();
     let theirs = consumers.read(&document.0, &names).containers_image;
     for (name, theirs) in names.iter().zip(theirs) {
-        let ours = finding(document, name)?;
-        if !theirs.contains(&ours) {
+        let managed = finding(document, name)?;
+        if !theirs.contains(&managed) {
             let every = consumers
                 .read_often(&document.0, &[name], ATTEMPTS)
                 .containers_image;
-            if !every.concat().contains(&ours) {
+            if !every.concat().contains(&managed) {
                 return Err(format!(
-                    "for {name} containers/image finds {every:?}, we say {ours:?}"
+                    "for {name} containers/image finds {every:?}, the program predicts {managed:?}"
                 ));
             }
             tally.count("one of several");
         }
-        tally.count(match (ours.refusal, ours.credential) {
+        tally.count(match (managed.refusal, managed.credential) {
             (Some(Refusal::Document), _) => "document",
             (Some(Refusal::Auth), _) => "auth",
             (Some(Refusal::Helper), _) => "helper",

@@ -104,7 +104,7 @@ impl Crash {
         let proxies = Proxies::start(world, self.setting, Some((side, plan)), &prepared)?;
         let program = proxies.lead(world.program(slot, situation));
         let running = program.spawn()?;
-        tokio::time::timeout(PATIENCE, proxies.befallen(side, fault))
+        tokio::time::timeout(PATIENCE, proxies.occurred(side, fault))
             .await
             .context("it did not get to the call")?;
         match self.end {

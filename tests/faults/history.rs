@@ -43,8 +43,8 @@ impl Watched {
                     return Ok(versions);
                 }
                 tokio::select! {
-                    told = async { until.as_mut().expect("asked for once").await }, if until.is_some() => {
-                        last = Some(told.context("the receiver of the versions is gone")?);
+                    end = async { until.as_mut().expect("asked for once").await }, if until.is_some() => {
+                        last = Some(end.context("the receiver of the versions is gone")?);
                         until = None;
                     }
                     event = events.try_next() => match event?.context("the watch has ended")? {

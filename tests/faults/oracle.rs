@@ -22,7 +22,7 @@ pub fn without_faults(setting: Setting) -> Ending {
 
 /// Possible ends of a run with these faults.
 pub fn endings(case: &Case) -> Endings {
-    let told = Told {
+    let expected = Expected {
         setting: case.setting,
         kind: case.step.kind,
         lasting: case.course == Course::Lasting,
@@ -34,34 +34,34 @@ pub fn endings(case: &Case) -> Endings {
     };
     if case.writes_again() && fault == Fault::Response(ResponseFault::DuplicateMembers) {
         // The write was done before: the fault is in a conflict, and an error needs only its status.
-        return [told.well()].into();
+        return [expected.well()].into();
     }
-    let told = match told.kind {
+    let expected = match expected.kind {
         // It is only advice. A lasting fault meets the next call, if there is one.
-        Kind::RulesReview if !told.lasting || case.setting.situation == Situation::Verify => {
-            return [told.well()].into();
+        Kind::RulesReview if !expected.lasting || case.setting.situation == Situation::Verify => {
+            return [expected.well()].into();
         }
-        Kind::RulesReview => Told {
+        Kind::RulesReview => Expected {
             kind: Kind::Apply,
-            ..told
+            ..expected
         },
-        _ => told,
+        _ => expected,
     };
     [match case.step.side {
-        Side::ApiServer => told.by_api_server(fault),
-        Side::Registry => told.by_registry(fault),
+        Side::ApiServer => expected.by_api_server(fault),
+        Side::Registry => expected.by_registry(fault),
     }]
     .into()
 }
 
 /// Possible ends if a call gets a false response.
-struct Told {
+struct Expected {
     setting: Setting,
     kind: Kind,
     lasting: bool,
 }
 
-impl Told {
+impl Expected {
     fn by_api_server(&self, fault: Fault) -> Ending {
         if passes(fault) {
             return self.unless_lasting(unavailable());

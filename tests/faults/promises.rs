@@ -107,7 +107,7 @@ pub async fn ensure_nothing_lost(
 /// # Errors
 /// If an output has one.
 pub fn ensure_nothing_given_away(output: &str, prepared: &Prepared, calls: &Calls) -> Result<()> {
-    let minted = calls.api.iter().filter_map(minted_token);
+    let minted = calls.api.iter().filter_map(requested_token);
     for secret in prepared.token.iter().cloned().chain(minted) {
         ensure!(
             Canary::new(&secret).trace_in(output).is_none(),
@@ -170,7 +170,7 @@ fn is_unseen(case: &Case) -> bool {
     case.fault == Fault::Connection(ConnectionFault::Refused) && case.course == Course::Lasting
 }
 
-fn minted_token(call: &Call) -> Option<String> {
+fn requested_token(call: &Call) -> Option<String> {
     let path = call.target.split('?').next()?;
     if !path.ends_with("/token") {
         return None;

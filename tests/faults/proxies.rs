@@ -48,10 +48,10 @@ impl Proxies {
         )?;
         // The review of the other permissions runs concurrently with the registry's requests. If the API server reviews
         // the credential next, calls must come one after the other to be counted.
-        let is_asked = setting.reviewed && setting.situation != Situation::Steady;
+        let matches = setting.reviewed && setting.situation != Situation::Steady;
         let asked = api.after(|call| call.target.contains("/selfsubjectrulesreviews"));
         let opens = async move {
-            if is_asked {
+            if matches {
                 asked.await;
             }
         };
@@ -70,7 +70,7 @@ impl Proxies {
     }
 
     /// Ends when a call has had this fault, and the server has done its work if it had the request.
-    pub fn befallen(&self, side: Side, fault: Fault) -> impl Future<Output = ()> + Send + use<> {
+    pub fn occurred(&self, side: Side, fault: Fault) -> impl Future<Output = ()> + Send + use<> {
         let proxy = match side {
             Side::ApiServer => &self.api,
             Side::Registry => &self.registry,

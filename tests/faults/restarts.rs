@@ -120,8 +120,8 @@ pub async fn ensure_outlived(ends: Ends) -> Result<usize> {
         running.push(held.start(&world)?);
     }
     for held in &all {
-        let befallen = held.proxies.befallen(held.step.side, held.moment.held());
-        tokio::time::timeout(PATIENCE, befallen)
+        let occurred = held.proxies.occurred(held.step.side, held.moment.held());
+        tokio::time::timeout(PATIENCE, occurred)
             .await
             .with_context(|| format!("{held} did not get to the call"))?;
     }

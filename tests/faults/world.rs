@@ -17,7 +17,7 @@ use test_cluster::{
     certificates::Authority,
     clients::{Crane, Network, Puller},
     identity::ServiceAccountDir,
-    invariants::{Before, Foreign},
+    invariants::{Before, Unmanaged},
     listener::{
         ConnectProxy,
         faulty::{Certificates, FaultyProxy, Plan, Side},
@@ -197,14 +197,14 @@ impl World {
     /// Makes the slot what the situation begins with.
     pub async fn prepare(&self, slot: &Slot, situation: Situation) -> Result<Prepared> {
         let mut prepared = Prepared {
-            before: Before::new(None, Foreign::default(), &self.puller, &self.image).await?,
+            before: Before::new(None, Unmanaged::default(), &self.puller, &self.image).await?,
             earlier: HashMap::new(),
             token: None,
         };
         if situation == Situation::FirstRun {
             return Ok(prepared);
         }
-        let first = self.namespace.create(&foreign_secret(&slot.secret)).await?;
+        let first = self.namespace.create(&unmanaged_secret(&slot.secret)).await?;
         let target = format!(
             "/api/v1/namespaces/{}/secrets/{}",
             self.namespace.name(),
@@ -234,7 +234,7 @@ impl World {
         }
         let secret = self.secret(slot).await?;
         prepared.token = token.or_else(|| secret.as_ref().and_then(stored_token));
-        prepared.before = Before::new(secret, foreign(), &self.puller, &self.image).await?;
+        prepared.before = Before::new(secret, unmanaged(), &self.puller, &self.image).await?;
         ensure!(
             prepared.before.pulled() == (situation != Situation::Repair),
             "{situation} does not begin as it should"
@@ -279,8 +279,8 @@ fn pull_rules() -> serde_json::Value {
 /// The token that is stored for OpenShift's registry: what `auth` holds behind the user name.
 fn stored_token(secret: &Secret) -> Option<String> {
     let document = String::from_utf8(secret.data.as_ref()?.get(".dockerconfigjson")?.0.clone()).ok()?;
-    let (_, ours) = document.split_once(OPENSHIFT)?;
-    let (_, password) = ours.split_once("\"password\":\"")?;
+    let (_, managed) = document.split_once(OPENSHIFT)?;
+    let (_, password) = managed.split_once("\"password\":\"")?;
     password.split_once('"').map(|(password, _)| password.to_owned())
 }
 
@@ -290,11 +290,11 @@ const LAST: &str = r#""last.test" : {"username":"u","password":"p","auth":"dTpw"
 /// Unmanaged entries around the managed one; with `unwrapped`, as in the incident that the program was written for.
 fn document(unwrapped: bool, token: Option<&str>) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let ours = token.map_or(String::new(), |token| {
+    let managed = token.map_or(String::new(), |token| {
         let auth = STANDARD.encode(format!("<token>:{token}"));
         format!("\"{OPENSHIFT}\":{{\"username\":\"<token>\",\"password\":\"{token}\",\"auth\":\"{auth}\"}},")
     });
-    let entries = format!("{{ {FIRST},{ours} {LAST} }}");
+    let entries = format!("{{ {FIRST},{managed} {LAST} }}");
     if unwrapped {
         entries
     } else {
@@ -303,8 +303,8 @@ fn document(unwrapped: bool, token: Option<&str>) -> String {
 }
 
 /// Unmanaged fields of every Secret that exists before a run.
-pub fn foreign() -> Foreign {
-    Foreign {
+pub fn unmanaged() -> Unmanaged {
+    Unmanaged {
         labels: [("team".to_owned(), "blue".to_owned())].into(),
         annotations: [("note".to_owned(), "kept".to_owned())].into(),
         data: [("extra".to_owned(), b"\x00\xff".to_vec())].into(),
@@ -313,14 +313,14 @@ pub fn foreign() -> Foreign {
 }
 
 /// A pull secret with unmanaged entries only.
-pub fn foreign_secret(name: &str) -> Secret {
-    let foreign = foreign();
+pub fn unmanaged_secret(name: &str) -> Secret {
+    let unmanaged = unmanaged();
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
-    secret.metadata.labels = Some(foreign.labels);
-    secret.metadata.annotations = Some(foreign.annotations);
+    secret.metadata.labels = Some(unmanaged.labels);
+    secret.metadata.annotations = Some(unmanaged.annotations);
     secret.type_ = Some("kubernetes.io/dockerconfigjson".to_owned());
-    let mut data: std::collections::BTreeMap<_, _> = foreign
+    let mut data: std::collections::BTreeMap<_, _> = unmanaged
         .data
         .into_iter()
         .map(|(key, value)| (key, ByteString(value)))

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::world::foreign_secret;
+use crate::world::unmanaged_secret;
 
 /// The pause between two writes of one writer: a run takes several of them.
 const PACE: Duration = Duration::from_millis(30);
@@ -68,7 +68,7 @@ impl Writer {
             Self::Entries => write_entry(api, name, number).await?,
             Self::Recreates => {
                 unless(404, api.delete(name, &DeleteParams::default()).await)?;
-                let created = api.create(&PostParams::default(), &foreign_secret(name)).await;
+                let created = api.create(&PostParams::default(), &unmanaged_secret(name)).await;
                 unless(409, created)?.is_some()
             }
         })

@@ -287,7 +287,7 @@ impl From<ApiServer> for Case {
 
 /// The canary in every variable but those of the log, and in some unknown ones.
 fn by_mistake(knowledge: &Knowledge) -> Vec<(&'static str, String)> {
-    let ours = VARIABLES
+    let managed = VARIABLES
         .iter()
         .map(|variable| variable.name)
         .filter(|name| !name.starts_with("PULL_SECRET_LOG"));
@@ -301,7 +301,8 @@ fn by_mistake(knowledge: &Knowledge) -> Vec<(&'static str, String)> {
         "HTTPS_PROXY",
         format!("http://user:{}@proxy.test:1", knowledge.token),
     );
-    ours.chain(unread)
+    managed
+        .chain(unread)
         .map(|name| (name, knowledge.token.clone()))
         .chain([proxy])
         .collect()

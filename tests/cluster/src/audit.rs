@@ -43,7 +43,7 @@ pub struct AuditedRequest {
     pub uri: String,
 }
 
-/// Where the API server says which token it was (Kubernetes `staging/src/k8s.io/apiserver/pkg/authentication/user`).
+/// Id of the token, in the API server's words (Kubernetes `staging/src/k8s.io/apiserver/pkg/authentication/user`).
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// A place in the log; what was answered before it is older.

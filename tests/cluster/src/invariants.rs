@@ -18,7 +18,7 @@ const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
 
 /// Unmanaged data of a Secret.
 #[derive(Clone, Debug, Default)]
-pub struct Foreign {
+pub struct Unmanaged {
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
@@ -34,7 +34,7 @@ pub struct Foreign {
 pub struct Before {
     secret: Option<Secret>,
     pulled: bool,
-    foreign: Foreign,
+    unmanaged: Unmanaged,
 }
 
 /// State after a run.
@@ -57,7 +57,7 @@ pub enum Change {
     Changed,
 }
 
-impl Foreign {
+impl Unmanaged {
     /// Nothing of this is missing or different in `secret`.
     ///
     /// # Errors
@@ -109,10 +109,15 @@ impl Before {
     ///
     /// # Errors
     /// If it isn't, or the registry gives no verdict.
-    pub async fn new(secret: Option<Secret>, foreign: Foreign, puller: &Puller, image: &str) -> Result<Self> {
+    pub async fn new(
+        secret: Option<Secret>,
+        unmanaged: Unmanaged,
+        puller: &Puller,
+        image: &str,
+    ) -> Result<Self> {
         let pulled = match &secret {
             Some(secret) => {
-                foreign.ensure_in(secret).context("before the run")?;
+                unmanaged.ensure_in(secret).context("before the run")?;
                 puller.pulls(document(secret), image).await?
             }
             None => false,
@@ -120,13 +125,13 @@ impl Before {
         Ok(Self {
             secret,
             pulled,
-            foreign,
+            unmanaged,
         })
     }
 
     /// Unmanaged data.
-    pub fn foreign(&self) -> &Foreign {
-        &self.foreign
+    pub fn unmanaged(&self) -> &Unmanaged {
+        &self.unmanaged
     }
 
     /// True if it pulled.
@@ -175,7 +180,7 @@ impl Before {
             after.metadata.uid == before.metadata.uid,
             "the Secret was deleted and made again"
         );
-        self.foreign.ensure_in(after)?;
+        self.unmanaged.ensure_in(after)?;
         ensure!(
             pulls || !self.pulled,
             "it pulled before the run and does not any more"
@@ -214,7 +219,7 @@ pub fn ensure_true(
         // The placeholder of another run looks like one whose response was lost.
         ("refreshed" | "none", Change::Created) | ("none" | "unchanged", Change::Changed)
             if answers_were_lost => {}
-        (action, change) => bail!("ACTION says {action}, and what is stored says {change:?}"),
+        (action, change) => bail!("ACTION is {action}, but the stored Secret is {change:?}"),
     }
     if outcome.result("STATUS") == "SUCCESS" {
         ensure!(pulls, "SUCCESS, and it does not pull");
@@ -228,7 +233,7 @@ pub fn ensure_true(
     if matches!(outcome.result("VERIFIED"), "pull" | "login" | "review") {
         ensure!(
             pulls,
-            "VERIFIED says {}, and it does not pull",
+            "VERIFIED is {}, but it can't pull",
             outcome.result("VERIFIED")
         );
     }
@@ -265,14 +270,14 @@ mod tests {
 
     #[test]
     fn each_kind_of_loss_is_reported() {
-        let foreign = Foreign {
+        let unmanaged = Unmanaged {
             labels: [("team".to_owned(), "blue".to_owned())].into(),
             annotations: [("note".to_owned(), "kept".to_owned())].into(),
             data: [("extra".to_owned(), b"\x00\xff".to_vec())].into(),
             document: vec!["\"a\" :1".to_owned(), "\"b\":2.50".to_owned()],
         };
         let whole = secret("{\"a\" :1,\"ours\":{},\"b\":2.50}");
-        foreign.ensure_in(&whole).expect("all is there");
+        unmanaged.ensure_in(&whole).expect("all is there");
         let mut cases: Vec<(Secret, &str)> = [
             "{\"a\":1,\"b\":2.50}",
             "{\"a\" :1,\"b\":2.5}",
@@ -292,7 +297,7 @@ mod tests {
         }
         cases.push((without, "key extra"));
         for (secret, named) in cases {
-            let error = foreign.ensure_in(&secret).expect_err(named);
+            let error = unmanaged.ensure_in(&secret).expect_err(named);
             assert!(error.to_string().contains(named), "{error}");
         }
     }

@@ -55,7 +55,7 @@ impl ServerProcess {
         self.child.id()
     }
 
-    /// Where the server's output goes.
+    /// Log of the server's output.
     pub fn log(&self) -> &Path {
         &self.log
     }
@@ -167,7 +167,7 @@ impl Drop for ServerProcess {
 }
 
 /// True if a process with this id exists and is running; a zombie is not.
-pub fn is_alive(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     let exists = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
@@ -229,9 +229,9 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let server = shell("exec sleep 600", &directory.path().join("log"))?;
         let pid = server.pid();
-        assert!(is_alive(pid));
+        assert!(is_running(pid));
         drop(server);
-        assert!(!is_alive(pid));
+        assert!(!is_running(pid));
         Ok(())
     }
 }

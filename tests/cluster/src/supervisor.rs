@@ -103,7 +103,7 @@ impl Drop for Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server_process::is_alive;
+    use crate::server_process::is_running;
 
     #[test]
     fn a_dropped_supervisor_leaves_neither_process_nor_directory() -> Result<()> {
@@ -112,12 +112,12 @@ mod tests {
         std::fs::write(directory.join("file"), "content")?;
         let mut server = supervisor.command(Path::new("sleep"))?.arg("600").spawn()?;
         let [script, leader] = supervisor.pids();
-        assert!(is_alive(script) && is_alive(leader) && is_alive(server.id()));
+        assert!(is_running(script) && is_running(leader) && is_running(server.id()));
 
         drop(supervisor);
 
         assert!(!server.wait()?.success(), "the server was killed");
-        assert!(!is_alive(script) && !is_alive(leader));
+        assert!(!is_running(script) && !is_running(leader));
         assert!(!directory.exists());
         Ok(())
     }

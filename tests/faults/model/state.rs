@@ -17,7 +17,7 @@ pub struct Stored {
     /// True if the document has `auths`.
     pub wrapped: bool,
     /// Our entry.
-    pub ours: Ours,
+    pub managed: Managed,
     /// True if the Secret has the dashboard's label.
     pub labelled: bool,
     /// Another tool's label.
@@ -28,7 +28,7 @@ pub struct Stored {
 
 /// Our entry of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ours {
+pub enum Managed {
     /// There is none.
     None,
     /// Valid for a day.
@@ -48,7 +48,7 @@ impl State {
                 let kept = self.secret.as_ref();
                 self.secret = Some(Stored {
                     wrapped: true,
-                    ours: Ours::Fresh,
+                    managed: Managed::Fresh,
                     labelled: true,
                     label: kept.and_then(|stored| stored.label),
                     entry: kept.and_then(|stored| stored.entry),
@@ -69,11 +69,11 @@ impl State {
     /// True if the stored credential can pull; none if the change takes time to have an effect.
     pub fn pulls(&self) -> Option<bool> {
         match &self.secret {
-            Some(stored) if stored.wrapped && self.may_pull => match stored.ours {
-                Ours::None => Some(false),
-                Ours::Fresh | Ours::Old => Some(true),
+            Some(stored) if stored.wrapped && self.may_pull => match stored.managed {
+                Managed::None => Some(false),
+                Managed::Fresh | Managed::Old => Some(true),
                 // An API server remembers for 10 s that it accepted a token.
-                Ours::OfAnother => None,
+                Managed::OfAnother => None,
             },
             _ => Some(false),
         }
@@ -84,7 +84,7 @@ impl State {
         match &self.secret {
             None => "created",
             Some(stored) if !stored.wrapped => "repaired",
-            Some(stored) if stored.ours == Ours::Fresh && stored.labelled => "unchanged",
+            Some(stored) if stored.managed == Managed::Fresh && stored.labelled => "unchanged",
             Some(_) => "refreshed",
         }
     }
@@ -103,11 +103,11 @@ impl State {
             return vec!["auths-missing"];
         }
         let mut complaints = Vec::new();
-        match stored.ours {
-            Ours::None => return vec!["no-matching-entry"],
-            Ours::Fresh => {}
-            Ours::Old => complaints.push("expires-before-next-run"),
-            Ours::OfAnother => complaints.extend(["credential-rejected", "ok"]),
+        match stored.managed {
+            Managed::None => return vec!["no-matching-entry"],
+            Managed::Fresh => {}
+            Managed::Old => complaints.push("expires-before-next-run"),
+            Managed::OfAnother => complaints.extend(["credential-rejected", "ok"]),
         }
         if !self.may_pull {
             complaints.retain(|complaint| *complaint != "ok");
@@ -126,17 +126,17 @@ impl Stored {
             Event::Labels(number) => self.label = Some(*number),
             Event::Entry(number) => self.entry = Some(*number),
             Event::TakesLabel => self.labelled = false,
-            Event::TakesEntry => self.ours = Ours::None,
+            Event::TakesEntry => self.managed = Managed::None,
             Event::Unwraps => self.wrapped = false,
             Event::Blanks => {
-                (self.wrapped, self.ours, self.entry) = (true, Ours::None, None);
+                (self.wrapped, self.managed, self.entry) = (true, Managed::None, None);
             }
             Event::Restores => {
-                if self.ours != Ours::None {
-                    self.ours = Ours::OfAnother;
+                if self.managed != Managed::None {
+                    self.managed = Managed::OfAnother;
                 }
             }
-            Event::Ages => self.ours = Ours::Old,
+            Event::Ages => self.managed = Managed::Old,
             Event::Ensure
             | Event::Verify
             | Event::Plan

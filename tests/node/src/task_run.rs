@@ -185,10 +185,10 @@ impl TaskRunStatus {
         ] {
             anyhow::ensure!(results.contains_key(name), "{name} is missing: {}", self.status);
         }
-        let said = (self.result("STATUS"), self.result("REASON"));
+        let ended = (self.result("STATUS"), self.result("REASON"));
         anyhow::ensure!(
-            (said.0.as_str(), said.1.as_str()) == (status, reason),
-            "{said:?} instead of {status} {reason}: {}",
+            (ended.0.as_str(), ended.1.as_str()) == (status, reason),
+            "{ended:?} instead of {status} {reason}: {}",
             self.result("MESSAGE")
         );
         let test_output: Value =

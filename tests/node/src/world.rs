@@ -111,8 +111,8 @@ impl World {
             "patches": [{ "target": { "kind": "CronJob" }, "patch": aliases.to_string() }],
         });
         for (field, value) in own.as_object().into_iter().flatten() {
-            if let (Some(Value::Array(ours)), Value::Array(more)) = (kustomization.get_mut(field), value) {
-                ours.extend(more.clone());
+            if let (Some(Value::Array(managed)), Value::Array(more)) = (kustomization.get_mut(field), value) {
+                managed.extend(more.clone());
             } else {
                 kustomization[field] = value.clone();
             }

@@ -76,13 +76,13 @@ async fn stored_token_has_no_access_to_the_cluster() -> Result<()> {
                 .args(["auth", "can-i", verb, resource])
                 .output()
                 .await?;
-            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             ensure!(
-                said == "yes" || said == "no",
-                "{said} {}",
+                answer == "yes" || answer == "no",
+                "{answer} {}",
                 String::from_utf8_lossy(&output.stderr)
             );
-            anyhow::Ok(said == "yes")
+            anyhow::Ok(answer == "yes")
         }
     };
     for (verb, resource) in [

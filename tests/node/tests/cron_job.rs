@@ -69,7 +69,7 @@ async fn a_permanent_failure_ends_the_job_with_its_first_pod() -> Result<()> {
     ensure!(
         terminated["message"]
             .as_str()
-            .is_some_and(|said| said.contains("api-forbidden")),
+            .is_some_and(|message| message.contains("api-forbidden")),
         "{terminated}"
     );
     Ok(())
@@ -80,10 +80,10 @@ async fn transient_failure_is_retried_until_success() -> Result<()> {
     let world = World::new("transient").await?;
     let first = world.task_run().run().await?;
     first.assert_results("SUCCESS", "ok")?;
-    let silent = Silent::bind()?;
+    let inconclusive = InconclusiveRegistry::bind()?;
     let environment = [("PULL_SECRET_MODE", "verify"), ("PULL_SECRET_TIMEOUT", "6s")];
     let mut job = world.job_from_cron_job("transient", &environment).await?;
-    silent.stand_for_the_registry(&mut job);
+    inconclusive.stand_for_the_registry(&mut job);
     world.kubectl.create(&job.to_string()).await?;
     eventually("the first pod fails with 75", || async {
         let pods = world.kubectl.list("pods", "job-name=transient").await?;
@@ -95,7 +95,7 @@ async fn transient_failure_is_retried_until_success() -> Result<()> {
         })
     })
     .await?;
-    let _registry = silent.answer()?;
+    let _registry = inconclusive.answer()?;
     let end = await_end(&world, "transient").await?;
     ensure!(end["type"] == "Complete", "{end}");
     let job = world.kubectl.get("job/transient").await?;
@@ -110,9 +110,9 @@ async fn transient_failure_is_retried_until_success() -> Result<()> {
 #[tokio::test]
 async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
     let world = World::new("eviction").await?;
-    let silent = Silent::bind()?;
+    let inconclusive = InconclusiveRegistry::bind()?;
     let mut job = world.job_from_cron_job("eviction", &[]).await?;
-    silent.stand_for_the_registry(&mut job);
+    inconclusive.stand_for_the_registry(&mut job);
     // Without retries, a counted eviction would fail the Job.
     job["spec"]["backoffLimit"] = json!(0);
     world.kubectl.create(&job.to_string()).await?;
@@ -120,7 +120,7 @@ async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
         let pods = world.kubectl.list("pods", "job-name=eviction").await?;
         let running = pods.iter().find(|pod| pod["status"]["phase"] == "Running");
         Ok(match running.and_then(|pod| pod["metadata"]["name"].as_str()) {
-            Some(name) if silent.was_asked() => Ok(name.to_owned()),
+            Some(name) if inconclusive.was_requested() => Ok(name.to_owned()),
             _ => Err(format!("{} pods", pods.len())),
         })
     })
@@ -140,7 +140,7 @@ async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
             &eviction.to_string(),
         )
         .await?;
-    let _registry = silent.answer()?;
+    let _registry = inconclusive.answer()?;
     let end = await_end(&world, "eviction").await?;
     ensure!(end["type"] == "Complete", "{end}");
     let status = world.kubectl.get("job/eviction").await?["status"].clone();
@@ -187,12 +187,12 @@ fn exit_code(pod: &Value) -> Value {
 }
 
 /// An address of the node in place of the registry that accepts no connection: they wait.
-struct Silent {
+struct InconclusiveRegistry {
     listener: TcpListener,
     address: std::net::Ipv4Addr,
 }
 
-impl Silent {
+impl InconclusiveRegistry {
     /// An unused address on the node's loopback device: any of 127/8 is there, but pods reach only routed ones, so it
     /// is from the registries' prefix.
     fn bind() -> Result<Self> {
@@ -213,7 +213,7 @@ impl Silent {
     }
 
     /// True if a client waits for a response: the kernel has accepted a connection.
-    fn was_asked(&self) -> bool {
+    fn was_requested(&self) -> bool {
         // Accepting it shows that it is in the queue; it gets no response before `answer`.
         self.listener.set_nonblocking(true).is_ok() && self.listener.accept().is_ok()
     }

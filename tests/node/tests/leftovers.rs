@@ -121,9 +121,9 @@ fn left_of(name: &str) -> Result<Vec<String>> {
     {
         let path = process.path();
         let read = |file: &str| fs::read(path.join(file)).unwrap_or_default();
-        let told = [read("cmdline"), read("cgroup"), read("mountinfo")].concat();
+        let text = [read("cmdline"), read("cgroup"), read("mountinfo")].concat();
         // A supervisor that is still at work has the name in no argument; this test's own processes neither.
-        if String::from_utf8_lossy(&told).contains(name) {
+        if String::from_utf8_lossy(&text).contains(name) {
             left.push(format!("process {}", process.file_name().display()));
         }
     }

@@ -55,9 +55,9 @@ async fn readme_commands_install_run_and_uninstall() -> Result<()> {
         .context("cannot run bash")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         bail!(
-            "{}\n{printed}\n{said}\n{}",
+            "{}\n{printed}\n{stderr}\n{}",
             output.status,
             happened(&namespace).await?
         );

@@ -121,16 +121,16 @@ async fn script_reads_the_result_and_decides_whether_to_continue() -> Result<()>
             ))
         }
     };
-    let (code, said) = deploy(model.reference()).await?;
+    let (code, message) = deploy(model.reference()).await?;
     // No DNS: the registry can't be found, which is a warning, and the script goes on.
     ensure!(
-        code == Some(0) && said.starts_with("WARNING registry-unavailable: "),
-        "{code:?} {said}"
+        code == Some(0) && message.starts_with("WARNING registry-unavailable: "),
+        "{code:?} {message}"
     );
-    let (code, said) = deploy(format!("{}@", model.repository)).await?;
+    let (code, message) = deploy(format!("{}@", model.repository)).await?;
     ensure!(
-        code == Some(1) && said.starts_with("ERROR invalid-configuration: "),
-        "{code:?} {said}"
+        code == Some(1) && message.starts_with("ERROR invalid-configuration: "),
+        "{code:?} {message}"
     );
     Ok(())
 }
@@ -206,7 +206,7 @@ async fn the_demo_pipeline_pushes_with_the_authfile_and_verifies_the_pull() -> R
     let access = secret
         .data
         .and_then(|mut data| data.remove("ACCESS_TYPE"))
-        .context("it says who may do what")?;
+        .context("it has the rules")?;
     ensure!(
         String::from_utf8_lossy(&access.0).contains("Push"),
         "ACCESS_TYPE is {:?}",

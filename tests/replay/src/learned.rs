@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use crate::{MINTED, MINTED_BEARER, RESOURCE_VERSION, UID};
+use crate::{RESOURCE_VERSION, TOKEN_BASIC, TOKEN_BEARER, UID};
 
 /// The latest uid, version and token.
 #[derive(Default)]
@@ -67,13 +67,13 @@ impl Learned {
     /// # Errors
     /// If no token was requested yet.
     pub fn header(&self, value: &str, username: &str) -> Result<String> {
-        let token = || self.token.as_deref().context("no token has been minted yet");
+        let token = || self.token.as_deref().context("no token was requested yet");
         match value {
-            MINTED => Ok(format!(
+            TOKEN_BASIC => Ok(format!(
                 "Basic {}",
                 STANDARD.encode(format!("{username}:{}", token()?))
             )),
-            MINTED_BEARER => Ok(format!("Bearer {}", token()?)),
+            TOKEN_BEARER => Ok(format!("Bearer {}", token()?)),
             other => Ok(other.to_owned()),
         }
     }
@@ -101,8 +101,8 @@ mod tests {
         let mut learned = Learned::default();
         learned.learn(br#"{"metadata":{"uid":"secret","resourceVersion":"1"}}"#);
         learned.learn(br#"{"metadata":{"name":"puller"},"status":{"token":"abc"}}"#);
-        assert_eq!(learned.header(MINTED, "u")?, "Basic dTphYmM=");
-        assert_eq!(learned.header(MINTED_BEARER, "u")?, "Bearer abc");
+        assert_eq!(learned.header(TOKEN_BASIC, "u")?, "Basic dTphYmM=");
+        assert_eq!(learned.header(TOKEN_BEARER, "u")?, "Bearer abc");
         assert_eq!(learned.header("Bearer x", "u")?, "Bearer x");
         assert_eq!(learned.fill(UID)?, "secret");
         Ok(())
@@ -112,6 +112,6 @@ mod tests {
     fn value_that_no_response_has_is_an_error() {
         let learned = Learned::default();
         learned.fill(UID).expect_err("no uid");
-        learned.header(MINTED, "u").expect_err("no token");
+        learned.header(TOKEN_BASIC, "u").expect_err("no token");
     }
 }

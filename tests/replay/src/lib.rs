@@ -15,10 +15,10 @@ pub const UID: &str = "@UID@";
 /// In a body: its resourceVersion.
 pub const RESOURCE_VERSION: &str = "@RESOURCE-VERSION@";
 /// Placeholder of an Authorization header's value: Basic, with the last requested token.
-pub const MINTED: &str = "@MINTED@";
+pub const TOKEN_BASIC: &str = "@TOKEN-BASIC@";
 
 /// In place of an Authorization header's value: Bearer, with that token.
-pub const MINTED_BEARER: &str = "@MINTED-BEARER@";
+pub const TOKEN_BEARER: &str = "@TOKEN-BEARER@";
 
 /// The requests of one run, in their order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -339,8 +339,8 @@ mod tests {
 
     #[tokio::test]
     async fn ports_in_use_are_replaced_by_others() -> Result<()> {
-        let somebody = TcpListener::bind("127.0.0.1:0")?;
-        let taken = somebody.local_addr()?.port();
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let taken = listener.local_addr()?.port();
         let tries = Cell::new(0);
         let ports = || {
             tries.set(tries.get() + 1);

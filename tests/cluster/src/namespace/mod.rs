@@ -243,11 +243,11 @@ impl TestNamespace {
             .await
             .with_context(|| {
                 format!(
-                    "cannot mint a token of service account {}/{service_account}",
+                    "cannot request a token of service account {}/{service_account}",
                     self.name
                 )
             })?;
-        Ok(answer.status.context("a minted token is in the status")?.token)
+        Ok(answer.status.context("the status has the token")?.token)
     }
 }
 

@@ -99,7 +99,7 @@ impl Namespaces {
         children.split_whitespace().next()?.parse().ok()
     }
 
-    /// Where what runs in the namespaces can leave something for outside.
+    /// Directory for files that processes in the namespaces leave.
     pub fn directory(&self) -> &Path {
         self.supervisor.directory()
     }

@@ -18,7 +18,7 @@ const INJECTED: &str = "config.openshift.io/inject-trusted-cabundle";
 /// Time limit for the API server to notice the webhook.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the platform is to stand in.
+/// Namespaces that get the platform.
 #[derive(Clone, Copy, Debug)]
 pub enum Namespaces<'a> {
     /// In all.

@@ -23,7 +23,7 @@ use crate::{
     supervisor::Supervisor,
 };
 
-/// Where Tekton's settings are, and its controller would be.
+/// Namespace of Tekton's settings and controller.
 pub const NAMESPACE: &str = "tekton-pipelines";
 /// Time limit for definitions and controller to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -24,7 +24,7 @@ pub enum Authentication {
     Htpasswd(PathBuf),
     /// Bearer, with the tokens of a service.
     Token {
-        /// Where clients get a token.
+        /// Token service of the clients.
         realm: String,
         /// The `service` that the challenge names, and the audience of the tokens.
         service: String,

@@ -106,7 +106,7 @@ impl Registries {
         self.all().map(Registry::connect_to).join(",")
     }
 
-    /// Where each name really is: for a [`ConnectProxy`](crate::listener::ConnectProxy).
+    /// Real address of each name, for a [`ConnectProxy`](crate::listener::ConnectProxy).
     pub fn routes(&self) -> Vec<(String, SocketAddr)> {
         self.all()
             .into_iter()

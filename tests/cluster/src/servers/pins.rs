@@ -133,7 +133,7 @@ fn pin_module(module: GoModule, version: KubernetesVersion) -> Result<()> {
         !new.is_empty(),
         "{KUBERNETES}@{version} replaces no staging repository; has its layout changed?"
     );
-    let ours: GoMod = serde_json::from_slice(&go(&["mod", "edit", "-json"])?)?;
+    let managed: GoMod = serde_json::from_slice(&go(&["mod", "edit", "-json"])?)?;
 
     let mut edit = vec![
         "mod".to_owned(),
@@ -141,7 +141,7 @@ fn pin_module(module: GoModule, version: KubernetesVersion) -> Result<()> {
         format!("-require={KUBERNETES}@{version}"),
     ];
     // A replacement that only gets another version keeps its place in the file.
-    for old in ours.replace.unwrap_or_default() {
+    for old in managed.replace.unwrap_or_default() {
         if old.old.path == old.new.path && !new.contains(&old.old.path) {
             edit.push(format!("-dropreplace={}", old.old.path));
         }

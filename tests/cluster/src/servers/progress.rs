@@ -16,7 +16,7 @@ pub struct Progress {
     spinner: Option<ProgressBar>,
     what: String,
     started: Instant,
-    said: Cell<Instant>,
+    printed: Cell<Instant>,
 }
 
 impl Progress {
@@ -39,7 +39,7 @@ impl Progress {
             spinner,
             what,
             started: now,
-            said: Cell::new(now),
+            printed: Cell::new(now),
         }
     }
 
@@ -52,8 +52,8 @@ impl Progress {
 
     /// Prints the time so far, in intervals, if there is no terminal.
     pub fn still_at_work(&self) {
-        if self.spinner.is_none() && self.said.get().elapsed() >= STILL_AT_WORK {
-            self.said.set(Instant::now());
+        if self.spinner.is_none() && self.printed.get().elapsed() >= STILL_AT_WORK {
+            self.printed.set(Instant::now());
             eprintln!("{}: {} s", self.what, self.started.elapsed().as_secs());
         }
     }

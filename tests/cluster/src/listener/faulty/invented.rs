@@ -15,14 +15,14 @@ const ENDLESS: usize = 5 << 20;
 
 /// The answer to `request`.
 pub(super) fn answer(side: Side, request: &ReceivedRequest, invented: Invented) -> Response<Bytes> {
-    let said = |status: u16| match side {
+    let respond = |status: u16| match side {
         Side::ApiServer => of_api_server(request, status, &json!({})),
         Side::Registry => of_registry(request, status),
     };
     match invented {
-        Invented::Status(status) => said(status),
+        Invented::Status(status) => respond(status),
         Invented::RetryAfter(status, seconds) => {
-            let mut response = said(status);
+            let mut response = respond(status);
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -35,7 +35,7 @@ impl Backstage {
         let (hook, patience): (Hook, _) = match state.clone() {
             ApiServerState::Named(name) => match name.as_str() {
                 "well" => return None,
-                "gone" => return Some(Self::start(world, nobody_there(world), None, REVIEW_LIMIT)),
+                "gone" => return Some(Self::start(world, no_api_server(world), None, REVIEW_LIMIT)),
                 "frozen" => (Box::new(|_| Action::Hold("frozen".to_owned())), SHORT_PATIENCE),
                 "resets" => (Box::new(|_| Action::Reset), REVIEW_LIMIT),
                 other => panic!("no state {other:?} of the API server"),
@@ -146,7 +146,7 @@ fn review_path(review: &str) -> &'static str {
 }
 
 /// The API server of the world, at a port without a listener.
-fn nobody_there(world: &World) -> ApiServer {
+fn no_api_server(world: &World) -> ApiServer {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);

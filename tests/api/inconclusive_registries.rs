@@ -12,7 +12,7 @@ use crate::world::World;
 
 /// Cause of an inconclusive answer.
 #[derive(Clone, Copy, Debug)]
-pub enum Silence {
+pub enum Cause {
     /// No listener at its address.
     Unreachable,
     /// It allows anonymous access.
@@ -24,25 +24,25 @@ pub enum Silence {
 }
 
 /// A server in place of a registry, while this lives.
-pub struct Silent {
+pub struct InconclusiveRegistry {
     server: Option<ScriptedServer>,
 }
 
-impl Silent {
+impl InconclusiveRegistry {
     /// Replaces `registry` (`host:port`) by an inconclusive one.
-    pub fn start(world: &World, registry: &str, silence: Silence) -> Result<Self> {
-        let reply = match silence {
-            Silence::Unreachable => return Ok(Self { server: None }),
-            Silence::Anonymous | Silence::Untrusted => Reply::json(StatusCode::OK, "{}"),
-            Silence::OtherProtocol => Reply::html(StatusCode::NOT_FOUND, "<html>"),
+    pub fn start(world: &World, registry: &str, cause: Cause) -> Result<Self> {
+        let reply = match cause {
+            Cause::Unreachable => return Ok(Self { server: None }),
+            Cause::Anonymous | Cause::Untrusted => Reply::json(StatusCode::OK, "{}"),
+            Cause::OtherProtocol => Reply::html(StatusCode::NOT_FOUND, "<html>"),
         };
         let authority = Authority::new("silent")?;
         let host = registry.split(':').next().unwrap_or_default();
-        let server = ScriptedServer::start(Some(&authority.issue(&[host])?), move |request| match silence {
-            Silence::Anonymous if request.target.contains("/manifests/") => Reply::manifest(),
+        let server = ScriptedServer::start(Some(&authority.issue(&[host])?), move |request| match cause {
+            Cause::Anonymous if request.target.contains("/manifests/") => Reply::manifest(),
             _ => reply.clone(),
         })?;
-        if !matches!(silence, Silence::Untrusted) {
+        if !matches!(cause, Cause::Untrusted) {
             std::fs::write(world.runner.file("service-ca.crt"), authority.pem())?;
         }
         Ok(Self { server: Some(server) })
