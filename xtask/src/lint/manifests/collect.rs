@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_sample_kustomization_and_component_is_collected_and_has_objects() -> Result<()> {
-        let all = manifests()?;
+        let all = super::super::fixtures::all();
         for (form, origin) in [
             (Form::Sample, "tekton/samples/taskrun.yaml"),
             (Form::Sample, "tekton/samples/pipeline/pipeline.yaml"),
