@@ -92,10 +92,10 @@ enum Command {
     },
     /// Runs the fault matrix and writes its part of docs/reliability.md, or runs single cases of it again.
     Reliability(reliability::Arguments),
-    /// Measures time, calls, bytes, memory and size, and writes docs/benchmarks.md. Wants an idle machine; as root on
+    /// Measures time, memory and size, and writes the tables of docs/benchmarks.md. Needs an idle machine; as root on
     /// Linux, it measures on a node too.
     Bench {
-        /// How often the slowest contender runs in each state.
+        /// How often each contender runs in each state.
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
         rounds: u32,
     },

@@ -29,7 +29,7 @@ const IMAGE_TESTS: &str = env!("CARGO_PKG_NAME");
 /// test runner's own lines are the last ones; else the parts that were not run, as before the first build.
 ///
 /// # Errors
-/// Where a part that was asked for, or in CI any part, can't run; where the binary or the image can't be built, the cluster
+/// Where a requested part, or in CI any part, can't run; where the binary or the image can't be built, the cluster
 /// can't be started, or the demo's picture or the fault matrix' page is out of date.
 pub fn test(request: &Request) -> Result<ExitCode> {
     let verdict = request.verdict(&ThisMachine, project::in_ci());

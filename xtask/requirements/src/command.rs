@@ -1,8 +1,8 @@
-//! The command line of `cargo xtask`, as far as it decides what is needed.
+//! The command line of `cargo xtask`, as far as it decides the requirements.
 
 use crate::{compiler::Processor, need::Machine, part::Part, verdict::Verdict};
 
-/// What a command line asks for.
+/// Request of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The command and its parts, in words.
@@ -18,7 +18,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the arguments. `None` where the command needs nothing that is worth a check, or asks for help.
+    /// Reads the arguments. `None` for help, and for commands without requirements.
     pub fn of(arguments: &[String]) -> Option<Self> {
         let has = |name: &str| arguments.iter().any(|argument| argument == name);
         // `--recorded` writes a page from what an earlier run left.

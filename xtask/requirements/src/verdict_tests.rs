@@ -249,7 +249,7 @@ fn t9_a_user_who_is_not_root_runs_all_but_the_node() {
     let node = request("test --node");
     assert!(
         node.is_refused(&node.verdict(&machine, false), false),
-        "it was asked for"
+        "it is required"
     );
 
     // Root of a container without privileges.

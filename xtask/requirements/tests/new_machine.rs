@@ -78,12 +78,12 @@ impl Machine {
     }
 }
 
-/// How it ended.
+/// Result of a run.
 #[derive(Debug)]
 struct Run {
     success: bool,
     errors: String,
-    /// What cargo was asked for; `None` where it was not started.
+    /// Arguments of cargo; `None` where it was not started.
     started: Option<String>,
 }
 

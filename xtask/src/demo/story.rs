@@ -12,7 +12,7 @@ use crate::{
     transcript::{Kind, Transcript},
 };
 
-/// What the story is about, before anything is started.
+/// Introduction, before anything is started.
 pub fn introduce(transcript: &mut Transcript) {
     transcript.say(Kind::Heading, "A model image that cannot be pulled");
     transcript.say(
@@ -24,11 +24,11 @@ pub fn introduce(transcript: &mut Transcript) {
     );
 }
 
-/// Tells it on a running cluster, with the binary as it is shipped.
+/// Plays the story on a running cluster, with the shipped binary.
 ///
 /// # Errors
-/// Where anything happens that the story doesn't tell: then it isn't true any more.
-pub async fn tell(access: &ClusterAccess, binary: &Path, transcript: &mut Transcript) -> Result<()> {
+/// Where a step has another result than the story.
+pub async fn play(access: &ClusterAccess, binary: &Path, transcript: &mut Transcript) -> Result<()> {
     let setting = Setting::new(access, binary).await?;
     incident(&setting, transcript).await?;
     diagnosis(&setting, transcript).await?;
@@ -148,7 +148,7 @@ fn expect(outcome: &Outcome, status: &str, reason: &str, action: &str) -> Result
     let seen = ["STATUS", "REASON", "ACTION"].map(|name| outcome.result(name));
     ensure!(
         seen == [status, reason, action],
-        "the run ended otherwise than the story has it:\n{outcome}"
+        "the run had another result than in the story:\n{outcome}"
     );
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::project;
 
-/// How a file's language writes a comment.
+/// Syntax of a comment.
 #[derive(Clone, Copy, Debug)]
 pub enum Comment {
     /// `<!-- text -->`, with an empty line around what is between: Markdown takes the comment for a part of a table

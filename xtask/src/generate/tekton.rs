@@ -41,10 +41,10 @@ pub fn cron_job(text: &str) -> Result<String> {
     between(Comment::Yaml, text, "pod failure policy", &rules)
 }
 
-/// The StepAction: the Task's own step, without what stands on the step that refers to it (volumes, resources, timeout).
+/// The StepAction: the Task's step without volumes, resources and timeout, which belong to the step that refers to it.
 ///
 /// # Errors
-/// Where the Task has not the form that is expected.
+/// Where the Task lacks a key of its step.
 pub fn step_action(task: &str) -> Result<String> {
     let step = |key| Ok::<_, anyhow::Error>(nearer(&member(task, 4, key)?));
     let (metadata, image, command, environment, security) = (
@@ -89,8 +89,8 @@ pub fn params_markdown() -> String {
     table(&["param", "meaning"], 2, rows)
 }
 
-/// What ends the Job at once. Left out: done; what the table calls worth another try (75); and a defect (70), which is
-/// tried again as any crash is.
+/// Exit codes that end the Job at once: all but success, retryable failures (75) and a defect (70), which is retried like
+/// a crash.
 fn permanent_exit_codes() -> Vec<u8> {
     let exit_code = |reason: Reason| reason.info().exit_code;
     let others = [Reason::Ok, Reason::ApiUnavailable, Reason::Internal].map(exit_code);

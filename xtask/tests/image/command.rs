@@ -1,4 +1,4 @@
-//! `cargo xtask image` as somebody calls it who ships.
+//! `cargo xtask image` as called for a release.
 
 use std::{
     fs,
@@ -73,7 +73,7 @@ fn a_commit_is_always_pushed_as_the_same_image_for_both_platforms() {
     }
 }
 
-/// It is the binary in dist/, for everybody to execute, and nothing that tells when and by what it was built.
+/// It is the binary in dist/, executable by every user, without a time or a tool of the build.
 fn assert_image(image: &content::Content, architecture: Architecture) {
     assert_eq!(image.config["User"], "65532:65532");
     assert_eq!(
@@ -114,7 +114,7 @@ fn assert_image(image: &content::Content, architecture: Architecture) {
 }
 
 #[test]
-fn what_is_no_destination_is_told_before_anything_is_built() {
+fn a_wrong_destination_is_reported_before_anything_is_built() {
     let user = User::robot();
     let temporary = tempfile::tempdir().expect("a directory");
     let output = xtask_image(&user, temporary.path(), &["--push", "quay.io/team/tool@sha256:0"]);

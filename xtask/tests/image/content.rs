@@ -1,4 +1,4 @@
-//! What is in an image that was copied to a directory.
+//! Content of an image that was copied to a directory.
 
 use std::{fs, io::Read as _, path::Path};
 

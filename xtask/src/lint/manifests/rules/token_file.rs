@@ -18,7 +18,7 @@ const DESTINATION: &[&str] = &["PULL_SECRET_REGISTRY", "PULL_SECRET_USERNAME"];
 /// Their params.
 const PARAMS: &[&str] = &["REGISTRY", "USERNAME"];
 
-/// Wherever a token file is set, registry and user name are literals in the same list, and no param has their names.
+/// Registry and user name beside a token file are literals in the same list, and no param has their names.
 pub fn its_destination_is_literal(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
     let mut with_file = environments(object);
@@ -68,7 +68,7 @@ fn wrong(environment: &Environment<'_>) -> Vec<String> {
     problems
 }
 
-/// A literal that isn't empty; not even the path of a workspace is in it.
+/// A literal that isn't empty and has no path of a workspace.
 fn is_fixed(setting: &Value) -> bool {
     let value = text(setting, "value");
     is_literal(setting) && !value.is_empty() && !value.contains("$(")

@@ -1,4 +1,4 @@
-//! What the installer sets, and no param: variables, the image, its command and volumes (contract, section 7).
+//! Settings of the installer, never of a param: variables, image, command and volumes (contract, section 7).
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use super::super::{
     object::{Container, OURS, containers, environments, text, values},
 };
 
-/// Variables of others that decide whom the program trusts or asks.
+/// Variables of other programs that set trusted certificates, proxies and servers.
 const FOREIGN: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -19,15 +19,15 @@ const FOREIGN: &[&str] = &[
     "ALL_PROXY",
     "NO_PROXY",
 ];
-/// What Kubernetes' own variables for the API server begin with.
+/// Prefix of Kubernetes' variables for the API server.
 const API_SERVER: &str = "KUBERNETES_SERVICE_";
 /// Variables of the contract that no version has yet.
 const LATER: &[&str] = &["PULL_SECRET_EXCHANGE", "PULL_SECRET_AUDIENCE"];
 /// The path of a workspace, which is Tekton's own.
 static WORKSPACE_PATH: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a right pattern"));
+    LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a valid pattern"));
 
-/// Whether only the installer sets it.
+/// Whether the variable is the installer's alone.
 fn is_the_installers(name: &str) -> bool {
     let upper = name.to_uppercase();
     is_written(name)
@@ -54,7 +54,7 @@ fn runs_the_program(container: &Container<'_>) -> bool {
             .any(|variable| text(variable, "name").starts_with(PREFIX))
 }
 
-/// What the installer sets is a literal, wherever a variable, an image, a command or a volume is set. Kubernetes' own
+/// Settings of the installer are literals: variables, image, command and volumes. Kubernetes' own
 /// `$(VARIABLE)` is refused too, since that variable may come from a param, and so is `valueFrom`.
 pub fn what_the_installer_sets_is_literal(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
@@ -105,7 +105,7 @@ fn is_written(name: &str) -> bool {
     name.starts_with("RESULTS_") && name.ends_with("_PATH")
 }
 
-/// Whether a variable's value is the one that is written there.
+/// Whether a variable's value is used as it is written.
 pub fn is_literal(variable: &Value) -> bool {
     variable.get("valueFrom").is_none() && !is_substituted(&variable["value"])
 }
@@ -119,7 +119,7 @@ fn is_substituted(value: &Value) -> bool {
     })
 }
 
-/// Contract, section 7: all that has a variable today.
+/// Names of contract, section 7, that have a variable today.
 #[cfg(test)]
 pub const INSTALLERS: &[&str] = &[
     "TRUSTED_HOSTS",
