@@ -72,24 +72,18 @@ impl Request {
 
     /// The binaries of an image: those that `--platform` names, or both.
     fn platforms(arguments: &[String]) -> Vec<Part> {
-        let mut named = arguments
+        let named = arguments
             .iter()
             .skip_while(|argument| !argument.starts_with("--platform"));
-        let list = named.next().map(|first| match first.split_once('=') {
-            Some((_, list)) => list.to_owned(),
-            None => named.next().cloned().unwrap_or_default(),
-        });
+        // `--platform` and its list, or both in one argument and the next option.
+        let list: String = named.take(2).map(String::as_str).collect();
         let both = [
             (Part::Binary, Processor::native()),
             (Part::OtherBinary, Processor::other()),
         ];
-        both.into_iter()
-            .filter(|(_, processor)| {
-                list.as_ref()
-                    .is_none_or(|list| list.contains(processor.architecture()))
-            })
-            .map(|(part, _)| part)
-            .collect()
+        let is_named = |processor: Processor| list.is_empty() || list.contains(processor.architecture());
+        let named = both.into_iter().filter(|(_, processor)| is_named(*processor));
+        named.map(|(part, _)| part).collect()
     }
 
     /// Judges all parts.
