@@ -63,7 +63,7 @@ fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: 
 }
 
 /// Every line that isn't empty behind `margin`.
-pub fn moved(content: &str, margin: &str) -> String {
+fn moved(content: &str, margin: &str) -> String {
     content
         .split_inclusive('\n')
         .map(|line| {
