@@ -43,23 +43,24 @@ async fn keep(test_cluster: OsString) -> Result<ExitCode> {
         .collect::<Vec<_>>();
     let mut namespaces = Namespaces::start(&command)?;
     let state = namespaces.directory().join(STATE);
-    while !state.exists() {
-        if let Some(code) = namespaces.ended()? {
-            bail!("the cluster ended with {code} before it was ready");
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    wait(&mut namespaces, || state.exists()).await?;
     let access = ClusterAccess::read(&state)?;
     let first = namespaces
         .first_process()
         .context("the namespaces have a first process")?;
     println!("{}", way_in(&access, first, namespaces.directory())?);
-    loop {
+    wait(&mut namespaces, || false).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait(namespaces: &mut Namespaces, is_done: impl Fn() -> bool) -> Result<()> {
+    while !is_done() {
         if let Some(code) = namespaces.ended()? {
             bail!("the cluster ended with {code}");
         }
         tokio::time::sleep(POLL).await;
     }
+    Ok(())
 }
 
 /// Commands to enter the cluster and to use it.
