@@ -39,6 +39,9 @@ const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
 const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
 const CRON_JOB: &str = "tekton/cronjob/cronjob.yaml";
 
+/// Writes the generated parts of a file's text.
+type Generator = fn(&str) -> Result<String>;
+
 /// Writes the generated files, or, to check, only reports those that differ.
 ///
 /// # Errors
@@ -68,7 +71,7 @@ pub fn generate(check: bool) -> Result<()> {
 /// The content of every file that is generated or has a generated part.
 fn contents() -> Result<BTreeMap<String, String>> {
     let mut files = version::files()?;
-    let generators: [(&str, fn(&str) -> Result<String>); 4] = [
+    let generators: [(&str, Generator); 4] = [
         (TASK, tekton::task),
         (STEP_ACTION, tekton::step_action),
         (CRON_JOB, tekton::cron_job),
