@@ -216,7 +216,7 @@ async fn doctor_reports_which_entry_each_client_uses() {
     let outcome = Scene::with_document(&document_for(&[(&team, "robot")]))
         .run(Mode::Doctor)
         .await;
-    assert_has(&outcome, "!kubelet: tries the entry ");
+    assert_has(&outcome, "!kubelet: tries the unmanaged entry ");
     let outcome = Scene::new().run(Mode::Doctor).await;
     assert_has(&outcome, "kubelet: tries the managed entry first for ");
     let invalid = document(&token).replacen("\"auths\":{", "\"auths\":{\"quay.io\":{\"auth\":\"!\"},", 1);
