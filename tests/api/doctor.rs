@@ -88,8 +88,8 @@ async fn from_nothing_to_green_by_applying_what_it_prints() -> Result<()> {
         "ok",
         "its certificate is trusted, and it asks for a Kubernetes token",
     );
-    line(&ready, "ok", "tries our entry first");
-    line(&ready, "ok", "OpenShift's own secret pulls");
+    line(&ready, "ok", " the kubelet tries the managed entry first");
+    line(&ready, "ok", "OpenShift's own pull secret also pulls");
     line(&ready, "ok", "clock agrees");
     line(
         &ready,
@@ -166,7 +166,7 @@ async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
     line(
         &outcome,
         "warn",
-        &format!("tries the entry {more_specific} of somebody else's before ours"),
+        &format!("the kubelet tries the unmanaged entry {more_specific} first"),
     );
     line(
         &outcome,
@@ -215,7 +215,7 @@ async fn what_a_registry_asks_for_is_told_and_where_it_is_not_to_be_asked_that()
     for depth in ["api", "structure"] {
         let unasked = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
         unasked.expect("SUCCESS", "none", "ok", 0);
-        line(&unasked, "ok", "not asked, by PULL_SECRET_VERIFY");
+        line(&unasked, "ok", "not contacted, because of PULL_SECRET_VERIFY");
     }
     let without_file = world.runner.file("gone");
     let outcome = doctor(&world, &basic.env("PULL_SECRET_TOKEN_FILE", without_file)).await?;
@@ -242,7 +242,11 @@ async fn what_the_stored_token_opens_is_a_warning_with_an_account_to_apply() -> 
     world.namespace.apply(paste).await?;
     let other = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "image-puller");
     other.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-    line(&doctor(&world, &other).await?, "ok", "opens nothing dangerous");
+    line(
+        &doctor(&world, &other).await?,
+        "ok",
+        "no excess permissions found in this namespace",
+    );
     Ok(())
 }
 

@@ -99,7 +99,7 @@ async fn a_token_that_dies_with_another_secret_is_named_by_verify_and_replaced_b
         .run()
         .await?
         .expect("FAILURE", "none", "credential-rejected", 67)
-        .expect_message("is bound to another Secret and dies with that; run ensure");
+        .expect_message("is bound to another Secret and becomes invalid with that one; run ensure");
     program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
     assert_eq!(
         claims(&world.stored_token().await?)?["kubernetes.io"]["secret"]["name"],
