@@ -158,7 +158,8 @@ async fn the_source_is_the_token_of_a_file_that_may_be_sent_to_every_registry() 
         &serde_json::json!({"pod": {"name": "a-pod", "uid": "2"}}),
     );
     let token = jwt("id", DAY);
-    let cases: [(&str, &[(&str, &str)], &str); 7] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Variables<'_>, &str); 7] = [
         ("robot", &[quay], ""),
         (&token, &[internal], ""),
         (&token, &[quay, trusted], ""),
