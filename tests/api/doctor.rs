@@ -88,8 +88,8 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         "ok",
         "its certificate is trusted, and it asks for a Kubernetes token",
     );
-    line(&ready, "ok", "tries the managed entry first");
-    line(&ready, "ok", "OpenShift's own secret pulls");
+    line(&ready, "ok", " the kubelet tries the managed entry first");
+    line(&ready, "ok", "OpenShift's own pull secret also pulls");
     line(&ready, "ok", "clock agrees");
     line(
         &ready,
@@ -160,7 +160,7 @@ async fn doctor_warns_of_a_due_credential_and_of_a_more_specific_entry() -> Resu
     line(
         &outcome,
         "warn",
-        &format!("tries the unmanaged entry {more_specific} before the managed entry"),
+        &format!("the kubelet tries the unmanaged entry {more_specific} first"),
     );
     line(
         &outcome,
@@ -209,7 +209,7 @@ async fn doctor_reports_the_authentication_of_each_registry() -> Result<()> {
     for depth in ["api", "structure"] {
         let skipped = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
         skipped.expect("SUCCESS", "none", "ok", 0);
-        line(&skipped, "ok", "not asked, by PULL_SECRET_VERIFY");
+        line(&skipped, "ok", "not contacted, because of PULL_SECRET_VERIFY");
     }
     let without_file = world.runner.file("gone");
     let outcome = doctor(&world, &basic.env("PULL_SECRET_TOKEN_FILE", without_file)).await?;
@@ -236,7 +236,11 @@ async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result
     world.namespace.apply(paste).await?;
     let other = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "image-puller");
     other.expect("SUCCESS", "refreshed", "ok", 0).await?;
-    line(&doctor(&world, &other).await?, "ok", "opens nothing dangerous");
+    line(
+        &doctor(&world, &other).await?,
+        "ok",
+        "no excess permissions found in this namespace",
+    );
     Ok(())
 }
 
