@@ -217,3 +217,6 @@ impl<'a> Operation<'a> {
         self.outcome_with(Finding::new(reason, cause))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,7 @@ fn wrong_expiry(
     Some(format!(
         "The annotation {} is {}, but {expiry}; ensure corrects the annotation.",
         secret_fields::EXPIRES_AT,
-        clip_name(SafeName::new(annotation).as_str(), 40)
+        clip_name(SafeName::of_text(annotation).as_str(), 40)
     ))
 }
 
@@ -205,3 +205,6 @@ fn other_account(operation: &Operation<'_>, credential: &Credential) -> Option<S
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
+//! Names with the greatest length of Kubernetes and registries: results stay small and have the cause.
 
 use anyhow::Result;
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
@@ -22,7 +22,7 @@ fn long(beginning: &str) -> String {
     format!("{name}x")
 }
 
-/// All results together, as Tekton counts them: each a JSON string, escapes included.
+/// Size of all results as Tekton counts them: each a JSON string with escapes.
 fn size(outcome: &Outcome) -> usize {
     outcome
         .output

@@ -1,4 +1,4 @@
-//! `verify` reads only, and names what is wrong.
+//! `verify` is read-only and reports what is wrong.
 
 use anyhow::Result;
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};

@@ -59,7 +59,7 @@ async fn run(binary: PathBuf, check: bool) -> Result<ExitCode> {
 pub async fn perform(cluster: &Cluster, binary: &std::path::Path) -> Result<Vec<Line>> {
     let mut transcript = Transcript::new(false);
     story::introduce(&mut transcript);
-    story::tell(cluster.access(), binary, &mut transcript).await?;
+    story::play(cluster.access(), binary, &mut transcript).await?;
     Ok(transcript.lines().to_vec())
 }
 

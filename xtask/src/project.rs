@@ -1,4 +1,4 @@
-//! Where the project is, and a shell in it.
+//! Paths of the project, and its commands.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 pub use requirements::{in_ci, own_variables};
 use xshell::{Cmd, Shell};
 
-/// The top of the clone this command was built from.
+/// The top of the clone that this command was built from.
 pub fn root() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own)
@@ -44,17 +44,17 @@ pub fn files(directory: &str) -> Result<Vec<String>> {
 /// # Errors
 /// Where the current directory is gone.
 pub fn shell() -> Result<Shell> {
-    let shell = Shell::new().context("cannot tell the current directory")?;
+    let shell = Shell::new().context("cannot find the current directory")?;
     shell.change_dir(root());
     Ok(shell)
 }
 
-/// Cargo, as somebody would call it by hand.
+/// Cargo, as called by hand.
 pub fn cargo(shell: &Shell) -> Cmd<'_> {
     own_variables().fold(shell.cmd("cargo"), Cmd::env_remove)
 }
 
-/// A tool that isn't part of Rust, as installed by the user or by `.ci/run`; none where it is neither.
+/// A tool that isn't part of Rust, installed by the user or by `.ci/run`; `None` where it is not installed.
 pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
     let candidates = [
         Some(PathBuf::from(name)),

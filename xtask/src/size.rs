@@ -1,4 +1,4 @@
-//! The binary's size against its budget, and that it needs nothing to run.
+//! The binary's size against its budget, and whether it is static.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>>;
 /// Builds the release binary for each platform of the image, and checks that it is static and within its budget.
 ///
 /// # Errors
-/// Where it can't be built, is too large, or asks for an interpreter or a library; in CI, where a platform has no
+/// Where it can't be built, is too large, or needs a dynamic loader; in CI, where a platform has no
 /// compiler.
 pub fn check() -> Result<()> {
     for platform in Platform::ALL {

@@ -101,3 +101,6 @@ fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use crate::{
 
 /// The static busybox of Debian's package: the only file of an image.
 pub const BUSYBOX: &str = "/bin/busybox";
-/// Where distributions put the network plugins.
+/// Directories of distributions for the network plugins.
 const PLUGIN_DIRECTORIES: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
 /// The Go modules of the test cluster, below the top of the clone.
 const GO_MODULES: &str = "tests/cluster";

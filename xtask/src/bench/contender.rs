@@ -59,7 +59,7 @@ pub struct Contender<'a> {
     directory: TempDir,
 }
 
-/// What a contender runs.
+/// Command of a contender.
 pub enum Kind {
     /// The program.
     Program,

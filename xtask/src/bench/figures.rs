@@ -1,10 +1,10 @@
-//! What is measured, and how it is printed.
+//! Measured figures, and their text.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a run finds.
+/// State of the Secret before a run.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum State {
     /// No Secret.

@@ -30,6 +30,7 @@ const PAGE: &str = "docs/reliability.md";
 const TARGET: &str = "target/llvm-cov-target";
 /// Number of files that the processes of a run share. Without it, each of thousands of processes writes its own file.
 const POOL: &str = "%8m";
+
 /// Runs the unit tests, then all tests that need no node, with counters, and writes the figures.
 ///
 /// # Errors
@@ -61,11 +62,11 @@ impl<'shell> Instrumented<'shell> {
             shell,
             variables: [("CARGO_TARGET_DIR".to_owned(), target)].into(),
         };
-        let said = new.llvm_cov("show-env").quiet().ignore_stderr().read().context(
+        let printed = new.llvm_cov("show-env").quiet().ignore_stderr().read().context(
             "cargo-llvm-cov does not print its variables; install it with `cargo install --locked cargo-llvm-cov` and \
              `rustup component add llvm-tools`",
         )?;
-        for line in said.lines() {
+        for line in printed.lines() {
             let (name, value) = line
                 .split_once('=')
                 .with_context(|| format!("cargo-llvm-cov prints no variable in {line:?}"))?;

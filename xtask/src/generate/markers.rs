@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::project;
 
-/// How a file's language writes a comment.
+/// Syntax of a comment.
 #[derive(Clone, Copy, Debug)]
 pub enum Comment {
     /// `<!-- text -->`, with an empty line around what is between: Markdown takes the comment for a part of a table
@@ -63,7 +63,7 @@ fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: 
 }
 
 /// Every line that isn't empty behind `margin`.
-pub fn moved(content: &str, margin: &str) -> String {
+fn moved(content: &str, margin: &str) -> String {
     content
         .split_inclusive('\n')
         .map(|line| {

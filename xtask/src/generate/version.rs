@@ -9,8 +9,7 @@ use crate::project;
 /// The version of the whole workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What stands before a version: the image, which has one spelling everywhere, the catalog's label, the image's own, and
-/// the tag that OpenShift builds.
+/// Text before a version: image, label of Tekton's catalog, label of the image, and the tag that OpenShift builds.
 const BEFORE: [&str; 5] = [
     "registry.invalid/ensure-pull-secret:",
     "app.kubernetes.io/version: \"",

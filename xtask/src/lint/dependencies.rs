@@ -8,14 +8,14 @@ use crate::project;
 /// deny.toml: licences, duplicates, banned crates, sources; advisories where their database can be had.
 ///
 /// # Errors
-/// Where a dependency is against it, or, in CI, cargo-deny isn't installed.
+/// Where a dependency violates it, or, in CI, cargo-deny isn't installed.
 pub fn check(shell: &Shell) -> Result<()> {
     let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
     let Some(cargo_deny) = project::tool_or_advice(shell, "cargo-deny", advice)? else {
         return Ok(());
     };
     let binary = ["--locked", "check"];
-    // Of the tools, duplicates alone are let pass, as deny.toml says.
+    // Duplicates are allowed in the tools only: see deny.toml.
     let workspace = ["--locked", "--workspace", "check", "--allow", "duplicate"];
     for arguments in [&binary[..], &workspace[..]] {
         cmd!(
@@ -23,9 +23,9 @@ pub fn check(shell: &Shell) -> Result<()> {
             "{cargo_deny} {arguments...} --hide-inclusion-graph bans licenses sources"
         )
         .run()
-        .context("a dependency is against deny.toml")?;
+        .context("a dependency violates deny.toml")?;
     }
-    // The database of advisories is a Git repository; a machine that can reach nothing but registries has none.
+    // The database of advisories is a Git repository; a machine that reaches only registries has none.
     if cmd!(shell, "{cargo_deny} fetch db")
         .quiet()
         .ignore_stdout()
@@ -40,5 +40,5 @@ pub fn check(shell: &Shell) -> Result<()> {
     }
     cmd!(shell, "{cargo_deny} --locked --workspace check advisories")
         .run()
-        .context("a dependency has an advisory against it")
+        .context("a dependency has an advisory")
 }

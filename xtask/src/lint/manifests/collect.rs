@@ -21,12 +21,12 @@ const NAMES: &str = "tekton/components/names";
 /// Directories of files that belong to no install: people create their objects one by one.
 const CREATED_BY_HAND: &[&str] = &["tekton/samples/", "tekton/build/"];
 
-/// Where objects come from.
+/// Source of objects.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
     /// A block of YAML in a document: an object, a kustomization's objects, or a part of an object.
     Document,
-    /// A file that people create objects from.
+    /// A file for `kubectl create`.
     Sample,
     /// The objects of a user's kustomization that sets namespace and image.
     Installed,
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_sample_kustomization_and_component_is_collected_and_has_objects() -> Result<()> {
-        let all = manifests()?;
+        let all = super::super::fixtures::all();
         for (form, origin) in [
             (Form::Sample, "tekton/samples/taskrun.yaml"),
             (Form::Sample, "tekton/samples/pipeline/pipeline.yaml"),

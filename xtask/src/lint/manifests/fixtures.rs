@@ -10,13 +10,16 @@ use super::{
     rules::{Rule, judge},
 };
 
+/// All manifests, rendered once.
+pub fn all() -> &'static [Manifests] {
+    static ALL: OnceLock<Vec<Manifests>> = OnceLock::new();
+    ALL.get_or_init(|| collect::manifests().expect("the manifests can be rendered"))
+}
+
 /// The objects of an install with a component.
 fn installed_with(component: &str) -> &'static [Value] {
-    static ALL: OnceLock<Vec<Manifests>> = OnceLock::new();
-    let all = ALL.get_or_init(|| collect::manifests().expect("the manifests can be rendered"));
-    let one = all
-        .iter()
-        .find(|one| one.form == Form::Installed && one.origin.contains(component));
+    let mut all = all().iter();
+    let one = all.find(|one| one.form == Form::Installed && one.origin.contains(component));
     &one.expect("the component exists").objects
 }
 

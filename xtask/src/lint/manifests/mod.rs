@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn s1_everything_shipped_and_shown_keeps_every_rule() -> Result<()> {
-        assert_eq!(problems(&collect::manifests()?)?, [""; 0]);
+        assert_eq!(problems(fixtures::all())?, [""; 0]);
         Ok(())
     }
 
@@ -87,7 +87,7 @@ mod tests {
     /// valid.
     #[test]
     fn yaml_blocks_of_the_readme_are_installs_or_accepted_by_tekton() -> Result<()> {
-        let mut shown = collect::manifests()?;
+        let mut shown = fixtures::all().to_vec();
         shown.retain(|one| one.origin == "tekton/README.md");
         let (mut installs, objects): (Vec<_>, Vec<_>) =
             shown.into_iter().partition(|one| one.objects.len() > 1);

@@ -5,9 +5,12 @@
 
 use serde_json::Value;
 
-use super::super::{
-    collect::Manifests,
-    object::{OURS, containers, last, list, text, values},
+use super::{
+    super::{
+        collect::Manifests,
+        object::{OURS, containers, last, list, text, values},
+    },
+    violations,
 };
 
 /// Fields that choose a user or a group: OpenShift's `restricted-v2` refuses a pod with one of them
@@ -26,7 +29,7 @@ pub fn fields_are_set(object: &Value, _: &Manifests) -> Vec<String> {
         let is_action = object["kind"] == "StepAction";
         let own_image = fields.get("ref").is_none();
         let has_command = !list(fields, "command").is_empty() || fields.get("script").is_some();
-        for (violated, problem) in [
+        let violations = violations([
             // Without a command Tekton asks the image's registry for the entry point, which it may not reach.
             (
                 own_image && (is_step || container.name() == OURS) && !has_command,
@@ -49,11 +52,13 @@ pub fn fields_are_set(object: &Value, _: &Manifests) -> Vec<String> {
                 "limits.memory is not set",
             ),
             (is_set("limits", "cpu"), "limits.cpu is set"),
-        ] {
-            if violated {
-                problems.push(format!("container {:?}: {problem}", container.name()));
-            }
-        }
+        ]);
+        let name = container.name();
+        problems.extend(
+            violations
+                .iter()
+                .map(|problem| format!("container {name:?}: {problem}")),
+        );
     }
     problems
 }

@@ -8,6 +8,7 @@ use super::{
         object::{OURS, containers, text},
     },
     schedule::{default, seconds},
+    violations,
 };
 
 /// A Secret from Git would empty a usable credential each time it is applied again; a run is not part of an install, and
@@ -17,14 +18,12 @@ const NEVER_INSTALLED: &[&str] = &["Secret", "TaskRun", "PipelineRun", "Pod"];
 /// No install has a Secret or a run; a run in a sample has a new name each time, so that `kubectl create` works twice.
 pub fn runs_and_secrets_are_created_by_hand(object: &Value, manifests: &Manifests) -> Vec<String> {
     let kind = text(object, "kind");
-    let problem = if manifests.form != Form::Sample && NEVER_INSTALLED.contains(&kind) {
-        Some("it must not be in an install")
-    } else if kind.ends_with("Run") && text(&object["metadata"], "generateName").is_empty() {
-        Some("it has a name instead of generateName")
-    } else {
-        None
-    };
-    problem.map(str::to_owned).into_iter().collect()
+    let is_installed = manifests.form != Form::Sample && NEVER_INSTALLED.contains(&kind);
+    let has_fixed_name = kind.ends_with("Run") && text(&object["metadata"], "generateName").is_empty();
+    violations([
+        (is_installed, "it must not be in an install"),
+        (has_fixed_name, "it has a name instead of generateName"),
+    ])
 }
 
 /// A Job of its own goes away some time after its end, or with Argo CD's next sync; a CronJob's are counted by its history
@@ -35,7 +34,7 @@ pub fn finished_jobs_go_away(object: &Value, _: &Manifests) -> Vec<String> {
     let no_history = |limit: &str| spec[limit].as_u64().unwrap_or_default() == 0;
     let hook = &annotations["argocd.argoproj.io/hook-delete-policy"];
     let (job, cron_job) = (object["kind"] == "Job", object["kind"] == "CronJob");
-    [
+    violations([
         (
             job && !ttl(spec) && hook.is_null(),
             "ttlSecondsAfterFinished is not set",
@@ -52,10 +51,7 @@ pub fn finished_jobs_go_away(object: &Value, _: &Manifests) -> Vec<String> {
             cron_job && no_history("failedJobsHistoryLimit"),
             "failedJobsHistoryLimit is not at least 1",
         ),
-    ]
-    .into_iter()
-    .filter_map(|(violated, problem)| violated.then(|| problem.to_owned()))
-    .collect()
+    ])
 }
 
 /// A step that Tekton ends leaves no results: its timeout is longer than the program's own.

@@ -72,3 +72,9 @@ pub fn judge(rule: Rule, manifests: &Manifests) -> Vec<String> {
     };
     manifests.objects.iter().flat_map(of).collect()
 }
+
+/// The problems of checks that are violated.
+fn violations<T: Into<String>>(checks: impl IntoIterator<Item = (bool, T)>) -> Vec<String> {
+    let violated = checks.into_iter().filter(|(violated, _)| *violated);
+    violated.map(|(_, problem)| problem.into()).collect()
+}

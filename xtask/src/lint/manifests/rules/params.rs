@@ -1,4 +1,4 @@
-//! The Task's puller, and the params that runs pass to our Task and StepAction (contract, section 7).
+//! The Task's puller, and the params that runs pass to Task and StepAction (contract, section 7).
 //!
 //! `cargo xtask generate --check` refuses a Task or StepAction whose params are not those of the program's variables.
 
@@ -14,7 +14,7 @@ use super::{
     trust::our_containers,
 };
 
-/// A Task or StepAction of ours names the ServiceAccount whose token is stored, unless it stores the token of a file.
+/// The program's Task and StepAction name the ServiceAccount whose token is stored, unless a file's token is stored.
 pub fn task_names_a_puller(object: &Value, _: &Manifests) -> Vec<String> {
     let is_ours = matches!(text(object, "kind"), "Task" | "StepAction") && object["metadata"]["name"] == OURS;
     let variable = "PULL_SECRET_SERVICE_ACCOUNT";
@@ -31,7 +31,7 @@ pub fn task_names_a_puller(object: &Value, _: &Manifests) -> Vec<String> {
     )]
 }
 
-/// Params that are passed to our Task or StepAction exist. Tekton ignores every other one: a run that seems to set what
+/// Params that are passed to the Task or the StepAction exist. Tekton ignores every other one: a run that seems to set what
 /// the installer sets would set nothing.
 pub fn params_that_are_passed_exist(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();

@@ -5,9 +5,12 @@ use ensure_pull_secret::config::{DefaultValue, VARIABLES};
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::Value;
 
-use super::super::{
-    collect::Manifests,
-    object::{list, of_kind, our_container, text},
+use super::{
+    super::{
+        collect::Manifests,
+        object::{list, of_kind, our_container, text},
+    },
+    violations,
 };
 
 /// The delays before a Job's second, third and further pods (Kubernetes, "Pod backoff failure policy"), in seconds.
@@ -24,12 +27,16 @@ pub fn one_run_may_fail(object: &Value, manifests: &Manifests) -> Vec<String> {
     let maximum = maximum_lifetime(&manifests.objects);
     let times = Times::of(object).and_then(|times| Ok(times.problems(maximum?)));
     let mut problems = times.unwrap_or_else(|error| vec![format!("{error:#}")]);
-    if text(&object["spec"], "timeZone") != "Etc/UTC" {
-        problems.push("timeZone is not Etc/UTC: a gap is longer or shorter twice a year".to_owned());
-    }
-    if text(&object["spec"], "concurrencyPolicy") != "Forbid" {
-        problems.push("concurrencyPolicy is not Forbid".to_owned());
-    }
+    problems.extend(violations([
+        (
+            text(&object["spec"], "timeZone") != "Etc/UTC",
+            "timeZone is not Etc/UTC: a gap is longer or shorter twice a year",
+        ),
+        (
+            text(&object["spec"], "concurrencyPolicy") != "Forbid",
+            "concurrencyPolicy is not Forbid",
+        ),
+    ]));
     problems
 }
 
@@ -87,7 +94,7 @@ impl Times {
         let backoffs = (0..*retries).map(|retry| (FIRST_BACKOFF << retry.min(10)).min(LONGEST_BACKOFF));
         let needed = (retries + 1) * timeout + backoffs.sum::<u64>();
         let maximum = maximum.unwrap_or(*lifetime);
-        [
+        violations([
             (
                 *next_run < latest,
                 format!(
@@ -126,10 +133,7 @@ impl Times {
                     "it requests tokens of {lifetime} s, and the admission policy lets them live for {maximum} s"
                 ),
             ),
-        ]
-        .into_iter()
-        .filter_map(|(violated, problem)| violated.then_some(problem))
-        .collect()
+        ])
     }
 }
 
