@@ -62,7 +62,7 @@ async fn doctor_prints_every_check_of_a_working_installation() {
                 "secret: Secret pull holds a credential, bound to this Secret, until {until}: nothing to change"
             ),
             format!("image: {REGISTRY}/team/app:1: pull"),
-            format!("kubelet: tries our entry first for {REGISTRY}/team/app:1"),
+            format!("kubelet: tries the managed entry first for {REGISTRY}/team/app:1"),
             "credential: it opens nothing dangerous in this namespace beside the registry".to_owned(),
         ]
     );
@@ -209,16 +209,16 @@ async fn doctor_reports_which_entry_each_client_uses() {
     let outcome = Scene::with_document(&doubled).run(Mode::Doctor).await;
     assert_has(
         &outcome,
-        &format!("!kubelet: tries the entry {team} of somebody else's before ours for {REGISTRY}/team/app:1"),
+        &format!("!kubelet: tries the unmanaged entry {team} before the managed entry for {REGISTRY}/team/app:1"),
     );
     assert_has(&outcome, "!skopeo: ");
     // As ensure would leave it.
     let outcome = Scene::with_document(&document_for(&[(&team, "robot")]))
         .run(Mode::Doctor)
         .await;
-    assert_has(&outcome, "!kubelet: tries the entry ");
+    assert_has(&outcome, "!kubelet: tries the unmanaged entry ");
     let outcome = Scene::new().run(Mode::Doctor).await;
-    assert_has(&outcome, "kubelet: tries our entry first for ");
+    assert_has(&outcome, "kubelet: tries the managed entry first for ");
     let invalid = document(&token).replacen("\"auths\":{", "\"auths\":{\"quay.io\":{\"auth\":\"!\"},", 1);
     let outcome = Scene::with_document(&invalid).run(Mode::Doctor).await;
     assert!(reasons(&outcome).contains(&Reason::UnmanagedEntryInvalid));
