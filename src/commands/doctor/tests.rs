@@ -12,7 +12,7 @@ use crate::{
         },
     },
     config::Mode,
-    outcome::{Outcome, Reason, Verified},
+    outcome::{DoctorCheck, Outcome, Reason, Verified},
 };
 
 /// The checks as lines: `name: message`, with `!` before a warning.
@@ -91,14 +91,8 @@ async fn doctor_prints_every_check_of_a_working_installation() {
         &outcome,
         "permission: may create serviceaccounts/token model-puller, which exists",
     );
-    let remedies = outcome
-        .lines
-        .iter()
-        .map(|line| line.remedy.is_some() == line.warning);
-    assert!(
-        remedies.into_iter().all(|is_right| is_right),
-        "a warning has a remedy"
-    );
+    let has_remedy = |line: &DoctorCheck| line.remedy.is_some() == line.warning;
+    assert!(outcome.lines.iter().all(has_remedy), "each warning has a remedy");
     let paste = outcome
         .lines
         .iter()
