@@ -113,7 +113,7 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         .await?;
     let green = doctor(&world, &program).await?;
     green.expect("SUCCESS", "none", "ok", 0);
-    line(&green, "ok", "not held, and not needed while it exists");
+    line(&green, "ok", "not granted, and not needed while the Secret exists");
     assert!(
         lines(&green, "warn").is_empty() && lines(&green, "fail").is_empty(),
         "{green}"

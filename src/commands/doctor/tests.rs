@@ -1,5 +1,7 @@
 //! The checks of `doctor` against scripted servers.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
         },
     },
     config::Mode,
-    outcome::{Outcome, Reason, Verified},
+    outcome::{DoctorCheck, Outcome, Reason, Verified},
 };
 
 /// The checks as lines: `name: message`, with `!` before a warning.
@@ -89,6 +91,8 @@ async fn doctor_prints_every_check_of_a_working_installation() {
         &outcome,
         "permission: may create serviceaccounts/token model-puller, which exists",
     );
+    let has_remedy = |line: &DoctorCheck| line.remedy.is_some() == line.warning;
+    assert!(outcome.lines.iter().all(has_remedy), "each warning has a remedy");
     let paste = outcome
         .lines
         .iter()
@@ -142,7 +146,7 @@ async fn doctor_names_the_caller_and_compares_the_clocks() {
 #[tokio::test(start_paused = true)]
 async fn doctor_describes_how_each_registry_authenticates() {
     type Script = fn(&mut Cluster);
-    let cases: [(Script, Result<&str, Reason>); 5] = [
+    let cases: [(Script, Result<&str, Reason>); 6] = [
         (|_| {}, Ok("asks for user name and password")),
         (
             |all| all.challenge = |_| Some("Bearer realm=\"https://quay.io/v2/auth\""),
@@ -156,7 +160,14 @@ async fn doctor_describes_how_each_registry_authenticates() {
             |all| all.challenge = |_| None,
             Ok("allows anonymous access: a credential may not be verifiable there"),
         ),
-        (|all| all.is_down = true, Err(Reason::RegistryUnavailable)),
+        (
+            |all| all.down_for = Duration::from_secs(3),
+            Ok("asks for user name and password"),
+        ),
+        (
+            |all| all.down_for = Duration::from_secs(20),
+            Err(Reason::RegistryUnavailable),
+        ),
     ];
     for (script, expected) in cases {
         let scene = settled().await.with_quay();
@@ -308,7 +319,7 @@ async fn doctor_reports_the_evidence_of_reached_registries_only() {
             .count(),
         1
     );
-    scene.cluster().is_down = true;
+    scene.cluster().down_for = Duration::from_secs(3600);
     let outcome = scene.run(Mode::Doctor).await;
     assert_eq!(
         (reasons(&outcome), outcome.verified),
