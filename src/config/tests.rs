@@ -5,6 +5,7 @@ use super::*;
 mod hostile;
 mod mistakes;
 mod one_table;
+mod proxies;
 
 const INTERNAL: &str = "image-registry.openshift-image-registry.svc:5000";
 

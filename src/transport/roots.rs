@@ -134,6 +134,32 @@ mod tests {
     }
 
     #[test]
+    fn r15_certificates_are_read_under_each_label_of_openssl() {
+        let plain = include_str!("verifier/v1-root.pem");
+        let count = |bundle: &str| read(bundle.as_bytes()).len();
+        assert_eq!(count(plain), 2);
+        assert_eq!(count(&plain.replace("CERTIFICATE", "X509 CERTIFICATE")), 2);
+        assert_eq!(count(&plain.replace('\n', "\r\n")), 2);
+        assert_eq!(count(&format!("# Comment \u{f6}\n{plain}{plain}")), 4);
+        let first = &read(plain.as_bytes())[0];
+        for (trusted, is_trusted) in [
+            (include_str!("verifier/trusted.pem"), true),
+            (include_str!("verifier/trusted-server.pem"), true),
+            // For clients alone, and rejected for servers.
+            (include_str!("verifier/trusted-client.pem"), false),
+            (include_str!("verifier/rejected-server.pem"), false),
+        ] {
+            assert!(trusted.starts_with("-----BEGIN TRUSTED CERTIFICATE-----"));
+            let found = read(trusted.as_bytes());
+            assert_eq!(found.first(), is_trusted.then_some(first), "{trusted}");
+            assert_eq!(count(&format!("{trusted}{plain}")), 2 + usize::from(is_trusted));
+            assert_eq!(only(trusted.as_bytes()).is_ok(), is_trusted);
+        }
+        // A damaged one hinders no other.
+        assert_eq!(count(&format!("{}{plain}", plain.replace("MII", "%%%"))), 2);
+    }
+
+    #[test]
     fn the_public_roots_are_built_in() {
         assert!(webpki_roots::TLS_SERVER_ROOTS.len() > 50);
         assert!(Registries::public().client().is_ok());

@@ -99,11 +99,12 @@ impl Verifier {
         };
         if parsed.verify_is_valid_for_subject_name(name).is_err() {
             let names = leaf.names();
-            return Err(if names.is_empty() {
-                CertificateFailure::NoName
-            } else {
-                CertificateFailure::OtherName(names)
-            });
+            if names.is_empty() {
+                return Err(CertificateFailure::NoName);
+            }
+            if !names.iter().any(|pattern| is_wildcard_of(pattern, name)) {
+                return Err(CertificateFailure::OtherName(names));
+            }
         }
         if !leaf.key.is_supported() {
             return Err(CertificateFailure::UnsupportedKey(leaf.key));
@@ -209,6 +210,7 @@ impl Verifier {
                 CertificateFailure::NotForServers
             }
             webpki::Error::NameConstraintViolation
+            | webpki::Error::MalformedDnsIdentifier
             | webpki::Error::PathLenConstraintViolated
             | webpki::Error::EndEntityUsedAsCa => CertificateFailure::CaMayNotSign,
             webpki::Error::UnknownIssuer | webpki::Error::CaUsedAsEndEntity => CertificateFailure::UnknownCa,
@@ -319,6 +321,18 @@ impl ExtendedKeyUsageValidator for ForServers {
     }
 }
 
+/// Whether `pattern` is `*.` and what follows the first label of `name`. For webpki, `*.test` is for no name.
+fn is_wildcard_of(pattern: &str, name: &ServerName<'_>) -> bool {
+    let ServerName::DnsName(name) = name else {
+        return false;
+    };
+    let parent = name.as_ref().split_once('.').map(|(_, parent)| parent);
+    pattern
+        .strip_prefix("*.")
+        .zip(parent)
+        .is_some_and(|(pattern, parent)| pattern.eq_ignore_ascii_case(parent))
+}
+
 fn not_for_servers() -> webpki::Error {
     webpki::Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext {
         required: KeyUsage::server_auth(),
@@ -336,3 +350,6 @@ fn unix_time(time: Timestamp) -> UnixTime {
     let seconds = u64::try_from(time.as_second()).unwrap_or_default();
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests;
