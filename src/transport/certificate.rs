@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use k8s_openapi::jiff::{Timestamp, civil::DateTime};
 
 use crate::text::clip_name;
 
@@ -398,9 +398,10 @@ impl<'a> Reader<'a> {
         let part = |at: usize| i8::try_from(digits(rest.get(at..at.checked_add(2)?)?)?).ok();
         (rest.len() == 10).then_some(())?;
         let time = DateTime::new(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?, 0).ok()?;
+        let since_epoch = time.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
         // The last day of the year 9999, which stands for no end, is past the last timestamp.
-        let zoned = time.to_zoned(TimeZone::UTC);
-        Some(zoned.map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
+        let timestamp = Timestamp::UNIX_EPOCH.checked_add(since_epoch);
+        Some(timestamp.unwrap_or(Timestamp::MAX))
     }
 }
 
@@ -408,4 +409,58 @@ fn digits(text: &str) -> Option<i16> {
     text.bytes()
         .all(|b| b.is_ascii_digit())
         .then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(tag: u8, text: &str) -> Option<String> {
+        let mut der = vec![tag, u8::try_from(text.len()).expect("a short text")];
+        der.extend_from_slice(text.as_bytes());
+        Reader(&der).time().map(|time| time.to_string())
+    }
+
+    #[test]
+    fn validity_is_read_in_both_forms() {
+        for (tag, text, expected) in [
+            (0x17, "260102030405Z", "2026-01-02T03:04:05Z"),
+            (0x17, "491231235959Z", "2049-12-31T23:59:59Z"),
+            (0x17, "500101000000Z", "1950-01-01T00:00:00Z"),
+            (0x18, "20500101000000Z", "2050-01-01T00:00:00Z"),
+            (0x18, "99991231235959Z", "9999-12-30T22:00:00.999999999Z"),
+        ] {
+            assert_eq!(time(tag, text).as_deref(), Some(expected), "{text}");
+        }
+        for (tag, text) in [
+            (0x17, "2601020304Z"),
+            (0x17, "260102030405"),
+            (0x17, "261302030405Z"),
+            (0x17, "26010203040+Z"),
+            (0x17, "2601020304\u{e9}Z"),
+            (0x18, "260102030405Z"),
+            (0x04, "260102030405Z"),
+            (0x17, ""),
+        ] {
+            assert_eq!(time(tag, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn elements_that_end_too_early_or_have_odd_lengths_are_none() {
+        for der in [
+            &[][..],
+            &[0x30],
+            &[0x30, 1],
+            &[0x30, 0x80, 0, 0],
+            &[0x30, 0x81],
+            &[0x30, 0x83, 0xff, 0xff, 0xff, 0],
+            &[0x30, 0x84, 0, 0, 0, 0],
+            &[0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            assert_eq!(Reader(der).next(SEQUENCE), None, "{der:?}");
+            assert!(Certificate::read(der).is_none());
+        }
+        assert_eq!(Reader(&[0x30, 0x81, 1, 7]).next(SEQUENCE), Some(&[7][..]));
+    }
 }

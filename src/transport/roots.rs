@@ -67,13 +67,17 @@ impl Registries {
 }
 
 fn add(certificates: &mut Vec<CertificateDer<'static>>, bundle: &[u8]) -> Result<(), RootsError> {
-    let before = certificates.len();
-    certificates.extend(read(bundle));
-    if certificates.len() == before {
-        Err(RootsError::NoCertificate)
-    } else {
-        Ok(())
+    let found = read(bundle);
+    if found.is_empty() {
+        return Err(RootsError::NoCertificate);
     }
+    for certificate in found {
+        // A directory of a distribution's has each twice: in a file of its own, and in one of all.
+        if !certificates.contains(&certificate) {
+            certificates.push(certificate);
+        }
+    }
+    Ok(())
 }
 
 /// The certificates of a bundle under each of the labels that OpenSSL reads. One that can't be parsed doesn't hinder the

@@ -44,7 +44,8 @@ fn self_signed(host: &str, is_ca: bool) -> Result<ServerCertificate> {
 /// The program with a working password in its file, and a rejected one stored.
 async fn robot(world: &World) -> Result<Program> {
     fs::write(world.runner.file("robot"), STORED)?;
-    let stored = format!(r#"{{"auths":{{"{NAME}":{{"username":"robot","password":"x","auth":"cm9ib3Q6eA=="}}}}}}"#);
+    let stored =
+        format!(r#"{{"auths":{{"{NAME}":{{"username":"robot","password":"x","auth":"cm9ib3Q6eA=="}}}}}}"#);
     world
         .namespace
         .create_docker_config_json(SECRET, stored.as_bytes())
@@ -78,7 +79,11 @@ async fn r6_a_registrys_own_certificate_is_accepted_from_each_source() -> Result
             .env("PULL_SECRET_MODE", "plan")
             .run()
             .await?
-            .expect_message(if host == HOST { "unknown CA" } else { "is for other.test" });
+            .expect_message(if host == HOST {
+                "unknown CA"
+            } else {
+                "is for other.test"
+            });
         for (variable, source) in [
             ("PULL_SECRET_REGISTRY_CA_FILE", "own.pem"),
             ("SSL_CERT_FILE", "own.pem"),
@@ -118,8 +123,16 @@ async fn r7_a_registry_that_no_proxy_excludes_is_dialled_directly() -> Result<()
         ("NO_PROXY", "other.test, *.test:5000"),
     ] {
         // R8: neither is used.
-        for (name, proxy) in [("HTTPS_PROXY", "https://127.0.0.1:1"), ("ALL_PROXY", "socks5://127.0.0.1:1")] {
-            let outcome = program.clone().env(name, proxy).env(variable, names).run().await?;
+        for (name, proxy) in [
+            ("HTTPS_PROXY", "https://127.0.0.1:1"),
+            ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ] {
+            let outcome = program
+                .clone()
+                .env(name, proxy)
+                .env(variable, names)
+                .run()
+                .await?;
             assert_eq!(
                 (outcome.result("STATUS"), outcome.result("VERIFIED")),
                 ("SUCCESS", "pull"),
@@ -141,8 +154,8 @@ async fn r9_a_proxy_that_cannot_be_used_is_never_bypassed() -> Result<()> {
     })?;
     let program = robot(&world)
         .await?
-        .env("HTTPS_PROXY", "http://user:p^ss@127.0.0.1:1")
-        .canary("p^ss");
+        .env("HTTPS_PROXY", "http://user:a-proxys^password@127.0.0.1:1")
+        .canary("a-proxys^password");
     program
         .clone()
         .env("PULL_SECRET_CONNECT_TO", format!("{NAME}={}", server.address()))
@@ -157,7 +170,11 @@ async fn r9_a_proxy_that_cannot_be_used_is_never_bypassed() -> Result<()> {
         .env("PULL_SECRET_TRUSTED_HOSTS", "auth.field.test")
         .env(
             "PULL_SECRET_CONNECT_TO",
-            format!("{NAME}={},auth.field.test:443={}", bearer.address(), server.address()),
+            format!(
+                "{NAME}={},auth.field.test:443={}",
+                bearer.address(),
+                server.address()
+            ),
         )
         .run()
         .await?
