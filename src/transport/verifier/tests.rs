@@ -434,6 +434,24 @@ fn a_certificate_that_cannot_be_read_is_invalid() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn a_damaged_certificate_is_never_accepted(at in 0_usize..1000, byte: u8, cut in 0_usize..1000) {
+        let chain = fixture(include_bytes!("v1-root.pem"));
+        let (leaf, root) = (&chain[0], &chain[1]);
+        let mut damaged = leaf.to_vec();
+        let at = at % damaged.len();
+        damaged[at] = byte;
+        let damaged = CertificateDer::from(damaged);
+        if damaged != *leaf {
+            proptest::prop_assert!(verdict(&[root], &[&damaged], HOST).is_err());
+        }
+        // What is configured is read too.
+        let _ = verdict(&[&damaged, root], &[leaf], HOST);
+        let _ = crate::transport::certificate::is_trusted_for_servers(&damaged[cut.min(damaged.len())..]);
+    }
+}
+
 #[derive(Debug)]
 struct Presents(Arc<CertifiedKey>);
 
