@@ -63,7 +63,7 @@ fn r6_a_certificate_gets_the_verdict_that_go_gives_it() {
             .iter()
             .flat_map(|validity| NAME.map(|name| (*validity, name)));
         for (validity, name) in forms {
-            let server = consumers.tls_server(trust, validity, name, key);
+            let server = consumers.tls_server(trust, validity, name, key, 0);
             let ours = runtime.block_on(verdict(&server));
             count += 1;
             accepted += u32::from(ours == "ok");
@@ -117,12 +117,17 @@ async fn verdict(server: &TlsServer) -> &'static str {
     }
 }
 
+/// As `crypto/tls` numbers it.
+const TLS_1_2: u16 = 0x0303;
+
 #[test]
 fn r16_a_p_521_certificate_is_reported_by_name() {
     let consumers = Consumers::start();
     for trust in ["self-signed-ca", "pinned", "chain"] {
-        let server = consumers.tls_server(trust, "valid", "right", "P-521");
-        assert_eq!(server.verdict, "ok");
-        assert_eq!(runtime().block_on(verdict(&server)), "P-521");
+        for version in [TLS_1_2, 0] {
+            let server = consumers.tls_server(trust, "valid", "right", "P-521", version);
+            assert_eq!(server.verdict, "ok");
+            assert_eq!(runtime().block_on(verdict(&server)), "P-521");
+        }
     }
 }

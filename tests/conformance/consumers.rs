@@ -190,11 +190,11 @@ impl Consumers {
         self.ask::<Route>(&question).direct
     }
 
-    /// A server whose certificate is of this kind.
-    pub fn tls_server(&self, trust: &str, validity: &str, name: &str, key: &str) -> TlsServer {
-        self.ask(
-            &json!({ "certificate": { "trust": trust, "validity": validity, "name": name, "key": key } }),
-        )
+    /// A server whose certificate is of this kind, and that speaks no higher version of TLS; 0 for the newest.
+    pub fn tls_server(&self, trust: &str, validity: &str, name: &str, key: &str, version: u16) -> TlsServer {
+        self.ask(&json!({ "certificate": {
+            "trust": trust, "validity": validity, "name": name, "key": key, "version": version,
+        } }))
     }
 
     fn ask<T: for<'de> Deserialize<'de>>(&self, question: &Value) -> T {

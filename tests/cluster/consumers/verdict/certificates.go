@@ -31,6 +31,8 @@ type certificateQuestion struct {
 	Name string `json:"name"`
 	// Key is the type of every key.
 	Key string `json:"key"`
+	// Version is the highest version of TLS that the server speaks, as crypto/tls numbers it; 0 for the newest.
+	Version uint16 `json:"version"`
 }
 
 type certificateAnswer struct {
@@ -60,7 +62,8 @@ func (c *certificates) answer(asked *certificateQuestion) (*certificateAnswer, e
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a certificate for %+v: %w", *asked, err)
 	}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*chain}})
+	config := &tls.Config{Certificates: []tls.Certificate{*chain}, MaxVersion: asked.Version}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
