@@ -89,7 +89,9 @@ pub fn explain_error(
         }
         KubernetesError::Status(status) => unavailable(&object, &format!("it answers {status}")),
         KubernetesError::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
-        KubernetesError::Unreachable(failure) => unavailable(&object, &failure.to_string()),
+        KubernetesError::Unreachable(failure) => {
+            unavailable(&object, &failure.text(|name| context.secrets.show_in(name)))
+        }
     }
 }
 
