@@ -1,9 +1,23 @@
-//! YAML to paste: the Role this program params, and the right to pull.
+//! YAML to paste: the Role that this program needs, and the permission to pull.
+//!
+//! Each name in it is a valid Kubernetes name, or there is no YAML: names come from tokens too, whose claims anybody can
+//! make up, and a line end in a name would add a subject or an object.
 
-use crate::image::ImageReference;
+use std::borrow::Cow;
+
+use crate::{
+    config::{Namespace, ObjectName},
+    image::ImageReference,
+};
 
 /// What the shipped manifests call an account that may only pull.
 pub const PULLER: &str = "model-puller";
+
+/// The runner in YAML for a run whose token names no ServiceAccount.
+const UNKNOWN_RUNNER: &str = "REPLACE-with-the-account-that-runs-this";
+
+/// Names that YAML 1.1, which Kubernetes' clients read, takes for a boolean or null.
+const WORDS: &[&str] = &["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// The names in a Role and its binding.
 pub struct RoleParams<'a> {
@@ -17,19 +31,50 @@ pub struct RoleParams<'a> {
     pub runner: Option<(&'a str, &'a str)>,
 }
 
+impl RoleParams<'_> {
+    fn are_valid(&self) -> bool {
+        let mut accounts = self
+            .minted_for
+            .iter()
+            .chain(self.runner.iter().map(|(_, name)| name));
+        let mut namespaces = self.runner.iter().map(|(namespace, _)| namespace);
+        is_namespace(self.namespace)
+            && is_name(self.secret)
+            && accounts.all(|name| is_name(name))
+            && namespaces.all(|namespace| is_namespace(namespace))
+    }
+}
+
+fn is_namespace(name: &str) -> bool {
+    Namespace::parse(name).is_ok()
+}
+
+fn is_name(name: &str) -> bool {
+    ObjectName::parse(name).is_ok()
+}
+
+/// A valid name as a YAML string: `123` would be a number.
+fn scalar(name: &str) -> Cow<'_, str> {
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) && !WORDS.contains(&name) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("\"{name}\""))
+    }
+}
+
 /// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
 /// another Secret of the namespace it takes nothing away.
-pub fn role(params: &RoleParams<'_>) -> String {
+pub fn role(params: &RoleParams<'_>) -> Option<String> {
     ensure_role(params, r#""get", "create", "patch""#)
 }
 
 /// The same Role without `create`, which is used only while the Secret does not exist.
-pub fn role_without_create(params: &RoleParams<'_>) -> String {
+pub fn role_without_create(params: &RoleParams<'_>) -> Option<String> {
     ensure_role(params, r#""get", "patch""#)
 }
 
 /// `ensure`'s Role, with these verbs on the Secret.
-fn ensure_role(params: &RoleParams<'_>, verbs: &str) -> String {
+fn ensure_role(params: &RoleParams<'_>, verbs: &str) -> Option<String> {
     let mut rules = rule("secrets", params.secret, verbs);
     if let Some(account) = params.minted_for {
         rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
@@ -37,8 +82,8 @@ fn ensure_role(params: &RoleParams<'_>, verbs: &str) -> String {
     role_with_binding(params, &format!("ensure-pull-secret-{}", params.secret), &rules)
 }
 
-/// All that `verify` params, with its binding; by another name, so that `ensure`'s Role stays as it is.
-pub fn reader(params: &RoleParams<'_>) -> String {
+/// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
+pub fn reader(params: &RoleParams<'_>) -> Option<String> {
     let rules = rule("secrets", params.secret, r#""get""#);
     role_with_binding(params, &format!("verify-pull-secret-{}", params.secret), &rules)
 }
@@ -49,12 +94,14 @@ fn rule(resource: &str, name: &str, verbs: &str) -> String {
     )
 }
 
-fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> String {
-    let namespace = params.namespace;
-    let (runner_namespace, runner) = params
-        .runner
-        .unwrap_or((namespace, "REPLACE-with-the-account-that-runs-this"));
-    format!(
+fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> Option<String> {
+    if !params.are_valid() {
+        return None;
+    }
+    let namespace = scalar(params.namespace);
+    let (runner_namespace, runner) = params.runner.unwrap_or((params.namespace, UNKNOWN_RUNNER));
+    let (runner_namespace, runner) = (scalar(runner_namespace), scalar(runner));
+    Some(format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: Role\n\
          metadata:\n  name: {role}\n  namespace: {namespace}\n\
@@ -65,7 +112,7 @@ fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> String
          metadata:\n  name: {role}\n  namespace: {namespace}\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: {role}\n\
          subjects:\n- kind: ServiceAccount\n  name: {runner}\n  namespace: {runner_namespace}\n"
-    )
+    ))
 }
 
 /// The name of a new account that may only pull, beside the account `current`.
@@ -77,39 +124,49 @@ pub fn puller_name(current: Option<&str>) -> &'static str {
 }
 
 /// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to request its tokens.
-pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -> String {
+pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -> Option<String> {
+    let role = role(params)?;
     let (namespace, name) = (params.namespace, params.minted_for.unwrap_or(PULLER));
     let mut yaml = format!(
-        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
-         automountServiceAccountToken: false\n"
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {}\n  namespace: {}\n\
+         automountServiceAccountToken: false\n",
+        scalar(name),
+        scalar(namespace)
     );
     let mut grants: Vec<String> = Vec::new();
     for image in images {
         grants.extend(image_puller((namespace, name), image, push).filter(|grant| !grants.contains(grant)));
     }
-    for grant in grants.iter().chain([&role(params)]) {
+    for grant in grants.iter().chain([&role]) {
         yaml.push_str("---\n");
         yaml.push_str(grant);
     }
-    yaml
+    Some(yaml)
 }
 
 /// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.
 pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -> Option<String> {
     let (image_namespace, _) = image.repository().split_once('/')?;
     let (namespace, name) = account;
+    if !is_namespace(image_namespace) || !is_namespace(namespace) || !is_name(name) {
+        return None;
+    }
     let role = if push {
         "system:image-pusher"
     } else {
         "system:image-puller"
     };
+    let binding = format!("{name}-{}", role.trim_start_matches("system:"));
     Some(format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: RoleBinding\n\
-         metadata:\n  name: {name}-{suffix}\n  namespace: {image_namespace}\n\
+         metadata:\n  name: {binding}\n  namespace: {image_namespace}\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\n\
          subjects:\n- kind: ServiceAccount\n  name: {name}\n  namespace: {namespace}\n",
-        suffix = role.trim_start_matches("system:"),
+        binding = scalar(&binding),
+        image_namespace = scalar(image_namespace),
+        name = scalar(name),
+        namespace = scalar(namespace),
     ))
 }
 
@@ -132,14 +189,14 @@ mod tests {
     fn the_role_is_the_one_that_is_shipped() {
         let shipped = include_str!("../../docs/role.yaml");
         let (_, rules) = shipped.split_once("\napi").expect("comments come first");
-        assert_eq!(role(&PARAMS), format!("api{rules}"));
+        assert_eq!(role(&PARAMS), Some(format!("api{rules}")));
     }
 
     #[test]
     fn each_role_has_the_verbs_that_are_used_and_no_more() {
-        let whole = role(&PARAMS);
+        let whole = role(&PARAMS).expect("a Role");
         let without_create = whole.replace(r#"["get", "create", "patch"]"#, r#"["get", "patch"]"#);
-        assert_eq!(role_without_create(&PARAMS), without_create);
+        assert_eq!(role_without_create(&PARAMS), Some(without_create));
         let of_a_file = RoleParams {
             minted_for: None,
             runner: None,
@@ -147,8 +204,9 @@ mod tests {
         };
         let nobody = "subjects:\n- kind: ServiceAccount\n  name: REPLACE-with-the-account-that-runs-this\n  \
                       namespace: private-ai-demo\n";
-        assert!(!role(&of_a_file).contains("serviceaccounts/token"));
-        assert!(role(&of_a_file).ends_with(nobody), "{}", role(&of_a_file));
+        let of_a_file = role(&of_a_file).expect("a Role");
+        assert!(!of_a_file.contains("serviceaccounts/token"));
+        assert!(of_a_file.ends_with(nobody), "{of_a_file}");
         let to_read = whole
             .replace(r#"["get", "create", "patch"]"#, r#"["get"]"#)
             .replace("ensure-pull-secret-", "verify-pull-secret-");
@@ -156,7 +214,7 @@ mod tests {
             .split_once("- apiGroups: [\"\"]\n  resources: [\"serviceaccounts/token\"]")
             .expect("the rule for tokens");
         let (_, tail) = rest.split_once("---").expect("the binding");
-        assert_eq!(reader(&PARAMS), format!("{head}---{tail}"));
+        assert_eq!(reader(&PARAMS), Some(format!("{head}---{tail}")));
     }
 
     #[test]
@@ -182,8 +240,9 @@ mod tests {
                  subjects:\n- kind: ServiceAccount\n  name: model-puller\n  namespace: private-ai-demo\n"
             )
         };
-        let parts = [account.to_owned(), grant("team"), grant("models"), role(&params)];
-        assert_eq!(yaml, parts.join("---\n"));
+        let role = role(&params).expect("a Role");
+        let parts = [account.to_owned(), grant("team"), grant("models"), role];
+        assert_eq!(yaml, Some(parts.join("---\n")));
     }
 
     #[test]
@@ -198,5 +257,93 @@ mod tests {
             grant.contains("kind: ClusterRole\n  name: system:image-pusher\n"),
             "{grant}"
         );
+    }
+
+    /// Claims as anybody can make them up.
+    const NO_NAMES: &[&str] = &[
+        "",
+        "a\n- kind: Group\n  name: system:authenticated",
+        "a\n---\nkind: ClusterRoleBinding",
+        "a\r",
+        "a\u{2028}b",
+        "a: b",
+        "a #",
+        "a\"b",
+        "{a}",
+        "*",
+        "&a",
+        "A",
+        "a_b",
+        "-a",
+        "ä",
+        "system:masters",
+        "a/b",
+    ];
+
+    #[test]
+    fn s5_a_claim_that_is_no_name_gives_no_grant() {
+        let image = image("registry.test:5000/team/app:1");
+        for name in NO_NAMES {
+            assert_eq!(image_puller((name, "puller"), &image, false), None, "{name:?}");
+            assert_eq!(image_puller(("demo", name), &image, true), None, "{name:?}");
+        }
+        // A namespace has no dot.
+        assert_eq!(image_puller(("a.b", "puller"), &image, false), None);
+        let other = self::image("registry.test:5000/a.b/app:1");
+        assert_eq!(image_puller(("demo", "puller"), &other, false), None);
+    }
+
+    #[test]
+    fn s5_a_name_that_is_none_gives_no_role_wherever_it_stands() {
+        for name in NO_NAMES {
+            for params in [
+                RoleParams {
+                    namespace: name,
+                    ..PARAMS
+                },
+                RoleParams {
+                    secret: name,
+                    ..PARAMS
+                },
+                RoleParams {
+                    minted_for: Some(name),
+                    ..PARAMS
+                },
+                RoleParams {
+                    runner: Some((name, "runner")),
+                    ..PARAMS
+                },
+                RoleParams {
+                    runner: Some(("demo", name)),
+                    ..PARAMS
+                },
+            ] {
+                let yaml = [
+                    role(&params),
+                    role_without_create(&params),
+                    reader(&params),
+                    puller(&params, &[], false),
+                ];
+                assert_eq!(yaml, [const { None }; 4], "{name:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn s5_a_name_that_yaml_takes_for_something_else_is_quoted() {
+        for name in ["123", "1e3", "0x1f", "1.5", "true", "no", "null", "2001-01-01"] {
+            assert_eq!(scalar(name), format!("\"{name}\""));
+        }
+        for name in ["a", "a.b", "yes-1", "model-puller", "e3"] {
+            assert_eq!(scalar(name), name);
+        }
+        let params = RoleParams {
+            namespace: "123",
+            runner: Some(("456", "on")),
+            ..PARAMS
+        };
+        let role = role(&params).expect("a Role");
+        assert_eq!(role.matches("  namespace: \"123\"\n").count(), 2, "{role}");
+        assert!(role.ends_with("  name: \"on\"\n  namespace: \"456\"\n"), "{role}");
     }
 }

@@ -238,12 +238,12 @@ fn forbidden(
             clip_name(namespace.unwrap_or("unknown"), NAME)
         ),
     );
-    Some(match (account, image) {
-        (Some(account), Some(image)) => match rbac_yaml::image_puller(account, image, push) {
-            Some(yaml) => finding.with_paste(yaml),
-            None => finding,
-        },
-        _ => finding.with_remedy("Grant its owner system:image-puller in that namespace."),
+    let grant = account
+        .zip(image)
+        .and_then(|(account, image)| rbac_yaml::image_puller(account, image, push));
+    Some(match grant {
+        Some(yaml) => finding.with_paste(yaml),
+        None => finding.with_remedy("Grant its owner system:image-puller in that namespace."),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use test_cluster::{
     program::{Outcome, Program},
@@ -57,7 +57,10 @@ async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whol
         minted_for: Some(&account),
         runner: Some((world.namespace.name(), RUNNER)),
     };
-    world.namespace.apply(&rbac_yaml::role(&needs)).await?;
+    world
+        .namespace
+        .apply(&rbac_yaml::role(&needs).context("valid names")?)
+        .await?;
     expect(&verify, "secret-missing", "there is no Secret secret-long").await?;
     expect(
         &program,

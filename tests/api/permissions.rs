@@ -177,7 +177,7 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
     };
     assert_eq!(
         outcome.report["remedy"],
-        rbac_yaml::role(&needs),
+        json!(rbac_yaml::role(&needs)),
         "the shipped one"
     );
     fresh

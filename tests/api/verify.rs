@@ -1,6 +1,6 @@
 //! `verify` reads only, and names what is wrong.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
@@ -111,7 +111,10 @@ async fn the_callers_own_account_is_the_default_and_another_namespace_needs_one_
         minted_for: Some(RUNNER),
         runner: Some((world.namespace.name(), RUNNER)),
     };
-    world.namespace.apply(&rbac_yaml::role(&needs)).await?;
+    world
+        .namespace
+        .apply(&rbac_yaml::role(&needs).context("valid names")?)
+        .await?;
     let program = world.program().without("PULL_SECRET_SERVICE_ACCOUNT");
     let outcome = program.run().await?;
     outcome.expect("SUCCESS", "created", "ok", 0);

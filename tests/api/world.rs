@@ -53,7 +53,9 @@ impl World {
             minted_for: Some(PULLER),
             runner: Some((namespace.name(), RUNNER)),
         };
-        namespace.apply(&rbac_yaml::role(&needs)).await?;
+        namespace
+            .apply(&rbac_yaml::role(&needs).context("valid names")?)
+            .await?;
         let runner = namespace.identity(RUNNER).await?;
         Ok(Self { namespace, runner })
     }

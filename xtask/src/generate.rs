@@ -99,7 +99,7 @@ fn contents() -> Result<BTreeMap<String, String>> {
     }
     let schema = with(&read(SCHEMA, &files)?, SCHEMA, schema::schema)?;
     files.insert(SCHEMA.to_owned(), schema);
-    files.insert(ROLE.to_owned(), role());
+    files.insert(ROLE.to_owned(), role()?);
     Ok(files)
 }
 
@@ -116,14 +116,15 @@ fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Resul
 }
 
 /// Two ServiceAccounts, as in everything shipped: the stored token can't request the next one.
-fn role() -> String {
+fn role() -> Result<String> {
     let role = rbac_yaml::role(&RoleParams {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
         minted_for: Some(rbac_yaml::PULLER),
         runner: Some((names::NAMESPACE, RUNNER)),
-    });
-    format!(
+    })
+    .context("a name of the Role is not valid")?;
+    Ok(format!(
         "# All that ensure-pull-secret needs: three verbs on one Secret, and tokens of one ServiceAccount.\n\
          # {RUNNER} runs the program; the token of {} is stored.\n\
          # Replace {}, {} and these two names with your own.\n\
@@ -131,5 +132,5 @@ fn role() -> String {
         rbac_yaml::PULLER,
         names::NAMESPACE,
         names::SECRET
-    )
+    ))
 }

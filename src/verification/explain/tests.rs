@@ -295,7 +295,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
             true,
             image("registry.test:5000/app:1"),
             "service account demo/puller may not pull from namespace unknown",
-            None,
+            grant,
             false,
         ),
         (
@@ -329,6 +329,37 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
         let found = found.expect("a finding");
         assert_eq!((found.cause.as_str(), found.remedy.as_deref()), (cause, remedy));
         assert_eq!(found.paste.is_some(), pasted, "{cause}");
+    }
+}
+
+/// A line end in a claim was a second subject of the YAML to paste.
+#[test]
+fn s5_claims_that_are_no_names_give_no_yaml() {
+    let line = "a\n- kind: Group\n  name: system:authenticated";
+    for (namespace, name) in [("demo", line), (line, "puller"), ("demo", ""), ("Demo", "puller")] {
+        let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let claims = serde_json::json!({ "kubernetes.io": {
+            "namespace": namespace, "serviceaccount": { "name": name, "uid": "u" },
+        } });
+        let token = format!("{}.{}.c2ln", part(serde_json::json!({})), part(claims));
+        let credential = Credential::of("<token>", Token::new(token.into()));
+        let at = Evidence {
+            is_openshift: true,
+            ..evidence(None, &[])
+        };
+        let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
+        for proof in [Proof::PullForbidden, Proof::PushForbidden] {
+            let secrets = KnownSecrets::default();
+            let found = finding(Mode::Ensure, (&credential, &secrets), &at, Some(&image), &proof);
+            let found = found.expect("a finding");
+            assert_eq!(found.paste, None, "{namespace:?} {name:?}");
+            assert!(
+                found.remedy().starts_with("Grant its owner"),
+                "{}",
+                found.remedy()
+            );
+            assert!(!found.cause.contains('\n'), "{}", found.cause);
+        }
     }
 }
 

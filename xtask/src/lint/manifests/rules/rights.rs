@@ -43,7 +43,8 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
             .context("PULL_SECRET_NAME is not set")?,
         minted_for: puller,
         runner: Some((namespace, runner)),
-    });
+    })
+    .context("a name of the CronJob's Role is not valid")?;
     let expected = documents(&expected)?;
     let expected = of_kind(&expected, "Role")
         .next()
