@@ -11,10 +11,10 @@ use k8s_openapi::jiff::SignedDuration;
 
 use crate::{
     commands::operation::Operation,
-    credential::rfc3339,
+    credential::{Claims, rfc3339},
     decide::{CredentialSource, object},
     outcome::{DoctorCheck, Finding, Outcome},
-    text::clip_name,
+    text::{SafeName, clip_name},
 };
 
 /// The largest difference between this machine's clock and the API server's that isn't reported.
@@ -27,6 +27,8 @@ pub async fn doctor(
     outcome: &mut Outcome,
 ) {
     outcome.lines.push(identity(operation));
+    let claims = operation.target.caller_claims.as_ref();
+    outcome.lines.extend(claims.and_then(audiences));
     let source = match source {
         Ok(source) => Some(source),
         Err(finding) => {
@@ -83,6 +85,18 @@ fn identity(operation: &Operation<'_>) -> DoctorCheck {
     )
 }
 
+/// The audiences of the mounted token, as `names.yaml` has them: the admission policy allows tokens for these alone, and
+/// they differ between distributions.
+fn audiences(claims: &Claims) -> Option<DoctorCheck> {
+    let shown = |audience: &String| clip_name(SafeName::of_text(audience).as_str(), 120);
+    let audiences: Vec<String> = claims.audiences.iter().map(shown).collect();
+    let message = format!(
+        "the API server's audiences are {} (audiences of the admission policy)",
+        audiences.join(",")
+    );
+    (!audiences.is_empty()).then(|| DoctorCheck::ok("audiences", message))
+}
+
 fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
     let ahead = operation.api.connection.clock_offset()?;
     Some(if ahead.abs() <= MAX_CLOCK_SKEW {
@@ -98,4 +112,32 @@ fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
             "Have the node's clock set; the API server's is the one that counts here.",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s11_audiences_are_shown_as_the_names_have_them() {
+        let shown = |audiences: &[&str]| {
+            let claims = Claims {
+                audiences: audiences.iter().map(|&audience| audience.to_owned()).collect(),
+                ..Claims::default()
+            };
+            super::audiences(&claims).map(|check| check.message)
+        };
+        assert_eq!(shown(&[]), None);
+        for (audiences, list) in [
+            (
+                &["https://kubernetes.default.svc.cluster.local", "k3s"][..],
+                "https://kubernetes.default.svc.cluster.local,k3s",
+            ),
+            (&["a\n- b", "sha256~c2VjcmV0"], "a_-_b,redacted"),
+        ] {
+            let expected =
+                format!("the API server's audiences are {list} (audiences of the admission policy)");
+            assert_eq!(shown(audiences), Some(expected));
+        }
+    }
 }
