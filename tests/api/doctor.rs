@@ -236,13 +236,17 @@ async fn what_the_stored_token_opens_is_a_warning_with_an_account_to_apply() -> 
     let excess = line(
         &outcome,
         "warn",
-        "may also create pods: so may whoever reads the Secret",
+        "has permissions beyond pulling: pods (create); whoever can read the Secret has them too",
     );
     let paste = excess["paste"].as_str().context("YAML")?;
     world.namespace.apply(paste).await?;
     let other = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "image-puller");
     other.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-    line(&doctor(&world, &other).await?, "ok", "opens nothing dangerous");
+    line(
+        &doctor(&world, &other).await?,
+        "ok",
+        "no permission of the stored token beyond pulling was found",
+    );
     Ok(())
 }
 

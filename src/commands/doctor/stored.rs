@@ -118,20 +118,14 @@ fn proven(
 fn power(outcome: &Outcome, credential: &Credential) -> Option<DoctorCheck> {
     let excess = outcome.excess.as_ref()?;
     let account = credential.summary().service_account;
-    Some(match &excess.remedy {
-        Some(remedy) => DoctorCheck::warn(
+    Some(if excess.rights.is_empty() {
+        DoctorCheck::ok("credential", excess_permissions::none_found(excess.complete))
+    } else {
+        DoctorCheck::warn(
             "credential",
-            excess_permissions::sentence(account.as_deref(), &excess.rights),
+            excess_permissions::sentence(account.as_deref(), &excess.rights, excess.complete),
             excess_permissions::REMEDY,
         )
-        .with_paste(remedy.clone()),
-        None => DoctorCheck::ok(
-            "credential",
-            if excess.complete {
-                "it opens nothing dangerous in this namespace beside the registry"
-            } else {
-                "it opens nothing dangerous in this namespace beside the registry, as far as the API server can tell"
-            },
-        ),
+        .with_paste(excess.remedy.clone())
     })
 }
