@@ -9,6 +9,7 @@ pub mod observe;
 pub mod operation;
 pub mod permissions;
 pub mod plan;
+pub mod stored_value;
 pub mod target;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use futures_util::future::{join, join_all};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    commands::{credential_source::untrusted_registry, operation::Operation},
+    commands::{credential_source::untrusted_registry, operation::Operation, stored_value},
     config::Mode,
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
@@ -12,7 +12,7 @@ use crate::{
     image::RegistryHost,
     kubernetes::{secret::StoredSecret, secret_fields},
     outcome::{ExcessPermissions, Finding, Outcome, Reason},
-    text::{SafeName, clip_name},
+    text::clip_name,
     verification::{Evidence, explain},
 };
 
@@ -56,7 +56,7 @@ async fn try_verify(operation: &Operation<'_>, outcome: &mut Outcome) -> Result<
             Err(finding) => outcome.findings.push(finding),
         }
     }
-    note_wrong_expiry(outcome, &secret, &expiries);
+    note_wrong_expiry(operation, outcome, &secret, &expiries);
     // Several registries of one run may hold several credentials.
     let mut asked: Vec<&Credential> = Vec::new();
     for (_, _, credential) in &usable_rows {
@@ -114,7 +114,12 @@ fn soonest(outcome: &mut Outcome, credential: &Credential) {
 }
 
 /// Notes an `expires-at` annotation that isn't the expiry of what is stored: people and dashboards read it.
-fn note_wrong_expiry(outcome: &mut Outcome, secret: &StoredSecret, expiries: &[Option<Timestamp>]) {
+fn note_wrong_expiry(
+    operation: &Operation<'_>,
+    outcome: &mut Outcome,
+    secret: &StoredSecret,
+    expiries: &[Option<Timestamp>],
+) {
     let Some(annotation) = secret_fields::wrong_expiry(secret, expiries) else {
         return;
     };
@@ -125,7 +130,7 @@ fn note_wrong_expiry(outcome: &mut Outcome, secret: &StoredSecret, expiries: &[O
     outcome.notes.push(format!(
         "The annotation {} is {}, but {expiry}; ensure corrects the annotation.",
         secret_fields::EXPIRES_AT,
-        clip_name(SafeName::new(annotation).as_str(), 40)
+        stored_value::shown(annotation.as_bytes(), &operation.secrets)
     ));
 }
 

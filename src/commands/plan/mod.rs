@@ -62,7 +62,11 @@ async fn try_plan(
             outcome.plan = Some(Plan {
                 action: Action::Refreshed,
                 because: Some("labels, annotations or keys differ"),
-                diff: diff::of_metadata(target.config, &target.namespace, &secret, &fields),
+                diff: diff::of_metadata(
+                    (target.config, &target.namespace, &operation.secrets),
+                    &secret,
+                    &fields,
+                ),
             });
             permissions::require_write(operation, true).await?;
             finish(operation, outcome, &secret, &credential, &evidence);
@@ -115,7 +119,12 @@ async fn renew(
     outcome.plan = Some(Plan {
         action,
         because: Some(renewal.because),
-        diff: diff::of_renewal(target.config, &target.namespace, source, secret, &fields),
+        diff: diff::of_renewal(
+            (target.config, &target.namespace, &operation.secrets),
+            source,
+            secret,
+            &fields,
+        ),
     });
     permissions::require_write(operation, secret.is_some()).await?;
     permissions::check_token_request(operation, source).await?;
