@@ -1,15 +1,11 @@
 //! Wires arguments, environment, runtime and exit code together; everything else is in the library.
 
-use std::{
-    env,
-    process::ExitCode,
-    sync::{Arc, Mutex},
-};
+use std::{env, process::ExitCode};
 
 use ensure_pull_secret::{
-    config::{Config, ConfigError, Output, ReportContext, help},
+    config::{Config, ConfigError, Output, Problem, ReportContext, help},
     hardening,
-    outcome::Outcome,
+    outcome::{Outcome, Progress},
     report::{self, log},
     run,
 };
@@ -43,23 +39,20 @@ fn main() -> ExitCode {
 }
 
 fn start(config: &Config) -> ExitCode {
-    let done = Arc::<Mutex<Outcome>>::default();
-    let last = Arc::clone(&done);
-    let last = move || last.try_lock().map(|outcome| outcome.clone()).unwrap_or_default();
-    report::on_panic(config.report_context(), config.output.clone(), last);
+    let progress = Progress::default();
+    let of_panic = progress.clone();
+    report::on_panic(config.report_context(), config.output.clone(), move || {
+        of_panic.outcome()
+    });
     log::init(&config.output);
     log::warnings(&config.warnings);
     log::effective(config);
-    let (outcome, now) = run::start(config, done);
+    let (outcome, now) = run::start(config, progress);
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
     report::finish(&outcome, &context, &[], &config.output, now)
 }
 
-fn refuse(
-    problems: Vec<ensure_pull_secret::config::Problem>,
-    context: &ReportContext,
-    output: &Output,
-) -> ExitCode {
+fn refuse(problems: Vec<Problem>, context: &ReportContext, output: &Output) -> ExitCode {
     report::finish(&Outcome::default(), context, &problems, output, Timestamp::now())
 }

@@ -1,11 +1,8 @@
-//! One run, from configuration to what was done and found: within its deadline, and ended by SIGTERM at any moment.
+//! One run, from configuration to outcome: within its deadline, and ended by SIGTERM at any moment.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -13,116 +10,79 @@ use tokio::{
 };
 
 use crate::{
-    commands::{
-        credential_source, doctor::doctor, ensure::ensure, operation::Operation, plan::plan, verify::verify,
-    },
+    commands::{self, operation::Operation},
     config::{Config, Mode},
-    decide::CredentialSource,
-    outcome::{Finding, Outcome, Reason},
+    outcome::{Finding, Outcome, Progress, Reason},
     transport::deadline::Deadline,
 };
 
 /// How long `doctor` waits for registries.
 const DOCTOR_REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The largest difference between this machine's clock and the API server's that isn't reported.
-const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
-
-/// Runs `config` on a new runtime. Returns the outcome and the API server's time. `done` receives checkpoints for the
-/// panic hook.
-pub fn start(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
-    let runtime = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(_) => {
-            let finding = Finding::new(Reason::Internal, "cannot start the asynchronous runtime");
-            return (
-                Outcome {
-                    findings: vec![finding],
-                    ..Outcome::default()
-                },
-                Timestamp::now(),
-            );
-        }
+/// Runs `config` on a new runtime. Returns the outcome and the API server's time.
+pub fn start(config: &Config, progress: Progress) -> (Outcome, Timestamp) {
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        return not_started(
+            &progress,
+            Finding::new(Reason::Internal, "cannot start the asynchronous runtime"),
+        );
     };
-    let ended = runtime.block_on(run(config, done));
+    let ended = runtime.block_on(run(config, progress));
     // A dropped runtime would wait for a name look-up that hangs.
     runtime.shutdown_background();
     ended
 }
 
-/// Runs `config` within its deadline, whatever does not answer.
-async fn run(config: &Config, done: Arc<Mutex<Outcome>>) -> (Outcome, Timestamp) {
+fn not_started(progress: &Progress, finding: Finding) -> (Outcome, Timestamp) {
+    let mut outcome = progress.outcome();
+    outcome.findings.push(finding);
+    (outcome, Timestamp::now())
+}
+
+async fn run(config: &Config, progress: Progress) -> (Outcome, Timestamp) {
     let mut deadline = Deadline::new(Instant::now(), config.timeout);
     if config.mode == Mode::Doctor {
-        // Somebody waits for it, and a registry that is not there is a finding like any other.
+        // A person waits for `doctor`, which reports an unreachable registry like any other problem.
         deadline.registry = deadline.registry.min(Instant::now() + DOCTOR_REGISTRY_TIMEOUT);
     }
-    let mut outcome = Outcome::default();
-    // First of all: until then SIGTERM would end the process without results, and process 1 would not hear it.
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            _ => {
-                outcome
-                    .findings
-                    .push(Finding::new(Reason::Internal, "cannot listen for signals"));
-                return (outcome, Timestamp::now());
-            }
-        };
-    let operation = match Operation::new(config, deadline, done, &mut outcome.notes) {
+    // Before anything else: until then SIGTERM ends the process without results, and process 1 ignores it.
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return not_started(
+            &progress,
+            Finding::new(Reason::Internal, "cannot listen for signals"),
+        );
+    };
+    let operation = match Operation::new(config, deadline, progress.clone()) {
         Ok(operation) => operation,
-        Err(finding) => {
-            outcome.findings.push(finding);
-            return (outcome, Timestamp::now());
+        Err(finding) => return not_started(&progress, finding),
+    };
+    let stopped = async {
+        tokio::select! {
+            _ = terminate.recv() => "told to stop (SIGTERM)",
+            _ = interrupt.recv() => "told to stop (SIGINT)",
         }
     };
-    outcome.namespace = Some(operation.target.namespace.clone());
-    outcome.secrets = operation.secrets.clone();
-    // What was done so far stays readable in `outcome` when the work is dropped.
-    // In this order: a call that ends at the deadline names what did not answer, the deadline alone doesn't.
-    let ended_by = tokio::select! {
-        biased;
-        () = work(&operation, &mut outcome) => None,
-        () = tokio::time::sleep_until(deadline.end) => Some("the time given by PULL_SECRET_TIMEOUT is over"),
-        _ = terminate.recv() => Some("told to stop (SIGTERM)"),
-        _ = interrupt.recv() => Some("told to stop (SIGINT)"),
-    };
-    outcome
-        .findings
-        .extend(ended_by.map(|by| operation.interrupted(by)));
-    if let Some(ahead) = operation
-        .api
-        .connection
-        .clock_offset()
-        .filter(|ahead| ahead.abs() > MAX_CLOCK_SKEW)
-    {
-        outcome.notes.push(format!(
-            "This machine's clock is {} s {} the API server's, which is the one that counts.",
-            ahead.abs().as_secs(),
-            if ahead.is_positive() { "behind" } else { "ahead of" }
-        ));
-    }
+    let outcome = until_stopped(&operation, stopped).await;
     (outcome, operation.api.now())
 }
 
-async fn work(operation: &Operation<'_>, outcome: &mut Outcome) {
-    match operation.target.config.mode {
-        Mode::Verify => verify(operation, outcome).await,
-        Mode::Ensure => match source(operation, outcome) {
-            Ok(source) => ensure(operation, &source, outcome).await,
-            Err(finding) => outcome.findings.push(finding),
-        },
-        Mode::Plan => match source(operation, outcome) {
-            Ok(source) => plan(operation, &source, outcome).await,
-            Err(finding) => outcome.findings.push(finding),
-        },
-        Mode::Doctor => {
-            let source = source(operation, outcome);
-            doctor(operation, source, outcome).await;
+/// Runs the command until its end, the deadline, or `stopped`, which returns the cause.
+async fn until_stopped(operation: &Operation<'_>, stopped: impl Future<Output = &'static str>) -> Outcome {
+    // In this order: a call that ends at the deadline names the server that did not answer.
+    let mut outcome = tokio::select! {
+        biased;
+        outcome = commands::run(operation) => outcome,
+        () = tokio::time::sleep_until(operation.deadline.end) => {
+            operation.interrupted("the time given by PULL_SECRET_TIMEOUT is over")
         }
-    }
-}
-
-fn source(operation: &Operation<'_>, outcome: &mut Outcome) -> Result<CredentialSource, Finding> {
-    credential_source::resolve(&operation.target, &operation.secrets, &mut outcome.notes)
+        by = stopped => operation.interrupted(by),
+    };
+    outcome.namespace = Some(operation.target.namespace.clone());
+    let skew = operation.clock_skew();
+    outcome
+        .notes
+        .extend(skew.map(|skew| format!("This machine's clock is {skew}, which is the one that counts.")));
+    outcome
 }

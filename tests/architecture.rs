@@ -227,7 +227,7 @@ fn folders_import_only_from_folders_that_know_less() {
 }
 
 #[test]
-fn every_folder_is_in_the_list_and_the_list_has_one_direction() {
+fn every_folder_is_listed_and_the_list_has_one_direction() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let found: BTreeSet<String> = fs::read_dir(root)
         .expect("src can be listed")
@@ -248,7 +248,7 @@ fn every_folder_is_in_the_list_and_the_list_has_one_direction() {
 }
 
 #[test]
-fn a_broken_example_is_refused() {
+fn broken_example_is_rejected() {
     let wrong = |file: &str, source: &str| violations(Path::new(file), source);
     for (file, source) in [
         ("registry/x.rs", "use crate::kubernetes::secret::StoredSecret;"),

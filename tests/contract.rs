@@ -154,7 +154,7 @@ fn every_promise_has_a_test_and_every_test_named_exists() {
 }
 
 #[test]
-fn every_test_that_the_page_on_security_names_exists() {
+fn every_test_in_docs_security_exists() {
     let page = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md can be read");
     let tests = tests();
     let named: Vec<_> = page
@@ -189,7 +189,7 @@ fn every_reason_variable_and_result_has_a_promise() {
 }
 
 #[test]
-fn every_file_of_the_api_tier_is_part_of_it() {
+fn every_file_of_the_api_tier_is_compiled() {
     let main = fs::read_to_string(root().join("tests/api/main.rs")).expect("tests/api/main.rs can be read");
     for entry in fs::read_dir(root().join("tests/api")).expect("tests/api can be listed") {
         let path = entry.expect("an entry").path();

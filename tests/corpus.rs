@@ -19,7 +19,7 @@ const TARGETS: [(&str, Check); 6] = [
 ];
 
 #[test]
-fn nothing_in_the_corpus_is_a_finding() {
+fn corpus_causes_no_finding() {
     for (name, check) in TARGETS {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("fuzz/corpus")

@@ -13,8 +13,8 @@ use ensure_pull_secret::{
         error::KubernetesError,
         secret::{Applied, AppliedFields, Version},
     },
-    registry::response::{bearer, error_code, is_manifest, ping, same_digest},
-    transport::retry::{can_be_tried_again, retry_after},
+    registry::{self, Ping, kind, response},
+    transport::retry::{RetryCause, is_transient},
     transport::{Answer, HttpRequest, Https},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, uri::Authority};
@@ -27,12 +27,15 @@ use tower::service_fn;
 /// everything that is asked.
 pub fn check(data: &[u8]) {
     let Some(answer) = parse(data) else { return };
-    registry(&answer);
+    registry_answer(&answer);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(api_server(&answer));
+    let outcome = Ok(answer);
+    is_transient(&outcome);
+    RetryCause::transient(&outcome);
 }
 
 fn parse(data: &[u8]) -> Option<Answer> {
@@ -52,17 +55,17 @@ fn parse(data: &[u8]) -> Option<Answer> {
     })
 }
 
-fn registry(answer: &Answer) {
+fn registry_answer(answer: &Answer) {
     let registry = RegistryHost::parse("quay.io").expect("a registry");
     let digest = format!("sha256:{}", "0".repeat(64));
     let image = ImageReference::parse(&format!("quay.io/team/model@{digest}")).expect("an image");
-    let _ = ping(&registry, answer);
-    is_manifest(answer);
-    same_digest(&image, answer);
-    error_code(answer);
-    retry_after(&answer.headers);
-    can_be_tried_again(answer.status);
-    if let Ok(authorization) = bearer(answer) {
+    if let Ok(Ping::Asks(scheme)) = response::ping(&registry, answer) {
+        let _ = response::manifest(scheme.kind(), &image, answer);
+    }
+    let _ = response::manifest(kind::by_name(&registry), &image, answer);
+    let _ = (response::login(answer), response::upload(answer));
+    response::is_final_head(answer);
+    if let Ok(registry::Authorization::Header(Some(authorization))) = response::token(answer) {
         assert!(authorization.is_sensitive() && authorization.as_bytes().starts_with(b"Bearer "));
     }
 }

@@ -1,6 +1,6 @@
 //! `WWW-Authenticate`.
 
-use ensure_pull_secret::registry::challenge::{Challenge, read};
+use ensure_pull_secret::registry::{AuthScheme, challenge::read};
 use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 
 /// The values of one or more headers, a line each.
@@ -11,7 +11,7 @@ pub fn check(data: &[u8]) {
             headers.append(WWW_AUTHENTICATE, value);
         }
     }
-    if let Some(Challenge::Bearer { realm, service }) = read(&headers) {
+    if let Some(AuthScheme::Bearer { realm, service }) = read(&headers) {
         for text in std::iter::once(&realm).chain(&service) {
             assert!(
                 text.bytes().all(|byte| data.contains(&byte)),

@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::{
-    commands::target::Target,
-    credential::{Credential, KnownSecrets, Token, TokenKind},
+    commands::operation::Operation,
+    credential::{Credential, Token, TokenKind},
     decide::CredentialSource,
     image::RegistryHost,
     kubernetes::in_cluster::{io_text, shown},
@@ -12,17 +12,13 @@ use crate::{
     text::clip_name,
 };
 
-/// Finds the credential source; `notes` takes a hint about the file's token.
+/// Finds the credential source.
 ///
 /// # Errors
 /// `invalid-configuration` where the file can't be used, or where no account is named and the caller's own can't be it;
 /// `pod-bound-token`.
-pub fn resolve(
-    target: &Target<'_>,
-    secrets: &KnownSecrets,
-    notes: &mut Vec<String>,
-) -> Result<CredentialSource, Finding> {
-    let config = target.config;
+pub fn resolve(operation: &Operation<'_>) -> Result<CredentialSource, Finding> {
+    let (target, config) = (&operation.target, operation.target.config);
     let Some(path) = &config.token_file else {
         return Ok(CredentialSource::TokenRequest {
             service_account: target.service_account()?,
@@ -46,7 +42,7 @@ pub fn resolve(
     let token = Token::from_token_file(&content, username)
         .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;
     let credential = Credential::of(username, token);
-    credential.add_to(secrets);
+    credential.add_to(&operation.secrets);
     let policy = target.send_policy(&credential);
     if let Some(registry) = config.registries.iter().find(|registry| !policy.allows(registry)) {
         return Err(untrusted_registry(registry));
@@ -61,8 +57,8 @@ pub fn resolve(
         return Err(Finding::new(Reason::PodBoundToken, cause));
     }
     if token.kind() == TokenKind::OpenShiftLogin {
-        notes
-            .push("PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.".to_owned());
+        let note = "PULL_SECRET_TOKEN_FILE holds a person's login token: it ends with that login.";
+        operation.progress.add_note(note.to_owned());
     }
     Ok(CredentialSource::File(Box::new(credential)))
 }

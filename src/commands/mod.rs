@@ -1,16 +1,36 @@
 //! The modes, one file or folder each: what each does with the API server and the registries.
 
-pub mod credential_source;
-pub mod doctor;
-pub mod ensure;
+mod credential_source;
+mod doctor;
+mod ensure;
 #[cfg(test)]
-mod fixtures;
-pub mod observe;
+pub mod fixtures;
+mod observe;
 pub mod operation;
-pub mod permissions;
-pub mod plan;
-pub mod stored_value;
-pub mod target;
+mod permissions;
+mod plan;
+mod stored_value;
+mod target;
 #[cfg(test)]
 mod tests;
-pub mod verify;
+mod verify;
+
+use self::operation::Operation;
+use crate::{config::Mode, outcome::Outcome};
+
+/// Runs the command of the configured mode.
+pub async fn run(operation: &Operation<'_>) -> Outcome {
+    let source = || credential_source::resolve(operation);
+    match operation.target.config.mode {
+        Mode::Verify => verify::verify(operation).await,
+        Mode::Doctor => doctor::doctor(operation, source()).await,
+        Mode::Ensure => match source() {
+            Ok(source) => ensure::ensure(operation, &source).await,
+            Err(finding) => operation.outcome_with(finding),
+        },
+        Mode::Plan => match source() {
+            Ok(source) => plan::plan(operation, &source).await,
+            Err(finding) => operation.outcome_with(finding),
+        },
+    }
+}

@@ -6,10 +6,11 @@ use crate::{
     commands::operation::Operation,
     credential::Credential,
     decide::{self, CredentialSource, Decision, StoredState},
+    dockerconfig::{lookup, pull_secret},
     image::RegistryHost,
     kubernetes::secret::StoredSecret,
     outcome::{Finding, Outcome, Reason},
-    verification::{Evidence, Proof},
+    verification::{Evidence, Proof, explain},
 };
 
 /// Verifies `credential` at every registry of the run.
@@ -38,8 +39,15 @@ pub fn usable_credentials(
     stored
 }
 
-/// Examines `secret`, as it was just read, verifies its credential where that can matter, and decides; with the evidence
-/// of the stored credential, empty where it was not verified. `outcome` gets what is stored.
+/// A decision, with the evidence of the stored credential.
+pub struct Considered {
+    /// What to do.
+    pub decision: Decision,
+    /// The evidence of the stored credential; empty if it was not verified.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Examines `secret`, as it was just read, verifies its credential where that can matter, and decides.
 ///
 /// # Errors
 /// The Secret can't be corrected in place, or the credential to store is expired.
@@ -48,14 +56,14 @@ pub async fn consider(
     source: &CredentialSource,
     secret: Option<StoredSecret>,
     now: Timestamp,
-    outcome: &mut Outcome,
-) -> Result<(Decision, Vec<Evidence>), Finding> {
+) -> Result<Considered, Finding> {
     let state = decide::examine(operation.target.config, source, secret, now);
     let evidence = match &state {
         StoredState::Current { credential, .. } => verify_everywhere(operation, credential).await,
         StoredState::Absent | StoredState::Unusable(_) | StoredState::RenewalDue { .. } => Vec::new(),
     };
-    outcome.credential = state.credential().map(Credential::summary).unwrap_or_default();
+    let credential = state.credential().map(Credential::summary);
+    operation.progress.set_credential(credential.unwrap_or_default());
     let proofs: Vec<&Proof> = evidence.iter().flat_map(Evidence::proofs).collect();
     let decision = decide::decide(operation.target.config, state, &proofs, now)?;
     if let CredentialSource::File(file) = source
@@ -66,5 +74,37 @@ pub async fn consider(
             "the token in PULL_SECRET_TOKEN_FILE is past its expiry",
         ));
     }
-    Ok((decision, evidence))
+    Ok(Considered { decision, evidence })
+}
+
+/// Outcome of a run that ends with `credential` in `secret`, verified by `evidence`.
+pub fn stored(
+    operation: &Operation<'_>,
+    secret: &StoredSecret,
+    credential: &Credential,
+    evidence: &[Evidence],
+) -> Outcome {
+    let (config, document) = (operation.target.config, secret.document());
+    let images: Vec<_> = config.images.iter().collect();
+    let mut outcome = operation.outcome_of(credential, evidence);
+    outcome.verified = explain::least_verified(evidence);
+    outcome
+        .findings
+        .extend(pull_secret::unmanaged_entry_invalid(config, document));
+    outcome
+        .findings
+        .extend(lookup::kubelet_misses(&images, document, credential));
+    outcome
+        .findings
+        .extend(decide::outlives_next_run(config, credential, operation.api.now()));
+    outcome.notes.extend(lookup::containers_image_prefers_others(
+        &images, document, credential,
+    ));
+    outcome.notes.extend(pull_secret::forgotten_entries(
+        config,
+        document,
+        &secret.version.uid,
+        credential,
+    ));
+    outcome
 }

@@ -1,10 +1,8 @@
 //! What a command works with: the target, and the clients that reach the API server and the registries.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use k8s_openapi::jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::{
@@ -20,11 +18,17 @@ use crate::{
         in_cluster::{api_server_authority, mounted, not_in_cluster, own_namespace, registry_trust, shown},
         secret::StoredSecret,
     },
-    outcome::{ExcessPermissions, Finding, Outcome, Reason},
+    outcome::{ExcessPermissions, Finding, Outcome, Progress, Reason},
     registry::{self, Registries},
     transport::{Dialer, Https, deadline::Deadline, roots},
-    verification::Verifier,
+    verification::{
+        Evidence, Verifier,
+        explain::{Explained, Explainer},
+    },
 };
+
+/// The largest difference between this machine's clock and the API server's that isn't reported.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long the review of excess permissions may take, its retries included.
 const EXCESS_REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,21 +45,16 @@ pub struct Operation<'a> {
     pub deadline: Deadline,
     /// Secrets of the run: a name from a server that shows one of them is not printed.
     pub secrets: KnownSecrets,
-    /// What was done so far, for the panic hook.
-    pub done: Arc<Mutex<Outcome>>,
+    /// What was done so far.
+    pub progress: Progress,
 }
 
 impl<'a> Operation<'a> {
-    /// Reads the pod's identity and trust. Nothing is sent yet. `notes` takes what could be left aside.
+    /// Reads the pod's identity and trust. Nothing is sent yet.
     ///
     /// # Errors
     /// `not-in-cluster`, or `invalid-configuration` where a file that was named can't be used.
-    pub fn new(
-        config: &'a Config,
-        deadline: Deadline,
-        done: Arc<Mutex<Outcome>>,
-        notes: &mut Vec<String>,
-    ) -> Result<Self, Finding> {
+    pub fn new(config: &'a Config, deadline: Deadline, progress: Progress) -> Result<Self, Finding> {
         let directory = &config.service_account_dir;
         let authority = api_server_authority(config)?;
         let ca = mounted(directory, "ca.crt")?;
@@ -72,8 +71,11 @@ impl<'a> Operation<'a> {
         };
         let connection = ApiConnection::new(tls, authority);
         let api = KubernetesApi::new(connection, authorization, &namespace, config.name.as_str());
+        let mut notes = Vec::new();
+        let trust = registry_trust(config, &mut notes)?;
+        notes.into_iter().for_each(|note| progress.add_note(note));
         let https = Https::new(
-            registry_trust(config, notes)?,
+            trust,
             Dialer::indirect(config.connect_to.clone(), &config.proxy),
             registry::ANSWER_LIMIT,
         );
@@ -85,7 +87,7 @@ impl<'a> Operation<'a> {
             registries: Registries::new(https, deadline.registry),
             deadline,
             secrets,
-            done,
+            progress,
         })
     }
 
@@ -137,8 +139,9 @@ impl<'a> Operation<'a> {
             registries,
             self.api.reviewer(&credential.token, until),
             credential,
-            (access, verify),
-            Box::new(move |registry, host, port| policy.allows_token_service(registry, host, port)),
+            access,
+            verify,
+            policy,
         )
     }
 
@@ -160,29 +163,61 @@ impl<'a> Operation<'a> {
         Some(excess)
     }
 
-    /// Keeps what was done for the panic hook.
-    pub fn checkpoint(&self, outcome: &Outcome) {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = outcome.clone();
+    /// Explains what was verified of `credential`.
+    pub fn explain_evidence(&self, credential: &Credential, evidence: &[Evidence]) -> Explained {
+        let explainer = Explainer {
+            mode: self.target.config.mode,
+            credential,
+            secrets: &self.secrets,
+        };
+        explainer.explain(evidence)
     }
 
-    /// Why the run was ended `by` its deadline or a signal: the last failure that was retried; `deadline` without one.
-    pub fn interrupted(&self, by: &str) -> Finding {
-        if let Some(failure) = self.api.connection.last_failure() {
+    /// Outcome of a run that ends with what was verified of `credential`.
+    pub fn outcome_of(&self, credential: &Credential, evidence: &[Evidence]) -> Outcome {
+        let explained = self.explain_evidence(credential, evidence);
+        Outcome {
+            findings: explained.findings,
+            registries: explained.registries,
+            images: explained.images,
+            ..self.progress.outcome()
+        }
+    }
+
+    /// Outcome of a run that `finding` ends.
+    pub fn outcome_with(&self, finding: Finding) -> Outcome {
+        Outcome {
+            findings: vec![finding],
+            ..self.progress.outcome()
+        }
+    }
+
+    /// Difference between this machine's clock and the API server's, in words, if it is more than [`MAX_CLOCK_SKEW`].
+    pub fn clock_skew(&self) -> Option<String> {
+        let ahead = self.api.connection.clock_offset()?;
+        let direction = if ahead.is_positive() { "behind" } else { "ahead of" };
+        let seconds = ahead.abs().as_secs();
+        (ahead.abs() > MAX_CLOCK_SKEW).then(|| format!("{seconds} s {direction} the API server's"))
+    }
+
+    /// Outcome of a run that was ended `by` its deadline or a signal. The reason is the last failure that was retried;
+    /// without one `deadline`.
+    pub fn interrupted(&self, by: &str) -> Outcome {
+        let (reason, cause) = if let Some(failure) = self.api.connection.last_failure() {
             let text = match failure {
                 LastFailure::Exchange(failure) => failure.to_string(),
                 LastFailure::Status(status) => format!("it answers {}", status.as_u16()),
             };
-            return Finding::new(
-                Reason::ApiUnavailable,
-                format!("{by}; the API server did not answer ({text})"),
-            );
-        }
-        if self.registries.last_failure().is_some() {
-            return Finding::new(
+            let cause = format!("{by}; the API server did not answer ({text})");
+            (Reason::ApiUnavailable, cause)
+        } else if self.registries.is_failing() {
+            (
                 Reason::RegistryUnavailable,
                 format!("{by}; the registry did not answer"),
-            );
-        }
-        Finding::new(Reason::Deadline, by)
+            )
+        } else {
+            (Reason::Deadline, by.to_owned())
+        };
+        self.outcome_with(Finding::new(reason, cause))
     }
 }

@@ -2,10 +2,7 @@
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
-use crate::{
-    commands::operation::Operation, decide::CredentialSource, kubernetes::error::KubernetesError,
-    outcome::Finding,
-};
+use crate::{commands::operation::Operation, kubernetes::error::KubernetesError, outcome::Finding};
 
 /// The resource of a token request, as a Role names it.
 pub const TOKENS: &str = "serviceaccounts/token";
@@ -88,15 +85,8 @@ pub async fn require_write(operation: &Operation<'_>, exists: bool) -> Result<()
 ///
 /// # Errors
 /// What the token request of `ensure` would end with.
-pub async fn check_token_request(
-    operation: &Operation<'_>,
-    source: &CredentialSource,
-) -> Result<(), Finding> {
-    let CredentialSource::TokenRequest { service_account, .. } = source else {
-        return Ok(());
-    };
+pub async fn check_token_request(operation: &Operation<'_>, account: &str) -> Result<(), Finding> {
     let config = operation.target.config;
-    let account = &service_account.name;
     let until = operation.deadline.writing;
     let asked = operation
         .api

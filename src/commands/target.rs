@@ -5,7 +5,7 @@ use crate::{
     credential::{Claims, Credential},
     image::{ImageReference, RegistryHost},
     kubernetes::{
-        rbac_yaml::{self, RoleParams},
+        rbac_yaml::{self, RoleParams, Subject},
         token_request::ServiceAccountRef,
     },
     outcome::{Finding, Reason},
@@ -111,10 +111,10 @@ impl<'a> Target<'a> {
             namespace: &self.namespace,
             secret: self.config.name.as_str(),
             minted_for: token_account,
-            runner: self
-                .caller
-                .as_ref()
-                .map(|caller| (caller.namespace.as_str(), caller.name.as_str())),
+            runner: self.caller.as_ref().map(|caller| Subject {
+                namespace: &caller.namespace,
+                name: &caller.name,
+            }),
         }
     }
 
@@ -126,7 +126,7 @@ impl<'a> Target<'a> {
         let images: Vec<_> = self
             .registries_with_images()
             .into_iter()
-            .filter(|(registry, _)| registry.is_openshift_internal())
+            .filter(|(registry, _)| registry.is_cluster_internal())
             .flat_map(|(_, images)| images)
             .collect();
         let push = self.config.access == Access::PushPull;

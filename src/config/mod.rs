@@ -3,15 +3,18 @@
 //! No I/O happens here: the process environment comes in as an iterator.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
+use self::environment::{Environment, sort};
+use self::platform::{api_server, check_proxies, proxy};
+use self::validate::{check_case, check_coverage, check_trust, without_effect};
+use self::value::{
+    access, choice, connect_to, duration, host, image, namespace, next_run, object_name, parse_bool,
+    parse_percentage, parse_timeout, path, plain, registry, username,
+};
 use crate::credential::{Lifetime, Percentage};
-use crate::image::{HostPort, RegistryHost};
-use crate::image::{ImageReference, is_domain};
+use crate::image::{HostPort, ImageReference, RegistryHost};
 
 mod effective;
 mod environment;
@@ -19,6 +22,7 @@ pub mod help;
 pub mod markdown;
 mod names;
 mod output;
+mod platform;
 mod problem;
 mod report_context;
 #[cfg(test)]
@@ -29,12 +33,20 @@ mod variables;
 
 pub use names::{NameError, Namespace, ObjectName};
 pub use output::{LogFormat, LogLevel, Output};
+pub use platform::{ApiServer, Proxy};
 pub use problem::Problem;
 pub use report_context::ReportContext;
 pub use variables::{
     DEFAULT_DESCRIPTION, DEFAULT_DISPLAY_NAME, DefaultValue, Kind, PLATFORM_VARIABLES, PREFIX, VARIABLES,
     Variable,
 };
+
+/// Bounds of the requested lifetime. The API server rejects less than ten minutes (`k8s.io/kubernetes`
+/// `pkg/apis/authentication/validation`).
+const TOKEN_LIFETIME: [&str; 2] = ["10m", "30d"];
+
+/// Bounds of the timeout: a run needs about a second for its calls.
+const TIMEOUT: [&str; 2] = ["1s", "1h"];
 
 /// Mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,44 +137,6 @@ impl Depth {
     ];
 }
 
-/// Address of the API server, from the pod's environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiServer {
-    /// IP address or DNS name; IPv6 without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl ApiServer {
-    fn host(text: &str) -> Option<String> {
-        let ip = text.parse::<core::net::IpAddr>().is_ok();
-        (ip || is_domain(text) && !text.contains(':')).then(|| text.to_owned())
-    }
-}
-
-/// `host:port` for a URL: IPv6 in brackets.
-impl fmt::Display for ApiServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// Proxies for registries, unparsed: hyper-util's matcher parses them. Their URLs may contain a password.
-#[derive(Clone, Debug, Default)]
-pub struct Proxy {
-    /// `HTTPS_PROXY` or `https_proxy`.
-    pub https: Option<SecretString>,
-    /// `ALL_PROXY` or `all_proxy`.
-    pub all: Option<SecretString>,
-    /// `NO_PROXY` or `no_proxy`.
-    pub no: Option<String>,
-}
-
 /// Configuration of a run. The fields are the variables of contract section 2.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -243,7 +217,99 @@ impl Config {
     pub fn from_env(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Box<ConfigError>> {
-        validate::validate(variables)
+        let mut problems = Vec::new();
+        let mut environment = sort(variables, &mut problems);
+        let output = Output::read(&environment, &mut problems);
+        let mut context = ReportContext {
+            next_run_unknown: environment.values.next_run_within.value.is_none(),
+            ..ReportContext::default()
+        };
+        let without_effect = without_effect(&environment);
+        environment.warnings.extend(without_effect);
+        let config = Self::read(&environment, &output, &mut context, &mut problems);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(Box::new(ConfigError {
+                problems,
+                warnings: environment.warnings,
+                output,
+                context,
+            })),
+        }
+    }
+
+    /// Parses all values before it returns early for a missing one, so that no problem hides another.
+    fn read(
+        environment: &Environment,
+        output: &Output,
+        context: &mut ReportContext,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let values = &environment.values;
+        let name = values.name.read(problems, object_name);
+        let namespace = values.namespace.read(problems, namespace);
+        let registries = values.registry.read_list(problems, registry);
+        let trusted_hosts = values.trusted_hosts.read_list(problems, host);
+        let images = values.image.read_list(problems, image);
+        let mode = values.mode.read(problems, |text| choice(Mode::ALL, text));
+        let service_account = values.service_account.read(problems, object_name);
+        let token_lifetime = values
+            .token_lifetime
+            .read(problems, |text| duration(text, TOKEN_LIFETIME));
+        let refresh_below = values.refresh_below.read(problems, parse_percentage);
+        let next_run_within = values.next_run_within.read(problems, next_run);
+        let token_file = values.token_file.read(problems, path);
+        let username = values.username.read(problems, username);
+        let access = values.access.read(problems, access);
+        let connection = values.connection.read(problems, parse_bool);
+        let display_name = values.display_name.read_if_set(problems, plain);
+        let description = values.description.read_if_set(problems, plain);
+        let verify = values.verify.read(problems, |text| choice(Depth::ALL, text));
+        let registry_ca_file = values.registry_ca_file.read(problems, path);
+        let connect_to = values.connect_to.read_list(problems, connect_to);
+        let timeout = values.timeout.read(problems, |text| parse_timeout(text, TIMEOUT));
+        let service_account_dir = values.service_account_dir.read(problems, path);
+        let api_server = api_server(&environment.platform, problems);
+
+        if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
+            check_trust(environment, &registries, &trusted_hosts, problems);
+        }
+        check_coverage(environment, &registries, &images, problems);
+        check_case(environment, &registries, problems);
+        check_proxies(&environment.platform, problems);
+
+        context.mode = mode;
+        context.namespace = namespace.as_ref().map(ToString::to_string);
+        context.name = name.as_ref().map(ToString::to_string);
+        Some(Self {
+            name: name?,
+            namespace,
+            registries,
+            trusted_hosts,
+            images,
+            mode: mode?,
+            service_account: service_account.filter(|_| token_file.is_none()),
+            token_lifetime: token_lifetime?,
+            refresh_below: refresh_below?,
+            next_run_within: next_run_within.unwrap_or(NextRun::Unknown),
+            token_file,
+            username: username?,
+            access: access?,
+            connection: connection?,
+            display_name,
+            description,
+            verify: verify?,
+            registry_ca_file,
+            connect_to,
+            timeout: timeout?,
+            service_account_dir: service_account_dir?,
+            api_server,
+            proxy: proxy(&environment.platform),
+            ssl_cert_file: environment.platform.get("SSL_CERT_FILE").map(Into::into),
+            ssl_cert_dir: environment.platform.get("SSL_CERT_DIR").map(Into::into),
+            output: output.clone(),
+            warnings: environment.warnings.clone(),
+        })
     }
 
     /// Context of the report.

@@ -22,7 +22,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    const ALL: &'static [(&'static str, Self)] = &[
+    pub(super) const ALL: &'static [(&'static str, Self)] = &[
         ("error", Self::Error),
         ("warn", Self::Warn),
         ("info", Self::Info),
@@ -41,7 +41,7 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+    pub(super) const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
 /// Settings of the report. An invalid variable has its default here.

@@ -282,7 +282,7 @@ fn ipv6_api_server_has_brackets_and_half_an_address_is_none() {
 
 #[test]
 fn platform_variables_are_read_and_upper_case_takes_precedence() {
-    use secrecy::ExposeSecret;
+    use secrecy::{ExposeSecret, SecretString};
     let config = config(&[
         ("https_proxy", "http://lower"),
         ("HTTPS_PROXY", "http://user:password@upper"),

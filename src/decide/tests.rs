@@ -300,7 +300,7 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
 }
 
 #[test]
-fn an_immutable_secret_is_refused_only_where_something_would_change() {
+fn immutable_secret_is_rejected_only_if_something_would_change() {
     let credential = Credential::of("<token>", token(&good_claims()));
     let mut secret = stored(&document("<token>", &credential.token));
     secret.immutable = true;

@@ -181,7 +181,7 @@ impl RegistryHost {
     }
 
     /// True for OpenShift's internal registry by one of its service names, port 5000, which may receive a Kubernetes token.
-    pub fn is_openshift_internal(&self) -> bool {
+    pub fn is_cluster_internal(&self) -> bool {
         self.endpoint.port() == OPENSHIFT_PORT
             && [OPENSHIFT_SERVICE, OPENSHIFT_SERVICE_FQDN].contains(&self.endpoint.host())
     }
@@ -190,7 +190,7 @@ impl RegistryHost {
     /// among `trusted_hosts`, whatever path it is narrowed to. Docker Hub is trusted by either of its names.
     pub fn may_receive_kubernetes_token(&self, trusted_hosts: &[HostPort]) -> bool {
         let written = HostPort::parse(&self.host_port).ok();
-        self.is_openshift_internal()
+        self.is_cluster_internal()
             || trusted_hosts
                 .iter()
                 .any(|host| *host == self.endpoint || Some(host) == written.as_ref())

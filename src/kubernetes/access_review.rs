@@ -23,6 +23,7 @@ use crate::{
         excess_permissions,
     },
     outcome::ExcessPermissions,
+    transport::retry::Retry,
 };
 
 /// The API server's verdict on a token, or on a permission of its subject.
@@ -96,11 +97,12 @@ impl Reviewer {
             name: Some(name.to_owned()),
             ..ResourceAttributes::default()
         };
+        let mut retry = Retry::new(self.until);
         loop {
             match can_i(&self.client, pull.clone()).await {
                 Ok(true) => return TokenReview::Valid,
                 // Without a recent failure the first one counts: the registry denied too.
-                Ok(false) if self.connection.should_retry_refusal(false, self.until).await => {}
+                Ok(false) if retry.again(self.connection.refusal(0)).await => {}
                 Ok(false) => return TokenReview::Invalid,
                 // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
                 Err(_) => return TokenReview::Unavailable,

@@ -1,17 +1,14 @@
 //! The connection to the API server: the service under `kube::Client`, its retries and its clock.
 //!
-//! Retried inside, until the deadline of the call: 429 and 5xx, broken connections, no answer in time. A
-//! refusal counts once it is repeated.
+//! Transient failures and refusals are retried inside, until the deadline of the call (`transport/retry.rs`).
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
 //! for up to 1000 s.
 
 use std::{
     future::Future,
-    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::{
@@ -28,17 +25,12 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::transport::{
-    self, Dialer, Failure, Https,
-    deadline::{Backoff, REFUSAL_PAUSE},
-    retry::{can_be_tried_again, retry_after},
+    self, Answer, Dialer, Failure, Https,
+    retry::{Retry, RetryCause, is_transient},
 };
 
 /// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
 const ANSWER_LIMIT: usize = 4 << 20;
-
-/// How long after a failure a refusal is retried: the API server may be starting, and takes a second on an idle machine
-/// until it knows whom to let in.
-const REFUSAL_RETRY_WINDOW: Duration = Duration::from_secs(10);
 
 /// The connection to the API server, with the state that its calls share.
 #[derive(Clone)]
@@ -129,46 +121,36 @@ impl ApiConnection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-        until: Instant,
-    ) -> Result<transport::Answer, Failure> {
-        let mut backoff = Backoff::new();
-        let mut is_first = true;
+    async fn send(&self, request: Request<Full<Bytes>>, until: Instant) -> Result<Answer, Failure> {
+        let mut retry = Retry::new(until);
         loop {
             let outcome = self.https.exchange(request.clone(), until).await;
-            let (failure, retry_after) = match &outcome {
-                Ok(answer) => {
-                    self.record_time(&answer.headers);
-                    if !can_be_tried_again(answer.status) {
-                        self.state().record_status();
-                        if is_refusal(answer.status)
-                            && self.should_retry_refusal(mem::take(&mut is_first), until).await
-                        {
-                            continue;
-                        }
-                        return outcome;
-                    }
-                    (LastFailure::Status(answer.status), retry_after(&answer.headers))
+            if let Ok(answer) = &outcome {
+                self.record_time(&answer.headers);
+            }
+            let cause = if is_transient(&outcome) {
+                self.state().record_failure(LastFailure::of(&outcome));
+                RetryCause::transient(&outcome)
+            } else if let Ok(answer) = &outcome {
+                self.state().last_failure = None;
+                match answer.status {
+                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.refusal(1),
+                    _ => return outcome,
                 }
-                Err(failure) if failure.is_transient() => (LastFailure::Exchange(*failure), None),
-                Err(_) => return outcome,
+            } else {
+                return outcome;
             };
-            self.state().record_failure(failure);
-            if !backoff.wait(retry_after, until).await {
+            if !retry.again(cause).await {
                 return outcome;
             }
         }
     }
 
-    /// Whether a refusal is to be retried before `until`, after the pause that this waits for: the first one of its
-    /// request, or one soon after a failure. An API server that starts answers before it has read accounts and roles, and
-    /// refuses everybody until then.
-    pub async fn should_retry_refusal(&self, is_first: bool, until: Instant) -> bool {
+    /// A refusal of the API server, which is retried `retries` times; longer soon after a failure, since an API server
+    /// that starts refuses everybody until it has read accounts and roles.
+    pub fn refusal(&self, retries: u32) -> RetryCause {
         let failed_at = self.state().failed_at;
-        let may_be_starting = failed_at.is_some_and(|at| at.elapsed() < REFUSAL_RETRY_WINDOW);
-        (is_first || may_be_starting) && Backoff::new().wait(Some(REFUSAL_PAUSE), until).await
+        RetryCause::api_refusal(retries, failed_at.map(|at| at.elapsed()))
     }
 
     fn record_time(&self, headers: &HeaderMap) {
@@ -186,13 +168,18 @@ impl ApiConnection {
     }
 }
 
+impl LastFailure {
+    fn of(outcome: &Result<Answer, Failure>) -> Self {
+        match outcome {
+            Ok(answer) => Self::Status(answer.status),
+            Err(failure) => Self::Exchange(*failure),
+        }
+    }
+}
+
 impl ServerState {
     fn record_failure(&mut self, failure: LastFailure) {
         (self.last_failure, self.failed_at) = (Some(failure), Some(Instant::now()));
-    }
-
-    fn record_status(&mut self) {
-        self.last_failure = None;
     }
 }
 
@@ -210,10 +197,6 @@ impl Authorization {
         header.set_sensitive(true);
         Ok(Self(header))
     }
-}
-
-fn is_refusal(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// The tower service under a `kube::Client`: one identity's calls, until one deadline.
@@ -266,8 +249,11 @@ impl Service<Request<Body>> for Caller {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::ready, time::Duration};
+
     use kube::core::Status;
     use serde_json::{Value, json};
+    use tower::service_fn;
 
     use super::*;
     use crate::kubernetes::error::{KubernetesError, refused_verb};
@@ -355,41 +341,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else() {
-        let again = |status: u16| StatusCode::from_u16(status).is_ok_and(can_be_tried_again);
-        for status in [429, 500, 502, 503, 504] {
-            assert!(again(status), "{status}");
-        }
-        for status in [200, 301, 400, 401, 403, 404, 409, 422, 501] {
-            assert!(!again(status), "{status}");
-        }
+    /// Status of the answer to a request, retries included.
+    async fn send(connection: &ApiConnection) -> u16 {
+        let request = Request::get("https://api.test/").body(Full::default());
+        let until = Instant::now() + Duration::from_secs(60);
+        let answer = connection.send(request.expect("a request"), until).await;
+        answer.expect("an answer").status.as_u16()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_retried_once_and_longer_after_a_failure() {
-        let connection = ApiConnection::new(
-            transport::roots::Registries::public()
-                .client()
-                .expect("public roots"),
-            Authority::from_static("127.0.0.1:1"),
-        );
-        let begun = Instant::now();
-        let until = begun + Duration::from_secs(60);
-        let retries = async |is_first| connection.should_retry_refusal(is_first, until).await;
-        assert!(retries(true).await, "the first time");
-        assert_eq!(begun.elapsed(), REFUSAL_PAUSE);
-        assert!(!retries(false).await, "the second time");
-        connection
-            .state()
-            .record_failure(LastFailure::Status(StatusCode::SERVICE_UNAVAILABLE));
-        assert!(retries(false).await, "soon after a failure");
-        tokio::time::advance(REFUSAL_RETRY_WINDOW).await;
-        assert!(!retries(false).await, "later");
-        let until = Instant::now() + REFUSAL_PAUSE / 2;
-        assert!(
-            !connection.should_retry_refusal(true, until).await,
-            "when there is no time for it"
-        );
+        for (statuses, expected) in [
+            (&[401, 200][..], 200),
+            (&[401, 401, 200], 401),
+            (&[403, 403, 200], 403),
+            (&[503, 401, 403, 401, 200], 200),
+        ] {
+            let answers = Arc::new(Mutex::new(statuses.iter()));
+            let script = Arc::clone(&answers);
+            let https = Https::from_service(service_fn(move |_| {
+                let status = *script.lock().expect("no panic").next().expect("one more answer");
+                ready(Ok(Answer {
+                    status: StatusCode::from_u16(status).expect("a status"),
+                    headers: HeaderMap::new(),
+                    body: Bytes::new(),
+                }))
+            }));
+            let connection = ApiConnection::from_https(https, Authority::from_static("api.test"));
+            assert_eq!(send(&connection).await, expected, "{statuses:?}");
+            assert_eq!(connection.last_failure(), None, "{statuses:?}");
+        }
     }
 }

@@ -127,7 +127,7 @@ fn unavailable(object: &str, answer: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::rbac_yaml::Subject, *};
     use crate::transport::Failure;
 
     fn explain(mode: Mode, error: &KubernetesError) -> Finding {
@@ -137,7 +137,10 @@ mod tests {
                 namespace: "demo",
                 secret: "pull",
                 minted_for: Some("model-puller"),
-                runner: Some(("demo", "runner")),
+                runner: Some(Subject {
+                    namespace: "demo",
+                    name: "runner",
+                }),
             },
             runner_name: "demo/runner",
             secrets: &KnownSecrets::default(),

@@ -19,6 +19,15 @@ const UNKNOWN_RUNNER: &str = "REPLACE-with-the-account-that-runs-this";
 /// Names that YAML 1.1, which Kubernetes' clients read, takes for a boolean or null.
 const WORDS: &[&str] = &["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
+/// Subject of a RoleBinding: a ServiceAccount.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
 /// The names in a Role and its binding.
 pub struct RoleParams<'a> {
     /// The Secret's namespace.
@@ -27,21 +36,22 @@ pub struct RoleParams<'a> {
     pub secret: &'a str,
     /// The account whose tokens are requested; none where a file's is stored.
     pub minted_for: Option<&'a str>,
-    /// The account that runs the program: namespace and name; none where its token names none.
-    pub runner: Option<(&'a str, &'a str)>,
+    /// The account that runs the program; none where its token names none.
+    pub runner: Option<Subject<'a>>,
+}
+
+impl Subject<'_> {
+    fn is_valid(self) -> bool {
+        is_namespace(self.namespace) && is_name(self.name)
+    }
 }
 
 impl RoleParams<'_> {
     fn are_valid(&self) -> bool {
-        let mut accounts = self
-            .minted_for
-            .iter()
-            .chain(self.runner.iter().map(|(_, name)| name));
-        let mut namespaces = self.runner.iter().map(|(namespace, _)| namespace);
         is_namespace(self.namespace)
             && is_name(self.secret)
-            && accounts.all(|name| is_name(name))
-            && namespaces.all(|namespace| is_namespace(namespace))
+            && self.minted_for.is_none_or(is_name)
+            && self.runner.is_none_or(Subject::is_valid)
     }
 }
 
@@ -99,8 +109,10 @@ fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> Option
         return None;
     }
     let namespace = scalar(params.namespace);
-    let (runner_namespace, runner) = params.runner.unwrap_or((params.namespace, UNKNOWN_RUNNER));
-    let (runner_namespace, runner) = (scalar(runner_namespace), scalar(runner));
+    let runner = params.runner.unwrap_or(Subject {
+        namespace: params.namespace,
+        name: UNKNOWN_RUNNER,
+    });
     Some(format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: Role\n\
@@ -111,7 +123,9 @@ fn role_with_binding(params: &RoleParams<'_>, role: &str, rules: &str) -> Option
          kind: RoleBinding\n\
          metadata:\n  name: {role}\n  namespace: {namespace}\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: Role\n  name: {role}\n\
-         subjects:\n- kind: ServiceAccount\n  name: {runner}\n  namespace: {runner_namespace}\n"
+         subjects:\n- kind: ServiceAccount\n  name: {}\n  namespace: {}\n",
+        scalar(runner.name),
+        scalar(runner.namespace)
     ))
 }
 
@@ -135,7 +149,9 @@ pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -
     );
     let mut grants: Vec<String> = Vec::new();
     for image in images {
-        grants.extend(image_puller((namespace, name), image, push).filter(|grant| !grants.contains(grant)));
+        grants.extend(
+            image_puller(Subject { namespace, name }, image, push).filter(|grant| !grants.contains(grant)),
+        );
     }
     for grant in grants.iter().chain([&role]) {
         yaml.push_str("---\n");
@@ -144,13 +160,13 @@ pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -
     Some(yaml)
 }
 
-/// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `namespace/name`.
-pub fn image_puller(account: (&str, &str), image: &ImageReference, push: bool) -> Option<String> {
+/// The right to pull from (or push to) the image's namespace of OpenShift's registry, for `subject`.
+pub fn image_puller(subject: Subject<'_>, image: &ImageReference, push: bool) -> Option<String> {
     let (image_namespace, _) = image.repository().split_once('/')?;
-    let (namespace, name) = account;
-    if !is_namespace(image_namespace) || !is_namespace(namespace) || !is_name(name) {
+    if !is_namespace(image_namespace) || !subject.is_valid() {
         return None;
     }
+    let Subject { namespace, name } = subject;
     let role = if push {
         "system:image-pusher"
     } else {
@@ -178,7 +194,10 @@ mod tests {
         namespace: "private-ai-demo",
         secret: "internal-registry-private-ai",
         minted_for: Some(PULLER),
-        runner: Some(("private-ai-demo", "ensure-pull-secret")),
+        runner: Some(Subject {
+            namespace: "private-ai-demo",
+            name: "ensure-pull-secret",
+        }),
     };
 
     fn image(text: &str) -> ImageReference {
@@ -247,8 +266,11 @@ mod tests {
 
     #[test]
     fn who_pushes_needs_another_grant() {
-        let account = ("demo", "builder");
-        let grant = image_puller(account, &image("registry.test:5000/team/app:1"), true).expect("a grant");
+        let builder = Subject {
+            namespace: "demo",
+            name: "builder",
+        };
+        let grant = image_puller(builder, &image("registry.test:5000/team/app:1"), true).expect("a grant");
         assert!(
             grant.contains("name: builder-image-pusher\n  namespace: team\n"),
             "{grant}"
@@ -257,6 +279,10 @@ mod tests {
             grant.contains("kind: ClusterRole\n  name: system:image-pusher\n"),
             "{grant}"
         );
+    }
+
+    fn subject<'a>(namespace: &'a str, name: &'a str) -> Subject<'a> {
+        Subject { namespace, name }
     }
 
     /// Claims as anybody can make them up.
@@ -284,13 +310,21 @@ mod tests {
     fn s5_a_claim_that_is_no_name_gives_no_grant() {
         let image = image("registry.test:5000/team/app:1");
         for name in NO_NAMES {
-            assert_eq!(image_puller((name, "puller"), &image, false), None, "{name:?}");
-            assert_eq!(image_puller(("demo", name), &image, true), None, "{name:?}");
+            assert_eq!(
+                image_puller(subject(name, "puller"), &image, false),
+                None,
+                "{name:?}"
+            );
+            assert_eq!(
+                image_puller(subject("demo", name), &image, true),
+                None,
+                "{name:?}"
+            );
         }
         // A namespace has no dot.
-        assert_eq!(image_puller(("a.b", "puller"), &image, false), None);
+        assert_eq!(image_puller(subject("a.b", "puller"), &image, false), None);
         let other = self::image("registry.test:5000/a.b/app:1");
-        assert_eq!(image_puller(("demo", "puller"), &other, false), None);
+        assert_eq!(image_puller(subject("demo", "puller"), &other, false), None);
     }
 
     #[test]
@@ -310,11 +344,11 @@ mod tests {
                     ..PARAMS
                 },
                 RoleParams {
-                    runner: Some((name, "runner")),
+                    runner: Some(subject(name, "runner")),
                     ..PARAMS
                 },
                 RoleParams {
-                    runner: Some(("demo", name)),
+                    runner: Some(subject("demo", name)),
                     ..PARAMS
                 },
             ] {
@@ -339,7 +373,7 @@ mod tests {
         }
         let params = RoleParams {
             namespace: "123",
-            runner: Some(("456", "on")),
+            runner: Some(subject("456", "on")),
             ..PARAMS
         };
         let role = role(&params).expect("a Role");

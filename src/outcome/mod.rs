@@ -4,6 +4,7 @@ mod check;
 mod excess_permissions;
 mod finding;
 mod plan;
+mod progress;
 mod reason;
 mod result_name;
 
@@ -12,10 +13,11 @@ pub use self::{
     excess_permissions::ExcessPermissions,
     finding::{Finding, most_severe},
     plan::{Change, Diff, Plan},
+    progress::Progress,
     reason::{Reason, Status},
     result_name::ResultName,
 };
-use crate::credential::{CredentialSummary, KnownSecrets};
+use crate::credential::CredentialSummary;
 
 /// Action on the Secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +85,7 @@ pub struct Check {
     pub reason: Option<&'static str>,
 }
 
-/// Outcome of a run so far. It is kept outside the run, so it can be reported after a timeout or a signal.
+/// Outcome of a run: what its report is made from.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Namespace of the Secret, if known.
@@ -108,6 +110,4 @@ pub struct Outcome {
     pub plan: Option<Plan>,
     /// Checks that passed, maybe with a warning; only in mode `doctor`. Failed checks are findings.
     pub lines: Vec<DoctorCheck>,
-    /// Secrets of this run: a name from a server that contains one is not printed.
-    pub secrets: KnownSecrets,
 }

@@ -2,24 +2,12 @@
 
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
-/// One challenge of a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Challenge {
-    /// A user name and a password.
-    Basic,
-    /// A token, to be had at `realm`.
-    Bearer {
-        /// The token service's URL.
-        realm: String,
-        /// What to tell the token service, where the registry said so.
-        service: Option<String>,
-    },
-}
+use super::kind::AuthScheme;
 
 /// The challenge to answer: Bearer where the registry offers it, as the registry's own clients prefer it, else Basic;
 /// none where it offers neither.
-pub fn read(headers: &HeaderMap) -> Option<Challenge> {
-    let offered: Vec<Challenge> = headers
+pub fn read(headers: &HeaderMap) -> Option<AuthScheme> {
+    let offered: Vec<AuthScheme> = headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -27,12 +15,12 @@ pub fn read(headers: &HeaderMap) -> Option<Challenge> {
         .collect();
     let bearer = offered
         .iter()
-        .find(|challenge| matches!(challenge, Challenge::Bearer { .. }));
+        .find(|challenge| matches!(challenge, AuthScheme::Bearer { .. }));
     bearer.or(offered.first()).cloned()
 }
 
 /// One header may carry several challenges: a scheme, then parameters, separated by commas.
-fn parse(header: &str) -> Vec<Challenge> {
+fn parse(header: &str) -> Vec<AuthScheme> {
     let mut challenges = Vec::new();
     let mut scheme = "";
     let mut parameters: Vec<(String, String)> = Vec::new();
@@ -55,7 +43,7 @@ fn parse(header: &str) -> Vec<Challenge> {
     challenges
 }
 
-fn challenge(scheme: &str, parameters: &[(String, String)]) -> Option<Challenge> {
+fn challenge(scheme: &str, parameters: &[(String, String)]) -> Option<AuthScheme> {
     let value = |wanted: &str| {
         parameters
             .iter()
@@ -63,9 +51,9 @@ fn challenge(scheme: &str, parameters: &[(String, String)]) -> Option<Challenge>
             .map(|(_, value)| value.clone())
     };
     if scheme.eq_ignore_ascii_case("basic") {
-        Some(Challenge::Basic)
+        Some(AuthScheme::Basic)
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        Some(Challenge::Bearer {
+        Some(AuthScheme::Bearer {
             realm: value("realm")?,
             service: value("service"),
         })
@@ -109,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    fn offered(values: &[&'static str]) -> Option<Challenge> {
+    fn offered(values: &[&'static str]) -> Option<AuthScheme> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
@@ -117,8 +105,8 @@ mod tests {
         read(&headers)
     }
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>) -> Option<AuthScheme> {
+        Some(AuthScheme::Bearer {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
         })
@@ -126,12 +114,12 @@ mod tests {
 
     #[test]
     fn challenges_as_registries_send_them() {
-        let cases: &[(&[&'static str], Option<Challenge>)] = &[
-            (&["Basic realm=\"Registry\""], Some(Challenge::Basic)),
-            (&["basic"], Some(Challenge::Basic)),
+        let cases: &[(&[&'static str], Option<AuthScheme>)] = &[
+            (&["Basic realm=\"Registry\""], Some(AuthScheme::Basic)),
+            (&["basic"], Some(AuthScheme::Basic)),
             (
                 &["Basic realm=openshift,error=\"access denied\""],
-                Some(Challenge::Basic),
+                Some(AuthScheme::Basic),
             ),
             (
                 &["Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\""],
@@ -164,7 +152,7 @@ mod tests {
             ),
             (&["Bearer service=\"no realm\""], None),
             (&["Negotiate"], None),
-            (&["Negotiate", "Basic"], Some(Challenge::Basic)),
+            (&["Negotiate", "Basic"], Some(AuthScheme::Basic)),
             (&[""], None),
             (&["Bearer realm=\"unclosed"], bearer("\"unclosed", None)),
             (&[], None),

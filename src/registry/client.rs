@@ -3,7 +3,10 @@
 //! Retried inside, until the registry's share of the deadline: 429, 5xx, a 400 without a body of OpenShift's registry
 //! (its way to report that its API server failed), broken connections and no answer in time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use http::{
     HeaderValue, Method, Request,
@@ -12,13 +15,16 @@ use http::{
 use http_body_util::Full;
 use tokio::time::Instant;
 
-use super::{Inconclusive, Ping, ProtocolError, UntrustedParty, kind::openshift, response};
+use super::{
+    Inconclusive, Ping, ProtocolError,
+    kind::{self, Kind},
+    response,
+};
 use crate::{
     image::{HTTPS_PORT, RegistryHost},
     transport::{
-        self, Answer, Failure, HttpRequest, Https,
-        deadline::Backoff,
-        retry::{can_be_tried_again, retry_after},
+        self, Answer, HttpRequest, Https,
+        retry::{Retry, RetryCause, is_transient},
     },
 };
 
@@ -35,7 +41,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
 pub struct Registries {
     https: Https,
     until: Instant,
-    last_failure: Arc<Mutex<Option<ProtocolError>>>,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Registries {
@@ -44,7 +50,7 @@ impl Registries {
         Self {
             https,
             until,
-            last_failure: Arc::default(),
+            is_failing: Arc::default(),
         }
     }
 
@@ -62,9 +68,9 @@ impl Registries {
         }
     }
 
-    /// What made the last retried try fail; none where the last request went through.
-    pub fn last_failure(&self) -> Option<ProtocolError> {
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the last exchange failed in a way that is retried.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// `GET /v2/` without credentials: how does this registry ask clients to authenticate?
@@ -77,7 +83,7 @@ impl Registries {
                 &Method::GET,
                 &url(registry, "/v2/"),
                 None,
-                registry.is_openshift_internal(),
+                kind::by_name(registry),
             )
             .await?;
         response::ping(registry, &answer)
@@ -89,43 +95,23 @@ impl Registries {
         method: &Method,
         url: &str,
         authorization: Option<&HeaderValue>,
-        is_openshift: bool,
+        kind: &dyn Kind,
     ) -> Result<Answer, Inconclusive> {
-        let mut backoff = Backoff::new();
+        let request = request(method, url, authorization).ok_or(ProtocolError::Challenge)?;
+        let mut retry = Retry::new(self.until);
         loop {
-            let request = request(method, url, authorization)
-                .ok_or(Inconclusive::Protocol(ProtocolError::Challenge))?;
-            let (error, retry_after) = match self.https.exchange(request, self.until).await {
-                Ok(answer) if is_transient(method, &answer, is_openshift) => {
-                    (ProtocolError::Status(answer.status), retry_after(&answer.headers))
-                }
-                Ok(answer) if response::is_web_page(&answer) => {
-                    return Err(Inconclusive::Protocol(ProtocolError::NotARegistry));
-                }
-                Ok(answer) => {
-                    self.record(None);
-                    return Ok(answer);
-                }
-                Err(failure) if failure.is_transient() => (ProtocolError::Failed(failure), None),
-                Err(Failure::Untrusted) => {
-                    return Err(Inconclusive::Untrusted(UntrustedParty::Certificate));
-                }
-                Err(failure) => return Err(Inconclusive::Protocol(ProtocolError::Failed(failure))),
-            };
-            self.record(Some(error));
-            if !backoff.wait(retry_after, self.until).await {
-                return Err(Inconclusive::Unreachable(error));
+            let outcome = self.https.exchange(request.clone(), self.until).await;
+            let is_outage = |answer| kind.is_outage(method, answer);
+            let is_failure = is_transient(&outcome) || outcome.as_ref().is_ok_and(is_outage);
+            self.is_failing.store(is_failure, Ordering::Relaxed);
+            if !is_failure {
+                return response::exchanged(outcome);
+            }
+            if !retry.again(RetryCause::transient(&outcome)).await {
+                return Err(Inconclusive::Unreachable(ProtocolError::of_exchange(&outcome)));
             }
         }
     }
-
-    fn record(&self, error: Option<ProtocolError>) {
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error;
-    }
-}
-
-fn is_transient(method: &Method, answer: &Answer, is_openshift: bool) -> bool {
-    can_be_tried_again(answer.status) || is_openshift && openshift::is_outage(method, answer)
 }
 
 fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> Option<HttpRequest> {

@@ -16,9 +16,10 @@ mod upload;
 
 pub use self::{
     client::{ANSWER_LIMIT, Registries},
-    session::Session,
+    kind::AuthScheme,
+    session::{Session, UserPassword},
     types::{
-        AuthScheme, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, UntrustedParty,
+        Authorization, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, UntrustedParty,
     },
     upload::may_push,
 };

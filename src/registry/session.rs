@@ -7,51 +7,38 @@ use http::{HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    AuthScheme, Inconclusive, Login, ProtocolError, PullAnswer, Registries, UntrustedParty,
+    Authorization, Inconclusive, Login, PullAnswer, Registries, UntrustedParty,
     client::url,
-    kind::openshift,
-    response::{bearer, error_code, is_manifest, same_digest, scheme},
+    kind::{Anonymous, AuthScheme, Kind},
+    response,
+    send_policy::SendPolicy,
     token_service::TokenService,
 };
 use crate::{
     image::{ImageReference, RegistryHost},
     transport::{
-        Answer, Failure,
-        deadline::{Backoff, LOGIN_RETRY_PAUSE},
+        Answer,
+        retry::{Retry, RetryCause},
     },
 };
 
-/// How often a credential may fail to log in at one registry in one run: registries lock accounts and addresses.
-const MAX_FAILED_LOGINS: u32 = 2;
-
-/// Whether the credential may be sent to a host and port, beside the registry itself.
-pub type MayGoTo<'a> = dyn Fn(&str, u16) -> bool + Send + Sync + 'a;
+/// User name and password of a credential.
+pub struct UserPassword<'a> {
+    /// User name.
+    pub username: &'a str,
+    /// Password.
+    pub password: &'a SecretString,
+}
 
 /// One credential, or none, at one registry that authenticates by `scheme`.
 pub struct Session<'a> {
     registries: &'a Registries,
     registry: &'a RegistryHost,
     scheme: Option<AuthScheme>,
-    credential: Credential,
-    may_go_to: &'a MayGoTo<'a>,
+    /// The header of Basic authentication; none without credentials.
+    basic: Option<HeaderValue>,
+    policy: SendPolicy<'a>,
     failed_logins: AtomicU32,
-}
-
-/// What a session sends.
-#[derive(Clone)]
-enum Credential {
-    /// Nothing.
-    None,
-    /// The header of Basic authentication.
-    Basic(HeaderValue),
-    /// A credential with characters that a header can't hold.
-    NotSendable,
-}
-
-/// How to send the credential with a request.
-enum Authorization {
-    Header(Option<HeaderValue>),
-    Refused,
 }
 
 /// The answer for one manifest, and how the repository asks to authenticate, where it does.
@@ -63,29 +50,28 @@ pub(super) struct ManifestAnswer {
 }
 
 impl<'a> Session<'a> {
-    /// The credential `username`:`password` at `registry`. It is sent to the registry itself, and to the host of a
-    /// Bearer challenge where `may_go_to(host, port)` allows it.
+    /// Session with `credential` at `registry`. It is sent to the registry itself, and to the token service of a Bearer
+    /// challenge if `policy` allows it.
     pub fn new(
         registries: &'a Registries,
         registry: &'a RegistryHost,
         scheme: Option<AuthScheme>,
-        (username, password): (&str, &SecretString),
-        may_go_to: &'a MayGoTo<'a>,
+        credential: UserPassword<'_>,
+        policy: SendPolicy<'a>,
     ) -> Self {
+        let UserPassword { username, password } = credential;
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        let credential = match HeaderValue::try_from(format!("Basic {pair}")) {
-            Ok(mut header) => {
-                header.set_sensitive(true);
-                Credential::Basic(header)
-            }
-            Err(_) => Credential::NotSendable,
-        };
+        // Base64 can always stand in a header.
+        let mut basic = HeaderValue::try_from(format!("Basic {pair}")).ok();
+        if let Some(header) = &mut basic {
+            header.set_sensitive(true);
+        }
         Self {
             registries,
             registry,
             scheme,
-            credential,
-            may_go_to,
+            basic,
+            policy,
             failed_logins: AtomicU32::new(0),
         }
     }
@@ -97,8 +83,8 @@ impl<'a> Session<'a> {
             registries: self.registries,
             registry: self.registry,
             scheme: self.scheme.clone(),
-            credential: Credential::None,
-            may_go_to: self.may_go_to,
+            basic: None,
+            policy: self.policy,
             failed_logins: AtomicU32::new(0),
         }
     }
@@ -141,14 +127,10 @@ impl<'a> Session<'a> {
         (login, challenge)
     }
 
-    /// Asks once more after a refused login, two seconds later, unless it failed as often as it may already.
+    /// The login after a refused one, asked again where the credential may fail to log in once more.
     pub async fn confirm_refusal(&self) -> Login {
-        let is_final = || self.failed_logins.load(Ordering::Relaxed) >= MAX_FAILED_LOGINS;
-        if is_final()
-            || !Backoff::new()
-                .wait(Some(LOGIN_RETRY_PAUSE), self.registries.until())
-                .await
-        {
+        let cause = RetryCause::login_refusal(self.failed_logins.load(Ordering::Relaxed));
+        if !Retry::new(self.registries.until()).again(cause).await {
             return Login::Refused;
         }
         self.login().await
@@ -178,97 +160,51 @@ impl<'a> Session<'a> {
 
     async fn try_login(&self) -> Result<(Login, Option<AuthScheme>), Inconclusive> {
         if let Some(AuthScheme::Bearer { realm, service }) = &self.scheme {
-            let login = match self.fetch_token(realm, service.as_deref(), None).await {
-                Ok(Authorization::Header(_)) => Login::Accepted,
-                Ok(Authorization::Refused) => Login::Refused,
-                Err(Inconclusive::Protocol(ProtocolError::Status(StatusCode::BAD_REQUEST))) => {
-                    Login::NeedsScope
-                }
-                Err(inconclusive) => return Err(inconclusive),
-            };
-            return Ok((login, None));
+            let token = self.fetch_token(realm, service.as_deref(), None).await;
+            return Ok((response::token_login(token)?, None));
         }
-        let Authorization::Header(authorization) = self.basic() else {
-            return Ok((Login::Refused, None));
-        };
         let ping = url(self.registry, "/v2/");
-        let answer = self.send(&Method::GET, &ping, authorization.as_ref()).await?;
-        match answer.status {
-            StatusCode::OK => Ok((Login::Accepted, None)),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => {
-                Ok((Login::Refused, scheme(self.registry, &answer.headers)))
-            }
-            other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
-        }
+        let answer = self.send(&Method::GET, &ping, self.basic.as_ref()).await?;
+        let login = response::login(&answer)?;
+        Ok((login, AuthScheme::of_challenge(self.registry, &answer.headers)))
     }
 
     /// HEAD; GET where HEAD's answer is neither a manifest nor 401.
     async fn try_manifest(&self, image: &ImageReference) -> Result<ManifestAnswer, Inconclusive> {
-        let decided = |answer| ManifestAnswer {
-            answer,
-            challenge: None,
-        };
         let Authorization::Header(authorization) = self.authorize(Some((image, "pull"))).await? else {
             self.count_failed_login();
-            return Ok(decided(PullAnswer::Refused));
+            return Ok(ManifestAnswer {
+                answer: PullAnswer::Refused,
+                challenge: None,
+            });
         };
-        let path = format!("/v2/{}/manifests/{}", image.repository(), image.reference());
-        let manifest = url(self.registry, &path);
-        let mut answer = self
-            .send(&Method::HEAD, &manifest, authorization.as_ref())
-            .await?;
-        let is_decided = match answer.status {
-            StatusCode::UNAUTHORIZED => true,
-            StatusCode::OK => is_manifest(&answer),
-            _ => false,
-        };
-        if !is_decided {
-            answer = self.send(&Method::GET, &manifest, authorization.as_ref()).await?;
+        let authorization = authorization.as_ref();
+        let repository = format!("/v2/{}", image.repository());
+        let manifest = url(
+            self.registry,
+            &format!("{repository}/manifests/{}", image.reference()),
+        );
+        let mut found = self.send(&Method::HEAD, &manifest, authorization).await?;
+        if !response::is_final_head(&found) {
+            found = self.send(&Method::GET, &manifest, authorization).await?;
         }
-        Ok(match answer.status {
-            StatusCode::OK if is_manifest(&answer) => decided(same_digest(image, &answer)),
-            StatusCode::OK => return Err(Inconclusive::Protocol(ProtocolError::NotAManifest)),
-            StatusCode::UNAUTHORIZED => ManifestAnswer {
-                challenge: scheme(self.registry, &answer.headers),
-                // The token service gave a token: it knows the credential, or lets everybody in.
-                answer: match self.scheme {
-                    Some(AuthScheme::Bearer { .. }) => PullAnswer::Forbidden,
-                    Some(AuthScheme::Basic | AuthScheme::OpenShift) | None => PullAnswer::Refused,
-                },
-            },
-            StatusCode::FORBIDDEN => decided(PullAnswer::Forbidden),
-            StatusCode::NOT_FOUND => decided(
-                self.what_is_missing(image.repository(), &answer, authorization.as_ref())
-                    .await?,
-            ),
-            other => return Err(Inconclusive::Protocol(ProtocolError::Status(other))),
-        })
+        let answer = match response::manifest(self.kind(), image, &found)? {
+            Some(answer) => answer,
+            None => {
+                let tags = url(self.registry, &format!("{repository}/tags/list?n=1"));
+                response::tags(self.send(&Method::GET, &tags, authorization).await)?
+            }
+        };
+        let challenge = match found.status {
+            StatusCode::UNAUTHORIZED => AuthScheme::of_challenge(self.registry, &found.headers),
+            _ => None,
+        };
+        Ok(ManifestAnswer { answer, challenge })
     }
 
-    /// Only the body tells a missing repository from a missing tag, and of some registries not even that: they say
-    /// `MANIFEST_UNKNOWN` for both, but list no tags of a repository that is not there.
-    async fn what_is_missing(
-        &self,
-        repository: &str,
-        answer: &Answer,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<PullAnswer, Inconclusive> {
-        match error_code(answer).as_deref() {
-            Some("NAME_UNKNOWN") => return Ok(PullAnswer::RepositoryMissing),
-            Some(code) if self.scheme == Some(AuthScheme::OpenShift) && openshift::is_missing_tag(code) => {
-                return Ok(PullAnswer::TagMissing);
-            }
-            _ => {}
-        }
-        let tags = url(self.registry, &format!("/v2/{repository}/tags/list?n=1"));
-        match self.send(&Method::GET, &tags, authorization).await {
-            Ok(tags) if tags.status == StatusCode::NOT_FOUND => Ok(PullAnswer::RepositoryMissing),
-            // A list of tags that is longer than the limit is one.
-            Ok(_) | Err(Inconclusive::Protocol(ProtocolError::Failed(Failure::TooLong))) => {
-                Ok(PullAnswer::TagMissing)
-            }
-            Err(inconclusive) => Err(inconclusive),
-        }
+    /// What the registry's kind adds to the distribution spec.
+    fn kind(&self) -> &'static dyn Kind {
+        self.scheme.as_ref().map_or(&Anonymous, AuthScheme::kind)
     }
 
     pub(super) async fn send(
@@ -277,9 +213,8 @@ impl<'a> Session<'a> {
         url: &str,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Inconclusive> {
-        let is_openshift = self.scheme == Some(AuthScheme::OpenShift);
         self.registries
-            .send(method, url, authorization, is_openshift)
+            .send(method, url, authorization, self.kind())
             .await
     }
 
@@ -287,36 +222,21 @@ impl<'a> Session<'a> {
         self.failed_logins.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The header for a request in `scope`, refused where there is none.
+    /// How to authenticate a request, in `scope` where it is about an image.
     ///
     /// # Errors
-    /// The token service doesn't tell.
-    pub(super) async fn header_for(
+    /// The token service's answer doesn't decide.
+    pub(super) async fn authorize(
         &self,
-        scope: (&ImageReference, &str),
-    ) -> Result<Option<Option<HeaderValue>>, Inconclusive> {
-        Ok(match self.authorize(Some(scope)).await? {
-            Authorization::Header(header) => Some(header),
-            Authorization::Refused => None,
-        })
-    }
-
-    async fn authorize(&self, scope: Option<(&ImageReference, &str)>) -> Result<Authorization, Inconclusive> {
+        scope: Option<(&ImageReference, &str)>,
+    ) -> Result<Authorization, Inconclusive> {
         match &self.scheme {
             // A registry that doesn't ask gets no credential.
             None => Ok(Authorization::Header(None)),
-            Some(AuthScheme::Basic | AuthScheme::OpenShift) => Ok(self.basic()),
             Some(AuthScheme::Bearer { realm, service }) => {
                 self.fetch_token(realm, service.as_deref(), scope).await
             }
-        }
-    }
-
-    fn basic(&self) -> Authorization {
-        match &self.credential {
-            Credential::None => Authorization::Header(None),
-            Credential::Basic(header) => Authorization::Header(Some(header.clone())),
-            Credential::NotSendable => Authorization::Refused,
+            Some(_) => Ok(Authorization::Header(self.basic.clone())),
         }
     }
 
@@ -328,21 +248,15 @@ impl<'a> Session<'a> {
         scope: Option<(&ImageReference, &str)>,
     ) -> Result<Authorization, Inconclusive> {
         let service = TokenService::parse(realm, service)?;
-        let is_own = self.registry.dial().is(service.host(), service.port());
-        if !(is_own || (self.may_go_to)(service.host(), service.port())) {
+        let (host, port) = (service.host(), service.port());
+        let is_own = self.registry.dial().is(host, port);
+        if !(is_own || self.policy.allows_token_service(self.registry, host, port)) {
             return Err(Inconclusive::Untrusted(UntrustedParty::Realm(
                 service.to_string(),
             )));
         }
-        let Authorization::Header(basic) = self.basic() else {
-            return Ok(Authorization::Refused);
-        };
         let token_url = service.url(scope);
-        let answer = self.send(&Method::GET, &token_url, basic.as_ref()).await?;
-        match answer.status {
-            StatusCode::OK => bearer(&answer).map(|token| Authorization::Header(Some(token))),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Authorization::Refused),
-            other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
-        }
+        let answer = self.send(&Method::GET, &token_url, self.basic.as_ref()).await?;
+        response::token(&answer)
     }
 }

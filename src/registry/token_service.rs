@@ -22,11 +22,10 @@ impl<'a> TokenService<'a> {
     /// # Errors
     /// The realm is no URL, or not https.
     pub fn parse(realm: &'a str, service: Option<&'a str>) -> Result<Self, Inconclusive> {
-        let challenge = Inconclusive::Protocol(ProtocolError::Challenge);
-        let uri: Uri = realm.parse().map_err(|_| challenge.clone())?;
-        let host = uri.host().ok_or(challenge)?.to_owned();
+        let uri: Uri = realm.parse().map_err(|_| ProtocolError::Challenge)?;
+        let host = uri.host().ok_or(ProtocolError::Challenge)?.to_owned();
         if uri.scheme_str() != Some("https") {
-            return Err(Inconclusive::Protocol(ProtocolError::PlainTokenService));
+            return Err(ProtocolError::PlainTokenService.into());
         }
         Ok(Self {
             realm,

@@ -1,38 +1,30 @@
 //! What a registry asks for, and what it says about a credential: data alone.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
-use crate::transport::Failure;
-
-/// How a registry asks a client to authenticate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuthScheme {
-    /// User name and password, with each request.
-    Basic,
-    /// A token of its token service.
-    Bearer {
-        /// The token service's URL.
-        realm: String,
-        /// Its `service` parameter.
-        service: Option<String>,
-    },
-    /// OpenShift's registry: a Kubernetes token as the password, with each request. `/openshift/token` is never used:
-    /// it turns outages of the API server into 401.
-    OpenShift,
-}
+use super::kind::AuthScheme;
+use crate::transport::{Answer, Failure};
 
 /// The answer to `GET /v2/` without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ping {
     /// 401 with a challenge.
     Asks(AuthScheme),
-    /// 200: anonymous access, at least to this path.
+    /// 200 of a registry: anonymous access, at least to this path.
     Anonymous {
         /// The challenge that came with it, as zot sends one.
         challenge: Option<AuthScheme>,
-        /// Whether the answer shows that a registry sent it; otherwise only an image's repository can.
-        is_registry: bool,
     },
+}
+
+impl Ping {
+    /// How the registry asks to authenticate, if it does.
+    pub const fn scheme(&self) -> Option<&AuthScheme> {
+        match self {
+            Self::Asks(scheme) => Some(scheme),
+            Self::Anonymous { challenge } => challenge.as_ref(),
+        }
+    }
 }
 
 /// Why a registry's answers don't decide whether a credential is good.
@@ -75,6 +67,22 @@ pub enum ProtocolError {
     NotAManifest,
 }
 
+impl From<ProtocolError> for Inconclusive {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl ProtocolError {
+    /// An exchange that was retried in vain.
+    pub(super) fn of_exchange(outcome: &Result<Answer, Failure>) -> Self {
+        match outcome {
+            Ok(answer) => Self::Status(answer.status),
+            Err(failure) => Self::Failed(*failure),
+        }
+    }
+}
+
 /// Who is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UntrustedParty {
@@ -82,6 +90,15 @@ pub enum UntrustedParty {
     Certificate,
     /// The host, named by the registry's Bearer challenge, to which the credential would go.
     Realm(String),
+}
+
+/// How to authenticate a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authorization {
+    /// This header; none without credentials.
+    Header(Option<HeaderValue>),
+    /// The token service refuses the credential.
+    Refused,
 }
 
 /// The answer to a login.

@@ -1,8 +1,8 @@
 //! May a credential push to a repository? (distribution spec, Pushing Blobs)
 
-use http::{HeaderValue, Method, StatusCode, Uri, header::LOCATION};
+use http::{HeaderValue, Method, Uri, header::LOCATION};
 
-use super::{Inconclusive, ProtocolError, RegistryVerdict, Session, client::url};
+use super::{Authorization, Inconclusive, RegistryVerdict, Session, client::url, response};
 use crate::{image::ImageReference, transport::Answer};
 
 /// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
@@ -15,24 +15,18 @@ pub async fn may_push(session: &Session<'_>, image: &ImageReference) -> Registry
 }
 
 async fn ask(session: &Session<'_>, image: &ImageReference) -> Result<RegistryVerdict, Inconclusive> {
-    let Some(authorization) = session.header_for((image, "pull,push")).await? else {
+    let Authorization::Header(authorization) = session.authorize(Some((image, "pull,push"))).await? else {
         return Ok(RegistryVerdict::PushForbidden);
     };
     let uploads = url(session.registry(), &uploads_path(image));
     let answer = session
         .send(&Method::POST, &uploads, authorization.as_ref())
         .await?;
-    match answer.status {
-        StatusCode::ACCEPTED => {
-            cancel(session, image, &answer, authorization.as_ref()).await;
-            Ok(RegistryVerdict::Pulls)
-        }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
-            Ok(RegistryVerdict::PushForbidden)
-        }
-        StatusCode::NOT_FOUND => Ok(RegistryVerdict::RepositoryMissing),
-        other => Err(Inconclusive::Protocol(ProtocolError::Status(other))),
+    let verdict = response::upload(&answer)?;
+    if verdict == RegistryVerdict::Pulls {
+        cancel(session, image, &answer, authorization.as_ref()).await;
     }
+    Ok(verdict)
 }
 
 /// Cancels the upload at its `Location`. Where that fails the registry drops it in time.

@@ -131,11 +131,16 @@ fn all_results_together_stay_under_1_kib() {
     for &reason in Reason::ALL {
         for text in &texts {
             for warning in [false, true] {
-                let mut finding = Finding::new(reason, text.as_str()).with_remedy(text.as_str());
-                finding.warning = warning;
-                let mut outcome = refreshed();
-                outcome.findings = vec![finding; 100];
-                outcomes.push(outcome);
+                let finding = |text: &str| Finding {
+                    warning,
+                    ..Finding::new(reason, text).with_remedy(text)
+                };
+                let mut findings = vec![finding("short"); 100];
+                findings[0] = finding(text);
+                outcomes.push(Outcome {
+                    findings,
+                    ..refreshed()
+                });
             }
         }
     }

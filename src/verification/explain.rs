@@ -2,10 +2,13 @@
 
 use crate::{
     config::Mode,
-    credential::{Credential, KnownSecrets},
+    credential::{Claims, Credential, KnownSecrets},
     image::ImageReference,
-    kubernetes::{access_review::TokenReview, rbac_yaml},
-    outcome::{Check, Finding, Outcome, Reason, Verified},
+    kubernetes::{
+        access_review::TokenReview,
+        rbac_yaml::{self, Subject},
+    },
+    outcome::{Check, Finding, Reason, Verified},
     registry::{Inconclusive, ProtocolError, UntrustedParty},
     text::clip_name,
     transport::Failure,
@@ -15,37 +18,106 @@ use crate::{
 /// How many characters of a name a cause may hold; the report has the whole one.
 const NAME: usize = 60;
 
-/// Adds to `outcome` what `evidence` shows about the stored credential, or about the one that is not written.
-pub fn findings(outcome: &mut Outcome, mode: Mode, credential: &Credential, evidence: &[Evidence]) {
-    credential.add_to(&outcome.secrets);
-    let secrets = outcome.secrets.clone();
-    let finding = |at: &Evidence, image: Option<&ImageReference>, proof: &Proof| {
-        finding(mode, (credential, &secrets), at, image, proof)
-    };
-    for at in evidence {
-        let registry = at.registry.to_string();
-        if let Some(proof) = &at.login {
-            outcome.findings.extend(finding(at, None, proof));
-        }
-        for (image, proof) in &at.images {
-            let finding = finding(at, Some(image), proof);
-            outcome.images.push(Check {
-                subject: image.to_string(),
-                verified: verified(proof),
-                reason: finding.as_ref().map(|finding| finding.reason.as_str()),
+/// Explains the evidence of one credential: the one that is stored, or the one that is not written.
+pub struct Explainer<'a> {
+    /// Mode of the run.
+    pub mode: Mode,
+    /// The credential.
+    pub credential: &'a Credential,
+    /// Secrets of the run: a name from a server that contains one is not printed.
+    pub secrets: &'a KnownSecrets,
+}
+
+/// Meaning of evidence for the report.
+#[derive(Default)]
+pub struct Explained {
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// One row per registry.
+    pub registries: Vec<Check>,
+    /// One row per image.
+    pub images: Vec<Check>,
+}
+
+impl Explainer<'_> {
+    /// Explains what was verified at each registry.
+    pub fn explain(&self, evidence: &[Evidence]) -> Explained {
+        let mut explained = Explained::default();
+        for at in evidence {
+            if let Some(proof) = &at.login {
+                explained.findings.extend(self.finding(at, None, proof));
+            }
+            for (image, proof) in &at.images {
+                let finding = self.finding(at, Some(image), proof);
+                explained.images.push(Check {
+                    subject: image.to_string(),
+                    verified: verified(proof),
+                    reason: finding.as_ref().map(|finding| finding.reason.as_str()),
+                });
+                explained.findings.extend(finding);
+            }
+            explained.registries.push(Check {
+                subject: at.registry.to_string(),
+                verified: at.proofs().map(verified).min().unwrap_or_default(),
+                reason: at
+                    .proofs()
+                    .filter_map(|proof| self.finding(at, None, proof))
+                    .min_by_key(Finding::severity)
+                    .map(|finding| finding.reason.as_str()),
             });
-            outcome.findings.extend(finding);
         }
-        let least = at.proofs().min_by_key(|proof| verified(proof));
-        outcome.registries.push(Check {
-            subject: registry,
-            verified: least.map_or(Verified::None, verified),
-            reason: at
-                .proofs()
-                .filter_map(|proof| finding(at, None, proof))
-                .min_by_key(Finding::severity)
-                .map(|finding| finding.reason.as_str()),
-        });
+        explained
+    }
+
+    /// What one proof means for the user; none where all is well.
+    fn finding(&self, at: &Evidence, image: Option<&ImageReference>, proof: &Proof) -> Option<Finding> {
+        let registry = clip_name(&at.registry.to_string(), NAME);
+        let whole = image.map_or_else(|| at.registry.to_string(), ToString::to_string);
+        let subject = image.map_or_else(|| registry.clone(), |image| image.clipped(NAME * 2));
+        let finding = match proof {
+            Proof::Pulls | Proof::Accepted => return None,
+            Proof::RepositoryMissing => Finding::new(
+                Reason::RepositoryMissing,
+                format!("{registry} accepts the credential, but has no repository for {subject}"),
+            ),
+            Proof::TagMissing => Finding::new(
+                Reason::TagMissing,
+                format!("{registry} accepts the credential, but {subject} is not there"),
+            ),
+            Proof::PullForbidden => forbidden(self.credential, at, image, false),
+            Proof::PushForbidden => forbidden(self.credential, at, image, true),
+            Proof::Rejected => Finding::new(
+                Reason::CredentialRejected,
+                format!("{registry} does not accept the credential"),
+            ),
+            Proof::Inconclusive(_, TokenReview::Invalid) => Finding::new(
+                Reason::CredentialRejected,
+                "the API server does not accept the credential",
+            ),
+            Proof::Inconclusive(_, TokenReview::Unavailable) => Finding::new(
+                Reason::ApiUnavailable,
+                format!("the API server cannot be asked about the credential, and {registry} did not decide"),
+            ),
+            // At OpenShift's registry the API server's permission is the registry's.
+            Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.uses_rbac => return None,
+            Proof::Inconclusive(Inconclusive::NotAsked, _) if self.mode == Mode::Doctor => return None,
+            Proof::Inconclusive(Inconclusive::Untrusted(UntrustedParty::Realm(host)), _)
+                if self.secrets.show_in(host) =>
+            {
+                Finding::new(
+                    Reason::RegistryUntrusted,
+                    format!(
+                        "the token service of {registry} is on another host, whose name contains a secret and is \
+                         not printed"
+                    ),
+                )
+                .with_remedy("Find out which server answers as this registry, and replace the credential.")
+            }
+            Proof::Inconclusive(answer, review @ (TokenReview::Valid | TokenReview::NotApplicable)) => {
+                inconclusive(self.mode, &registry, answer, *review)
+            }
+        };
+        Some(finding.about(whole))
     }
 }
 
@@ -82,63 +154,9 @@ pub const fn verified(proof: &Proof) -> Verified {
     }
 }
 
-/// What one proof means for the user; none where all is well.
-fn finding(
-    mode: Mode,
-    (credential, secrets): (&Credential, &KnownSecrets),
-    at: &Evidence,
-    image: Option<&ImageReference>,
-    proof: &Proof,
-) -> Option<Finding> {
-    let registry = clip_name(&at.registry.to_string(), NAME);
-    let whole = image.map_or_else(|| at.registry.to_string(), ToString::to_string);
-    let subject = image.map_or_else(|| registry.clone(), |image| image.clipped(NAME * 2));
-    let new = |reason, cause: String| Some(Finding::new(reason, cause).about(whole.clone()));
-    match proof {
-        Proof::Pulls | Proof::Accepted => None,
-        Proof::RepositoryMissing => new(
-            Reason::RepositoryMissing,
-            format!("{registry} accepts the credential, but has no repository for {subject}"),
-        ),
-        Proof::TagMissing => new(
-            Reason::TagMissing,
-            format!("{registry} accepts the credential, but {subject} is not there"),
-        ),
-        Proof::PullForbidden => forbidden(credential, at, image, false).map(|finding| finding.about(whole)),
-        Proof::PushForbidden => forbidden(credential, at, image, true).map(|finding| finding.about(whole)),
-        Proof::Rejected => new(
-            Reason::CredentialRejected,
-            format!("{registry} does not accept the credential"),
-        ),
-        Proof::Inconclusive(_, TokenReview::Invalid) => new(
-            Reason::CredentialRejected,
-            "the API server does not accept the credential".to_owned(),
-        ),
-        Proof::Inconclusive(_, TokenReview::Unavailable) => new(
-            Reason::ApiUnavailable,
-            format!("the API server cannot be asked about the credential, and {registry} did not decide"),
-        ),
-        // At OpenShift's registry the API server's permission is the registry's.
-        Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Valid) if at.is_openshift => None,
-        Proof::Inconclusive(answer, review @ (TokenReview::Valid | TokenReview::NotApplicable)) => {
-            let finding = match answer {
-                Inconclusive::Untrusted(UntrustedParty::Realm(host)) => Some(realm(secrets, &registry, host)),
-                answer => inconclusive(mode, &registry, answer, *review),
-            };
-            finding.map(|finding| finding.about(whole))
-        }
-    }
-}
-
-/// What an inconclusive answer means for the user; none where there is nothing to report.
-pub fn inconclusive(
-    mode: Mode,
-    registry: &str,
-    answer: &Inconclusive,
-    review: TokenReview,
-) -> Option<Finding> {
-    Some(match answer {
-        Inconclusive::NotAsked if mode == Mode::Doctor => return None,
+/// What an inconclusive answer means for the user.
+pub fn inconclusive(mode: Mode, registry: &str, answer: &Inconclusive, review: TokenReview) -> Finding {
+    match answer {
         Inconclusive::NotAsked => Finding::new(
             Reason::NotVerified,
             format!("the credential for {registry} was not verified (PULL_SECRET_VERIFY)"),
@@ -166,7 +184,14 @@ pub fn inconclusive(
             format!("the certificate of {registry} is not trusted"),
         )
         .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
-        Inconclusive::Untrusted(UntrustedParty::Realm(host)) => untrusted_realm(registry, host),
+        Inconclusive::Untrusted(UntrustedParty::Realm(host)) => {
+            let host = clip_name(host, NAME);
+            Finding::new(
+                Reason::RegistryUntrusted,
+                format!("{registry} wants the credential sent to {host}, which may not have it"),
+            )
+            .with_remedy(format!("If it may, set PULL_SECRET_TRUSTED_HOSTS to {host}."))
+        }
         Inconclusive::Protocol(error) => Finding::new(
             Reason::RegistryProtocol,
             format!(
@@ -174,41 +199,12 @@ pub fn inconclusive(
                 error_text(*error)
             ),
         ),
-    })
-}
-
-/// A host that may not have the credential. A server that knows a secret may name its realm by it.
-fn realm(secrets: &KnownSecrets, registry: &str, host: &str) -> Finding {
-    if secrets.show_in(host) {
-        return Finding::new(
-            Reason::RegistryUntrusted,
-            format!(
-                "the token service of {registry} is on another host, whose name shows a secret and is not printed"
-            ),
-        )
-        .with_remedy("Find out which server answers as this registry, and replace the credential.");
     }
-    untrusted_realm(registry, host)
 }
 
-fn untrusted_realm(registry: &str, host: &str) -> Finding {
-    let clipped = clip_name(host, NAME);
-    Finding::new(
-        Reason::RegistryUntrusted,
-        format!("{registry} wants the credential sent to {clipped}, which may not have it"),
-    )
-    .with_remedy(format!("If it may, set PULL_SECRET_TRUSTED_HOSTS to {clipped}."))
-}
-
-fn forbidden(
-    credential: &Credential,
-    at: &Evidence,
-    image: Option<&ImageReference>,
-    push: bool,
-) -> Option<Finding> {
+fn forbidden(credential: &Credential, at: &Evidence, image: Option<&ImageReference>, push: bool) -> Finding {
     let verb = if push { "push to" } else { "pull from" };
-    let claims = credential.token.claims();
-    let account = claims.and_then(|claims| claims.service_account());
+    let account = credential.token.claims().and_then(Claims::service_account);
     let who = account.map_or_else(
         || "the credential".to_owned(),
         |(namespace, name)| {
@@ -218,33 +214,23 @@ fn forbidden(
             )
         },
     );
+    let new = |object: String| Finding::new(Reason::PullForbidden, format!("{who} may not {verb} {object}"));
+    if !at.uses_rbac {
+        let object = image.map_or_else(|| at.registry.to_string(), ImageReference::name);
+        return new(clip_name(&object, NAME * 2))
+            .with_remedy("Ask the registry's administrator to grant it.");
+    }
     let namespace = image
         .and_then(|image| image.repository().split_once('/'))
-        .map(|(namespace, _)| namespace);
-    if !at.is_openshift {
-        let what = image.map_or_else(|| at.registry.to_string(), |image| image.name());
-        return Some(
-            Finding::new(
-                Reason::PullForbidden,
-                format!("{who} may not {verb} {}", clip_name(&what, NAME * 2)),
-            )
-            .with_remedy("Ask the registry's administrator to grant it."),
-        );
-    }
-    let finding = Finding::new(
-        Reason::PullForbidden,
-        format!(
-            "{who} may not {verb} namespace {}",
-            clip_name(namespace.unwrap_or("unknown"), NAME)
-        ),
-    );
-    let grant = account
-        .zip(image)
-        .and_then(|(account, image)| rbac_yaml::image_puller(account, image, push));
-    Some(match grant {
+        .map_or("unknown", |(namespace, _)| namespace);
+    let finding = new(format!("namespace {}", clip_name(namespace, NAME)));
+    let grant = account.zip(image).and_then(|((namespace, name), image)| {
+        rbac_yaml::image_puller(Subject { namespace, name }, image, push)
+    });
+    match grant {
         Some(yaml) => finding.with_paste(yaml),
         None => finding.with_remedy("Grant its owner system:image-puller in that namespace."),
-    })
+    }
 }
 
 fn error_text(error: ProtocolError) -> String {

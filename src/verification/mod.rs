@@ -10,5 +10,5 @@ mod verifier;
 
 pub use self::{
     proof::{Evidence, Proof},
-    verifier::{MayGoTo, Verifier},
+    verifier::Verifier,
 };

@@ -5,17 +5,17 @@ use crate::{
     image::ImageReference,
     kubernetes::access_review::TokenReview,
     registry::{
-        Inconclusive, Login, ProtocolError, PullAnswer, Registries, Session,
+        Inconclusive, Login, ProtocolError, PullAnswer, Session,
         kind::openshift::{self, AccessQuestion},
         may_push,
     },
-    transport::deadline::{Backoff, REFUSAL_PAUSE},
+    transport::retry::{Retry, RetryCause},
     verification::{Proof, Verifier},
 };
 
 impl Verifier<'_> {
     pub(super) async fn openshift_login(&self, session: &Session<'_>) -> Proof {
-        let mut retry = RefusalRetry::default();
+        let mut retry = Retry::new(self.registries.until());
         loop {
             match session.login().await {
                 Login::Accepted => return Proof::Accepted,
@@ -23,7 +23,7 @@ impl Verifier<'_> {
                 Login::Refused | Login::NeedsScope => {}
             }
             // The registry decides by the API server's word, so that word can overrule it.
-            if let Some(proof) = retry.next(self.token_review().await, self.registries).await {
+            if let Some(proof) = after_refusal(self.token_review().await, &mut retry).await {
                 return proof;
             }
         }
@@ -36,7 +36,7 @@ impl Verifier<'_> {
                 other => other,
             };
         }
-        let mut retry = RefusalRetry::default();
+        let mut retry = Retry::new(self.registries.until());
         loop {
             match session.pull(image).await {
                 PullAnswer::Served => return self.openshift_push(session, image).await,
@@ -58,7 +58,7 @@ impl Verifier<'_> {
                     }
                 }
             }
-            if let Some(proof) = retry.next(review, self.registries).await {
+            if let Some(proof) = after_refusal(review, &mut retry).await {
                 return proof;
             }
         }
@@ -87,36 +87,17 @@ const fn unreachable(review: TokenReview) -> Proof {
     Proof::Inconclusive(Inconclusive::Unreachable(ProtocolError::Refused), review)
 }
 
-/// Retry policy for a 401 of OpenShift's registry, which answers so to a good token now and then.
-#[derive(Default)]
-struct RefusalRetry {
-    backoff: Backoff,
-    attempts: u32,
-}
-
-impl RefusalRetry {
-    /// The proof that follows from one more 401 and the API server's review; none: ask the registry again.
-    ///
-    /// - It refuses the credential too: rejected, once the registry has said so twice, as the API server has (one that
-    ///   starts refuses good tokens for a moment).
-    /// - It is not asked (no Kubernetes token): the registry's word stands, after one retry.
-    /// - It accepts: the registry is asked until its share of the deadline is over, then it counts as unreachable.
-    async fn next(&mut self, review: TokenReview, registries: &Registries) -> Option<Proof> {
-        self.attempts += 1;
-        let (pause, last) = match review {
-            TokenReview::Invalid | TokenReview::NotApplicable => {
-                if self.attempts > 1 {
-                    return Some(Proof::Rejected);
-                }
-                (Some(REFUSAL_PAUSE), Proof::Rejected)
-            }
-            TokenReview::Unavailable => return Some(unreachable(TokenReview::Unavailable)),
-            TokenReview::Valid => (None, unreachable(TokenReview::Valid)),
-        };
-        if self.backoff.wait(pause, registries.until()).await {
-            None
-        } else {
-            Some(last)
-        }
-    }
+/// The proof that follows from one more 401 of OpenShift's registry and the API server's review; none: ask it again.
+///
+/// - It refuses the credential too: rejected, once the registry has refused it twice (a starting API server refuses good
+///   tokens for a moment).
+/// - It is not asked (no Kubernetes token): the registry's answer stands, after one retry.
+/// - It accepts: the registry is asked until its share of the deadline is over, then it counts as unreachable.
+async fn after_refusal(review: TokenReview, retry: &mut Retry) -> Option<Proof> {
+    let (cause, last) = match review {
+        TokenReview::Invalid | TokenReview::NotApplicable => (RetryCause::OPENSHIFT_REFUSAL, Proof::Rejected),
+        TokenReview::Unavailable => return Some(unreachable(TokenReview::Unavailable)),
+        TokenReview::Valid => (RetryCause::TRANSIENT, unreachable(TokenReview::Valid)),
+    };
+    (!retry.again(cause).await).then_some(last)
 }

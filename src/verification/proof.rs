@@ -85,8 +85,8 @@ impl Proof {
 pub struct Evidence {
     /// The registry.
     pub registry: RegistryHost,
-    /// Whether it is OpenShift's, by its challenge or its name.
-    pub is_openshift: bool,
+    /// Whether the API server's RBAC decides who may pull from it.
+    pub uses_rbac: bool,
     /// What is known about the credential itself, where no image tells.
     pub login: Option<Proof>,
     /// What is known about each image that this registry serves.

@@ -9,14 +9,12 @@ use crate::{
     image::{ImageReference, RegistryHost},
     kubernetes::access_review::{Reviewer, TokenReview},
     registry::{
-        AuthScheme, Inconclusive, Ping, ProtocolError, Registries, RegistryVerdict, Session,
+        Inconclusive, Ping, Registries, RegistryVerdict, Session, UserPassword,
         kind::{self, Answers, openshift::AccessQuestion},
+        send_policy::SendPolicy,
     },
     verification::{Evidence, Proof},
 };
-
-/// Whether the credential may be sent to a host and port that a registry's Bearer challenge names.
-pub type MayGoTo<'a> = Box<dyn Fn(&RegistryHost, &str, u16) -> bool + Send + Sync + 'a>;
 
 /// Verifies one credential.
 pub struct Verifier<'a> {
@@ -30,8 +28,8 @@ pub struct Verifier<'a> {
     pub access: Access,
     /// How far to verify.
     pub depth: Depth,
-    /// The hosts that may receive it.
-    pub may_go_to: MayGoTo<'a>,
+    /// Where it may be sent.
+    pub policy: SendPolicy<'a>,
     token_review: OnceCell<TokenReview>,
 }
 
@@ -41,8 +39,9 @@ impl<'a> Verifier<'a> {
         registries: &'a Registries,
         reviewer: Option<Reviewer>,
         credential: &'a Credential,
-        (access, depth): (Access, Depth),
-        may_go_to: MayGoTo<'a>,
+        access: Access,
+        depth: Depth,
+        policy: SendPolicy<'a>,
     ) -> Self {
         Self {
             registries,
@@ -50,7 +49,7 @@ impl<'a> Verifier<'a> {
             credential,
             access,
             depth,
-            may_go_to,
+            policy,
             token_review: OnceCell::new(),
         }
     }
@@ -86,34 +85,20 @@ impl<'a> Verifier<'a> {
             Depth::Registry => self.registries.ping(registry).await,
             Depth::Api | Depth::Structure => Err(Inconclusive::NotAsked),
         };
-        let ping = match ping {
-            // OpenShift's registry always asks: this is not its answer, and the API server is asked instead.
-            Ok(Ping::Anonymous {
-                is_registry: false, ..
-            }) if registry.is_openshift_internal() => {
-                Err(Inconclusive::Protocol(ProtocolError::NotARegistry))
-            }
-            ping => ping,
+        let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
+        let uses_rbac = kind::by_ping(registry, &ping).uses_rbac();
+        let login = UserPassword {
+            username: &self.credential.username,
+            password: self.credential.token.secret(),
         };
-        let scheme = match &ping {
-            Ok(Ping::Asks(scheme)) => Some(scheme.clone()),
-            Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
-            Err(_) => None,
-        };
-        let is_openshift = match &ping {
-            Ok(_) => scheme == Some(AuthScheme::OpenShift),
-            Err(_) => registry.is_openshift_internal(),
-        };
-        let may_go_to = |host: &str, port: u16| (self.may_go_to)(registry, host, port);
-        let pair = (self.credential.username.as_str(), self.credential.token.secret());
-        let session = Session::new(self.registries, registry, scheme, pair, &may_go_to);
+        let session = Session::new(self.registries, registry, scheme, login, self.policy);
         let mut evidence = Evidence {
             registry: registry.clone(),
-            is_openshift,
+            uses_rbac,
             login: None,
             images: Vec::new(),
         };
-        let proofs = if is_openshift && ping.is_ok() {
+        let proofs = if uses_rbac && ping.is_ok() {
             if images.is_empty() {
                 evidence.login = Some(self.openshift_login(&session).await);
             }
@@ -124,19 +109,14 @@ impl<'a> Verifier<'a> {
             let Answers {
                 login,
                 images: verdicts,
-            } = match ping {
-                Err(inconclusive) if is_openshift => {
-                    Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images)
-                }
-                ping => kind::verify(session, ping, images, push).await,
-            };
+            } = kind::verify(session, ping, images, push).await;
             if let Some(verdict) = login {
                 evidence.login = Some(self.proof(verdict, None).await);
             }
             let proofs = images
                 .iter()
                 .zip(verdicts)
-                .map(async |(image, verdict)| self.proof(verdict, is_openshift.then_some(*image)).await);
+                .map(async |(image, verdict)| self.proof(verdict, uses_rbac.then_some(*image)).await);
             join_all(proofs).await
         };
         evidence.images = images.iter().map(|image| (*image).clone()).zip(proofs).collect();
@@ -216,7 +196,7 @@ fn row(registry: &RegistryHost, images: &[&ImageReference], found: &Evidence) ->
     };
     Evidence {
         registry: registry.clone(),
-        is_openshift: found.is_openshift,
+        uses_rbac: found.uses_rbac,
         login,
         images,
     }

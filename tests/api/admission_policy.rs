@@ -113,7 +113,7 @@ pub fn everything() -> Value {
 }
 
 #[tokio::test]
-async fn the_programs_own_requests_pass_the_policy() -> Result<()> {
+async fn policy_allows_the_requests_of_the_program() -> Result<()> {
     let installation = Installation::with_policy("policy-passes").await?;
     let program = installation.program()?;
     short_lived(&program)
@@ -131,7 +131,7 @@ async fn the_programs_own_requests_pass_the_policy() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_runner_may_make_one_secret_of_one_type_and_mint_one_kind_of_token() -> Result<()> {
+async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<()> {
     let installation = Installation::with_policy("policy-denies").await?;
     let namespace = &installation.namespace;
     let (secret, puller) = (&installation.names.secret, &installation.names.puller);
@@ -230,8 +230,7 @@ async fn the_runner_may_make_one_secret_of_one_type_and_mint_one_kind_of_token()
 }
 
 #[tokio::test]
-async fn a_token_without_a_pod_may_do_nothing_and_least_of_all_the_stored_one_of_a_single_account()
--> Result<()> {
+async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
     let installation = Installation::of_one_account("policy-one-account").await?;
     let account = &installation.names.runner;
     let message = "of a running pod";
@@ -262,7 +261,7 @@ async fn a_token_without_a_pod_may_do_nothing_and_least_of_all_the_stored_one_of
 }
 
 #[tokio::test]
-async fn the_program_says_that_a_policy_refuses_and_which() -> Result<()> {
+async fn program_reports_which_policy_denies_a_request() -> Result<()> {
     let installation = Installation::with_policy("policy-told").await?;
     let policy = format!("the admission policy {} refuses it", installation.names.runner);
     let program = installation.program()?;
@@ -321,7 +320,7 @@ async fn somebody_elses_policy(installation: &Installation) -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_else_is_bounded() -> Result<()> {
+async fn policy_limits_no_other_account() -> Result<()> {
     let installation = Installation::with_policy("policy-others").await?;
     let namespace = &installation.namespace;
     namespace.service_account(OTHER).await?;

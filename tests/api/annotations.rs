@@ -110,7 +110,7 @@ async fn o3_a_refresh_time_in_the_future_is_corrected() -> Result<()> {
 }
 
 #[tokio::test]
-async fn o3_the_token_s_exp_counts_and_not_the_answer_s_timestamp() -> Result<()> {
+async fn o3_exp_of_the_token_outranks_the_timestamp_of_the_response() -> Result<()> {
     for told in ["2026-01-01T00:00:00Z", "2096-01-01T00:00:00Z"] {
         let world = World::new("other-timestamp").await?;
         let image = world.push("app:v1")?;
@@ -152,7 +152,7 @@ async fn o3_the_token_s_exp_counts_and_not_the_answer_s_timestamp() -> Result<()
 }
 
 #[tokio::test]
-async fn o3_an_expiry_beside_a_robot_s_password_is_emptied() -> Result<()> {
+async fn o3_expiry_annotation_of_a_robot_password_is_emptied() -> Result<()> {
     let world = World::new("robot-expiry").await?;
     let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NEXT_RUN_WITHIN", "1h");
     robot.run().await?.expect("SUCCESS", "created", "ok", 0);

@@ -15,7 +15,7 @@ const WAYS: [&[&str]; 2] = [
 ];
 
 #[tokio::test]
-async fn every_install_applied_twice_over_a_filled_secret_leaves_it_as_it_is() -> Result<()> {
+async fn installing_twice_leaves_a_filled_secret_unchanged() -> Result<()> {
     define_kinds_of_tekton().await?;
     // Whatever its name is, the Secret that an install is for is the one that its Role names.
     let installs = [
@@ -73,7 +73,7 @@ async fn leaves_it_as_it_is(install: &str, way: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_program_finds_nothing_to_do_after_its_install_was_applied_again() -> Result<()> {
+async fn run_after_a_second_install_changes_nothing() -> Result<()> {
     let installation = Installation::without_policy("applied-live").await?;
     let program = installation.program()?;
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
@@ -84,8 +84,7 @@ async fn the_program_finds_nothing_to_do_after_its_install_was_applied_again() -
 
 /// What the sample's heading warns of.
 #[tokio::test]
-async fn a_placeholder_that_is_applied_again_blanks_a_live_credential_and_the_next_run_mends_it() -> Result<()>
-{
+async fn next_run_repairs_a_secret_that_a_reapplied_placeholder_emptied() -> Result<()> {
     let namespace = TestNamespace::new("placeholder").await?;
     let kubectl = Kubectl::new(namespace.name()).await?;
     let placeholder = kustomize::tekton().join("samples/argocd/placeholder.yaml");

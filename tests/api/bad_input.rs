@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn documents_that_clients_cannot_read_alike_are_left_as_they_are() -> Result<()> {
+async fn ambiguous_documents_are_left_unchanged() -> Result<()> {
     let cases: [(&str, &[u8], &str); 5] = [
         ("utf8", b"{\"auths\":{\"\xff\":{}}}", "document-unreadable"),
         ("twice", br#"{"auths":{},"auths":{}}"#, "document-ambiguous"),
@@ -49,7 +49,7 @@ async fn documents_that_clients_cannot_read_alike_are_left_as_they_are() -> Resu
 }
 
 #[tokio::test]
-async fn a_broken_entry_of_somebody_elses_is_named_and_ours_is_written() -> Result<()> {
+async fn invalid_unmanaged_entry_is_reported_and_the_managed_one_is_written() -> Result<()> {
     let world = World::new("foreign-broken").await?;
     let image = world.push("app:v1")?;
     let document = br#"{"auths":{"broken.test":{"auth":"!!!"}}}"#;
@@ -77,7 +77,7 @@ async fn a_broken_entry_of_somebody_elses_is_named_and_ours_is_written() -> Resu
 }
 
 #[tokio::test]
-async fn what_is_no_answer_of_an_api_server_is_said_to_be_none() -> Result<()> {
+async fn invalid_api_server_response_is_reported_as_such() -> Result<()> {
     let world = World::new("no-api").await?;
     let replies: Vec<(&str, Reply)> = vec![
         ("html", Reply::html(StatusCode::OK, "<html>sign in</html>")),
@@ -130,7 +130,7 @@ async fn what_is_no_answer_of_an_api_server_is_said_to_be_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_google_key_file_is_stored_and_sent_whole() -> Result<()> {
+async fn google_key_file_is_stored_and_sent_whole() -> Result<()> {
     const REGISTRY: &str = "registry.test:5000";
     let key = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"-----BEGIN PRIVATE KEY-----\\nNOT-REAL\\n\"\n}";
     let world = World::new("google-key").await?;
@@ -169,7 +169,7 @@ async fn a_google_key_file_is_stored_and_sent_whole() -> Result<()> {
 }
 
 #[tokio::test]
-async fn token_files_that_hold_no_token_are_mistakes_and_odd_tokens_are_passwords() -> Result<()> {
+async fn token_file_without_a_token_is_rejected_and_odd_text_is_a_password() -> Result<()> {
     let world = World::new("token-files").await?;
     let basic = &crate::world::registries().basic;
     let program = world
@@ -205,7 +205,7 @@ async fn token_files_that_hold_no_token_are_mistakes_and_odd_tokens_are_password
 }
 
 #[tokio::test]
-async fn a_variable_that_is_not_utf8_is_a_mistake_and_others_are_not_our_business() -> Result<()> {
+async fn known_variable_that_is_not_utf8_is_rejected_and_others_are_ignored() -> Result<()> {
     let world = World::new("not-utf8").await?;
     let foreign = world.program().env(
         OsString::from_vec(b"FOREIGN\xff".to_vec()),
@@ -223,7 +223,7 @@ async fn a_variable_that_is_not_utf8_is_a_mistake_and_others_are_not_our_busines
 }
 
 #[tokio::test]
-async fn a_registry_that_says_nothing_sensible_never_holds_back_a_kubernetes_token() -> Result<()> {
+async fn invalid_registry_response_does_not_block_a_kubernetes_token() -> Result<()> {
     let authority = Arc::new(Authority::new("registries")?);
     let registry = test_cluster::registry::OPENSHIFT;
     let host = registry.split(':').next().unwrap_or_default().to_owned();

@@ -29,8 +29,7 @@ async fn asked(world: &World, program: &Program) -> Result<(Vec<String>, (usize,
 }
 
 #[tokio::test]
-async fn the_api_server_reviews_the_credential_once_and_each_image_once_where_the_registry_says_nothing()
--> Result<()> {
+async fn inconclusive_registry_is_reviewed_once_per_credential_and_image() -> Result<()> {
     let world = World::new("reviews").await?;
     let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
     let ensure = world.program().env("PULL_SECRET_IMAGE", &images);
@@ -55,7 +54,7 @@ async fn the_api_server_reviews_the_credential_once_and_each_image_once_where_th
 }
 
 #[tokio::test]
-async fn nothing_is_reviewed_where_the_registry_answered() -> Result<()> {
+async fn no_review_is_sent_if_the_registry_answered() -> Result<()> {
     let world = World::new("no-reviews").await?;
     let image = world.push("app:v1")?;
     let login = world.program();
@@ -73,8 +72,7 @@ async fn nothing_is_reviewed_where_the_registry_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_is_reviewed_once_for_each_credential_and_image_and_the_refresh_stays_at_four_calls()
--> Result<()> {
+async fn registry_refusal_is_reviewed_once_per_credential_and_image() -> Result<()> {
     let world = World::new("refusal").await?;
     let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
     let program = world.program().env("PULL_SECRET_IMAGE", &images);
@@ -105,7 +103,7 @@ async fn a_refusal_is_reviewed_once_for_each_credential_and_image_and_the_refres
 }
 
 #[tokio::test]
-async fn a_robots_password_is_never_reviewed_even_where_the_registry_is_silent() -> Result<()> {
+async fn robot_password_is_never_reviewed() -> Result<()> {
     let world = World::new("robot-reviews").await?;
     let basic = &registries().basic;
     let robot = with_robot(&world, basic, "robot")?;

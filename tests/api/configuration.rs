@@ -19,7 +19,7 @@ const RESERVED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_this_version_does_not_have_is_refused_by_name() -> Result<()> {
+async fn each_reserved_variable_is_rejected_by_name() -> Result<()> {
     for (variable, value) in RESERVED {
         let outcome = Program::outside()
             .env("PULL_SECRET_NAME", "x")
@@ -39,75 +39,38 @@ async fn what_this_version_does_not_have_is_refused_by_name() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong for each variable, by the table's order.
-const WRONG: &[(&str, &str)] = &[
-    ("PULL_SECRET_NAME", "Not_A_Name"),
-    ("PULL_SECRET_NAMESPACE", "no.dots"),
-    ("PULL_SECRET_REGISTRY", "https://quay.io/"),
-    ("PULL_SECRET_TRUSTED_HOSTS", "*.example.com"),
-    ("PULL_SECRET_IMAGE", "quay.io/team/app@"),
-    ("PULL_SECRET_MODE", "apply"),
-    ("PULL_SECRET_SERVICE_ACCOUNT", "namespace/name"),
-    ("PULL_SECRET_TOKEN_LIFETIME", "5m"),
-    ("PULL_SECRET_REFRESH_BELOW", "140%"),
-    ("PULL_SECRET_NEXT_RUN_WITHIN", "never"),
-    ("PULL_SECRET_TOKEN_FILE", "relative/token"),
-    ("PULL_SECRET_USERNAME", "a:b"),
-    ("PULL_SECRET_ACCESS", "Push"),
-    ("PULL_SECRET_CONNECTION", "yes"),
-    ("PULL_SECRET_DISPLAY_NAME", "two\nlines"),
-    ("PULL_SECRET_DESCRIPTION", "\u{1b}[31mred"),
-    ("PULL_SECRET_VERIFY", "hard"),
-    ("PULL_SECRET_REGISTRY_CA_FILE", "ca.crt"),
-    ("PULL_SECRET_CONNECT_TO", "quay.io"),
-    ("PULL_SECRET_STRICT", "maybe"),
-    ("PULL_SECRET_TIMEOUT", "soon"),
-    ("PULL_SECRET_LOG", "trace"),
-    ("PULL_SECRET_LOG_FORMAT", "xml"),
-    ("PULL_SECRET_TERMINATION_MESSAGE_FILE", "log"),
-    ("PULL_SECRET_SERVICE_ACCOUNT_DIR", "secrets"),
-];
+/// A value that is invalid for every variable.
+const WRONG: &str = "\u{1}:/";
 
 #[tokio::test]
-async fn every_wrong_environment_is_reported_at_once_and_before_anything_is_asked() -> Result<()> {
-    let names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
-    assert_eq!(
-        WRONG.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
-        names,
-        "no variable is left out"
-    );
+async fn every_invalid_variable_is_reported_before_any_request() -> Result<()> {
     let world = World::new("all-wrong").await?;
+    let own = VARIABLES.iter().map(|variable| (variable.name, WRONG));
     let platform = [
         ("KUBERNETES_SERVICE_HOST", "no host"),
         ("KUBERNETES_SERVICE_PORT", "0"),
     ];
-    let reserved = RESERVED.iter().filter(|(name, _)| *name != "PULL_SECRET_MODE");
-    let all = WRONG.iter().chain(&platform).chain(reserved);
-    let program = all
-        .clone()
+    let wrong: Vec<_> = own.chain(platform).chain(RESERVED.iter().copied()).collect();
+    let program = wrong
+        .iter()
         .fold(world.program(), |program, (name, value)| program.env(name, value));
     let mark = world.mark().await?;
     let outcome = program.run().await?;
     outcome.expect("ERROR", "none", "invalid-configuration", 64);
     let problems = outcome.report["problems"].as_array().cloned().unwrap_or_default();
-    for (name, _) in all {
+    for (name, _) in wrong {
         let problem = problems
             .iter()
-            .find(|problem| problem["variable"] == *name)
+            .find(|problem| problem["variable"] == name)
             .unwrap_or(&Value::Null);
-        let is_reserved =
-            RESERVED.iter().any(|(reserved, _)| reserved == name) && *name != "PULL_SECRET_MODE";
+        let is_reserved = RESERVED.iter().any(|(reserved, _)| *reserved == name);
         assert_eq!(problem["example"].is_string(), !is_reserved, "{name}: {problem}");
         assert!(
             problem["problem"].is_string() && outcome.output.stderr.contains(name),
             "{name}: {outcome}"
         );
     }
-    assert_eq!(
-        world.requests(mark).await?.len(),
-        0,
-        "mistakes outrank whatever else would be found"
-    );
+    assert_eq!(world.requests(mark).await?.len(), 0, "no request is sent");
     Ok(())
 }
 
@@ -116,7 +79,7 @@ const TOKEN: &str =
     "eyJhbGciOiJSUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJzdWIiOiJjYW5hcnktY2FuYXJ5In0.Y2FuYXJ5LWNhbmFyeS1jYW5hcnk";
 
 #[tokio::test]
-async fn a_credential_by_mistake_in_any_variable_or_argument_is_refused_and_not_shown() -> Result<()> {
+async fn credential_in_any_variable_or_argument_is_rejected_and_not_printed() -> Result<()> {
     let program = Program::outside()
         .env("PULL_SECRET_NAME", "x")
         .env("PULL_SECRET_LOG", "debug")
@@ -179,14 +142,14 @@ async fn help_and_version_are_the_only_arguments() -> Result<()> {
 }
 
 #[tokio::test]
-async fn outside_of_a_pod_it_says_so() -> Result<()> {
+async fn run_outside_a_pod_ends_with_not_in_cluster() -> Result<()> {
     let outcome = Program::outside().env("PULL_SECRET_NAME", "x").run().await?;
     outcome.expect("ERROR", "none", "not-in-cluster", 64);
     Ok(())
 }
 
 #[tokio::test]
-async fn registries_that_differ_in_case_and_proxies_of_another_kind_are_mistakes() -> Result<()> {
+async fn registries_that_differ_in_case_and_https_proxies_are_rejected() -> Result<()> {
     let program = Program::outside()
         .env("PULL_SECRET_NAME", "x")
         .env("PULL_SECRET_TOKEN_FILE", "/robot/token");

@@ -56,7 +56,7 @@ async fn apply(world: &World, outcome: &Outcome) -> Result<()> {
 }
 
 #[tokio::test]
-async fn from_nothing_to_green_by_applying_what_it_prints() -> Result<()> {
+async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
     let world = World::without_grant("doctor").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -88,7 +88,7 @@ async fn from_nothing_to_green_by_applying_what_it_prints() -> Result<()> {
         "ok",
         "its certificate is trusted, and it asks for a Kubernetes token",
     );
-    line(&ready, "ok", "tries our entry first");
+    line(&ready, "ok", "tries the managed entry first");
     line(&ready, "ok", "OpenShift's own secret pulls");
     line(&ready, "ok", "clock agrees");
     line(
@@ -126,7 +126,7 @@ async fn from_nothing_to_green_by_applying_what_it_prints() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_exist_is_told_without_asking_for_a_right_to_read_accounts() -> Result<()> {
+async fn doctor_reports_a_missing_account_without_permission_to_read_it() -> Result<()> {
     let world = World::new("doctor-account").await?;
     let mint = json!([{
         "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["gone"], "verbs": ["create"],
@@ -150,7 +150,7 @@ async fn an_account_that_does_not_exist_is_told_without_asking_for_a_right_to_re
 }
 
 #[tokio::test]
-async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
+async fn doctor_warns_of_a_due_credential_and_of_a_more_specific_entry() -> Result<()> {
     let world = World::new("doctor-shadow").await?;
     let image = world.push("app:v1")?;
     let more_specific = format!("{OPENSHIFT}/{}", world.namespace.name());
@@ -166,7 +166,7 @@ async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
     line(
         &outcome,
         "warn",
-        &format!("tries the entry {more_specific} of somebody else's before ours"),
+        &format!("tries the unmanaged entry {more_specific} before the managed entry"),
     );
     line(
         &outcome,
@@ -179,7 +179,7 @@ async fn what_is_due_and_what_shadows_our_entry_is_a_warning() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_not_there_or_not_trusted_fails_once() -> Result<()> {
+async fn doctor_reports_an_unreachable_or_untrusted_registry_once() -> Result<()> {
     let world = World::new("doctor-registry").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -201,7 +201,7 @@ async fn a_registry_that_is_not_there_or_not_trusted_fails_once() -> Result<()> 
 }
 
 #[tokio::test]
-async fn what_a_registry_asks_for_is_told_and_where_it_is_not_to_be_asked_that() -> Result<()> {
+async fn doctor_reports_the_authentication_of_each_registry() -> Result<()> {
     let world = World::new("doctor-asks").await?;
     let all = registries();
     let robot = |registry| with_robot(&world, registry, "robot");
@@ -226,7 +226,7 @@ async fn what_a_registry_asks_for_is_told_and_where_it_is_not_to_be_asked_that()
 }
 
 #[tokio::test]
-async fn what_the_stored_token_opens_is_a_warning_with_an_account_to_apply() -> Result<()> {
+async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result<()> {
     let world = World::new("doctor-excess").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
     let pods = json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["create"] }]);
@@ -251,7 +251,7 @@ async fn what_the_stored_token_opens_is_a_warning_with_an_account_to_apply() -> 
 }
 
 #[tokio::test]
-async fn a_token_from_a_file_needs_no_right_to_mint_and_in_json_each_line_is_a_record() -> Result<()> {
+async fn doctor_needs_no_token_request_with_a_token_file_and_logs_json_records() -> Result<()> {
     let world = World::new("doctor-robot").await?;
     take_the_role_away(&world).await?;
     let secret =

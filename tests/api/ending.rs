@@ -28,7 +28,7 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_while_the_api_server_is_asked_it_ends_at_once_with_results() -> Result<()> {
+async fn sigterm_during_an_api_call_ends_the_run_with_results() -> Result<()> {
     type Stage = (&'static str, fn(&RequestParts) -> bool, &'static str);
     let stages: [Stage; 4] = [
         ("read", is_secret_get, "none"),
@@ -48,7 +48,7 @@ async fn told_to_stop_while_the_api_server_is_asked_it_ends_at_once_with_results
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_while_a_server_is_asked_again_it_says_what_that_server_answered() -> Result<()> {
+async fn sigterm_during_a_retry_reports_the_last_response() -> Result<()> {
     fn later(request: &RequestParts) -> Action {
         // The second try has failed as well by the time that the third is held.
         match request.number {
@@ -78,7 +78,7 @@ async fn told_to_stop_while_a_server_is_asked_again_it_says_what_that_server_ans
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_while_the_registry_is_asked_it_ends_at_once_with_results() -> Result<()> {
+async fn sigterm_during_a_registry_request_ends_the_run_with_results() -> Result<()> {
     for (name, signal) in [("term", Signal::TERM), ("int", Signal::INT)] {
         let world = World::new(&format!("stop-registry-{name}")).await?;
         let proxy = before_openshift(&world, |_| hold_if(true))?;
@@ -95,7 +95,7 @@ async fn told_to_stop_while_the_registry_is_asked_it_ends_at_once_with_results()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_after_the_write_it_says_that_it_was_written() -> Result<()> {
+async fn sigterm_after_the_write_reports_the_write() -> Result<()> {
     let world = World::new("stop-reread").await?;
     let image = world.push("app:v1")?;
     let proxy = before_api_server(&world, |request| {
@@ -109,7 +109,7 @@ async fn told_to_stop_after_the_write_it_says_that_it_was_written() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_before_anything_was_asked_it_writes_its_results_too() -> Result<()> {
+async fn sigterm_before_the_first_request_writes_results() -> Result<()> {
     let world = World::new("stop-early").await?;
     // A file whose reader waits for a writer: the program is held while it reads its own identity.
     let token = fs::read(world.runner.file("token"))?;
@@ -133,7 +133,7 @@ async fn told_to_stop_before_anything_was_asked_it_writes_its_results_too() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frozen_servers_hold_no_run_beyond_its_timeout() -> Result<()> {
+async fn frozen_servers_delay_no_run_beyond_its_timeout() -> Result<()> {
     let mut cluster = Cluster::start(Options::new().registries()).await?;
     let world = World::within(cluster.access(), "frozen").await?;
     world.grant_pull().await?;
@@ -196,7 +196,7 @@ async fn frozen_servers_hold_no_run_beyond_its_timeout() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_stops_answering_before_the_write_holds_no_run_beyond_its_timeout() -> Result<()> {
+async fn api_server_that_hangs_before_the_write_delays_no_run() -> Result<()> {
     let world = World::new("frozen-write").await?;
     let proxy = before_api_server(&world, |request| hold_if(is_write(request)))?;
     let started = Instant::now();
@@ -217,7 +217,7 @@ async fn an_api_server_that_stops_answering_before_the_write_holds_no_run_beyond
 }
 
 #[tokio::test]
-async fn a_name_look_up_that_hangs_does_not_hold_the_exit() -> Result<()> {
+async fn hanging_name_lookup_does_not_delay_the_exit() -> Result<()> {
     let world = World::new("hanging-name").await?;
     // In a mount namespace of its own the program finds /etc/hosts to be a pipe that nobody writes to: whoever looks a
     // name up waits there for ever, in a thread that nothing can cancel.
@@ -283,7 +283,7 @@ fn hold_if(hold: bool) -> Action {
 
 /// Its memory holds credentials.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_core_of_a_run_is_ever_dumped() -> Result<()> {
+async fn no_run_leaves_a_core_dump() -> Result<()> {
     let world = World::new("no-core").await?;
     let proxy = before_api_server(&world, |request| hold_if(is_secret_get(request)))?;
     let run = through(&world, &proxy).spawn()?;

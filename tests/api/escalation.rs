@@ -42,8 +42,7 @@ async fn ask(installation: &Installation) -> Result<Result<Secret, kube::Error>>
 }
 
 #[tokio::test]
-async fn without_the_policy_the_runner_can_ask_for_any_accounts_token_while_the_secret_is_absent()
--> Result<()> {
+async fn runner_without_policy_can_request_any_token_while_no_secret_exists() -> Result<()> {
     let installation = Installation::without_policy("escalation").await?;
     let made = ask(&installation).await?.context("the API server takes it")?;
     assert_eq!(made.type_.as_deref(), Some(TYPE));
@@ -60,7 +59,7 @@ async fn without_the_policy_the_runner_can_ask_for_any_accounts_token_while_the_
 }
 
 #[tokio::test]
-async fn once_the_secret_is_there_its_type_cannot_become_another() -> Result<()> {
+async fn runner_cannot_change_the_type_of_an_existing_secret() -> Result<()> {
     let installation = Installation::without_policy("escalation-late").await?;
     installation
         .program()?
@@ -73,7 +72,7 @@ async fn once_the_secret_is_there_its_type_cannot_become_another() -> Result<()>
 }
 
 #[tokio::test]
-async fn with_the_policy_it_cannot() -> Result<()> {
+async fn runner_with_policy_cannot_request_another_token() -> Result<()> {
     let installation = Installation::with_policy("escalation-denied").await?;
     let error = ask(&installation).await?.expect_err("the policy denies it");
     assert!(
@@ -89,7 +88,7 @@ async fn with_the_policy_it_cannot() -> Result<()> {
 
 /// `docs/security.md`, "Without an administrator": the block of YAML, as it stands there.
 #[tokio::test]
-async fn a_secret_made_by_hand_closes_the_gap_without_a_policy() -> Result<()> {
+async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md");
     let page = std::fs::read_to_string(page).context("cannot read docs/security.md")?;
     let (_, rest) = page.split_once("```yaml\n").context("a block of YAML")?;

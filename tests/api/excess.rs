@@ -39,7 +39,7 @@ fn warnings(outcome: &Outcome) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn what_the_stored_token_opens_beside_the_registry_is_named_with_what_helps() -> Result<()> {
+async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
     let world = World::new("excess").await?;
     let image = world.push("app:v1")?;
     // What OpenShift's `edit` would be: the pipeline's own account has it.
@@ -123,7 +123,7 @@ async fn what_the_stored_token_opens_beside_the_registry_is_named_with_what_help
 }
 
 #[tokio::test]
-async fn a_puller_may_only_pull_and_in_json_the_warning_is_one_record() -> Result<()> {
+async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
     let world = World::new("excess-json").await?;
     let outcome = world.program().run().await?;
     assert_eq!(
@@ -204,7 +204,7 @@ async fn s6_permissions_that_read_or_make_secrets_are_reported() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_api_server_that_does_not_review_holds_nothing_up() -> Result<()> {
+async fn missing_rules_review_delays_no_run() -> Result<()> {
     let world = World::new("excess-down").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -236,7 +236,7 @@ async fn an_api_server_that_does_not_review_holds_nothing_up() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_robots_password_and_a_run_that_asks_nobody_are_not_reviewed() -> Result<()> {
+async fn excess_of_robots_and_of_structure_checks_is_not_reviewed() -> Result<()> {
     let world = World::new("excess-none").await?;
     let structure = world.program().env("PULL_SECRET_VERIFY", "structure");
     let robot = with_robot(&world, &registries().basic, "robot")?;

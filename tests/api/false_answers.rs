@@ -31,7 +31,7 @@ fn is_access_review(request: &RequestParts) -> bool {
 }
 
 #[tokio::test]
-async fn an_object_without_a_verdict_is_no_review_and_a_401_does_not_forbid_the_pull() -> Result<()> {
+async fn review_without_a_verdict_and_a_401_do_not_deny_the_pull() -> Result<()> {
     let cases: [(&str, IsAsked, StatusCode); 3] = [
         ("review", is_review, StatusCode::CREATED),
         ("access review", is_access_review, StatusCode::CREATED),
@@ -68,7 +68,7 @@ async fn an_object_without_a_verdict_is_no_review_and_a_401_does_not_forbid_the_
 }
 
 #[tokio::test]
-async fn a_web_page_is_no_registry_that_asks_nobody_and_replaces_no_password() -> Result<()> {
+async fn web_page_is_no_anonymous_registry_and_replaces_no_password() -> Result<()> {
     const NAME: &str = "registry.page.test:5000";
     let page = || Reply::html(StatusCode::OK, "<html>Sign in</html>");
     let world = World::new("web-page").await?;
@@ -89,7 +89,7 @@ async fn a_web_page_is_no_registry_that_asks_nobody_and_replaces_no_password() -
 }
 
 #[tokio::test]
-async fn a_web_page_in_a_manifests_place_proves_no_pull() -> Result<()> {
+async fn web_page_instead_of_a_manifest_verifies_no_pull() -> Result<()> {
     let world = World::new("page-manifest").await?;
     let image = world.push("app:v1")?;
     let proxy = before_openshift(&world, |request| {
@@ -112,7 +112,7 @@ async fn a_web_page_in_a_manifests_place_proves_no_pull() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_object_is_no_write() -> Result<()> {
+async fn response_about_another_object_is_no_write() -> Result<()> {
     let world = World::new("other-object").await?;
     let image = world.push("app:v1")?;
     let program = |program: Program| program.env("PULL_SECRET_IMAGE", &image);
@@ -140,7 +140,7 @@ async fn an_answer_about_another_object_is_no_write() -> Result<()> {
 }
 
 #[tokio::test]
-async fn where_the_answer_to_a_write_is_lost_nothing_is_said_of_what_was_stored_before() -> Result<()> {
+async fn lost_response_to_a_write_reports_nothing_of_the_old_credential() -> Result<()> {
     let world = World::new("lost-answers").await?;
     let image = world.push("app:v1")?;
     let program = |program: Program| program.env("PULL_SECRET_IMAGE", &image);

@@ -8,7 +8,7 @@ use test_cluster::registry::OPENSHIFT;
 use crate::world::{PULLER, SECRET, World};
 
 #[tokio::test]
-async fn a_first_run_creates_a_secret_that_matches_the_contract_byte_for_byte_and_pulls() -> Result<()> {
+async fn first_run_creates_the_secret_of_the_contract_and_it_pulls() -> Result<()> {
     let world = World::new("first-run").await?;
     let image = world.push("app:v1")?;
     let outcome = world.program().env("PULL_SECRET_IMAGE", &image).run().await?;

@@ -15,7 +15,7 @@ pub async fn ship_image_puller(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_account_without_the_grant_is_named_with_the_grant_to_apply_and_applying_it_heals() -> Result<()> {
+async fn applying_the_reported_grant_repairs_a_missing_pull_permission() -> Result<()> {
     let world = World::without_grant("no-grant").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -40,8 +40,7 @@ async fn an_account_without_the_grant_is_named_with_the_grant_to_apply_and_apply
 }
 
 #[tokio::test]
-async fn a_missing_repository_is_told_from_a_missing_tag_and_neither_holds_back_the_credential() -> Result<()>
-{
+async fn missing_repository_and_missing_tag_differ_and_block_no_credential() -> Result<()> {
     let world = World::new("missing").await?;
     let image = world.push("app:v1")?;
     let tag = image.replace(":v1", ":v2");
@@ -62,7 +61,7 @@ async fn a_missing_repository_is_told_from_a_missing_tag_and_neither_holds_back_
 }
 
 #[tokio::test]
-async fn of_several_images_the_gravest_finding_decides_and_the_report_has_all() -> Result<()> {
+async fn most_severe_image_decides_and_the_report_has_all() -> Result<()> {
     let world = World::new("several").await?;
     let elsewhere = World::new("several-other").await?;
     let good = world.push("app:v1")?;
@@ -94,7 +93,7 @@ async fn of_several_images_the_gravest_finding_decides_and_the_report_has_all() 
 }
 
 #[tokio::test]
-async fn an_image_is_taken_as_builds_and_people_write_it() -> Result<()> {
+async fn images_are_accepted_as_builds_and_people_write_them() -> Result<()> {
     let world = World::new("written").await?;
     let image = world.push("app:v1")?;
     let digest = push_image(registries().store, &format!("{}/app:v1", world.namespace.name()))?;
@@ -123,7 +122,7 @@ async fn an_image_is_taken_as_builds_and_people_write_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_digest_is_asked_for_where_tag_and_digest_are_given() -> Result<()> {
+async fn digest_is_requested_if_tag_and_digest_are_given() -> Result<()> {
     let world = World::new("digest").await?;
     let repository = format!("{}/app", world.namespace.name());
     let digest = push_image(registries().store, &format!("{repository}:v1"))?;

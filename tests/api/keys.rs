@@ -26,7 +26,7 @@ const HUB_REALM: &str = "auth.docker.io:443";
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 #[tokio::test]
-async fn docker_hubs_credential_has_the_key_by_which_independent_clients_find_it() -> Result<()> {
+async fn docker_hub_credential_has_the_key_that_other_clients_look_up() -> Result<()> {
     let world = World::new("hub").await?;
     let repository = format!("{}/app:v1", world.namespace.name());
     push_image(registries().store, &repository)?;
@@ -74,8 +74,7 @@ async fn docker_hubs_credential_has_the_key_by_which_independent_clients_find_it
 }
 
 #[tokio::test]
-async fn docker_hubs_own_token_service_gets_a_robots_password_unasked_and_no_other_hosts_does() -> Result<()>
-{
+async fn only_docker_hubs_own_token_service_gets_its_password_by_default() -> Result<()> {
     let world = World::new("hub-realm").await?;
     let trusted = Scripted::trusted_by(&world)?;
     let realm = trusted.server(HUB_REALM, |_| {
@@ -129,7 +128,7 @@ async fn docker_hubs_own_token_service_gets_a_robots_password_unasked_and_no_oth
 }
 
 #[tokio::test]
-async fn a_key_with_a_path_serves_the_images_below_it_and_no_others() -> Result<()> {
+async fn key_with_a_path_covers_only_the_images_below_it() -> Result<()> {
     let world = World::new("path").await?;
     let basic = &registries().basic;
     let (host, team) = (&basic.host.name, world.namespace.name().to_owned());

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn where_the_api_server_shortens_the_lifetime_the_schedule_goes_by_what_was_granted() -> Result<()> {
+async fn refresh_time_follows_the_lifetime_that_the_api_server_granted() -> Result<()> {
     let hour = Duration::from_secs(3600);
     let cluster = Cluster::start(Options::new().max_token_lifetime(hour)).await?;
     let world = World::within(cluster.access(), "short").await?;
@@ -57,7 +57,7 @@ async fn where_the_api_server_shortens_the_lifetime_the_schedule_goes_by_what_wa
 }
 
 #[tokio::test]
-async fn a_share_of_the_lifetime_is_left_or_it_is_refreshed() -> Result<()> {
+async fn credential_below_its_share_of_the_lifetime_is_refreshed() -> Result<()> {
     let world = World::new("share").await?;
     short_lived(&world.program())
         .run()
@@ -83,7 +83,7 @@ async fn a_share_of_the_lifetime_is_left_or_it_is_refreshed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_api_servers_clock_counts_and_more_than_a_minute_of_difference_is_said() -> Result<()> {
+async fn run_uses_the_api_servers_clock_and_warns_of_a_minute_of_skew() -> Result<()> {
     let world = World::new("skew").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
     let secret = json!(world.secret().await?);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 #[tokio::test]
-async fn every_line_of_a_json_log_is_a_record_and_the_last_one_is_the_end() -> Result<()> {
+async fn every_line_of_a_json_log_is_a_record_and_the_last_has_the_result() -> Result<()> {
     let world = World::without_grant("json-log").await?;
     let image = world.push("app:v1")?;
     let program = world
@@ -62,7 +62,7 @@ async fn every_line_of_a_json_log_is_a_record_and_the_last_one_is_the_end() -> R
 }
 
 #[tokio::test]
-async fn the_last_line_of_a_text_log_is_the_end_whatever_the_level() -> Result<()> {
+async fn last_line_of_a_text_log_has_the_result_at_every_level() -> Result<()> {
     let world = World::new("text-log").await?;
     for level in ["error", "warn", "info", "debug"] {
         let outcome = world.program().env("PULL_SECRET_LOG", level).run().await?;

@@ -1,7 +1,7 @@
 //! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use test_cluster::{
     program::{Outcome, Program},
     registry::OPENSHIFT,
@@ -33,7 +33,7 @@ fn size(outcome: &Outcome) -> usize {
 }
 
 #[tokio::test]
-async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whole() -> Result<()> {
+async fn longest_names_keep_results_under_1_kib_and_the_cause_whole() -> Result<()> {
     let world = World::without_grant("long-names").await?;
     let (secret, account) = (long("secret"), long("account"));
     let project = format!("{OPENSHIFT}/{}/", world.namespace.name());
@@ -55,7 +55,10 @@ async fn the_longest_names_leave_the_results_under_a_kibibyte_and_the_cause_whol
         namespace: world.namespace.name(),
         secret: &secret,
         minted_for: Some(&account),
-        runner: Some((world.namespace.name(), RUNNER)),
+        runner: Some(Subject {
+            namespace: world.namespace.name(),
+            name: RUNNER,
+        }),
     };
     world
         .namespace

@@ -52,5 +52,5 @@ mod unchanged;
 mod usable_kept;
 mod verify;
 mod world;
-mod written_minted;
-mod written_robot;
+mod written_password;
+mod written_token;

@@ -224,7 +224,7 @@ async fn create(pods: &Api<Pod>, pod: &Value) -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_step_is_admitted_as_a_container_where_restricted_is_enforced() -> Result<()> {
+async fn restricted_namespace_admits_every_step() -> Result<()> {
     let pods: Api<Pod> = restricted("steps").await?.api();
     let mut objects = kustomize::render(&kustomize::tekton())?;
     for sample in samples(&kustomize::tekton().join("samples"))? {

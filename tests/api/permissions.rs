@@ -1,7 +1,7 @@
 //! What the program may not do, it names, and the Role that it prints is the one that helps.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use k8s_openapi::api::rbac::v1::Role;
 use serde_json::{Value, json};
 use test_cluster::{namespace::TestNamespace, program::Program};
@@ -65,7 +65,7 @@ async fn take_away(world: &World, permission: &Permission) -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_verb_taken_away_is_named_and_the_role_of_the_report_heals_a_first_run() -> Result<()> {
+async fn each_missing_verb_is_reported_and_the_printed_role_repairs_it() -> Result<()> {
     let all = permissions(&World::new("verbs").await?).await?;
     let named: Vec<_> = all
         .iter()
@@ -94,7 +94,7 @@ async fn each_verb_taken_away_is_named_and_the_role_of_the_report_heals_a_first_
 }
 
 #[tokio::test]
-async fn each_verb_that_a_refresh_needs_is_named_and_create_on_secrets_is_none() -> Result<()> {
+async fn refresh_needs_no_create_on_secrets_and_reports_each_missing_verb() -> Result<()> {
     for permission in permissions(&World::new("refresh-verbs").await?).await? {
         let world = World::new("refresh-verb").await?;
         short_lived(&world.program())
@@ -136,7 +136,7 @@ async fn heals(world: &World, run: &Program, permission: &Permission, action: &s
 }
 
 #[tokio::test]
-async fn verify_needs_get_alone() -> Result<()> {
+async fn verify_needs_only_get() -> Result<()> {
     let world = World::new("verify-verbs").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
     let verify = world.program().env("PULL_SECRET_MODE", "verify");
@@ -158,7 +158,7 @@ async fn verify_needs_get_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run() -> Result<()> {
+async fn role_in_the_first_report_repairs_a_missing_role() -> Result<()> {
     let world = World::new("no-role").await?;
     let fresh = TestNamespace::new("no-role-else").await?;
     fresh.service_account(RUNNER).await?;
@@ -173,7 +173,10 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
         namespace: fresh.name(),
         secret: SECRET,
         minted_for: Some(PULLER),
-        runner: Some((fresh.name(), RUNNER)),
+        runner: Some(Subject {
+            namespace: fresh.name(),
+            name: RUNNER,
+        }),
     };
     assert_eq!(
         outcome.report["remedy"],
@@ -188,7 +191,7 @@ async fn a_whole_role_that_is_missing_is_healed_by_the_report_of_the_first_run()
 }
 
 #[tokio::test]
-async fn the_role_of_a_report_takes_nothing_away_from_other_runs_in_the_namespace() -> Result<()> {
+async fn reported_role_removes_no_permission_of_other_runs() -> Result<()> {
     let world = World::new("two-secrets").await?;
     short_lived(&world.program())
         .run()
@@ -222,8 +225,7 @@ async fn the_role_of_a_report_takes_nothing_away_from_other_runs_in_the_namespac
 }
 
 #[tokio::test]
-async fn another_namespace_with_the_role_alone_is_forbidden_and_a_missing_one_is_told_where_the_whole_cluster_is_granted()
--> Result<()> {
+async fn missing_namespace_is_reported_only_to_cluster_wide_runners() -> Result<()> {
     let world = World::new("namespaces").await?;
     let missing = format!("{}-missing", world.namespace.name());
     let elsewhere = world.program().env("PULL_SECRET_NAMESPACE", &missing);
@@ -269,7 +271,7 @@ async fn another_namespace_with_the_role_alone_is_forbidden_and_a_missing_one_is
 }
 
 #[tokio::test]
-async fn a_pods_token_that_died_is_said_to_be_that_and_not_a_missing_role() -> Result<()> {
+async fn expired_pod_token_is_not_reported_as_a_missing_role() -> Result<()> {
     let world = World::new("dead-pod").await?;
     let mut claims = crate::first_run::claims(world.runner.token())?;
     claims["exp"] = json!(1);

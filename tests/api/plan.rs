@@ -74,7 +74,7 @@ async fn comes_true(world: &World, program: &Program, action: &str, lines: &[&st
 }
 
 #[tokio::test]
-async fn what_is_planned_is_what_ensure_then_does_in_each_situation() -> Result<()> {
+async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
     let world = World::new("plan").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -152,7 +152,7 @@ async fn s14_a_password_in_any_field_of_the_secret_is_not_printed() -> Result<()
 }
 
 #[tokio::test]
-async fn the_incident_is_planned_as_a_repair_that_keeps_the_other_entries() -> Result<()> {
+async fn plan_shows_a_repair_that_keeps_the_other_entries() -> Result<()> {
     let world = World::new("plan-repair").await?;
     let unwrapped =
         format!(r#"{{"{OPENSHIFT}": {{"auth": "dTpw"}}, "quay.io": {{"auth": "dXNlcjpwYXNz", "x": 2.50}}}}"#);
@@ -181,7 +181,7 @@ async fn ends_alike(world: &World, program: &Program) -> Result<Outcome> {
 }
 
 #[tokio::test]
-async fn what_ensure_would_end_with_is_what_plan_ends_with() -> Result<()> {
+async fn plan_ends_with_the_reason_that_ensure_would_have() -> Result<()> {
     let world = World::new("plan-ends").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -246,7 +246,7 @@ async fn what_ensure_would_end_with_is_what_plan_ends_with() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_schedule_that_no_token_outlives_is_told_beforehand() -> Result<()> {
+async fn plan_reports_a_schedule_longer_than_any_token() -> Result<()> {
     let world = World::new("plan-schedule").await?;
     let program = short_lived(&world.program()).env("PULL_SECRET_NEXT_RUN_WITHIN", "1h");
     let planned = writing_nothing(&world, &program, "plan").await?;
@@ -259,7 +259,7 @@ async fn a_schedule_that_no_token_outlives_is_told_beforehand() -> Result<()> {
 }
 
 #[tokio::test]
-async fn in_json_every_line_is_a_record_and_the_diff_is_one_of_them() -> Result<()> {
+async fn json_log_of_plan_has_the_diff_as_one_record() -> Result<()> {
     let world = World::new("plan-json").await?;
     let program = world.program().env("PULL_SECRET_LOG_FORMAT", "json");
     let planned = writing_nothing(&world, &program, "plan").await?;

@@ -26,7 +26,7 @@ fn entry(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn structure_comes_before_expiry_and_expiry_before_what_the_registry_says() -> Result<()> {
+async fn structure_outranks_expiry_and_expiry_outranks_the_registry() -> Result<()> {
     let in_pod = json!({"pod": {"name": "p", "uid": "u"}, "serviceaccount": {"name": "a", "uid": "u"}});
     let expired = unsigned(&json!({"exp": 1_700_000_000, "kubernetes.io": {}}));
     let expired_in_pod = unsigned(&json!({"exp": 1_700_000_000, "kubernetes.io": in_pod}));
@@ -81,7 +81,7 @@ async fn structure_comes_before_expiry_and_expiry_before_what_the_registry_says(
 }
 
 #[tokio::test]
-async fn a_persons_login_token_is_stored_and_warned_about() -> Result<()> {
+async fn login_token_of_a_person_is_stored_with_a_warning() -> Result<()> {
     let world = World::new("login-token").await?;
     let token = "sha256~a-persons-login-token-of-openshift";
     std::fs::write(world.runner.file("login"), token)?;

@@ -14,7 +14,7 @@ use crate::{
 const NOWHERE: &str = "127.0.0.1:1";
 
 #[tokio::test]
-async fn a_registry_is_reached_through_each_spelling_of_the_proxy_and_the_api_server_never() -> Result<()> {
+async fn each_proxy_variable_applies_to_registries_only() -> Result<()> {
     let world = World::new("proxy").await?;
     let image = world.push("app:v1")?;
     for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
@@ -41,7 +41,7 @@ async fn a_registry_is_reached_through_each_spelling_of_the_proxy_and_the_api_se
 }
 
 #[tokio::test]
-async fn a_registry_that_no_proxy_names_is_dialled_itself() -> Result<()> {
+async fn no_proxy_connects_to_the_registry_directly() -> Result<()> {
     let world = World::new("no-proxy").await?;
     let image = world.push("app:v1")?;
     for (variable, names) in [
@@ -68,7 +68,7 @@ async fn a_registry_that_no_proxy_names_is_dialled_itself() -> Result<()> {
 }
 
 #[tokio::test]
-async fn connect_to_names_what_the_proxy_shall_dial() -> Result<()> {
+async fn connect_to_sets_the_address_that_the_proxy_dials() -> Result<()> {
     let world = World::new("proxy-to").await?;
     let image = world.push("app:v1")?;
     let elsewhere: SocketAddr = NOWHERE.parse()?;
@@ -88,7 +88,7 @@ async fn connect_to_names_what_the_proxy_shall_dial() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_is_a_registry_that_cannot_be_asked() -> Result<()> {
+async fn refusing_proxy_makes_the_registry_unavailable() -> Result<()> {
     let world = World::new("proxy-refuses").await?;
     let proxy = ConnectProxy::start([])?;
     let outcome = world

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn openshift_is_not_even_asked_the_access_review_tells() -> Result<()> {
+async fn push_to_openshift_is_verified_by_an_access_review() -> Result<()> {
     let world = World::new("push").await?;
     let image = world.push("app:v1")?;
     let program = world
@@ -51,7 +51,7 @@ async fn openshift_is_not_even_asked_the_access_review_tells() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_registry_is_asked_for_an_upload_that_is_cancelled_before_anything_is_sent() -> Result<()> {
+async fn push_to_other_registries_is_verified_by_a_cancelled_upload() -> Result<()> {
     let all = registries();
     for (name, registry, may_push) in [("basic", &all.basic, "robot"), ("token", &all.token, "pusher")] {
         let world = World::new(&format!("push-{name}")).await?;

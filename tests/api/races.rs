@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Result<()> {
+async fn two_first_runs_without_a_secret_end_well_with_one() -> Result<()> {
     let world = World::new("two-runs").await?;
     let image = world.push("app:v1")?;
     let proxy = before_api_server(&world, |request| {
@@ -42,7 +42,7 @@ async fn two_first_runs_that_both_found_nothing_end_well_with_one_secret() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_placeholder_that_comes_after_the_others_final_write_empties_nothing() -> Result<()> {
+async fn late_placeholder_empties_no_secret() -> Result<()> {
     let world = World::new("late-placeholder").await?;
     let image = world.push("app:v1")?;
     let proxy = before_api_server(&world, |request| {
@@ -76,7 +76,7 @@ async fn a_placeholder_that_comes_after_the_others_final_write_empties_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_and_ten_first_runs_at_once_leave_one_secret_that_one_of_them_created() -> Result<()> {
+async fn concurrent_first_runs_create_one_secret() -> Result<()> {
     for count in [2, 10] {
         let world = World::new(&format!("at-once-{count}")).await?;
         let image = world.push("app:v1")?;
@@ -92,7 +92,7 @@ async fn two_and_ten_first_runs_at_once_leave_one_secret_that_one_of_them_create
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_refreshes_at_once_never_take_each_other_for_a_manager_that_undoes_the_write() -> Result<()> {
+async fn ten_concurrent_refreshes_report_no_reverting_manager() -> Result<()> {
     let world = World::new("refresh-at-once").await?;
     let image = world.push("app:v1")?;
     let foreign = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
@@ -129,7 +129,7 @@ async fn all_at_once(program: &Program, count: usize) -> Result<Vec<Outcome>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
+async fn write_with_a_lost_response_is_found_done() -> Result<()> {
     let world = World::new("lost-answer").await?;
     let image = world.push("app:v1")?;
     let lost = std::sync::atomic::AtomicBool::new(false);
@@ -169,7 +169,7 @@ async fn a_write_whose_answer_is_lost_is_found_done() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_others_took_all_the_time_they_are_named_and_not_the_call_that_its_end_met() -> Result<()> {
+async fn repeated_conflicts_outrank_the_interrupted_call() -> Result<()> {
     let world = World::new("no-time-left").await?;
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409,
@@ -194,7 +194,7 @@ async fn where_others_took_all_the_time_they_are_named_and_not_the_call_that_its
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_made_anew_while_the_registry_is_asked_gets_a_token_of_its_own() -> Result<()> {
+async fn secret_recreated_during_verification_gets_its_own_token() -> Result<()> {
     let world = World::new("made-anew").await?;
     let image = world.push("app:v1")?;
     // The registry keeps its answer back, after the placeholder and before the write.

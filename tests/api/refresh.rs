@@ -8,7 +8,7 @@ use test_cluster::registry::OPENSHIFT;
 use crate::world::{SECRET, World};
 
 #[tokio::test]
-async fn the_steady_state_makes_one_api_call_no_review_and_no_write() -> Result<()> {
+async fn steady_state_makes_one_api_call_no_review_and_no_write() -> Result<()> {
     let world = World::new("steady").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -32,7 +32,7 @@ async fn the_steady_state_makes_one_api_call_no_review_and_no_write() -> Result<
 }
 
 #[tokio::test]
-async fn a_first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
+async fn first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
     let world = World::new("calls").await?;
     let image = world.push("app:v1")?;
     let mark = world.mark().await?;
@@ -75,7 +75,7 @@ async fn a_first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refresh_keeps_every_foreign_byte() -> Result<()> {
+async fn refresh_keeps_every_unmanaged_byte() -> Result<()> {
     let world = World::new("foreign").await?;
     let image = world.push("app:v1")?;
     let head = r#"{ "credHelpers":{"x.test":"h\u00e9lper"} ,"n":[2.50,1E+2,-0,12345678901234567890123],"#;
@@ -138,7 +138,7 @@ async fn a_refresh_keeps_every_foreign_byte() -> Result<()> {
 }
 
 #[tokio::test]
-async fn metadata_alone_is_written_without_minting() -> Result<()> {
+async fn metadata_is_repaired_without_a_token_request() -> Result<()> {
     let world = World::new("metadata").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);

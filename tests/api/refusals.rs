@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_good_token_refused_for_a_moment_by_the_registry_is_asked_about_again_and_proven() -> Result<()> {
+async fn valid_token_denied_briefly_by_the_registry_is_verified_by_a_retry() -> Result<()> {
     let world = World::new("moment").await?;
     let image = world.push("app:v1")?;
     let registry = before_openshift(&world, refusing(2))?;
@@ -46,7 +46,7 @@ async fn a_good_token_refused_for_a_moment_by_the_registry_is_asked_about_again_
 }
 
 #[tokio::test]
-async fn a_good_token_refused_for_a_moment_by_registry_and_api_server_is_not_called_rejected() -> Result<()> {
+async fn valid_token_denied_briefly_by_both_servers_is_not_rejected() -> Result<()> {
     let world = World::new("moment-both").await?;
     let image = world.push("app:v1")?;
     let registry = before_openshift(&world, refusing(1))?;
@@ -75,7 +75,7 @@ async fn a_good_token_refused_for_a_moment_by_registry_and_api_server_is_not_cal
 }
 
 #[tokio::test]
-async fn a_registry_that_refuses_a_good_token_to_the_end_counts_as_unreachable() -> Result<()> {
+async fn registry_that_keeps_denying_a_valid_token_is_unreachable() -> Result<()> {
     let world = World::new("refuses-on").await?;
     let image = world.push("app:v1")?;
     let registry = before_openshift(&world, refusing(usize::MAX))?;

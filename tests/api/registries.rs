@@ -26,7 +26,7 @@ pub fn with_robot(world: &World, registry: &Registry, account: &str) -> Result<P
 }
 
 #[tokio::test]
-async fn a_robot_account_is_stored_and_pulls_from_each_kind_of_registry() -> Result<()> {
+async fn robot_account_is_stored_and_pulls_from_each_kind_of_registry() -> Result<()> {
     let all = registries();
     for (name, registry) in [("basic", &all.basic), ("token", &all.token)] {
         let world = World::new(&format!("robot-{name}")).await?;
@@ -53,7 +53,7 @@ async fn a_robot_account_is_stored_and_pulls_from_each_kind_of_registry() -> Res
 }
 
 #[tokio::test]
-async fn a_robot_that_may_not_pull_is_told_from_one_that_is_not_accepted() -> Result<()> {
+async fn denied_pull_differs_from_a_rejected_robot() -> Result<()> {
     let all = registries();
     let world = World::new("robot-nobody").await?;
     let repository = format!("{}/app:v1", world.namespace.name());
@@ -82,7 +82,7 @@ async fn a_robot_that_may_not_pull_is_told_from_one_that_is_not_accepted() -> Re
 }
 
 #[tokio::test]
-async fn a_rejected_first_credential_leaves_the_empty_placeholder() -> Result<()> {
+async fn rejected_first_credential_leaves_the_placeholder() -> Result<()> {
     let world = World::new("robot-rejected").await?;
     let program = with_robot(&world, &registries().basic, "robot")?;
     fs::write(world.runner.file("robot"), "wrong-password")?;
@@ -101,7 +101,7 @@ async fn a_rejected_first_credential_leaves_the_empty_placeholder() -> Result<()
 }
 
 #[tokio::test]
-async fn a_bearer_realm_on_another_host_gets_the_password_only_where_it_is_trusted() -> Result<()> {
+async fn bearer_realm_on_another_host_gets_the_password_only_if_trusted() -> Result<()> {
     let all = registries();
     let world = World::new("realm").await?;
     let repository = format!("{}/app:v1", world.namespace.name());
@@ -129,7 +129,7 @@ async fn a_bearer_realm_on_another_host_gets_the_password_only_where_it_is_trust
 }
 
 #[tokio::test]
-async fn one_token_serves_two_names_of_a_registry_and_a_dropped_one_is_reported() -> Result<()> {
+async fn one_token_covers_two_names_and_a_removed_name_is_reported() -> Result<()> {
     let world = World::new("two-names").await?;
     let image = world.push("app:v1")?;
     let long = OPENSHIFT.replace(".svc:", ".svc.cluster.local:");

@@ -24,7 +24,7 @@ use crate::{
 const SLOW: &str = "registry.slow.test:5000";
 
 #[tokio::test]
-async fn a_registry_that_is_down_is_a_warning_to_ensure_and_75_to_verify() -> Result<()> {
+async fn unavailable_registry_is_a_warning_for_ensure_and_75_for_verify() -> Result<()> {
     let world = World::new("down").await?;
     let image = world.push("app:v1")?;
     // A port that nobody listens on.
@@ -48,7 +48,7 @@ async fn a_registry_that_is_down_is_a_warning_to_ensure_and_75_to_verify() -> Re
 }
 
 #[tokio::test]
-async fn a_flaky_registry_is_asked_again_until_it_answers_and_then_proves_the_pull() -> Result<()> {
+async fn flaky_registry_is_retried_until_the_pull_is_verified() -> Result<()> {
     let world = World::new("flaky").await?;
     let image = world.push("app:v1")?;
     let proxy = before_openshift(&world, |request| match request.number {
@@ -78,7 +78,7 @@ async fn a_flaky_registry_is_asked_again_until_it_answers_and_then_proves_the_pu
 }
 
 #[tokio::test]
-async fn a_slow_registry_is_waited_for_within_its_share_of_the_deadline() -> Result<()> {
+async fn slow_registry_gets_its_share_of_the_deadline() -> Result<()> {
     let world = World::new("slow").await?;
     let trusted = Scripted::trusted_by(&world)?;
     let password = "a-robots-password";
@@ -111,7 +111,7 @@ async fn a_slow_registry_is_waited_for_within_its_share_of_the_deadline() -> Res
 }
 
 #[tokio::test]
-async fn an_untrusted_certificate_is_76_gets_no_credential_and_never_lets_one_die() -> Result<()> {
+async fn untrusted_registry_gets_no_credential_and_blocks_no_refresh() -> Result<()> {
     let world = World::new("untrusted-ca").await?;
     let image = world.push("app:v1")?;
     let authority = world.runner.file("registry-ca.pem");
@@ -137,7 +137,7 @@ async fn an_untrusted_certificate_is_76_gets_no_credential_and_never_lets_one_di
 }
 
 #[tokio::test]
-async fn plain_http_is_76_and_is_never_spoken() -> Result<()> {
+async fn plain_http_registry_exits_with_76() -> Result<()> {
     let world = World::new("plain-http").await?;
     // A real one, which answers to TLS that it doesn't speak it.
     let program = world
@@ -164,7 +164,7 @@ async fn plain_http_is_76_and_is_never_spoken() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_registry_that_asks_nobody_proves_nothing_and_a_robot_is_stored_for_it() -> Result<()> {
+async fn anonymous_registry_verifies_nothing_and_its_robot_is_stored() -> Result<()> {
     let world = World::new("asks-nobody").await?;
     let open = &registries().open;
     let repository = format!("{}/app:v1", world.namespace.name());
@@ -191,7 +191,7 @@ async fn a_registry_that_asks_nobody_proves_nothing_and_a_robot_is_stored_for_it
 }
 
 #[tokio::test]
-async fn an_image_that_everybody_may_pull_does_not_prove_a_wrong_password_right() -> Result<()> {
+async fn public_image_does_not_verify_a_wrong_password() -> Result<()> {
     let world = World::new("public").await?;
     // With a token service.
     let token = &registries().token;

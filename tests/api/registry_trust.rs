@@ -14,7 +14,7 @@ use test_cluster::{
 use crate::world::{World, registries};
 
 #[tokio::test]
-async fn each_source_of_trust_alone_vouches_for_a_registry_and_without_any_it_is_untrusted() -> Result<()> {
+async fn each_ca_source_alone_makes_a_registry_trusted() -> Result<()> {
     let world = World::new("ca-sources").await?;
     let file = |name: &str| world.runner.file(name);
     let ca = &registries().ca;
@@ -67,7 +67,7 @@ async fn each_source_of_trust_alone_vouches_for_a_registry_and_without_any_it_is
 }
 
 #[tokio::test]
-async fn gitlabs_own_token_service_gets_a_robots_password_unasked() -> Result<()> {
+async fn gitlabs_own_token_service_gets_its_password_by_default() -> Result<()> {
     let world = World::new("gitlab").await?;
     let authority = Authority::new("registries")?;
     fs::write(world.runner.file("service-ca.crt"), authority.pem())?;
@@ -124,7 +124,7 @@ async fn gitlabs_own_token_service_gets_a_robots_password_unasked() -> Result<()
 }
 
 #[tokio::test]
-async fn less_than_the_registry_never_contacts_it() -> Result<()> {
+async fn lower_verify_levels_never_contact_the_registry() -> Result<()> {
     let world = World::new("depth").await?;
     let image = world.push("app:v1")?;
     let registry = ScriptedServer::start(None, |_| Reply::Close)?;

@@ -11,8 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_unwrapped_document_is_named_by_verify_repaired_by_ensure_and_keeps_its_other_entries()
--> Result<()> {
+async fn unwrapped_document_is_reported_and_repaired_with_its_entries() -> Result<()> {
     let world = World::new("incident").await?;
     let image = world.push("app:v1")?;
     let token = world.namespace.token(crate::world::PULLER, None, 3600).await?;
@@ -58,7 +57,7 @@ async fn the_unwrapped_document_is_named_by_verify_repaired_by_ensure_and_keeps_
 }
 
 #[tokio::test]
-async fn argo_cds_placeholder_is_filled() -> Result<()> {
+async fn placeholder_of_argo_cd_is_filled() -> Result<()> {
     let world = World::new("argocd").await?;
     let image = world.push("app:v1")?;
     // `e30K` in a manifest: an empty object and a newline.
@@ -95,7 +94,7 @@ async fn missing_and_null_auths_are_replaced() -> Result<()> {
 }
 
 #[tokio::test]
-async fn v7_an_auths_that_may_be_the_only_copy_is_left_alone_in_every_mode() -> Result<()> {
+async fn v7_auths_of_another_type_is_left_unchanged_in_every_mode() -> Result<()> {
     let nested = "the only member of auths is another object named auths";
     for (document, reason, cause) in [
         (

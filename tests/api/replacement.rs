@@ -33,7 +33,7 @@ fn program(world: &World, hosts: &str, account: &Account) -> Result<Program> {
 }
 
 #[tokio::test]
-async fn an_entry_as_other_tools_write_it_is_alive_and_stays_where_the_new_one_may_not_pull() -> Result<()> {
+async fn entry_of_another_tool_is_usable_and_kept_from_a_worse_one() -> Result<()> {
     let token = &registries().token;
     let robot = token.account("robot").context("robot")?;
     let nobody = token.account("nobody").context("nobody")?;
@@ -71,7 +71,7 @@ async fn an_entry_as_other_tools_write_it_is_alive_and_stays_where_the_new_one_m
 }
 
 #[tokio::test]
-async fn a_password_stored_for_one_registry_is_never_sent_to_another() -> Result<()> {
+async fn stored_password_is_never_sent_to_another_registry() -> Result<()> {
     let token = &registries().token;
     let robot = token.account("robot").context("robot")?;
     let nobody = token.account("nobody").context("nobody")?;
@@ -114,7 +114,7 @@ async fn a_password_stored_for_one_registry_is_never_sent_to_another() -> Result
 }
 
 #[tokio::test]
-async fn a_registry_that_does_not_answer_takes_no_time_from_the_others() -> Result<()> {
+async fn hanging_registry_takes_no_time_from_the_others() -> Result<()> {
     let basic = &registries().basic;
     let robot = basic.account("robot").context("robot")?;
     let world = World::new("starved").await?;
@@ -139,7 +139,7 @@ async fn a_registry_that_does_not_answer_takes_no_time_from_the_others() -> Resu
 }
 
 #[tokio::test]
-async fn push_is_reviewed_where_the_registry_is_not_asked() -> Result<()> {
+async fn push_is_reviewed_if_the_registry_is_not_contacted() -> Result<()> {
     let world = World::new("push-review").await?;
     let image = world.push("app:v1")?;
     let program = world

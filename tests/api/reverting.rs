@@ -7,7 +7,7 @@ use test_cluster::webhook::mutate;
 use crate::world::{SECRET, World};
 
 #[tokio::test]
-async fn a_webhook_that_puts_the_document_back_is_73_and_what_was_stored_stays() -> Result<()> {
+async fn webhook_that_restores_the_document_exits_with_73() -> Result<()> {
     let world = World::new("reverting").await?;
     let before = br#"{"auths":{"foreign.test":{"auth":"dTpw"}}}"#;
     world.namespace.create_docker_config_json(SECRET, before).await?;
@@ -29,7 +29,7 @@ async fn a_webhook_that_puts_the_document_back_is_73_and_what_was_stored_stays()
 }
 
 #[tokio::test]
-async fn a_webhook_that_puts_back_a_credential_that_is_due_is_73_and_that_credential_stays() -> Result<()> {
+async fn webhook_that_restores_a_due_credential_exits_with_73() -> Result<()> {
     let world = World::new("reverting-due").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -57,8 +57,7 @@ async fn a_webhook_that_puts_back_a_credential_that_is_due_is_73_and_that_creden
 }
 
 #[tokio::test]
-async fn a_webhook_that_takes_the_dashboards_label_away_is_73_though_the_credential_is_stored() -> Result<()>
-{
+async fn webhook_that_removes_a_label_exits_with_73_after_the_write() -> Result<()> {
     let world = World::new("reverting-label").await?;
     let image = world.push("app:v1")?;
     let _webhook = mutate(&world.namespace, |review| {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_robots_password_never_reaches_the_api_server_whatever_its_registry_says() -> Result<()> {
+async fn robot_password_never_reaches_the_api_server() -> Result<()> {
     // Sees every token that the API server doesn't know itself.
     let authority = Authority::new("webhooks")?;
     let webhook = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1"])?), |_| {

@@ -48,8 +48,7 @@ impl Own {
 }
 
 #[tokio::test]
-async fn an_expired_token_and_then_a_rotated_signing_key_are_named_by_verify_and_mended_by_ensure()
--> Result<()> {
+async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() -> Result<()> {
     let mut own = Own::new("keys").await?;
     own.program()?.run().await?.expect("SUCCESS", "created", "ok", 0);
 

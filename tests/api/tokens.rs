@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_minted_token_outlives_the_pod_and_dies_with_the_secret() -> Result<()> {
+async fn requested_token_outlives_the_pod_and_ends_with_the_secret() -> Result<()> {
     let world = World::new("bound").await?;
     let image = world.push("app:v1")?;
     world
@@ -32,7 +32,7 @@ async fn the_minted_token_outlives_the_pod_and_dies_with_the_secret() -> Result<
 }
 
 #[tokio::test]
-async fn a_pod_bound_token_is_named_by_verify_and_replaced_by_ensure() -> Result<()> {
+async fn stored_pod_bound_token_is_reported_and_replaced() -> Result<()> {
     let world = World::new("pod-bound").await?;
     let image = world.push("app:v1")?;
     let puller = world.namespace.identity(PULLER).await?;
@@ -56,7 +56,7 @@ async fn a_pod_bound_token_is_named_by_verify_and_replaced_by_ensure() -> Result
 }
 
 #[tokio::test]
-async fn a_pod_bound_token_in_a_file_is_refused_and_nothing_is_written() -> Result<()> {
+async fn pod_bound_token_in_a_file_is_rejected_and_not_written() -> Result<()> {
     let world = World::new("pod-bound-file").await?;
     let file = world.runner.file("token");
     let program = world.program().env("PULL_SECRET_TOKEN_FILE", &file);
@@ -69,7 +69,7 @@ async fn a_pod_bound_token_in_a_file_is_refused_and_nothing_is_written() -> Resu
 }
 
 #[tokio::test]
-async fn a_token_that_dies_with_another_secret_is_named_by_verify_and_replaced_by_ensure() -> Result<()> {
+async fn token_bound_to_another_secret_is_reported_and_replaced() -> Result<()> {
     let world = World::new("bound-elsewhere").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -109,7 +109,7 @@ async fn a_token_that_dies_with_another_secret_is_named_by_verify_and_replaced_b
 }
 
 #[tokio::test]
-async fn another_accounts_token_is_replaced() -> Result<()> {
+async fn token_of_another_account_is_replaced() -> Result<()> {
     let world = World::new("other-account").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
     let uid = world.secret().await?.metadata.uid;
@@ -138,8 +138,7 @@ async fn another_accounts_token_is_replaced() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_service_account_that_was_deleted_and_made_again_is_noticed_and_its_token_refreshed() -> Result<()>
-{
+async fn token_of_a_recreated_service_account_is_refreshed() -> Result<()> {
     let world = World::new("account-again").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -177,7 +176,7 @@ async fn a_service_account_that_was_deleted_and_made_again_is_noticed_and_its_to
 }
 
 #[tokio::test]
-async fn a_credentials_use_is_found_in_the_audit_log_by_the_id_in_the_annotation() -> Result<()> {
+async fn credential_id_annotation_finds_its_use_in_the_audit_log() -> Result<()> {
     let world = World::new("credential-id").await?;
     let image = world.push("app:v1")?;
     let outcome = world.program().env("PULL_SECRET_IMAGE", &image).run().await?;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_kubernetes_token_for_a_registry_that_is_not_trusted_is_64_and_sends_nothing() -> Result<()> {
+async fn kubernetes_token_for_an_untrusted_registry_exits_with_64_unsent() -> Result<()> {
     let world = World::new("untrusted").await?;
     let authority = Authority::new("registries")?;
     let listener = ScriptedServer::start(Some(&authority.issue(&["registry.evil.test"])?), |_| {
@@ -72,7 +72,7 @@ async fn a_kubernetes_token_for_a_registry_that_is_not_trusted_is_64_and_sends_n
 }
 
 #[tokio::test]
-async fn a_realm_on_another_host_never_sees_the_token_and_redirects_are_not_followed() -> Result<()> {
+async fn realm_and_redirect_on_another_host_never_get_the_token() -> Result<()> {
     let world = World::new("realm-evil").await?;
     let authority = Authority::new("registries")?;
     let evil = ScriptedServer::start(Some(&authority.issue(&["evil.test"])?), |_| {
@@ -109,7 +109,7 @@ async fn a_realm_on_another_host_never_sees_the_token_and_redirects_are_not_foll
 }
 
 #[tokio::test]
-async fn an_api_server_with_a_certificate_of_the_registries_authority_gets_no_request() -> Result<()> {
+async fn api_server_with_a_certificate_of_the_registry_ca_gets_no_request() -> Result<()> {
     let world = World::new("wrong-api-ca").await?;
     let authority = Authority::new("registries")?;
     let listener = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1"])?), |_| {
@@ -129,7 +129,7 @@ async fn an_api_server_with_a_certificate_of_the_registries_authority_gets_no_re
 }
 
 #[tokio::test]
-async fn a_robots_password_goes_to_no_realm_and_no_redirect_that_was_not_named() -> Result<()> {
+async fn robot_password_is_sent_to_no_untrusted_realm_or_redirect() -> Result<()> {
     const REGISTRY: &str = "registry.test:5000";
     let world = World::new("robot-evil").await?;
     let trusted = Scripted::trusted_by(&world)?;
@@ -198,7 +198,7 @@ async fn a_robots_password_goes_to_no_realm_and_no_redirect_that_was_not_named()
 }
 
 #[tokio::test]
-async fn a_redirect_of_the_image_itself_is_not_followed_with_the_credential() -> Result<()> {
+async fn image_redirect_is_not_followed_with_the_credential() -> Result<()> {
     const REGISTRY: &str = "registry.test:5000";
     let world = World::new("redirected-image").await?;
     let trusted = Scripted::trusted_by(&world)?;

@@ -63,8 +63,7 @@ impl Part {
 }
 
 #[tokio::test]
-async fn each_label_annotation_and_key_broken_alone_is_put_right_without_minting_and_nothing_else_is_touched()
--> Result<()> {
+async fn each_changed_label_annotation_and_key_is_repaired_alone() -> Result<()> {
     let world = World::new("clauses").await?;
     let program = world.program();
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
@@ -117,7 +116,7 @@ async fn each_label_annotation_and_key_broken_alone_is_put_right_without_minting
 }
 
 #[tokio::test]
-async fn a_name_and_description_that_somebody_chose_stay() -> Result<()> {
+async fn chosen_display_name_and_description_are_kept() -> Result<()> {
     let world = World::new("renamed").await?;
     short_lived(&world.program())
         .run()
@@ -149,8 +148,7 @@ async fn a_name_and_description_that_somebody_chose_stay() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_flaw_of_the_stored_credential_alone_gets_a_new_one_and_everything_of_others_stays() -> Result<()>
-{
+async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() -> Result<()> {
     let world = World::new("credential").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -279,7 +277,7 @@ async fn bound_to(world: &World, secret: &str, account: &str, audience: Option<&
 }
 
 #[tokio::test]
-async fn an_entry_that_is_missing_or_differs_at_one_of_two_registries_is_mended_at_both() -> Result<()> {
+async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Result<()> {
     let world = World::new("two-entries").await?;
     let long = OPENSHIFT.replace(".svc:", ".svc.cluster.local:");
     let address = registries().openshift.host.address;
@@ -330,7 +328,7 @@ async fn an_entry_that_is_missing_or_differs_at_one_of_two_registries_is_mended_
 }
 
 #[tokio::test]
-async fn without_a_connection_its_label_annotations_and_keys_are_left_out_of_the_next_write() -> Result<()> {
+async fn connection_false_removes_the_dashboard_fields_at_the_next_write() -> Result<()> {
     let world = World::new("connection").await?;
     short_lived(&world.program())
         .run()

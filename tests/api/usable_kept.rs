@@ -79,7 +79,7 @@ impl Stored {
 }
 
 #[tokio::test]
-async fn p1_a_wrong_password_at_a_public_image_is_rejected_and_kept_out() -> Result<()> {
+async fn p1_wrong_password_for_a_public_image_is_rejected_and_not_stored() -> Result<()> {
     let stored = Stored::new("p1-harbor").await?;
     let rejected = ("FAILURE", "none", "credential-rejected", 67);
     for image in [Some("team/app:1.0"), None] {
@@ -126,7 +126,7 @@ async fn p1_verify_rejects_a_stored_password_by_the_same_rules() -> Result<()> {
 }
 
 #[tokio::test]
-async fn p2_what_is_no_registry_replaces_nothing_and_gets_no_password() -> Result<()> {
+async fn p2_host_that_is_no_registry_replaces_nothing_and_gets_no_password() -> Result<()> {
     let stored = Stored::new("p2-no-registry").await?;
     let protocol = ("ERROR", "none", "registry-protocol", 76);
     for registry in [health_check as Registry, other_program] {
@@ -167,7 +167,7 @@ async fn p3_an_image_that_is_gone_for_both_replaces_the_stored_password() -> Res
 }
 
 #[tokio::test]
-async fn p5_a_credential_that_is_not_verified_is_never_a_success() -> Result<()> {
+async fn p5_unverified_credential_is_never_a_success() -> Result<()> {
     for depth in ["api", "structure"] {
         let stored = Stored::new(&format!("p5-{depth}")).await?;
         let server = stored.trusted.server(NAME, harbor)?;
@@ -206,7 +206,7 @@ async fn p8_a_registry_with_anonymous_access_rejects_a_wrong_password() -> Resul
 }
 
 #[tokio::test]
-async fn p8_a_closed_image_of_an_open_registry_verifies_a_password() -> Result<()> {
+async fn p8_private_image_of_an_anonymous_registry_verifies_a_password() -> Result<()> {
     let stored = Stored::new("p8-closed").await?;
     let forbidden = ("FAILURE", "none", "pull-forbidden", 77);
     stored
@@ -225,7 +225,7 @@ async fn p8_a_closed_image_of_an_open_registry_verifies_a_password() -> Result<(
 }
 
 #[tokio::test]
-async fn p11_an_unmanaged_entry_that_clients_take_keeps_a_worse_one_out() -> Result<()> {
+async fn p11_usable_unmanaged_entry_is_kept_from_a_worse_one() -> Result<()> {
     let stored = Stored::new("p11-unmanaged").await?;
     let entry = json!({"auth": STANDARD.encode(format!("robot:{STORED}"))});
     let down = format!("{NAME}=127.0.0.1:1");
@@ -288,7 +288,7 @@ async fn p4_the_stored_password_is_added_while_its_registry_is_down() -> Result<
 }
 
 #[tokio::test]
-async fn p10_a_robots_password_is_kept_from_a_token_of_the_cluster() -> Result<()> {
+async fn p10_robot_password_is_not_replaced_by_a_cluster_token() -> Result<()> {
     let stored = Stored::new("p10-file-forgotten").await?;
     let program = stored
         .world
@@ -304,7 +304,7 @@ async fn p10_a_robots_password_is_kept_from_a_token_of_the_cluster() -> Result<(
 }
 
 #[tokio::test]
-async fn s13_an_upload_is_cancelled_nowhere_else() -> Result<()> {
+async fn s13_upload_is_cancelled_only_at_its_registry() -> Result<()> {
     let world = World::new("s13-location").await?;
     let trusted = Scripted::trusted_by(&world)?;
     let locations: [(&str, bool); 4] = [

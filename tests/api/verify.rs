@@ -1,7 +1,7 @@
 //! `verify` reads only, and names what is wrong.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use test_cluster::registry::OPENSHIFT;
@@ -9,7 +9,7 @@ use test_cluster::registry::OPENSHIFT;
 use crate::world::{PULLER, RUNNER, SECRET, World};
 
 #[tokio::test]
-async fn a_missing_secret_and_a_missing_entry() -> Result<()> {
+async fn verify_reports_a_missing_secret_and_a_missing_entry() -> Result<()> {
     let world = World::new("verify-missing").await?;
     let verify = world.program().env("PULL_SECRET_MODE", "verify");
     verify
@@ -32,7 +32,7 @@ async fn a_missing_secret_and_a_missing_entry() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_secret_of_another_type_is_refused_and_stays() -> Result<()> {
+async fn secret_of_another_type_is_rejected_and_unchanged() -> Result<()> {
     let world = World::new("wrong-type").await?;
     let before = world
         .namespace
@@ -50,7 +50,7 @@ async fn a_secret_of_another_type_is_refused_and_stays() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_immutable_secret_is_refused_only_where_something_would_change() -> Result<()> {
+async fn immutable_secret_is_rejected_only_if_something_would_change() -> Result<()> {
     let world = World::new("immutable").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
     let mut secret: Secret = world.secret().await?;
@@ -68,7 +68,7 @@ async fn an_immutable_secret_is_refused_only_where_something_would_change() -> R
 }
 
 #[tokio::test]
-async fn a_revoked_grant_is_seen_by_verify() -> Result<()> {
+async fn verify_reports_a_revoked_grant() -> Result<()> {
     let world = World::new("revoked").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -88,7 +88,7 @@ async fn a_revoked_grant_is_seen_by_verify() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_accounts_token_is_named_by_verify() -> Result<()> {
+async fn verify_reports_a_token_of_another_account() -> Result<()> {
     let world = World::new("verify-other-account").await?;
     world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
     let verify = world
@@ -103,13 +103,16 @@ async fn another_accounts_token_is_named_by_verify() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_callers_own_account_is_the_default_and_another_namespace_needs_one_named() -> Result<()> {
+async fn other_namespaces_need_a_named_account_and_the_caller_is_the_default() -> Result<()> {
     let world = World::without_grant("own-account").await?;
     let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: SECRET,
         minted_for: Some(RUNNER),
-        runner: Some((world.namespace.name(), RUNNER)),
+        runner: Some(Subject {
+            namespace: world.namespace.name(),
+            name: RUNNER,
+        }),
     };
     world
         .namespace

@@ -2,7 +2,7 @@
 //! an account whose tokens are stored.
 
 use anyhow::{Context as _, Result};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use test_cluster::{
@@ -51,7 +51,10 @@ impl World {
             namespace: namespace.name(),
             secret: SECRET,
             minted_for: Some(PULLER),
-            runner: Some((namespace.name(), RUNNER)),
+            runner: Some(Subject {
+                namespace: namespace.name(),
+                name: RUNNER,
+            }),
         };
         namespace
             .apply(&rbac_yaml::role(&needs).context("valid names")?)

@@ -40,7 +40,7 @@ const REGISTRIES: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn what_we_accept_is_read_alike_and_what_we_write_is_found_by_all() {
+fn accepted_documents_are_read_alike_and_written_entries_are_found() {
     let consumers = Consumers::start();
     agree(
         (document(), select(REGISTRIES.to_vec())),

@@ -18,7 +18,7 @@ use crate::{
 pub const ATTEMPTS: u32 = 400;
 
 #[test]
-fn containers_image_finds_what_we_say_it_finds() {
+fn lookup_agrees_with_containers_image() {
     let consumers = Consumers::start();
     agree(
         (document(), vec(image(), 1..4)),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[test]
-fn the_kubelet_finds_what_we_say_it_finds() {
+fn lookup_agrees_with_the_kubelet() {
     let consumers = Consumers::start();
     agree(
         (document(), vec(image(), 1..4)),
@@ -103,7 +103,7 @@ fn refuse(holds: bool, otherwise: &str) -> Result<(), String> {
 }
 
 #[test]
-fn a_wrong_rule_is_found_out_and_shown_with_a_small_case() {
+fn wrong_rule_is_detected_with_a_small_example() {
     const OBJECTION: &str = "the kubelet refuses it, the rule doesn't";
     let consumers = Consumers::start();
     // A rule that forgets what one broken entry does to the others.

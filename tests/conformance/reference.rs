@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn an_image_reference_means_the_same_to_all() {
+fn image_references_are_parsed_alike() {
     let consumers = Consumers::start();
     agree(
         reference(),

@@ -18,7 +18,7 @@ pub enum Kind {
     /// Makes the placeholder.
     Placeholder,
     /// Mints a token.
-    Mint,
+    TokenRequest,
     /// Writes the credential.
     Apply,
     /// Reads the Secret after the write.
@@ -30,7 +30,7 @@ pub enum Kind {
     /// Asks the API server what else the credential may do.
     RulesReview,
     /// Asks the registry what it asks for.
-    Survey,
+    Ping,
     /// Asks the registry for the image's manifest.
     Manifest,
 }
@@ -100,13 +100,13 @@ impl Kind {
                     Self::Placeholder
                 }
                 (Some(Method::PATCH), path) if path.contains("/secrets/") => Self::Apply,
-                (Some(Method::POST), path) if path.ends_with("/token") => Self::Mint,
+                (Some(Method::POST), path) if path.ends_with("/token") => Self::TokenRequest,
                 (Some(Method::POST), path) if path.ends_with("/selfsubjectreviews") => Self::Review,
                 (Some(Method::POST), path) if path.ends_with("/selfsubjectaccessreviews") => {
                     Self::AccessReview
                 }
                 (Some(Method::POST), path) if path.ends_with("/selfsubjectrulesreviews") => Self::RulesReview,
-                (Some(Method::GET), "/v2/") => Self::Survey,
+                (Some(Method::GET), "/v2/") => Self::Ping,
                 (Some(Method::HEAD), path) if path.contains("/manifests/") => Self::Manifest,
                 other => panic!("the program made a call that the matrix doesn't know: {other:?}"),
             }
@@ -120,13 +120,13 @@ impl fmt::Display for Kind {
         formatter.write_str(match self {
             Self::Read => "read",
             Self::Placeholder => "placeholder",
-            Self::Mint => "mint",
+            Self::TokenRequest => "token-request",
             Self::Apply => "apply",
             Self::ReadAgain => "read-again",
             Self::Review => "review",
             Self::AccessReview => "access-review",
             Self::RulesReview => "rules-review",
-            Self::Survey => "survey",
+            Self::Ping => "ping",
             Self::Manifest => "manifest",
         })
     }

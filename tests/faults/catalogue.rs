@@ -134,10 +134,10 @@ fn inventions(step: &Step) -> Vec<Invented> {
     inventions.extend(match step.kind {
         Kind::Read | Kind::ReadAgain => vec![Invented::Stale, Invented::NoNamespace],
         Kind::Placeholder => vec![Invented::Admission, Invented::NoNamespace],
-        Kind::Mint => vec![Invented::Admission, Invented::NoServiceAccount],
+        Kind::TokenRequest => vec![Invented::Admission, Invented::NoServiceAccount],
         Kind::Apply => vec![Invented::Admission, Invented::OtherUid, Invented::Immutable],
         Kind::Review | Kind::AccessReview | Kind::RulesReview => vec![Invented::Admission],
-        Kind::Survey => vec![],
+        Kind::Ping => vec![],
         Kind::Manifest => vec![Invented::NoRepository],
     });
     inventions

@@ -90,7 +90,7 @@ impl Told {
                     Ending::new("secret-missing", "FAILURE", 78)
                 }
                 (Invented::Status(404), Kind::Read | Kind::ReadAgain) => self.unless_lasting(unavailable()),
-                (Invented::Status(404) | Invented::NoServiceAccount, Kind::Mint) => {
+                (Invented::Status(404) | Invented::NoServiceAccount, Kind::TokenRequest) => {
                     Ending::new("service-account-missing", "ERROR", 64)
                 }
                 (Invented::NoNamespace, _) => Ending::new("namespace-missing", "ERROR", 64),
@@ -128,7 +128,7 @@ impl Told {
             ) => Ending::new("registry-untrusted", "ERROR", 76),
             Fault::Instead(Invented::RetryAfter(..)) => self.unreachable(),
             // OpenShift's registry always asks: anything else is not its answer.
-            Fault::Instead(_) if self.kind == Kind::Survey => protocol(),
+            Fault::Instead(_) if self.kind == Kind::Ping => protocol(),
             Fault::Instead(invented) => self.of_manifest(invented),
             Fault::Connection(_) | Fault::Request(_) | Fault::Cut(_) => protocol(),
         }

@@ -70,20 +70,20 @@ mod tests {
         let kinds = [
             (Side::ApiServer, Kind::Read),
             (Side::ApiServer, Kind::Placeholder),
-            (Side::ApiServer, Kind::Mint),
+            (Side::ApiServer, Kind::TokenRequest),
             (Side::ApiServer, Kind::Apply),
             (Side::ApiServer, Kind::ReadAgain),
             (Side::ApiServer, Kind::Review),
             (Side::ApiServer, Kind::AccessReview),
             (Side::ApiServer, Kind::RulesReview),
-            (Side::Registry, Kind::Survey),
+            (Side::Registry, Kind::Ping),
             (Side::Registry, Kind::Manifest),
         ];
         let steps = kinds.iter().enumerate().map(|(index, (side, kind))| Step {
             side: *side,
             number: index + 1,
             kind: *kind,
-            has_body: !matches!(kind, Kind::Read | Kind::ReadAgain | Kind::Survey | Kind::Manifest),
+            has_body: !matches!(kind, Kind::Read | Kind::ReadAgain | Kind::Ping | Kind::Manifest),
             answer_has_body: *kind != Kind::Manifest,
         });
         let steps: Vec<Step> = steps.collect();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use http::{Response, header};
 use hyper::body::Bytes;
 use k8s_openapi::{
@@ -80,7 +80,10 @@ impl World {
                 namespace: namespace.name(),
                 secret: &slot.secret,
                 minted_for: Some(PULLER),
-                runner: Some((namespace.name(), RUNNER)),
+                runner: Some(Subject {
+                    namespace: namespace.name(),
+                    name: RUNNER,
+                }),
             })
         });
         namespace.apply(&roles.collect::<Vec<_>>().join("---\n")).await?;

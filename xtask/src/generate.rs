@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs};
 use anyhow::{Context as _, Result, bail};
 use ensure_pull_secret::{
     config::markdown::{reasons_markdown, results_markdown, variables_markdown},
-    kubernetes::rbac_yaml::{self, RoleParams},
+    kubernetes::rbac_yaml::{self, RoleParams, Subject},
 };
 
 use crate::project;
@@ -121,7 +121,10 @@ fn role() -> Result<String> {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
         minted_for: Some(rbac_yaml::PULLER),
-        runner: Some((names::NAMESPACE, RUNNER)),
+        runner: Some(Subject {
+            namespace: names::NAMESPACE,
+            name: RUNNER,
+        }),
     })
     .context("a name of the Role is not valid")?;
     Ok(format!(

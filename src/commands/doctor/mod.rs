@@ -7,8 +7,7 @@ mod permissions;
 mod registries;
 mod stored;
 
-use k8s_openapi::jiff::SignedDuration;
-
+use self::stored::StoredChecks;
 use crate::{
     commands::operation::Operation,
     credential::{Claims, rfc3339},
@@ -17,43 +16,53 @@ use crate::{
     text::{SafeName, clip_name},
 };
 
-/// The largest difference between this machine's clock and the API server's that isn't reported.
-const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// Result of each check of a step.
+type Checks = Vec<Result<DoctorCheck, Finding>>;
 
 /// Checks everything that a run needs.
-pub async fn doctor(
-    operation: &Operation<'_>,
-    source: Result<CredentialSource, Finding>,
-    outcome: &mut Outcome,
-) {
-    outcome.lines.push(identity(operation));
+pub async fn doctor(operation: &Operation<'_>, source: Result<CredentialSource, Finding>) -> Outcome {
+    let mut checks = vec![Ok(identity(operation))];
     let claims = operation.target.caller_claims.as_ref();
-    outcome.lines.extend(claims.and_then(audiences));
-    let source = match source {
-        Ok(source) => Some(source),
-        Err(finding) => {
-            outcome.findings.push(finding);
-            None
-        }
-    };
-    let secret = match permissions::examine(operation, source.as_ref(), outcome).await {
-        Ok(secret) => secret,
+    checks.extend(claims.and_then(audiences).map(Ok));
+    let source = source.map_err(|finding| checks.push(Err(finding))).ok();
+    let permissions = permissions::examine(operation, source.as_ref()).await;
+    checks.extend(permissions.checks);
+    let mut stored = StoredChecks::default();
+    match permissions.secret {
         // The API server does not answer: nothing else can be checked.
-        Err(finding) => {
-            outcome.findings.push(finding);
-            return;
+        Err(finding) => checks.push(Err(finding)),
+        Ok(secret) => {
+            checks.extend(clock(operation).map(Ok));
+            let registries = registries::examine(operation).await;
+            checks.extend(registries.checks);
+            match (&source, secret) {
+                (Some(source), secret) => {
+                    stored = stored::examine(operation, source, secret, &registries.unreached).await;
+                }
+                // Without a source there is nothing to compare with; a Secret that can't be corrected is a finding.
+                (None, Some(secret)) => {
+                    let opened = object::open(operation.target.config, &secret);
+                    checks.extend(opened.err().map(Err));
+                }
+                (None, None) => {}
+            }
         }
-    };
-    outcome.lines.extend(clock(operation));
-    let unreached = registries::examine(operation, outcome).await;
-    match (&source, secret) {
-        (Some(source), secret) => stored::examine(operation, source, secret, &unreached, outcome).await,
-        // Without a source there is nothing to compare with; a Secret that can't be corrected is reported all the same.
-        (None, Some(secret)) => outcome
-            .findings
-            .extend(object::open(operation.target.config, &secret).err()),
-        (None, None) => {}
     }
+    checks.append(&mut stored.checks);
+    let mut outcome = Outcome {
+        registries: stored.explained.registries,
+        images: stored.explained.images,
+        verified: stored.verified,
+        excess: stored.excess,
+        ..operation.progress.outcome()
+    };
+    for check in checks {
+        match check {
+            Ok(line) => outcome.lines.push(line),
+            Err(finding) => outcome.findings.push(finding),
+        }
+    }
+    outcome
 }
 
 /// The account that runs this, by its token.
@@ -98,19 +107,14 @@ fn audiences(claims: &Claims) -> Option<DoctorCheck> {
 }
 
 fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
-    let ahead = operation.api.connection.clock_offset()?;
-    Some(if ahead.abs() <= MAX_CLOCK_SKEW {
-        DoctorCheck::ok("clock", "this machine's clock agrees with the API server's")
-    } else {
-        DoctorCheck::warn(
+    operation.api.connection.clock_offset()?;
+    Some(match operation.clock_skew() {
+        None => DoctorCheck::ok("clock", "this machine's clock agrees with the API server's"),
+        Some(skew) => DoctorCheck::warn(
             "clock",
-            format!(
-                "this machine's clock is {} s {} the API server's",
-                ahead.abs().as_secs(),
-                if ahead.is_positive() { "behind" } else { "ahead of" }
-            ),
+            format!("this machine's clock is {skew}"),
             "Have the node's clock set; the API server's is the one that counts here.",
-        )
+        ),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Every permission of the Role, asked by SelfSubjectAccessReview; and whether a token can be had.
 
+use super::Checks;
 use crate::{
     commands::{
         operation::Operation,
@@ -7,95 +8,100 @@ use crate::{
     },
     decide::CredentialSource,
     kubernetes::{rbac_yaml, secret::StoredSecret},
-    outcome::{DoctorCheck, Finding, Outcome},
+    outcome::{DoctorCheck, Finding},
     text::clip_name,
 };
 
 const WHAT: &str = "permission";
 
-/// Adds a check or finding for each permission. Returns the Secret, where it exists and may be read.
-///
-/// # Errors
-/// Where the API server can't be asked.
-pub async fn examine(
+/// The permissions, and the Secret that they let `doctor` read.
+pub struct Permissions {
+    /// One check per permission.
+    pub checks: Checks,
+    /// The Secret, where it exists and may be read; the finding of an API server that can't be asked.
+    pub secret: Result<Option<StoredSecret>, Finding>,
+}
+
+/// Asks for each permission, and reads the Secret.
+pub async fn examine(operation: &Operation<'_>, source: Option<&CredentialSource>) -> Permissions {
+    let mut checks = Checks::new();
+    let secret = ask(operation, source, &mut checks).await;
+    Permissions { checks, secret }
+}
+
+/// The checks before an error count too.
+async fn ask(
     operation: &Operation<'_>,
     source: Option<&CredentialSource>,
-    outcome: &mut Outcome,
+    checks: &mut Checks,
 ) -> Result<Option<StoredSecret>, Finding> {
-    let name = clip_name(operation.target.config.name.as_str(), 80);
-    let mut may_get = false;
-    for verb in ["get", "patch"] {
-        let allowed = permissions::can_i(operation, verb).await?;
-        may_get |= allowed && verb == "get";
-        add_check(operation, outcome, allowed, verb);
-    }
-    let creates = permissions::can_i(operation, "create").await?;
+    let may_get = permissions::can_i(operation, "get").await?;
+    checks.push(check(operation, may_get, "get"));
+    let may_patch = permissions::can_i(operation, "patch").await?;
+    checks.push(check(operation, may_patch, "patch"));
+    let may_create = permissions::can_i(operation, "create").await?;
     let secret = if may_get {
         operation.read(operation.deadline.writing).await?
     } else {
         None
     };
-    let account = operation.target.token_account();
-    let account = account.as_ref().map(|account| account.name.as_str());
-    let role_without_create = rbac_yaml::role_without_create(&operation.target.role_params(account));
-    match (&secret, creates) {
-        (Some(_), true) => outcome.lines.push(
-            DoctorCheck::warn(
-                WHAT,
-                format!(
-                    "{} may create secrets {name}, which exists: were it deleted, the account could make a token of \
-                     any account of the namespace under that name",
-                    operation.target.runner_name()
-                ),
-                "Take create away from the Role that gives it, as here, or bound it by the admission policy.",
-            )
-            .with_paste(role_without_create),
-        ),
-        (Some(_), false) => outcome.lines.push(DoctorCheck::ok(
+    checks.push(match (&secret, may_create) {
+        (Some(_), true) => Ok(create_not_needed(operation)),
+        (Some(_), false) => Ok(DoctorCheck::ok(
             WHAT,
-            format!("create secrets {name} is not held, and not needed while it exists"),
+            format!(
+                "create secrets {} is not held, and not needed while it exists",
+                clip_name(operation.target.config.name.as_str(), 80)
+            ),
         )),
         // What can't be read may be absent.
-        (None, allowed) => add_check(operation, outcome, allowed, "create"),
-    }
-    if let Some(source) = source {
-        check_token(operation, source, outcome).await?;
+        (None, allowed) => check(operation, allowed, "create"),
+    });
+    if let Some(CredentialSource::TokenRequest { service_account, .. }) = source {
+        let account = &service_account.name;
+        let finding = if permissions::can_request_token(operation, account).await? {
+            permissions::check_token_request(operation, account).await.err()
+        } else {
+            Some(permissions::forbidden(operation, "create", TOKENS, account))
+        };
+        checks.push(finding.map_or_else(
+            || {
+                let account = clip_name(account, 80);
+                Ok(DoctorCheck::ok(
+                    WHAT,
+                    format!("may create {TOKENS} {account}, which exists"),
+                ))
+            },
+            Err,
+        ));
     }
     Ok(secret)
 }
 
-fn add_check(operation: &Operation<'_>, outcome: &mut Outcome, allowed: bool, verb: &str) {
+fn check(operation: &Operation<'_>, allowed: bool, verb: &str) -> Result<DoctorCheck, Finding> {
     let name = operation.target.config.name.as_str();
     if allowed {
         let message = format!("may {verb} secrets {}", clip_name(name, 80));
-        outcome.lines.push(DoctorCheck::ok(WHAT, message));
+        Ok(DoctorCheck::ok(WHAT, message))
     } else {
-        outcome
-            .findings
-            .push(permissions::forbidden(operation, verb, "secrets", name));
+        Err(permissions::forbidden(operation, verb, "secrets", name))
     }
 }
 
-async fn check_token(
-    operation: &Operation<'_>,
-    source: &CredentialSource,
-    outcome: &mut Outcome,
-) -> Result<(), Finding> {
-    let CredentialSource::TokenRequest { service_account, .. } = source else {
-        return Ok(());
-    };
-    let account = &service_account.name;
-    let finding = if permissions::can_request_token(operation, account).await? {
-        permissions::check_token_request(operation, source).await.err()
-    } else {
-        Some(permissions::forbidden(operation, "create", TOKENS, account))
-    };
-    match finding {
-        Some(finding) => outcome.findings.push(finding),
-        None => outcome.lines.push(DoctorCheck::ok(
-            WHAT,
-            format!("may create {TOKENS} {}, which exists", clip_name(account, 80)),
-        )),
-    }
-    Ok(())
+fn create_not_needed(operation: &Operation<'_>) -> DoctorCheck {
+    let account = operation.target.token_account();
+    let account = account.as_ref().map(|account| account.name.as_str());
+    DoctorCheck::warn(
+        WHAT,
+        format!(
+            "{} may create secrets {}, which exists: were it deleted, the account could make a token of any account of \
+             the namespace under that name",
+            operation.target.runner_name(),
+            clip_name(operation.target.config.name.as_str(), 80),
+        ),
+        "Take create away from the Role that gives it, as here, or bound it by the admission policy.",
+    )
+    .with_paste(rbac_yaml::role_without_create(
+        &operation.target.role_params(account),
+    ))
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
+use super::Checks;
 use crate::{
     commands::operation::Operation,
     config::{Depth, Mode},
     image::RegistryHost,
     kubernetes::access_review::TokenReview,
-    outcome::{DoctorCheck, Finding, Outcome, Reason},
-    registry::{AuthScheme, Inconclusive, Ping, ProtocolError},
+    outcome::{DoctorCheck, Finding, Reason},
+    registry::Ping,
     text::clip_name,
     verification::explain,
 };
@@ -23,26 +24,34 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of one registry, retries included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Adds a check or finding for each registry. Returns those that were not reached.
-pub async fn examine(operation: &Operation<'_>, outcome: &mut Outcome) -> Vec<RegistryHost> {
+/// What was found at the registries.
+pub struct RegistryChecks {
+    /// One check per registry.
+    pub checks: Checks,
+    /// Registries that were not reached.
+    pub unreached: Vec<RegistryHost>,
+}
+
+/// Pings each registry.
+pub async fn examine(operation: &Operation<'_>) -> RegistryChecks {
     if operation.target.config.verify != Depth::Registry {
-        let message = "not asked, by PULL_SECRET_VERIFY";
-        outcome.lines.push(DoctorCheck::ok(WHAT, message));
-        return Vec::new();
+        return RegistryChecks {
+            checks: vec![Ok(DoctorCheck::ok(WHAT, "not asked, by PULL_SECRET_VERIFY"))],
+            unreached: Vec::new(),
+        };
     }
     let registries = &operation.target.config.registries;
-    let found = join_all(registries.iter().map(|registry| one(operation, registry))).await;
-    let mut unreached = Vec::new();
-    for (registry, found) in registries.iter().zip(found) {
-        match found {
-            Ok(line) => outcome.lines.push(line),
-            Err(finding) => {
-                outcome.findings.push(finding.about(registry.to_string()));
-                unreached.push(registry.clone());
-            }
-        }
+    let checks = join_all(registries.iter().map(async |registry| {
+        let check = one(operation, registry).await;
+        check.map_err(|finding| finding.about(registry.to_string()))
+    }))
+    .await;
+    let unreached = registries.iter().zip(&checks);
+    let unreached = unreached.filter(|(_, check)| check.is_err());
+    RegistryChecks {
+        unreached: unreached.map(|(registry, _)| registry.clone()).collect(),
+        checks,
     }
-    unreached
 }
 
 async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<DoctorCheck, Finding> {
@@ -50,35 +59,20 @@ async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<Docto
     let dialled = address(operation, registry, &name).await?;
     let until = operation.registries.until().min(Instant::now() + ANSWER_TIMEOUT);
     let registries = operation.registries.with_until(until);
-    let ping = registries.ping(registry).await.and_then(|ping| match ping {
-        Ping::Anonymous {
-            is_registry: false, ..
-        } => Err(Inconclusive::Protocol(ProtocolError::NotARegistry)),
-        ping => Ok(ping),
-    });
+    let ping = registries.ping(registry).await;
     let reached = format!("{name} {dialled}, its certificate is trusted, and it");
     Ok(match ping {
         Err(inconclusive) => {
             // There is no credential here to be reviewed.
-            let finding =
-                explain::inconclusive(Mode::Doctor, &name, &inconclusive, TokenReview::NotApplicable);
-            return finding.map_or_else(|| Ok(DoctorCheck::ok(WHAT, format!("{name} is not asked"))), Err);
+            let review = TokenReview::NotApplicable;
+            return Err(explain::inconclusive(Mode::Doctor, &name, &inconclusive, review));
         }
         Ok(Ping::Anonymous { .. }) => DoctorCheck::warn(
             WHAT,
             format!("{reached} allows anonymous access: a credential may not be verifiable there"),
             Reason::RegistryAnonymous.info().remedy,
         ),
-        Ok(Ping::Asks(AuthScheme::Basic)) => {
-            DoctorCheck::ok(WHAT, format!("{reached} asks for user name and password"))
-        }
-        Ok(Ping::Asks(AuthScheme::Bearer { .. })) => {
-            DoctorCheck::ok(WHAT, format!("{reached} asks for a token of its token service"))
-        }
-        Ok(Ping::Asks(AuthScheme::OpenShift)) => DoctorCheck::ok(
-            WHAT,
-            format!("{reached} asks for a Kubernetes token, as OpenShift's does"),
-        ),
+        Ok(Ping::Asks(scheme)) => DoctorCheck::ok(WHAT, format!("{reached} asks for {}", scheme.as_str())),
     })
 }
 

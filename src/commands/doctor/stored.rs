@@ -1,38 +1,65 @@
 //! What is stored: what `ensure` would do with it, what it proves, and what else it opens.
 
-use super::clients;
+use super::{Checks, clients};
 use crate::{
-    commands::{observe::consider, operation::Operation},
+    commands::{
+        observe::{Considered, consider},
+        operation::Operation,
+    },
     credential::{Credential, rfc3339},
     decide::{self, CredentialSource, Decision},
     image::RegistryHost,
     kubernetes::{excess_permissions, secret::StoredSecret},
-    outcome::{DoctorCheck, Outcome},
+    outcome::{Check, DoctorCheck, ExcessPermissions, Finding, Verified},
     text::clip_name,
-    verification::{Evidence, explain},
+    verification::{
+        Evidence,
+        explain::{self, Explained},
+    },
 };
 
 const WHAT: &str = "secret";
 
-/// Adds the checks of `secret`. Evidence of registries that were not reached is left out: they have their finding.
+/// What was found in the Secret.
+#[derive(Default)]
+pub struct StoredChecks {
+    /// The checks.
+    pub checks: Checks,
+    /// One row per registry, and one per image.
+    pub explained: Explained,
+    /// Weakest verification reached.
+    pub verified: Verified,
+    /// Excess permissions of the stored credential; none if unknown.
+    pub excess: Option<ExcessPermissions>,
+}
+
+impl StoredChecks {
+    /// A single problem, without anything else.
+    pub fn of_problem(finding: Finding) -> Self {
+        Self {
+            checks: vec![Err(finding)],
+            ..Self::default()
+        }
+    }
+}
+
+/// Checks `secret`. Evidence of registries that were not reached is left out: they have their finding.
 pub async fn examine(
     operation: &Operation<'_>,
     source: &CredentialSource,
     secret: Option<StoredSecret>,
     unreached: &[RegistryHost],
-    outcome: &mut Outcome,
-) {
+) -> StoredChecks {
     let now = operation.api.now();
-    let considered = consider(operation, source, secret, now, outcome).await;
-    let (decision, evidence) = match considered {
+    let Considered { decision, evidence } = match consider(operation, source, secret, now).await {
         Ok(considered) => considered,
-        Err(finding) => {
-            outcome.findings.push(finding);
-            return;
-        }
+        Err(finding) => return StoredChecks::of_problem(finding),
     };
-    outcome.lines.push(condition(operation, &decision));
     let config = operation.target.config;
+    let mut found = StoredChecks {
+        checks: vec![Ok(condition(operation, &decision))],
+        ..StoredChecks::default()
+    };
     let (secret, current) = match &decision {
         Decision::Create => (None, None),
         Decision::Unchanged { secret, credential }
@@ -42,16 +69,28 @@ pub async fn examine(
         Decision::Renew { secret, .. } => (Some(secret), None),
     };
     if let Some(credential) = current {
-        proven(operation, evidence, credential, unreached, outcome);
-        outcome
-            .findings
-            .extend(decide::outlives_next_run(config, credential, now));
+        let reached = |at: &Evidence| !unreached.contains(&at.registry);
+        let evidence: Vec<Evidence> = evidence.into_iter().filter(reached).collect();
+        let mut explained = operation.explain_evidence(credential, &evidence);
+        if unreached.is_empty() {
+            found.verified = explain::least_verified(&evidence);
+        }
+        let findings = std::mem::take(&mut explained.findings);
+        found.checks.extend(findings.into_iter().map(Err));
+        found.checks.extend(pulled(&explained.images).map(Ok));
+        found.explained = explained;
+        let beyond = decide::outlives_next_run(config, credential, now);
+        found.checks.extend(beyond.map(Err));
     }
-    clients::examine(operation, source, secret, current, outcome);
+    found
+        .checks
+        .extend(clients::examine(operation, source, secret, current));
     if let Some((_, credential)) = decision.stored_credentials(config).first() {
-        outcome.excess = operation.excess(credential).await;
-        outcome.lines.extend(power(outcome, credential));
+        found.excess = operation.excess(credential).await;
+        let check = found.excess.as_ref().map(|excess| power(excess, credential));
+        found.checks.extend(check.map(Ok));
     }
+    found
 }
 
 /// What `ensure` would do, and why.
@@ -89,36 +128,19 @@ fn condition(operation: &Operation<'_>, decision: &Decision) -> DoctorCheck {
     }
 }
 
-fn proven(
-    operation: &Operation<'_>,
-    evidence: Vec<Evidence>,
-    credential: &Credential,
-    unreached: &[RegistryHost],
-    outcome: &mut Outcome,
-) {
-    let evidence: Vec<Evidence> = evidence
-        .into_iter()
-        .filter(|at| !unreached.contains(&at.registry))
-        .collect();
-    explain::findings(outcome, operation.target.config.mode, credential, &evidence);
-    if unreached.is_empty() {
-        outcome.verified = explain::least_verified(&evidence);
-    }
-    let pulled = outcome.images.iter().filter(|image| image.reason.is_none());
-    let lines: Vec<DoctorCheck> = pulled
-        .map(|image| {
-            let subject = clip_name(&image.subject, 160);
-            DoctorCheck::ok("image", format!("{subject}: {}", image.verified.as_str()))
-        })
-        .collect();
-    outcome.lines.extend(lines);
+/// Images that can be pulled as far as they were verified.
+fn pulled(images: &[Check]) -> impl Iterator<Item = DoctorCheck> {
+    let pulled = images.iter().filter(|image| image.reason.is_none());
+    pulled.map(|image| {
+        let subject = clip_name(&image.subject, 160);
+        DoctorCheck::ok("image", format!("{subject}: {}", image.verified.as_str()))
+    })
 }
 
 /// What whoever reads the Secret could do.
-fn power(outcome: &Outcome, credential: &Credential) -> Option<DoctorCheck> {
-    let excess = outcome.excess.as_ref()?;
+fn power(excess: &ExcessPermissions, credential: &Credential) -> DoctorCheck {
     let account = credential.summary().service_account;
-    Some(if excess.rights.is_empty() {
+    if excess.rights.is_empty() {
         DoctorCheck::ok("credential", excess_permissions::none_found(excess.complete))
     } else {
         DoctorCheck::warn(
@@ -127,5 +149,5 @@ fn power(outcome: &Outcome, credential: &Credential) -> Option<DoctorCheck> {
             excess_permissions::REMEDY,
         )
         .with_paste(excess.remedy.clone())
-    })
+    }
 }

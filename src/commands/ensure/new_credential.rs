@@ -11,28 +11,27 @@ use crate::{
     verification::Evidence,
 };
 
-/// A credential that was made in this run, with what was verified of it.
-pub struct NewCredential {
-    /// The uid of the Secret that it is bound to.
-    pub uid: String,
-    /// The credential itself.
+/// A credential with what was verified of it.
+#[derive(Clone)]
+pub struct VerifiedCredential {
+    /// The credential.
     pub credential: Credential,
     /// What the registries answered.
     pub evidence: Vec<Evidence>,
-    /// What it may do beyond pulling; none where the API server did not answer.
+    /// What it may do beyond pulling; none if that is not known.
     pub excess: Option<ExcessPermissions>,
 }
 
-/// The evidence of the stored credential, where it was verified in this run.
-pub struct StoredEvidence<'a> {
-    /// The stored credential.
-    pub credential: Option<&'a Credential>,
-    /// Its evidence; empty where it was not verified.
-    pub evidence: &'a [Evidence],
+/// A credential that was made in this run.
+pub struct NewCredential {
+    /// The uid of the Secret that it is bound to.
+    pub uid: String,
+    /// The credential with what was verified of it.
+    pub verified: VerifiedCredential,
 }
 
 /// Requests a token that is bound to the Secret `version`, or takes the file's; none where the Secret was replaced or
-/// deleted meanwhile.
+/// deleted meanwhile. `evidence` is of the `stored` credential, empty if it was not verified in this run.
 ///
 /// # Errors
 /// Why no token is issued.
@@ -40,7 +39,8 @@ pub async fn request(
     operation: &Operation<'_>,
     source: &CredentialSource,
     version: &Version,
-    stored: &StoredEvidence<'_>,
+    stored: Option<&Credential>,
+    evidence: &[Evidence],
 ) -> Result<Option<NewCredential>, Finding> {
     let credential = match source {
         CredentialSource::File(credential) => credential.as_ref().clone(),
@@ -63,8 +63,8 @@ pub async fn request(
     };
     let verified = async {
         // The file's token is the stored one, which was verified just now: a failed login counts once.
-        if !stored.evidence.is_empty() && stored.credential == Some(&credential) {
-            stored.evidence.to_vec()
+        if !evidence.is_empty() && stored == Some(&credential) {
+            evidence.to_vec()
         } else {
             verify_everywhere(operation, &credential).await
         }
@@ -72,8 +72,10 @@ pub async fn request(
     let (evidence, excess) = join(verified, operation.excess(&credential)).await;
     Ok(Some(NewCredential {
         uid: version.uid.clone(),
-        credential,
-        evidence,
-        excess,
+        verified: VerifiedCredential {
+            credential,
+            evidence,
+            excess,
+        },
     }))
 }

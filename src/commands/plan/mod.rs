@@ -9,11 +9,8 @@ use k8s_openapi::jiff::SignedDuration;
 
 use crate::{
     commands::{
-        ensure::{
-            finish,
-            replace::{self, Replacement},
-        },
-        observe::{consider, usable_credentials, verify_everywhere},
+        ensure::replace::{self, Replacement},
+        observe::{Considered, consider, stored, usable_credentials, verify_everywhere},
         operation::Operation,
         permissions,
     },
@@ -25,41 +22,31 @@ use crate::{
         secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
         secret_fields,
     },
-    outcome::{Action, Diff, Finding, Outcome, Plan},
-    verification::explain,
+    outcome::{Action, Diff, Finding, Outcome, Plan, Verified},
 };
 
 /// Reports what `ensure` would do.
-pub async fn plan(operation: &Operation<'_>, source: &CredentialSource, outcome: &mut Outcome) {
-    if let Err(finding) = try_plan(operation, source, outcome).await {
-        outcome.findings.push(finding);
-    }
-}
-
-async fn try_plan(
-    operation: &Operation<'_>,
-    source: &CredentialSource,
-    outcome: &mut Outcome,
-) -> Result<(), Finding> {
-    let secret = operation.read(operation.deadline.writing).await?;
-    let now = operation.api.now();
-    let (decision, evidence) = consider(operation, source, secret, now, outcome).await?;
+pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outcome {
+    let Considered { decision, evidence } = match observe(operation, source).await {
+        Ok(considered) => considered,
+        Err(finding) => return operation.outcome_with(finding),
+    };
     match decision {
-        Decision::Unchanged { secret, credential } => {
-            outcome.plan = Some(Plan {
+        Decision::Unchanged { secret, credential } => Outcome {
+            plan: Some(Plan {
                 action: Action::Unchanged,
                 because: None,
                 diff: Diff::default(),
-            });
-            finish(operation, outcome, &secret, &credential, &evidence);
-        }
+            }),
+            ..stored(operation, &secret, &credential, &evidence)
+        },
         Decision::Metadata {
             secret,
             credential,
             fields,
         } => {
             let target = &operation.target;
-            outcome.plan = Some(Plan {
+            let plan = Plan {
                 action: Action::Refreshed,
                 because: Some("labels, annotations or keys differ"),
                 diff: diff::of_metadata(
@@ -67,9 +54,15 @@ async fn try_plan(
                     &secret,
                     &fields,
                 ),
-            });
-            permissions::require_write(operation, true).await?;
-            finish(operation, outcome, &secret, &credential, &evidence);
+            };
+            let end = match permissions::require_write(operation, true).await {
+                Ok(()) => stored(operation, &secret, &credential, &evidence),
+                Err(finding) => operation.outcome_with(finding),
+            };
+            Outcome {
+                plan: Some(plan),
+                ..end
+            }
         }
         Decision::Create => {
             let renewal = Renewal {
@@ -77,7 +70,7 @@ async fn try_plan(
                 because: "there is no such Secret yet",
                 usable: Vec::new(),
             };
-            renew(operation, source, renewal, outcome).await?;
+            renew(operation, source, renewal).await
         }
         Decision::Renew {
             secret,
@@ -89,10 +82,14 @@ async fn try_plan(
                 because: because.as_str(),
                 usable: usable_credentials(operation, stored, &evidence),
             };
-            renew(operation, source, renewal, outcome).await?;
+            renew(operation, source, renewal).await
         }
     }
-    Ok(())
+}
+
+async fn observe(operation: &Operation<'_>, source: &CredentialSource) -> Result<Considered, Finding> {
+    let secret = operation.read(operation.deadline.writing).await?;
+    consider(operation, source, secret, operation.api.now()).await
 }
 
 /// A new credential that `ensure` would write.
@@ -106,17 +103,15 @@ struct Renewal {
 }
 
 /// Plans a new credential, and asks whether `ensure` may write it.
-async fn renew(
-    operation: &Operation<'_>,
-    source: &CredentialSource,
-    renewal: Renewal,
-    outcome: &mut Outcome,
-) -> Result<(), Finding> {
+async fn renew(operation: &Operation<'_>, source: &CredentialSource, renewal: Renewal) -> Outcome {
     let (target, secret) = (&operation.target, renewal.secret.as_ref());
     let credential = expected(operation, source);
-    let (edited, action) = edited(operation, secret, &credential)?;
-    let fields = fields(operation, source, secret, &credential, edited);
-    outcome.plan = Some(Plan {
+    let (document, action) = match edited(operation, secret, &credential) {
+        Ok(edited) => edited,
+        Err(finding) => return operation.outcome_with(finding),
+    };
+    let fields = fields(operation, source, secret, &credential, document);
+    let plan = Plan {
         action,
         because: Some(renewal.because),
         diff: diff::of_renewal(
@@ -125,11 +120,28 @@ async fn renew(
             secret,
             &fields,
         ),
-    });
-    permissions::require_write(operation, secret.is_some()).await?;
-    permissions::check_token_request(operation, source).await?;
-    renewed(operation, source, renewal, fields, &credential, outcome).await;
-    Ok(())
+    };
+    match require_renewal(operation, source, secret.is_some()).await {
+        Ok(()) => renewed(operation, source, renewal, plan, fields, &credential).await,
+        Err(finding) => Outcome {
+            plan: Some(plan),
+            ..operation.outcome_with(finding)
+        },
+    }
+}
+
+async fn require_renewal(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    exists: bool,
+) -> Result<(), Finding> {
+    permissions::require_write(operation, exists).await?;
+    match source {
+        CredentialSource::TokenRequest { service_account, .. } => {
+            permissions::check_token_request(operation, &service_account.name).await
+        }
+        CredentialSource::File(_) => Ok(()),
+    }
 }
 
 /// The credential that would be stored: the file's, or one that stands for a token that isn't issued yet.
@@ -196,34 +208,33 @@ fn fields(
     )
 }
 
-/// What `ensure` would end with, as far as that is known.
+/// The end of `ensure`, as far as it is known.
 async fn renewed(
     operation: &Operation<'_>,
     source: &CredentialSource,
     renewal: Renewal,
+    plan: Plan,
     fields: AppliedFields,
     credential: &Credential,
-    outcome: &mut Outcome,
-) {
+) -> Outcome {
     let evidence = match source {
         // A token that isn't issued yet can't be verified.
         CredentialSource::TokenRequest { .. } => Vec::new(),
         CredentialSource::File(credential) => verify_everywhere(operation, credential).await,
     };
-    let stored = std::mem::take(&mut outcome.credential);
-    if let Replacement::Keep(evidence) =
-        replace::decide(operation, credential, &evidence, &renewal.usable).await
-    {
+    match replace::decide(operation, credential, &evidence, &renewal.usable).await {
         // It would be refused: nothing of the plan would come true.
-        outcome.plan = None;
-        explain::findings(outcome, operation.target.config.mode, credential, &evidence);
-    } else {
-        let mut then = renewal.secret.unwrap_or_else(StoredSecret::absent);
-        then.data
-            .extend(fields.data.into_iter().filter(|(key, _)| key == DOCUMENT_KEY));
-        finish(operation, outcome, &then, credential, &evidence);
+        Replacement::Keep(evidence) => operation.outcome_of(credential, &evidence),
+        Replacement::Write => {
+            let mut then = renewal.secret.unwrap_or_else(StoredSecret::absent);
+            then.data
+                .extend(fields.data.into_iter().filter(|(key, _)| key == DOCUMENT_KEY));
+            Outcome {
+                plan: Some(plan),
+                // The report describes what is stored, which was not verified here.
+                verified: Verified::None,
+                ..stored(operation, &then, credential, &evidence)
+            }
+        }
     }
-    // The report describes what is stored, which was not verified here.
-    outcome.credential = stored;
-    outcome.verified = Default::default();
 }

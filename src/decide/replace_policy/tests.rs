@@ -125,7 +125,7 @@ fn p3_the_stored_one_is_asked_where_the_new_one_fails_with_an_image() {
     let image = |text| ImageReference::parse(text).expect("an image");
     let at = Evidence {
         registry: RegistryHost::parse("quay.io").expect("a registry"),
-        is_openshift: false,
+        uses_rbac: false,
         login: None,
         images: vec![
             (image("quay.io/pulled"), Proof::Pulls),

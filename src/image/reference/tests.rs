@@ -170,7 +170,7 @@ fn longest_name_has_255_characters_and_longest_tag_128() {
     assert!(display(&name).is_ok());
     assert_eq!(display(&format!("{name}a")), Err(ImageReferenceError::TooLong));
     assert!(display(&format!("quay.io/model:{}", "t".repeat(128))).is_ok());
-    assert!(display(&"a/".repeat(1_000_000)).is_err());
+    assert!(display(&"a/".repeat(200_000)).is_err());
 }
 
 proptest! {

@@ -137,7 +137,7 @@ fn internal_registry_is_known_only_by_service_name_and_port() {
         ),
         ("default-route-openshift-image-registry.apps.example.com", false),
     ] {
-        assert_eq!(registry(text).is_openshift_internal(), expected, "{text}");
+        assert_eq!(registry(text).is_cluster_internal(), expected, "{text}");
     }
 }
 

@@ -7,12 +7,18 @@
 use futures_util::future::join_all;
 
 use super::{
-    Answers, AuthScheme, Inconclusive, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, bearer,
+    Answers, AuthScheme, Inconclusive, Kind, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted,
+    bearer,
 };
 use crate::{
     image::ImageReference,
     registry::{Session, session::ManifestAnswer},
 };
+
+/// Registries with anonymous access.
+pub(in crate::registry) struct Anonymous;
+
+impl Kind for Anonymous {}
 
 /// Asks each image's repository without credentials first. `unknown`: why `/v2/` didn't show that this is a registry;
 /// then no credential is sent to it unless a repository shows it.
@@ -60,7 +66,7 @@ pub(super) async fn verify(
             PullAnswer::Served => Some(RegistryVerdict::Inconclusive(Inconclusive::Anonymous)),
             answer => Some(accepted(&session, image, answer, false).await),
         };
-        let unsupported = RegistryVerdict::Inconclusive(Inconclusive::Protocol(ProtocolError::Challenge));
+        let unsupported = RegistryVerdict::Inconclusive(ProtocolError::Challenge.into());
         verdicts.push(verdict.unwrap_or(unsupported));
     }
     // What such a registry lacks, it lacks for everybody: that shows nothing about the credential.

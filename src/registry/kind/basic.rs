@@ -2,8 +2,13 @@
 
 use futures_util::future::join_all;
 
-use super::{Answers, Login, accepted, login_verdict};
+use super::{Answers, Kind, Login, accepted, login_verdict};
 use crate::{image::ImageReference, registry::Session};
+
+/// Registries with Basic authentication.
+pub(super) struct Basic;
+
+impl Kind for Basic {}
 
 /// The login first: such a registry may serve a public image to anybody, whatever the password.
 pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {

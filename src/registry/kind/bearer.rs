@@ -5,10 +5,18 @@
 
 use futures_util::future::{join, join_all};
 
-use super::{
-    Answers, Inconclusive, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, login_verdict,
-};
+use super::{Answers, Kind, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, login_verdict};
 use crate::{image::ImageReference, registry::Session};
+
+/// Registries with a token service.
+pub(super) struct Bearer;
+
+impl Kind for Bearer {
+    /// The token service gave a token: it knows the credential, or lets everybody in.
+    fn manifest_refused(&self) -> PullAnswer {
+        PullAnswer::Forbidden
+    }
+}
 
 /// The login and the first image at the same time, the other images once the login is accepted.
 pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {
@@ -100,7 +108,7 @@ fn conclude(login: Login, answer: PullAnswer, anonymous: Option<PullAnswer>) -> 
         }
         (Login::Refused, _) if is_for_everybody => Conclusion::Verdict(RegistryVerdict::Rejected),
         (Login::NeedsScope, PullAnswer::Served) if is_for_everybody => Conclusion::Verdict(
-            RegistryVerdict::Inconclusive(Inconclusive::Protocol(ProtocolError::LoginNotAnswered)),
+            RegistryVerdict::Inconclusive(ProtocolError::LoginNotAnswered.into()),
         ),
         (Login::Refused | Login::NeedsScope, answer) => match anonymous {
             // It could not be told from what everybody gets.

@@ -14,7 +14,7 @@ fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
     let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
     Evidence {
         registry: RegistryHost::parse("registry.test:5000").expect("a registry"),
-        is_openshift: false,
+        uses_rbac: false,
         login,
         images: images
             .iter()
@@ -31,13 +31,17 @@ fn unreachable(review: TokenReview) -> Proof {
 }
 
 fn concluded(mode: Mode, proof: Proof) -> Option<(Reason, u8)> {
-    let mut outcome = Outcome::default();
-    let credential = Credential::of("<token>", Token::new(SecretString::from("x")));
-    findings(&mut outcome, mode, &credential, &[evidence(None, &[proof])]);
-    outcome
-        .findings
-        .first()
-        .map(|finding| (finding.reason, finding.exit_code()))
+    let found = explained(mode, &robot(), &[evidence(None, &[proof])]).findings;
+    found.first().map(|finding| (finding.reason, finding.exit_code()))
+}
+
+fn explained(mode: Mode, credential: &Credential, evidence: &[Evidence]) -> Explained {
+    let explainer = Explainer {
+        mode,
+        credential,
+        secrets: &KnownSecrets::default(),
+    };
+    explainer.explain(evidence)
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
 
 #[test]
 fn p5_a_review_is_enough_at_openshifts_registry_alone() {
-    for (review, is_openshift, expected) in [
+    for (review, uses_rbac, expected) in [
         (TokenReview::Valid, true, None),
         (TokenReview::Valid, false, Some(Reason::NotVerified)),
         (TokenReview::NotApplicable, true, Some(Reason::NotVerified)),
@@ -114,19 +118,15 @@ fn p5_a_review_is_enough_at_openshifts_registry_alone() {
     ] {
         for mode in [Mode::Ensure, Mode::Verify, Mode::Plan] {
             let at = Evidence {
-                is_openshift,
+                uses_rbac,
                 ..evidence(Some(Proof::Inconclusive(Inconclusive::NotAsked, review)), &[])
             };
-            let mut outcome = Outcome::default();
-            findings(&mut outcome, mode, &robot(), &[at]);
-            let found = outcome
-                .findings
-                .first()
-                .map(|finding| (finding.reason, finding.exit_code()));
+            let found = explained(mode, &robot(), &[at]).findings;
+            let found = found.first().map(|finding| (finding.reason, finding.exit_code()));
             assert_eq!(
                 found,
                 expected.map(|reason| (reason, 0)),
-                "{review:?} {is_openshift}"
+                "{review:?} {uses_rbac}"
             );
         }
     }
@@ -137,24 +137,22 @@ fn push_that_is_not_shown_is_verified_as_a_login_at_most() {
     assert_eq!(verified(&Proof::PushForbidden), Verified::Login);
 }
 
-/// What is said of a realm on this host, while a Secret with this document is stored.
+/// Findings for a token service on this host, while a Secret with this document is stored.
 fn realm(host: &str, stored: &str) -> String {
-    let mut outcome = Outcome::default();
-    outcome
-        .secrets
-        .add_document(stored.as_bytes(), crate::dockerconfig::stored_secrets);
     let credential = Credential::of("robot", Token::new(SecretString::from("A-Password-Of-A-Robot")));
+    let secrets = KnownSecrets::default();
+    secrets.add_document(stored.as_bytes(), crate::dockerconfig::stored_secrets);
+    credential.add_to(&secrets);
     let proof = Proof::Inconclusive(
         Inconclusive::Untrusted(UntrustedParty::Realm(host.to_owned())),
         TokenReview::NotApplicable,
     );
-    findings(
-        &mut outcome,
-        Mode::Ensure,
-        &credential,
-        &[evidence(None, &[proof])],
-    );
-    format!("{:?}", outcome.findings)
+    let explainer = Explainer {
+        mode: Mode::Ensure,
+        credential: &credential,
+        secrets: &secrets,
+    };
+    format!("{:?}", explainer.explain(&[evidence(None, &[proof])]).findings)
 }
 
 #[test]
@@ -244,10 +242,7 @@ fn why_a_registry_said_nothing_is_told_in_words() {
         (ProtocolError::NotARegistry, "it answers 200 with something else"),
         (ProtocolError::NotAManifest, "it answers 200 without a manifest"),
     ] {
-        let cause = |answer| {
-            let finding = inconclusive(Mode::Verify, "quay.io", &answer, TokenReview::NotApplicable);
-            finding.map(|finding| finding.cause).unwrap_or_default()
-        };
+        let cause = |answer| inconclusive(Mode::Verify, "quay.io", &answer, TokenReview::NotApplicable).cause;
         assert_eq!(
             cause(Inconclusive::Unreachable(error)),
             format!("quay.io cannot be asked ({words})")
@@ -265,7 +260,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
     let of_namespace = image("registry.test:5000/team/app:1");
     let ask = Some("Ask the registry's administrator to grant it.");
     let grant = Some("Grant its owner system:image-puller in that namespace.");
-    for (credential, is_openshift, image, cause, remedy, pasted) in [
+    for (credential, uses_rbac, image, cause, remedy, pasted) in [
         (
             robot(),
             false,
@@ -316,17 +311,10 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
         ),
     ] {
         let at = Evidence {
-            is_openshift,
+            uses_rbac,
             ..evidence(None, &[])
         };
-        let found = finding(
-            Mode::Ensure,
-            (&credential, &KnownSecrets::default()),
-            &at,
-            image.as_ref(),
-            &Proof::PullForbidden,
-        );
-        let found = found.expect("a finding");
+        let found = forbidden(&credential, &at, image.as_ref(), false);
         assert_eq!((found.cause.as_str(), found.remedy.as_deref()), (cause, remedy));
         assert_eq!(found.paste.is_some(), pasted, "{cause}");
     }
@@ -344,14 +332,12 @@ fn s5_claims_that_are_no_names_give_no_yaml() {
         let token = format!("{}.{}.c2ln", part(serde_json::json!({})), part(claims));
         let credential = Credential::of("<token>", Token::new(token.into()));
         let at = Evidence {
-            is_openshift: true,
+            uses_rbac: true,
             ..evidence(None, &[])
         };
         let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
-        for proof in [Proof::PullForbidden, Proof::PushForbidden] {
-            let secrets = KnownSecrets::default();
-            let found = finding(Mode::Ensure, (&credential, &secrets), &at, Some(&image), &proof);
-            let found = found.expect("a finding");
+        for push in [false, true] {
+            let found = forbidden(&credential, &at, Some(&image), push);
             assert_eq!(found.paste, None, "{namespace:?} {name:?}");
             assert!(
                 found.remedy().starts_with("Grant its owner"),
@@ -367,14 +353,9 @@ fn s5_claims_that_are_no_names_give_no_yaml() {
 fn a_long_image_has_twice_the_room_of_other_names() {
     let repository = "a".repeat(200);
     let image = ImageReference::parse(&format!("registry.test:5000/{repository}:1")).expect("an image");
-    let found = finding(
-        Mode::Ensure,
-        (&robot(), &KnownSecrets::default()),
-        &evidence(None, &[]),
-        Some(&image),
-        &Proof::TagMissing,
-    );
-    let cause = found.expect("a finding").cause;
+    let mut at = evidence(None, &[]);
+    at.images = vec![(image, Proof::TagMissing)];
+    let cause = &explained(Mode::Ensure, &robot(), &[at]).findings[0].cause;
     let shown = cause
         .strip_prefix("registry.test:5000 accepts the credential, but ")
         .and_then(|rest| rest.strip_suffix(" is not there"));

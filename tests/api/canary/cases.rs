@@ -83,135 +83,153 @@ impl Default for Case {
     }
 }
 
-impl Case {
-    /// The way into `reason`. A reason without one doesn't build.
-    pub fn of(reason: Reason) -> Self {
-        match reason {
-            Reason::Ok => Self::default(),
-            Reason::RegistryAnonymous => Self::at(Registry::AsksNobody),
-            Reason::NotVerified => Self {
-                environment: |_, _| vec![("PULL_SECRET_VERIFY", "structure".to_owned())],
-                ..Self::default()
-            },
-            Reason::InvalidConfiguration => Self {
-                environment: |_, knowledge| by_mistake(knowledge),
-                ..Self::default()
-            },
-            Reason::NotInCluster => Self {
-                files: |world, knowledge| {
-                    Ok(std::fs::write(world.runner.file("ca.crt"), knowledge.poison())?)
-                },
-                ..Self::default()
-            },
-            Reason::NamespaceMissing => {
-                Self::from(ApiServer::RefusesAll(StatusCode::NOT_FOUND, "namespaces"))
-            }
-            Reason::ServiceAccountMissing => Self::from(ApiServer::Refuses(
-                Method::POST,
-                "/token",
-                StatusCode::NOT_FOUND,
-                "serviceaccounts",
-            )),
-            Reason::WrongType => Self {
-                stored: Some(Stored {
-                    secret_type: "hostile.test/\u{1b}[31m$(pwned)",
-                    edit: |secret, knowledge| hold(secret, knowledge.poison()),
-                }),
-                ..Self::default()
-            },
-            Reason::Immutable => Self::storing(|secret, _| secret.immutable = Some(true)),
-            // A finalizer's name is too short for a token, and has none of the bait's characters.
-            Reason::SecretTerminating => Self::storing(|secret, knowledge| {
-                secret.metadata.finalizers = Some(vec!["hostile.test/hold".to_owned()]);
-                hold(secret, json!({"auths": {}, "x": knowledge.poison()}).to_string());
-            }),
-            Reason::DocumentUnreadable => Self::storing(|secret, knowledge| {
-                let mut document =
-                    format!("{{\"auths\":{{\"{0}\":{{\"auth\":\"{0}", knowledge.token).into_bytes();
-                document.extend_from_slice(b"\xff\"}}}");
-                hold(secret, document);
-            }),
-            Reason::DocumentAmbiguous => Self::storing(|secret, knowledge| {
-                let entry = json!({"auth": knowledge.poison()});
-                let host = json!(format!("a.test{BAIT}"));
-                hold(secret, format!("{{\"auths\":{{{host}:{entry},{host}:{entry}}}}}"));
-            }),
-            Reason::UnmanagedEntryInvalid => Self::storing(|secret, knowledge| {
-                let entry = json!({"auth": format!("!{}", knowledge.token), "password": knowledge.poison()});
-                hold(
-                    secret,
-                    json!({"auths": {format!("a.test{BAIT}"): entry}}).to_string(),
-                );
-            }),
-            Reason::RepositoryMissing => Self::at(Registry::Lacks("NAME_UNKNOWN")),
-            Reason::TagMissing => Self::at(Registry::Lacks("MANIFEST_UNKNOWN")),
-            Reason::CredentialRejected => Self {
-                registry: Registry::Refuses,
-                ..Self::from(ApiServer::Refuses(
-                    Method::POST,
-                    "/selfsubjectreviews",
-                    StatusCode::UNAUTHORIZED,
-                    "selfsubjectreviews",
-                ))
-            },
-            Reason::CredentialExpired => Self {
-                token: Token::Expired,
-                ..Self::from_file()
-            },
-            Reason::PodBoundToken => Self {
-                token: Token::Mounted,
-                ..Self::from_file()
-            },
-            Reason::Internal => Self {
-                start: Start::WithoutFiles,
-                ..Self::default()
-            },
-            Reason::Reverted => Self::from(ApiServer::ForgetsWrites),
-            Reason::ApiUnavailable => Self::from(ApiServer::WebSite),
-            Reason::RegistryUnavailable => Self {
-                registry: Registry::Down,
-                ..Self::verifying(with_entry)
-            },
-            Reason::Conflict => Self {
-                environment: |_, _| vec![("PULL_SECRET_TIMEOUT", "1s".to_owned())],
-                ..Self::from(ApiServer::Refuses(
-                    Method::PATCH,
-                    "",
-                    StatusCode::CONFLICT,
-                    "secrets",
-                ))
-            },
-            Reason::Deadline => Self {
-                start: Start::Interrupted,
-                ..Self::from(ApiServer::Holds)
-            },
-            Reason::RegistryProtocol => Self::at(Registry::WebSite),
-            Reason::RegistryUntrusted => Self::at(Registry::Elsewhere),
-            Reason::ApiForbidden => Self::from(ApiServer::RefusesAll(StatusCode::FORBIDDEN, "secrets")),
-            Reason::PullForbidden => Self {
-                granted: false,
-                ..Self::at(Registry::Refuses)
-            },
-            Reason::SecretMissing => Self {
-                stored: None,
-                ..Self::verifying(|_, _| {})
-            },
-            Reason::NoMatchingEntry => Self::verifying(|secret, knowledge| {
-                let entry = json!({"username": "<token>", "password": knowledge.token});
-                hold(secret, json!({"auths": {"other.test": entry}}).to_string());
-            }),
-            Reason::AuthsMissing => Self::verifying(|secret, knowledge| {
-                let entry =
-                    json!({"username": "<token>", "password": knowledge.token, "auth": knowledge.poison()});
-                hold(secret, json!({format!("a.test{BAIT}"): entry}).to_string());
-            }),
-            Reason::ExpiresBeforeNextRun => Self {
-                environment: |_, _| vec![("PULL_SECRET_NEXT_RUN_WITHIN", "30d".to_owned())],
-                ..Self::default()
-            },
-        }
-    }
+/// A case for each reason; each gives the program other external text.
+pub const CASES: &[(Reason, fn() -> Case)] = &[
+    (Reason::Ok, Case::default),
+    (Reason::RegistryAnonymous, || Case::at(Registry::AsksNobody)),
+    (Reason::NotVerified, || Case {
+        environment: |_, _| vec![("PULL_SECRET_VERIFY", "structure".to_owned())],
+        ..Case::default()
+    }),
+    (Reason::InvalidConfiguration, || Case {
+        environment: |_, knowledge| by_mistake(knowledge),
+        ..Case::default()
+    }),
+    (Reason::NotInCluster, || Case {
+        files: |world, knowledge| Ok(std::fs::write(world.runner.file("ca.crt"), knowledge.poison())?),
+        ..Case::default()
+    }),
+    (Reason::NamespaceMissing, || {
+        Case::from(ApiServer::RefusesAll(StatusCode::NOT_FOUND, "namespaces"))
+    }),
+    (Reason::ServiceAccountMissing, || {
+        Case::from(ApiServer::Refuses(
+            Method::POST,
+            "/token",
+            StatusCode::NOT_FOUND,
+            "serviceaccounts",
+        ))
+    }),
+    (Reason::WrongType, || Case {
+        stored: Some(Stored {
+            secret_type: "hostile.test/\u{1b}[31m$(pwned)",
+            edit: |secret, knowledge| hold(secret, knowledge.poison()),
+        }),
+        ..Case::default()
+    }),
+    (Reason::Immutable, || {
+        Case::storing(|secret, _| secret.immutable = Some(true))
+    }),
+    // A finalizer's name is too short for a token, and has none of the bait's characters.
+    (Reason::SecretTerminating, || {
+        Case::storing(|secret, knowledge| {
+            secret.metadata.finalizers = Some(vec!["hostile.test/hold".to_owned()]);
+            hold(secret, json!({"auths": {}, "x": knowledge.poison()}).to_string());
+        })
+    }),
+    (Reason::DocumentUnreadable, || {
+        Case::storing(|secret, knowledge| {
+            let mut document =
+                format!("{{\"auths\":{{\"{0}\":{{\"auth\":\"{0}", knowledge.token).into_bytes();
+            document.extend_from_slice(b"\xff\"}}}");
+            hold(secret, document);
+        })
+    }),
+    (Reason::DocumentAmbiguous, || {
+        Case::storing(|secret, knowledge| {
+            let entry = json!({"auth": knowledge.poison()});
+            let host = json!(format!("a.test{BAIT}"));
+            hold(secret, format!("{{\"auths\":{{{host}:{entry},{host}:{entry}}}}}"));
+        })
+    }),
+    (Reason::UnmanagedEntryInvalid, || {
+        Case::storing(|secret, knowledge| {
+            let entry = json!({"auth": format!("!{}", knowledge.token), "password": knowledge.poison()});
+            hold(
+                secret,
+                json!({"auths": {format!("a.test{BAIT}"): entry}}).to_string(),
+            );
+        })
+    }),
+    (Reason::RepositoryMissing, || {
+        Case::at(Registry::Lacks("NAME_UNKNOWN"))
+    }),
+    (Reason::TagMissing, || {
+        Case::at(Registry::Lacks("MANIFEST_UNKNOWN"))
+    }),
+    (Reason::CredentialRejected, || Case {
+        registry: Registry::Refuses,
+        ..Case::from(ApiServer::Refuses(
+            Method::POST,
+            "/selfsubjectreviews",
+            StatusCode::UNAUTHORIZED,
+            "selfsubjectreviews",
+        ))
+    }),
+    (Reason::CredentialExpired, || Case {
+        token: Token::Expired,
+        ..Case::from_file()
+    }),
+    (Reason::PodBoundToken, || Case {
+        token: Token::Mounted,
+        ..Case::from_file()
+    }),
+    (Reason::Internal, || Case {
+        start: Start::WithoutFiles,
+        ..Case::default()
+    }),
+    (Reason::Reverted, || Case::from(ApiServer::ForgetsWrites)),
+    (Reason::ApiUnavailable, || Case::from(ApiServer::WebSite)),
+    (Reason::RegistryUnavailable, || Case {
+        registry: Registry::Down,
+        ..Case::verifying(with_entry)
+    }),
+    (Reason::Conflict, || Case {
+        environment: |_, _| vec![("PULL_SECRET_TIMEOUT", "1s".to_owned())],
+        ..Case::from(ApiServer::Refuses(
+            Method::PATCH,
+            "",
+            StatusCode::CONFLICT,
+            "secrets",
+        ))
+    }),
+    (Reason::Deadline, || Case {
+        start: Start::Interrupted,
+        ..Case::from(ApiServer::Holds)
+    }),
+    (Reason::RegistryProtocol, || Case::at(Registry::WebSite)),
+    (Reason::RegistryUntrusted, || Case::at(Registry::Elsewhere)),
+    (Reason::ApiForbidden, || {
+        Case::from(ApiServer::RefusesAll(StatusCode::FORBIDDEN, "secrets"))
+    }),
+    (Reason::PullForbidden, || Case {
+        granted: false,
+        ..Case::at(Registry::Refuses)
+    }),
+    (Reason::SecretMissing, || Case {
+        stored: None,
+        ..Case::verifying(|_, _| {})
+    }),
+    (Reason::NoMatchingEntry, || {
+        Case::verifying(|secret, knowledge| {
+            let entry = json!({"username": "<token>", "password": knowledge.token});
+            hold(secret, json!({"auths": {"other.test": entry}}).to_string());
+        })
+    }),
+    (Reason::AuthsMissing, || {
+        Case::verifying(|secret, knowledge| {
+            let entry =
+                json!({"username": "<token>", "password": knowledge.token, "auth": knowledge.poison()});
+            hold(secret, json!({format!("a.test{BAIT}"): entry}).to_string());
+        })
+    }),
+    (Reason::ExpiresBeforeNextRun, || Case {
+        environment: |_, _| vec![("PULL_SECRET_NEXT_RUN_WITHIN", "30d".to_owned())],
+        ..Case::default()
+    }),
+];
 
+impl Case {
     fn at(registry: Registry) -> Self {
         Self {
             registry,

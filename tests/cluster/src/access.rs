@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_without_the_suite_is_told_how_to_run() {
+    fn test_without_a_cluster_reports_how_to_run_it() {
         let error = ClusterAccess::named_by(None).expect_err("there is no cluster");
         assert!(
             error
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_has_ended_is_named() {
+    fn ended_cluster_is_reported() {
         let error =
             ClusterAccess::named_by(Some(OsStr::new("/nowhere/cluster.json"))).expect_err("it is missing");
         let text = error.to_string();

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_becomes_a_request_of_its_objects_namespace() {
+    fn event_becomes_a_request_in_the_namespace_of_its_object() {
         let request = request(
             r#"{"stage":"ResponseComplete","verb":"create","userAgent":"p/1",
                 "requestURI":"/api/v1/namespaces/a/serviceaccounts/s/token",
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_review_concerns_the_namespace_of_who_asks() {
+    fn review_belongs_to_the_namespace_of_its_caller() {
         let request = request(
             r#"{"stage":"ResponseComplete","verb":"create","requestURI":"/x",
                 "user":{"username":"system:serviceaccount:a:puller"},

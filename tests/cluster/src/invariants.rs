@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_loss_is_seen_and_named() {
+    fn each_kind_of_loss_is_reported() {
         let foreign = Foreign {
             labels: [("team".to_owned(), "blue".to_owned())].into(),
             annotations: [("note".to_owned(), "kept".to_owned())].into(),

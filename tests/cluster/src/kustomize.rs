@@ -182,7 +182,7 @@ mod tests {
     const CONFIG_MAP: &str = "configMapGenerator:\n- name: a\n  literals: [b=c]\n";
 
     #[test]
-    fn a_kustomization_of_a_users_own_sees_the_projects_manifests() -> Result<()> {
+    fn own_kustomization_includes_the_projects_manifests() -> Result<()> {
         let user = UserKustomization::new(&format!("namespace: mine\n{CONFIG_MAP}resources: [../tekton]\n"))?;
         let objects = user.render()?;
         let kinds: Vec<_> = objects
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kustomize_refuses_is_told_and_keeps_nothing_from_being_rendered() -> Result<()> {
+    fn rejected_kustomization_is_reported_and_blocks_no_other() -> Result<()> {
         let (right, wrong) = (
             UserKustomization::new(CONFIG_MAP)?,
             UserKustomization::new("resources: [missing.yaml]\n")?,

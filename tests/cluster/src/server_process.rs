@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_dies_fails_at_once_with_the_end_of_its_log() -> Result<()> {
+    async fn exited_server_fails_at_once_with_the_end_of_its_log() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let mut server = shell(
             "echo bind: address already in use; exit 3",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_never_gets_ready_is_given_up() -> Result<()> {
+    async fn server_that_never_gets_ready_times_out() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let mut server = shell("exec sleep 600", &directory.path().join("log"))?;
         let error = server
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_server_is_gone() -> Result<()> {
+    fn dropped_server_has_ended() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let server = shell("exec sleep 600", &directory.path().join("log"))?;
         let pid = server.pid();

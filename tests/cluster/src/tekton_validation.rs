@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_tektons_webhook_would_refuse_is_named_with_its_place() -> Result<()> {
+    fn rejection_of_tektons_webhook_is_reported_with_its_field() -> Result<()> {
         let task = |step: Value| {
             json!({
                 "apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": { "name": "task" },

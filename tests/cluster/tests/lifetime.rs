@@ -110,7 +110,7 @@ fn nothing_is_left_after_sigkill() -> Result<()> {
 }
 
 #[test]
-fn the_commands_exit_code_is_passed_on() -> Result<()> {
+fn exit_code_of_the_command_is_returned() -> Result<()> {
     let mut owner = Command::new(env!("CARGO_BIN_EXE_test-cluster"))
         .args(["run", "--", "sh", "-c", "cat $TEST_CLUSTER; exit 66"])
         .stdout(Stdio::piped())

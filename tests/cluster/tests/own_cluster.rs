@@ -126,7 +126,7 @@ async fn a_frozen_api_server_answers_nothing_until_it_thaws() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_api_server_has_come_to_rest_when_it_is_frozen() -> Result<()> {
+async fn busy_api_server_is_idle_when_frozen() -> Result<()> {
     let cluster = Cluster::start(Options::new()).await?;
     let client = cluster.access().client().await?;
     let [api_server, ..] = cluster.access().pids[..] else {
@@ -163,7 +163,7 @@ fn threads_that_move(pid: u32) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_its_flags_says_so_at_once() {
+async fn server_with_invalid_flags_fails_at_once() {
     let started = std::time::Instant::now();
     let error = Cluster::start(Options::new().flag("no-such-flag", "x"))
         .await

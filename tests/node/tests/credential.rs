@@ -18,7 +18,7 @@ async fn stored_token(world: &World) -> Result<String> {
 }
 
 #[tokio::test]
-async fn the_stored_token_outlives_its_run_and_ends_with_the_secret() -> Result<()> {
+async fn stored_token_outlives_its_run_and_ends_with_the_secret() -> Result<()> {
     let world = World::new("token-life").await?;
     let model = world.model("model")?;
     let run = world.task_run().param("IMAGE", model.reference()).run().await?;
@@ -59,7 +59,7 @@ async fn the_stored_token_outlives_its_run_and_ends_with_the_secret() -> Result<
 }
 
 #[tokio::test]
-async fn with_the_stored_token_nothing_of_the_cluster_can_be_had() -> Result<()> {
+async fn stored_token_has_no_access_to_the_cluster() -> Result<()> {
     let world = World::new("token-rights").await?;
     let model = world.model("model")?;
     let run = world.task_run().param("IMAGE", model.reference()).run().await?;

@@ -76,7 +76,7 @@ async fn a_permanent_failure_ends_the_job_with_its_first_pod() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_transient_failure_is_tried_again_and_heals() -> Result<()> {
+async fn transient_failure_is_retried_until_success() -> Result<()> {
     let world = World::new("transient").await?;
     let first = world.task_run().run().await?;
     first.assert_results("SUCCESS", "ok")?;
@@ -149,7 +149,7 @@ async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_schedule_itself_starts_a_run() -> Result<()> {
+async fn schedule_starts_a_run() -> Result<()> {
     let world = World::empty("schedule").await?;
     let every_minute = json!([{ "op": "replace", "path": "/spec/schedule", "value": "* * * * *" }]);
     world

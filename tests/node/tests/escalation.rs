@@ -32,7 +32,7 @@ async fn steal(world: &World, client: Client) -> kube::Result<Secret> {
 }
 
 #[tokio::test]
-async fn without_the_policy_the_runner_gets_a_token_of_any_account() -> Result<()> {
+async fn runner_without_policy_gets_a_token_of_any_account() -> Result<()> {
     let world = World::empty("escalation").await?;
     // The policy is the cluster's: it bounds the runner by its name, so the one without a policy has another.
     let names = ["secret=internal-registry", "runner=unbounded-runner"];
@@ -70,7 +70,7 @@ async fn without_the_policy_the_runner_gets_a_token_of_any_account() -> Result<(
 }
 
 #[tokio::test]
-async fn with_the_policy_it_is_denied_and_a_run_is_not() -> Result<()> {
+async fn policy_denies_the_runner_another_token_and_allows_the_run() -> Result<()> {
     let world = World::new("bounded").await?;
     world
         .install(&json!({ "resources": ["tekton"], "components": ["tekton/components/admission-policy"] }))

@@ -143,7 +143,7 @@ fn find(directory: &Path, name: &str, left: &mut Vec<String>) {
 
 /// One after the other: each compares the machine before and after.
 #[test]
-fn a_node_leaves_nothing_behind_however_its_run_ends() -> Result<()> {
+fn ended_node_leaves_nothing_behind() -> Result<()> {
     let run = Run::start("exit 3")?;
     ensure!(
         run.leaves_nothing().context("after a failure")? == Some(3),

@@ -37,7 +37,7 @@ async fn a_task_run_with_the_longest_values_keeps_all_its_results() -> Result<()
 }
 
 #[tokio::test]
-async fn a_job_with_the_longest_values_says_its_sentence_to_the_kubelet() -> Result<()> {
+async fn job_with_the_longest_values_has_a_termination_message() -> Result<()> {
     let world = World::new("long-job").await?;
     world
         .kubectl

@@ -8,7 +8,7 @@ use serde_json::json;
 use test_cluster::webhook::mutate;
 
 #[tokio::test]
-async fn a_role_that_is_gone_is_named_with_verb_and_object() -> Result<()> {
+async fn missing_role_is_reported_with_verb_and_object() -> Result<()> {
     let world = World::new("role-gone").await?;
     world
         .namespace
@@ -35,7 +35,7 @@ async fn a_role_that_is_gone_is_named_with_verb_and_object() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_revoked_pull_permission_is_named_with_account_and_namespace() -> Result<()> {
+async fn revoked_pull_permission_is_reported_with_account_and_namespace() -> Result<()> {
     let world = World::new("pull-revoked").await?;
     world.revoke_pull().await?;
     let model = world.model("model")?;
@@ -50,7 +50,7 @@ async fn a_revoked_pull_permission_is_named_with_account_and_namespace() -> Resu
 }
 
 #[tokio::test]
-async fn a_deleted_service_account_is_named() -> Result<()> {
+async fn deleted_service_account_is_reported() -> Result<()> {
     let world = World::new("account-gone").await?;
     world
         .namespace
@@ -70,7 +70,7 @@ async fn a_deleted_service_account_is_named() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_manager_that_puts_its_own_value_back_is_said() -> Result<()> {
+async fn reverting_manager_is_reported() -> Result<()> {
     let world = World::new("put-back").await?;
     let before = br#"{"auths":{}}"#;
     world.namespace.create_docker_config_json(SECRET, before).await?;

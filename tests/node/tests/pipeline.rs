@@ -95,7 +95,7 @@ async fn world(name: &str) -> Result<World> {
 }
 
 #[tokio::test]
-async fn after_success_the_model_is_deployed_by_the_digest_that_was_proven() -> Result<()> {
+async fn success_deploys_the_model_by_its_verified_digest() -> Result<()> {
     let world = world("pipeline-success").await?;
     let model = world.model("model")?;
     // The stand-in's `echo` ends both results with a newline, as buildah's tasks do.
@@ -117,7 +117,7 @@ async fn after_success_the_model_is_deployed_by_the_digest_that_was_proven() -> 
 }
 
 #[tokio::test]
-async fn after_a_warning_the_model_is_deployed_as_well() -> Result<()> {
+async fn warning_deploys_the_model() -> Result<()> {
     let world = world("pipeline-warning").await?;
     let model = world.model("model")?;
     // The configured registry has no listener.
@@ -145,7 +145,7 @@ async fn after_a_warning_the_model_is_deployed_as_well() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_not_strict_skips_deploy_and_the_run_succeeds() -> Result<()> {
+async fn failure_without_strict_skips_deploy_and_the_run_succeeds() -> Result<()> {
     let world = world("pipeline-lenient").await?;
     world.revoke_pull().await?;
     let model = world.model("model")?;
@@ -167,7 +167,7 @@ async fn a_failure_that_is_not_strict_skips_deploy_and_the_run_succeeds() -> Res
 }
 
 #[tokio::test]
-async fn after_a_failure_the_run_fails_and_says_why() -> Result<()> {
+async fn pipeline_run_fails_with_the_message_of_the_step() -> Result<()> {
     let world = world("pipeline-strict").await?;
     world.revoke_pull().await?;
     let model = world.model("model")?;
@@ -186,7 +186,7 @@ async fn after_a_failure_the_run_fails_and_says_why() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_build_that_gives_no_digest_is_named_as_the_cause() -> Result<()> {
+async fn build_without_a_digest_is_reported_as_the_cause() -> Result<()> {
     let world = world("pipeline-no-digest").await?;
     let model = world.model("model")?;
     let ended = Ended::run(&world, (&model.repository, ""), &[], None, &[]).await?;

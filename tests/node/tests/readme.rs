@@ -16,7 +16,7 @@ const DIGEST: &str = "sha256:000000000000000000000000000000000000000000000000000
 const NAMESPACE: &str = "my-models";
 
 #[tokio::test]
-async fn what_the_readme_says_leads_from_nothing_to_a_green_task_run_and_back() -> Result<()> {
+async fn readme_commands_install_run_and_uninstall() -> Result<()> {
     let path = manifests().join("README.md");
     let markdown = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let blocks = blocks(&markdown)?;

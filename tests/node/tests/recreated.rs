@@ -8,7 +8,7 @@ use serde_json::json;
 use test_cluster::{access::ClusterAccess, listener::Forwarder, registry::OPENSHIFT};
 
 #[tokio::test]
-async fn a_secret_that_was_made_anew_under_our_feet_is_filled_all_the_same() -> Result<()> {
+async fn secret_recreated_during_a_run_is_filled() -> Result<()> {
     let world = World::new("recreated").await?;
     let model = world.model("model")?;
     // The registry keeps its answer back, after the placeholder and before the write, until we are ready.

@@ -7,7 +7,7 @@ use node_tests::World;
 const OPENSHIFT_USER: i64 = 1_000_680_000;
 
 #[tokio::test]
-async fn a_task_run_as_any_user_in_a_restricted_namespace() -> Result<()> {
+async fn task_run_works_as_any_user_in_a_restricted_namespace() -> Result<()> {
     let world = World::new("any-user").await?;
     let model = world.model("model")?;
     let run = world
@@ -28,7 +28,7 @@ async fn a_task_run_as_any_user_in_a_restricted_namespace() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_that_is_not_restricted_is_refused_here() -> Result<()> {
+async fn restricted_namespace_rejects_other_pods() -> Result<()> {
     let world = World::empty("unrestricted").await?;
     let error = world
         .kubectl

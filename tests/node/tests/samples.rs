@@ -10,7 +10,7 @@ use serde_json::json;
 use test_cluster::{access::ClusterAccess, namespace::TestNamespace};
 
 #[tokio::test]
-async fn the_task_run_by_hand() -> Result<()> {
+async fn task_run_is_started_by_hand() -> Result<()> {
     let world = World::new("sample-taskrun").await?;
     Model::push(world.namespace.name(), "granite:1.0")?;
     let run = world.run_of_sample("taskrun.yaml").await?;
@@ -22,7 +22,7 @@ async fn the_task_run_by_hand() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_incident_in_two_files() -> Result<()> {
+async fn two_manifests_repair_the_incident() -> Result<()> {
     let world = World::new("sample-incident").await?;
     Model::push(world.namespace.name(), "granite:1.0")?;
     world.create_sample("incident/secret-and-pod.yaml").await?;
@@ -36,7 +36,7 @@ async fn the_incident_in_two_files() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_step_action_in_a_task_of_ones_own() -> Result<()> {
+async fn step_action_runs_in_another_task() -> Result<()> {
     let world = World::new("sample-stepaction").await?;
     let model = Model::push(world.namespace.name(), "granite:1.0")?;
     // A StepAction can't mount the authority of this cluster's registry; OpenShift's own is beside the account's token.
@@ -67,7 +67,7 @@ async fn a_step_action_in_a_task_of_ones_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_robot_account_from_a_workspace() -> Result<()> {
+async fn robot_account_is_read_from_a_workspace() -> Result<()> {
     let world = World::new("sample-robot").await?;
     let registry = &ClusterAccess::shared().registries()?.basic;
     let account = registry.account("robot").context("the registry has a robot")?;
@@ -101,7 +101,7 @@ async fn a_robot_account_from_a_workspace() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_script_says_how_it_ended_and_whether_to_go_on() -> Result<()> {
+async fn script_reads_the_result_and_decides_whether_to_continue() -> Result<()> {
     let world = World::new("sample-script").await?;
     let model = Model::push(world.namespace.name(), "granite:1.0")?;
     let deploy = |image: String| {
@@ -216,7 +216,7 @@ async fn the_demo_pipeline_pushes_with_the_authfile_and_verifies_the_pull() -> R
 }
 
 #[tokio::test]
-async fn the_owner_of_another_namespace_lets_the_puller_in() -> Result<()> {
+async fn grant_in_another_namespace_lets_the_puller_pull() -> Result<()> {
     let world = World::new("sample-grant").await?;
     let shared = TestNamespace::within(ClusterAccess::shared(), "shared-images").await?;
     let model = Model::push(shared.name(), "granite:1.0")?;
@@ -251,7 +251,7 @@ async fn the_owner_of_another_namespace_lets_the_puller_in() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_demos_names_with_the_pipelines_own_account() -> Result<()> {
+async fn demo_runs_with_the_pipelines_own_account() -> Result<()> {
     let world = World::empty("demo-names").await?;
     world
         .install(&json!({ "resources": ["tekton/overlays/demo-names"] }))

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_repeats_what_the_latest_object_said() -> Result<()> {
+    fn body_repeats_the_latest_object() -> Result<()> {
         let mut learned = Learned::default();
         learned.learn(br#"{"metadata":{"uid":"one","resourceVersion":"1"}}"#);
         learned.learn(br#"{"metadata":{"uid":"one","resourceVersion":"2"}}"#);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minted_token_becomes_a_basic_header_and_is_no_object() -> Result<()> {
+    fn requested_token_becomes_a_basic_header_and_is_no_object() -> Result<()> {
         let mut learned = Learned::default();
         learned.learn(br#"{"metadata":{"uid":"secret","resourceVersion":"1"}}"#);
         learned.learn(br#"{"metadata":{"name":"puller"},"status":{"token":"abc"}}"#);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_no_answer_gave_is_an_error() {
+    fn value_that_no_response_has_is_an_error() {
         let learned = Learned::default();
         learned.fill(UID).expect_err("no uid");
         learned.header(MINTED, "u").expect_err("no token");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use replay::Recording;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,7 +94,10 @@ impl<'a> Contender<'a> {
             namespace: namespace.name(),
             secret: SECRET,
             minted_for: Some(PULLER),
-            runner: Some((namespace.name(), RUNNER)),
+            runner: Some(Subject {
+                namespace: namespace.name(),
+                name: RUNNER,
+            }),
         };
         namespace
             .apply(&rbac_yaml::role(&needs).context("valid names")?)

@@ -256,7 +256,7 @@ mod tests {
             serde_json::json!({
                 "name": format!("refresh/{call}/{fault}/{course}"),
                 "setting": "refresh", "reviewed": false, "call": call, "fault": fault, "course": course,
-                "expected": expected, "ended": expected[0], "tries": 3, "again": call == "survey",
+                "expected": expected, "ended": expected[0], "tries": 3, "again": call == "ping",
             })
         };
         let unavailable = "api-unavailable (ERROR, 75)";
@@ -268,7 +268,7 @@ mod tests {
             case("read", "500", "once", &["ok"]),
             case("read", "500", "lasting", &[unavailable]),
             case("read", "hang", "once", &[unavailable, "deadline (ERROR, 75)"]),
-            case("survey", "hang", "once", &[warning]),
+            case("ping", "hang", "once", &[warning]),
         ]}))
         .expect("a record")
     }
@@ -284,7 +284,7 @@ mod tests {
         let expected = [
             "| situation | calls | a fault once | a fault from then on | pairs | all |",
             "| refresh | 2 | 4 | 2 | 1 | 7 |",
-            "| fault | read | survey |",
+            "| fault | read | ping |",
             "| 503, 500 | `ok`; from then on `api-unavailable` |  |",
             "| hang | `api-unavailable` or `deadline` | `registry-unavailable` as a warning |",
         ];

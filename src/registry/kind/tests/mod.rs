@@ -18,7 +18,7 @@ use tower::service_fn;
 use super::*;
 use crate::{
     image::RegistryHost,
-    registry::Registries,
+    registry::{Registries, UserPassword, send_policy::SendPolicy},
     transport::{Answer, Https},
 };
 
@@ -110,14 +110,13 @@ async fn ask(
     let images: Vec<&ImageReference> = images.iter().collect();
     let password = SecretString::from(password);
     let ping = registries.ping(&host).await;
-    let scheme = match &ping {
-        Ok(Ping::Asks(scheme)) => Some(scheme.clone()),
-        Ok(Ping::Anonymous { challenge, .. }) => challenge.clone(),
-        Err(_) => None,
+    let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
+    let credential = UserPassword {
+        username: "team+robot",
+        password: &password,
     };
-    let session = Session::new(&registries, &host, scheme, ("team+robot", &password), &|_, _| {
-        false
-    });
+    let policy = SendPolicy::new(&[], false);
+    let session = Session::new(&registries, &host, scheme, credential, policy);
     let answers = verify(session, ping, &images, push).await;
     let seen = seen.lock().expect("no panic").clone();
     (answers, seen)

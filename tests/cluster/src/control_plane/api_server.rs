@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_outranks_our_own_value() {
+    fn given_option_outranks_the_default() {
         let flags = flags_with(&Options::new().flag("authorization-mode", "AlwaysAllow"));
         assert_eq!(flags["authorization-mode"], "AlwaysAllow");
     }

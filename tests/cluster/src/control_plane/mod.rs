@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn ports_that_somebody_else_took_meanwhile_are_given_up_for_others() -> Result<()> {
+    async fn ports_in_use_are_replaced_by_others() -> Result<()> {
         let somebody = TcpListener::bind("127.0.0.1:0")?;
         let taken = somebody.local_addr()?.port();
         let tries = Cell::new(0);

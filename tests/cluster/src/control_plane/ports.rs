@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clash_is_told_from_other_failures() {
+    fn port_clash_differs_from_other_failures() {
         let clash =
             anyhow::anyhow!("listen tcp 127.0.0.1:1: bind: address already in use").context("etcd ended");
         assert!(is_clash(&clash));

@@ -68,7 +68,7 @@ mod tests {
     const ACKNOWLEDGED: Duration = Duration::from_millis(40);
 
     #[test]
-    fn nothing_waits_for_an_acknowledgement() -> Result<()> {
+    fn forwarder_sends_without_delay() -> Result<()> {
         let [front, back] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
         let (front, back) = (front?, back?);
         let address = front.local_addr()?;

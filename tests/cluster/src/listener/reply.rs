@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_request_is_told_the_length_of_a_body_that_is_not_sent() {
+    fn head_response_has_the_length_of_the_omitted_body() {
         let Reply::Respond(response) = Reply::json(StatusCode::OK, "{}") else {
             unreachable!("json() makes a response");
         };
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_length_is_sent_as_it_was_asked_for() {
+    fn wrong_length_is_sent_as_configured() {
         let Reply::Respond(response) =
             Reply::json(StatusCode::OK, "{}").with_header(header::CONTENT_LENGTH, "99")
         else {

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_difference_is_named() -> Result<()> {
+    fn every_difference_is_reported() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let schema = directory.path().join("schema.json");
         fs::write(

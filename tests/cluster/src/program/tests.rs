@@ -52,7 +52,7 @@ async fn a_run_that_keeps_every_promise_passes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_broken_promise_is_named() -> Result<()> {
+async fn each_broken_promise_is_reported() -> Result<()> {
     for (kept, broken, named) in [
         (
             "printf pull >",
@@ -100,7 +100,7 @@ async fn an_unexpected_end_shows_all_outputs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_program_that_hangs_is_killed_and_named() -> Result<()> {
+async fn hanging_program_is_killed_and_reported() -> Result<()> {
     let (program, _directory) = script("echo waiting >&2; exec sleep 600")?;
     let error = program
         .timeout(Duration::from_millis(200))

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_granted_what_it_may_do_of_what_is_asked() {
+    fn token_service_grants_the_allowed_part_of_the_request() {
         let account = Account::new(
             "team",
             Repositories::Namespace("team-a".into()),

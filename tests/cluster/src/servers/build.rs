@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_tells_where_one_part_ends_and_the_next_begins() {
+    fn build_key_separates_its_parts() {
         assert_ne!(digest_of(&["ab", "c"]), digest_of(&["a", "bc"]));
         assert_eq!(digest_of(&["ab", "c"]), digest_of(&["ab", "c"]));
     }

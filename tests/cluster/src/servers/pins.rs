@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kubelet_that_is_compared_with_is_of_the_servers_release() -> Result<()> {
+    fn compared_kubelet_has_the_release_of_the_servers() -> Result<()> {
         let [servers, consumers] = PINNED.map(|module| KubernetesVersion::pinned(&go_mod(module)?));
         assert_eq!(servers?, consumers?, "{ADVICE}");
         Ok(())

@@ -52,7 +52,7 @@ fn a_known_name_leads_to_its_address() {
 }
 
 #[test]
-fn what_it_was_not_given_is_refused_and_remembered() {
+fn unknown_name_is_refused_and_recorded() {
     let proxy = ConnectProxy::start([]).expect("a proxy");
     for target in ["registry.test:5000", "127.0.0.1:22"] {
         let mut stream = connect(&proxy, &format!("CONNECT {target} HTTP/1.1\r\n\r\n"));

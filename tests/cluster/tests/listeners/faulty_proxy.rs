@@ -127,7 +127,7 @@ async fn only_the_planned_call_gets_the_fault() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_hangs_hangs_and_what_is_slow_arrives() -> Result<()> {
+async fn hanging_response_never_ends_and_a_slow_one_does() -> Result<()> {
     for fault in [
         Fault::Connection(ConnectionFault::HangInHandshake),
         Fault::Request(RequestFault::Hang),
@@ -153,7 +153,7 @@ async fn what_hangs_hangs_and_what_is_slow_arrives() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_lasts_for_a_moment_or_for_good() -> Result<()> {
+async fn refusal_lasts_for_one_call_or_for_all() -> Result<()> {
     let refused = Fault::Connection(ConnectionFault::Refused);
     let once = Setting::new(Plan::none().once(2, refused))?;
     once.get().await?;
@@ -171,7 +171,7 @@ async fn a_refusal_lasts_for_a_moment_or_for_good() -> Result<()> {
 }
 
 #[tokio::test]
-async fn other_answers_stand_in_for_the_servers_and_a_stale_one_is_its_first() -> Result<()> {
+async fn scripted_responses_replace_the_servers_and_a_stale_one_is_its_first() -> Result<()> {
     for (invented, status) in [
         (Invented::Status(503), 503),
         (Invented::Html, 200),

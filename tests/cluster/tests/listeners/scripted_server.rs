@@ -46,7 +46,7 @@ fn get(path: &str) -> Request<Bytes> {
 }
 
 #[test]
-fn every_byte_is_remembered_half_a_request_too() {
+fn every_byte_is_recorded_even_of_half_a_request() {
     let server = ScriptedServer::start(None, |_| Reply::status(StatusCode::OK)).expect("a server");
     exchange(&server, GET).expect("an answer");
     exchange(&server, b"GET /half HTTP/1.1\r\nAuthorization: Bear").expect("the end");
@@ -116,7 +116,7 @@ fn a_dripping_reply_comes_whole_but_slowly() {
 }
 
 #[test]
-fn a_flaky_server_is_right_after_its_failures() {
+fn flaky_server_works_after_its_failures() {
     let script = flaky(2, Reply::status(StatusCode::BAD_GATEWAY), |_| {
         Reply::json(StatusCode::OK, "{}")
     });

@@ -73,7 +73,7 @@ async fn a_token_of_a_puller_pulls_from_openshift_and_nothing_else_does() {
 }
 
 #[test]
-fn each_account_pulls_what_it_may_from_the_registries_that_keep_their_own() {
+fn each_account_pulls_what_it_may_from_registries_with_own_accounts() {
     let world = World::shared();
     let registries = world.registries();
     push_image(registries.store, "team-a/app:v1").expect("pushed");
@@ -130,7 +130,7 @@ fn the_seeds_unwrapped_document_pulls_nothing() {
 }
 
 #[test]
-fn what_is_public_is_pulled_without_a_credential_and_what_is_not_is_not() {
+fn only_public_images_are_pulled_without_a_credential() {
     let world = World::shared();
     let registries = world.registries();
     let image = format!("{PUBLIC}/app:v1");
@@ -146,7 +146,7 @@ fn what_is_public_is_pulled_without_a_credential_and_what_is_not_is_not() {
 }
 
 #[test]
-fn a_request_log_says_who_asked_and_never_with_what() {
+fn request_log_has_the_account_and_never_the_credential() {
     let world = World::shared();
     let registries = world.registries();
     push_image(registries.store, "team-a/logged:v1").expect("pushed");
@@ -177,7 +177,7 @@ fn a_request_log_says_who_asked_and_never_with_what() {
 }
 
 #[test]
-fn what_runs_can_be_told_to_another_process() {
+fn running_registry_can_be_described_to_another_process() {
     let registries = World::shared().registries();
     let told = serde_json::to_string(registries).expect("JSON");
     let heard: Registries = serde_json::from_str(&told).expect("the same type");

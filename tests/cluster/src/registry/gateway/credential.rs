@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_try_is_told_from_what_does_not_decode() {
+    fn missing_credential_differs_from_an_undecodable_one() {
         assert_eq!(of_request(&HeaderMap::new()), Err(Unusable::Absent));
         for absent in ["Basic", "Token T", "T"] {
             assert_eq!(of(absent), Err(Unusable::Absent), "{absent}");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_anonymous_is_no_token() {
+    fn anonymous_is_no_token() {
         assert_eq!(of("Bearer anonymous"), Ok(Credential::Anonymous));
     }
 }

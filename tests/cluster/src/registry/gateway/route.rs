@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repository_is_told_from_what_is_asked_of_it() {
+    fn route_separates_the_repository_from_the_request() {
         for (path, name, part) in [
             ("/v2/team-a/app/tags/list", "team-a/app", Part::Tags),
             ("/v2/app/manifests/v1", "app", Part::Manifest("v1".into())),

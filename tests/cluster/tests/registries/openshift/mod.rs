@@ -42,7 +42,7 @@ fn each_row_has_a_case_or_a_reason_why_it_has_none() {
 }
 
 #[tokio::test]
-async fn the_gateway_answers_as_the_rows_say() {
+async fn gateway_gives_the_response_of_each_row() {
     let world = World::shared();
     let shared = Stage::new(world, None).await;
     let mut wrong = Vec::new();
@@ -77,7 +77,7 @@ async fn the_gateway_answers_as_the_rows_say() {
 }
 
 #[tokio::test]
-async fn the_access_review_says_what_the_rows_say() {
+async fn access_review_gives_the_result_of_each_row() {
     let world = World::shared();
     for row in rows().iter().filter(|row| !row.review.is_empty()) {
         let stage = Stage::new(world, Some(row)).await;

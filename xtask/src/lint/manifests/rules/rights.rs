@@ -1,7 +1,7 @@
 //! Who may do what: the runner holds the Role of the contract, section 5, the puller none of it.
 
 use anyhow::{Context as _, Result, ensure};
-use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams};
+use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use serde_json::Value;
 use test_cluster::manifest::documents;
 
@@ -42,7 +42,10 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
             .variable("PULL_SECRET_NAME")
             .context("PULL_SECRET_NAME is not set")?,
         minted_for: puller,
-        runner: Some((namespace, runner)),
+        runner: Some(Subject {
+            namespace,
+            name: runner,
+        }),
     })
     .context("a name of the CronJob's Role is not valid")?;
     let expected = documents(&expected)?;

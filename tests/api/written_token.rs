@@ -74,7 +74,7 @@ fn document(secret: &Secret) -> &[u8] {
 }
 
 #[tokio::test]
-async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_written() -> Result<()> {
+async fn accepted_credential_that_pulls_every_image_is_written() -> Result<()> {
     let living = Living::new("minted-good").await?;
     let outcome = living.renew.run().await?;
     outcome
@@ -90,7 +90,7 @@ async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_writte
 }
 
 #[tokio::test]
-async fn an_image_that_is_gone_never_holds_back_a_refresh() -> Result<()> {
+async fn missing_image_does_not_block_a_refresh() -> Result<()> {
     for (gone, reason) in [(":gone", "tag-missing"), ("-gone:v1", "repository-missing")] {
         let living = Living::new("minted-gone").await?;
         let image = living.image.replace(":v1", gone);
@@ -104,7 +104,7 @@ async fn an_image_that_is_gone_never_holds_back_a_refresh() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_change_to_an_account_that_may_not_pull_keeps_the_living_credential_byte_for_byte() -> Result<()> {
+async fn account_that_may_not_pull_leaves_the_usable_credential_unchanged() -> Result<()> {
     let living = Living::new("minted-other").await?;
     living.world.namespace.service_account("no-puller").await?;
     let mint = json!([{
@@ -137,7 +137,7 @@ async fn a_change_to_an_account_that_may_not_pull_keeps_the_living_credential_by
 }
 
 #[tokio::test]
-async fn the_same_account_without_its_grant_is_renewed_and_reported() -> Result<()> {
+async fn token_of_the_same_account_without_its_grant_is_renewed() -> Result<()> {
     let living = Living::new("minted-revoked").await?;
     living.world.revoke_pull().await?;
     let outcome = living.renew.run().await?;
@@ -149,7 +149,7 @@ async fn the_same_account_without_its_grant_is_renewed_and_reported() -> Result<
 }
 
 #[tokio::test]
-async fn one_that_neither_registry_nor_api_server_accepts_is_not_written() -> Result<()> {
+async fn token_that_neither_server_accepts_is_not_written() -> Result<()> {
     let living = Living::new("minted-rejected").await?;
     let key = SigningKey::generate()?;
     let forged = key.sign(&claims(&living.world.stored_token().await?)?)?;
@@ -169,7 +169,7 @@ async fn one_that_neither_registry_nor_api_server_accepts_is_not_written() -> Re
 }
 
 #[tokio::test]
-async fn a_first_one_that_is_not_accepted_leaves_the_empty_placeholder() -> Result<()> {
+async fn rejected_first_token_leaves_the_placeholder() -> Result<()> {
     let world = World::new("minted-placeholder").await?;
     let claims = json!({"sub": "system:serviceaccount:x:y", "exp": 4_000_000_000_i64, "kubernetes.io": {"namespace": "x"}});
     let forged = SigningKey::generate()?.sign(&claims)?;
@@ -190,8 +190,7 @@ async fn a_first_one_that_is_not_accepted_leaves_the_empty_placeholder() -> Resu
 }
 
 #[tokio::test]
-async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_asked_is_not_written()
--> Result<()> {
+async fn token_that_the_api_server_cannot_review_is_not_written() -> Result<()> {
     let living = Living::new("minted-no-review").await?;
     let proxy = before_api_server(&living.world, |request| {
         if request.path.contains("selfsubjectreviews") {
@@ -210,12 +209,12 @@ async fn one_of_which_nobody_says_anything_because_the_api_server_cannot_be_aske
 }
 
 #[tokio::test]
-async fn the_wrong_ca_never_lets_a_credential_die() -> Result<()> {
+async fn wrong_ca_does_not_block_a_refresh() -> Result<()> {
     written_though_the_registry_is("ca", Silence::Untrusted, ("ERROR", "registry-untrusted", 76)).await
 }
 
 #[tokio::test]
-async fn one_that_the_api_server_accepts_is_written_while_the_registry_is_unreachable() -> Result<()> {
+async fn token_that_the_api_server_accepts_is_written_without_the_registry() -> Result<()> {
     written_though_the_registry_is(
         "down",
         Silence::Unreachable,
@@ -225,12 +224,12 @@ async fn one_that_the_api_server_accepts_is_written_while_the_registry_is_unreac
 }
 
 #[tokio::test]
-async fn one_that_the_api_server_accepts_is_written_though_the_registry_asks_nobody() -> Result<()> {
+async fn token_that_the_api_server_accepts_is_written_for_anonymous_access() -> Result<()> {
     written_though_the_registry_is("open", Silence::AsksNobody, ("WARNING", "registry-anonymous", 0)).await
 }
 
 #[tokio::test]
-async fn one_that_the_api_server_accepts_is_written_though_the_registry_speaks_otherwise() -> Result<()> {
+async fn token_that_the_api_server_accepts_is_written_despite_the_protocol() -> Result<()> {
     written_though_the_registry_is(
         "protocol",
         Silence::OtherProtocol,
@@ -240,7 +239,7 @@ async fn one_that_the_api_server_accepts_is_written_though_the_registry_speaks_o
 }
 
 #[tokio::test]
-async fn a_kubernetes_token_from_a_file_is_vouched_for_as_a_minted_one_is() -> Result<()> {
+async fn kubernetes_token_from_a_file_is_reviewed_like_a_requested_one() -> Result<()> {
     let living = Living::new("minted-file").await?;
     let token = living.world.namespace.token(PULLER, None, 7200).await?;
     std::fs::write(living.world.runner.file("file"), format!("{token}\n"))?;

@@ -76,7 +76,7 @@ impl Living {
 }
 
 #[tokio::test]
-async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_written() -> Result<()> {
+async fn accepted_credential_that_pulls_every_image_is_written() -> Result<()> {
     let token = &registries().token;
     let living = Living::new("robot-good", token).await?;
     let pusher = living.as_account(token, "pusher")?;
@@ -97,7 +97,7 @@ async fn one_that_pulls_every_image_or_is_accepted_where_none_is_asked_is_writte
 }
 
 #[tokio::test]
-async fn an_image_that_is_gone_never_holds_back_a_new_password() -> Result<()> {
+async fn missing_image_does_not_block_a_new_password() -> Result<()> {
     let token = &registries().token;
     let living = Living::new("robot-gone", token).await?;
     for (account, gone, reason) in [
@@ -117,7 +117,7 @@ async fn an_image_that_is_gone_never_holds_back_a_new_password() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_may_not_pull_never_replaces_one_that_pulls() -> Result<()> {
+async fn password_that_may_not_pull_does_not_replace_one_that_pulls() -> Result<()> {
     let token = &registries().token;
     let living = Living::new("robot-forbidden", token).await?;
     living
@@ -129,7 +129,7 @@ async fn one_that_may_not_pull_never_replaces_one_that_pulls() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_may_not_pull_replaces_one_that_may_not_either() -> Result<()> {
+async fn password_that_may_not_pull_replaces_one_that_may_not_either() -> Result<()> {
     let token = &registries().token;
     let living = Living::new("robot-neither", token).await?;
     let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
@@ -145,7 +145,7 @@ async fn one_that_may_not_pull_replaces_one_that_may_not_either() -> Result<()> 
 }
 
 #[tokio::test]
-async fn one_that_is_not_accepted_replaces_nothing() -> Result<()> {
+async fn rejected_password_replaces_nothing() -> Result<()> {
     for (name, registry) in [("basic", &registries().basic), ("token", &registries().token)] {
         let living = Living::new(&format!("robot-refused-{name}"), registry).await?;
         let wrong = living.with_password("not-the-password")?;
@@ -167,7 +167,7 @@ const PROTOCOL: End = ("ERROR", "registry-protocol", 76);
 const OPEN: End = ("WARNING", "registry-anonymous", 0);
 
 #[tokio::test]
-async fn one_that_nobody_vouches_for_never_replaces_a_living_one() -> Result<()> {
+async fn unverified_password_does_not_replace_a_usable_one() -> Result<()> {
     for (name, silence, (status, reason, exit)) in [
         ("down", Silence::Unreachable, UNREACHABLE),
         ("ca", Silence::Untrusted, UNTRUSTED),
@@ -184,7 +184,7 @@ async fn one_that_nobody_vouches_for_never_replaces_a_living_one() -> Result<()>
 }
 
 #[tokio::test]
-async fn one_for_a_registry_that_asks_nobody_is_written_over_a_living_one() -> Result<()> {
+async fn password_for_an_anonymous_registry_replaces_a_usable_one() -> Result<()> {
     let basic = &registries().basic;
     let living = Living::new("robot-alive-open", basic).await?;
     let silent = Silent::start(&living.world, &basic.host.name, Silence::AsksNobody)?;
@@ -201,7 +201,7 @@ async fn one_for_a_registry_that_asks_nobody_is_written_over_a_living_one() -> R
 }
 
 #[tokio::test]
-async fn one_that_nobody_vouches_for_is_written_where_nothing_is_stored() -> Result<()> {
+async fn unverified_password_is_written_if_nothing_is_stored() -> Result<()> {
     for (name, silence, (status, reason, exit)) in [
         ("down", Silence::Unreachable, UNREACHABLE),
         ("ca", Silence::Untrusted, UNTRUSTED),
@@ -228,7 +228,7 @@ async fn one_that_nobody_vouches_for_is_written_where_nothing_is_stored() -> Res
 }
 
 #[tokio::test]
-async fn one_that_nobody_vouches_for_is_written_over_a_dead_one() -> Result<()> {
+async fn unverified_password_replaces_a_rejected_one() -> Result<()> {
     let basic = &registries().basic;
     let expired = SigningKey::generate()?.sign(&json!({"iss": "https://ci.test", "iat": 1, "exp": 2}))?;
     let whole = |password: &str| json!({"username": "robot", "password": password, "auth": STANDARD.encode(format!("robot:{password}"))});

@@ -1,0 +1,338 @@
+//! What each answer means, as tables.
+
+use http::{HeaderMap, HeaderName};
+
+use super::*;
+use crate::registry::kind;
+
+fn answer(status: u16, header: Option<(&'static str, &str)>, body: &str) -> Answer {
+    let headers = header.map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("a value");
+        (HeaderName::from_static(name), value)
+    });
+    Answer {
+        status: StatusCode::from_u16(status).expect("a status"),
+        headers: HeaderMap::from_iter(headers),
+        body: body.to_owned().into(),
+    }
+}
+
+fn host(text: &str) -> RegistryHost {
+    RegistryHost::parse(text).expect("a registry")
+}
+
+fn image(reference: &str) -> ImageReference {
+    ImageReference::parse(&format!("registry.test:5000/app{reference}")).expect("an image")
+}
+
+fn inconclusive<T>(error: ProtocolError) -> Result<T, Inconclusive> {
+    Err(Inconclusive::Protocol(error))
+}
+
+fn unexpected<T>(status: u16) -> Result<T, Inconclusive> {
+    inconclusive(ProtocolError::Status(
+        StatusCode::from_u16(status).expect("a status"),
+    ))
+}
+
+/// The answer to the manifest of `app:1` at a registry of this kind.
+fn manifest_answer(kind: &dyn Kind, answer: &Answer) -> Result<Option<PullAnswer>, Inconclusive> {
+    manifest(kind, &image(":1"), answer)
+}
+
+#[test]
+fn an_exchange_that_is_not_retried_has_an_answer_or_a_reason() {
+    let html = Some(("content-type", "text/html; charset=utf-8"));
+    for (outcome, expected) in [
+        (Ok(answer(200, None, "")), Ok(200)),
+        (Ok(answer(404, html, "<html>")), Ok(404)),
+        (
+            Ok(answer(200, html, "<html>")),
+            inconclusive(ProtocolError::NotARegistry),
+        ),
+        (
+            Err(Failure::Untrusted),
+            Err(Inconclusive::Untrusted(UntrustedParty::Certificate)),
+        ),
+        (
+            Err(Failure::NotHttp),
+            inconclusive(ProtocolError::Failed(Failure::NotHttp)),
+        ),
+    ] {
+        let found = exchanged(outcome).map(|answer| answer.status.as_u16());
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_challenge_names_the_scheme_and_openshift_is_known_by_its_realm() {
+    let registry = host("registry.test:5000");
+    let bearer = |realm: &str| AuthScheme::Bearer {
+        realm: realm.to_owned(),
+        service: None,
+    };
+    for (challenge, expected) in [
+        ("Basic realm=\"x\"", Some(AuthScheme::Basic)),
+        ("basic realm=zot", Some(AuthScheme::Basic)),
+        (
+            "Bearer realm=\"https://registry.test:5000/openshift/token\"",
+            Some(AuthScheme::OpenShift),
+        ),
+        (
+            "Bearer realm=\"https://other.test:5000/openshift/token\"",
+            Some(bearer("https://other.test:5000/openshift/token")),
+        ),
+        (
+            "Bearer realm=\"https://registry.test:5000/token\"",
+            Some(bearer("https://registry.test:5000/token")),
+        ),
+        ("Negotiate", None),
+    ] {
+        let header = Some(("www-authenticate", challenge));
+        let asked = expected.clone().map(Ping::Asks);
+        let asked = asked.ok_or(ProtocolError::Challenge.into());
+        assert_eq!(ping(&registry, &answer(401, header, "")), asked, "{challenge}");
+        let anonymous = match expected {
+            Some(_) => Ok(Ping::Anonymous { challenge: expected }),
+            None => inconclusive(ProtocolError::NotARegistry),
+        };
+        assert_eq!(
+            ping(&registry, &answer(200, header, "ok")),
+            anonymous,
+            "{challenge}"
+        );
+    }
+    assert_eq!(ping(&registry, &answer(404, None, "")), unexpected(404));
+}
+
+#[test]
+fn p2_a_200_is_a_registrys_only_where_its_answer_shows_it() {
+    let version = Some(("docker-distribution-api-version", "registry/2.0"));
+    for (header, body, is_registry) in [
+        (version, "", true),
+        (None, "{}", true),
+        (None, " {\n} ", true),
+        (None, "", false),
+        (None, "ok", false),
+        (None, "[]", false),
+        (None, "{", false),
+        (None, "}", false),
+        (None, r#"{"status":"UP"}"#, false),
+        (Some(("content-type", "application/json")), "null", false),
+    ] {
+        let expected = if is_registry {
+            Ok(Ping::Anonymous { challenge: None })
+        } else {
+            inconclusive(ProtocolError::NotARegistry)
+        };
+        let found = ping(&host("registry.test"), &answer(200, header, body));
+        assert_eq!(found, expected, "{body}");
+    }
+}
+
+#[test]
+fn a_login_is_accepted_by_200_and_refused_by_400_401_and_403() {
+    for (status, expected) in [
+        (200, Ok(Login::Accepted)),
+        (400, Ok(Login::Refused)),
+        (401, Ok(Login::Refused)),
+        (403, Ok(Login::Refused)),
+        (302, unexpected(302)),
+        (404, unexpected(404)),
+    ] {
+        assert_eq!(login(&answer(status, None, "")), expected, "{status}");
+    }
+}
+
+#[test]
+fn a_token_service_sends_a_token_under_either_name() {
+    for (body, expected) in [
+        (r#"{"token":"t"}"#, Some("Bearer t")),
+        (r#"{"access_token":"t"}"#, Some("Bearer t")),
+        (r#"{"token":"t","access_token":"other"}"#, Some("Bearer t")),
+        (r#"{"token":"a\nb"}"#, None),
+        (r#"{"token":5}"#, None),
+        ("{}", None),
+        ("<html>", None),
+    ] {
+        let found = token(&answer(200, None, body));
+        let expected = expected.map(|header| {
+            let mut header = HeaderValue::from_static(header);
+            header.set_sensitive(true);
+            Authorization::Header(Some(header))
+        });
+        if let Ok(Authorization::Header(Some(header))) = &found {
+            assert!(header.is_sensitive(), "{body}");
+        }
+        assert_eq!(found, expected.ok_or(ProtocolError::NoToken.into()), "{body}");
+    }
+}
+
+#[test]
+fn a_token_service_refuses_by_401_and_403_and_needs_a_scope_by_400() {
+    for (status, of_token, of_login) in [
+        (401, Ok(Authorization::Refused), Ok(Login::Refused)),
+        (403, Ok(Authorization::Refused), Ok(Login::Refused)),
+        (400, unexpected(400), Ok(Login::NeedsScope)),
+        (404, unexpected(404), unexpected(404)),
+    ] {
+        let found = token(&answer(status, None, ""));
+        assert_eq!(found, of_token, "{status}");
+        assert_eq!(token_login(found), of_login, "{status}");
+    }
+    assert_eq!(token_login(Ok(Authorization::Header(None))), Ok(Login::Accepted));
+}
+
+#[test]
+fn p2_a_success_is_a_manifest_by_its_type_digest_or_body() {
+    let content_type = |value| Some(("content-type", value));
+    for (header, body, is_manifest) in [
+        (content_type("application/vnd.oci.image.index.v1+json"), "", true),
+        (
+            content_type("Application/vnd.docker.distribution.manifest.v2+JSON; charset=utf-8"),
+            "",
+            true,
+        ),
+        (Some(("docker-content-digest", "sha256:00")), "", true),
+        (None, r#"{"schemaVersion":2,"layers":[]}"#, true),
+        (
+            content_type("application/json"),
+            r#"{"schemaVersion":2,"mediaType":"x"}"#,
+            true,
+        ),
+        (None, r#"{"schemaVersion":2,"manifests":[]}"#, true),
+        (None, r#"{"schemaVersion":2}"#, false),
+        (None, r#"{"schemaVersion":1,"layers":[]}"#, false),
+        (content_type("text/plain"), "ok", false),
+        (content_type("application/json"), r#"{"layers":[]}"#, false),
+        (None, "", false),
+    ] {
+        let answer = answer(200, header, body);
+        let expected = if is_manifest {
+            Ok(Some(PullAnswer::Served))
+        } else {
+            inconclusive(ProtocolError::NotAManifest)
+        };
+        assert_eq!(is_final_head(&answer), is_manifest, "{header:?} {body}");
+        let found = manifest_answer(kind::by_name(&host("registry.test")), &answer);
+        assert_eq!(found, expected, "{header:?} {body}");
+    }
+}
+
+#[test]
+fn only_a_manifest_and_401_are_final_for_head() {
+    for (status, expected) in [(401, true), (200, false), (403, false), (404, false)] {
+        assert_eq!(is_final_head(&answer(status, None, "")), expected, "{status}");
+    }
+}
+
+#[test]
+fn each_kind_reads_the_status_of_a_manifest_request() {
+    const NAME_UNKNOWN: &str = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"x"},{"code":"DENIED"}]}"#;
+    const MANIFEST_UNKNOWN: &str = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
+    let bearer = AuthScheme::Bearer {
+        realm: String::new(),
+        service: None,
+    };
+    let (basic, bearer) = (AuthScheme::Basic.kind(), bearer.kind());
+    let openshift = AuthScheme::OpenShift.kind();
+    let anonymous = kind::by_name(&host("registry.test"));
+    for (status, body, kinds, expected) in [
+        (
+            401,
+            "",
+            &[basic, openshift, anonymous][..],
+            Ok(Some(PullAnswer::Refused)),
+        ),
+        (401, "", &[bearer], Ok(Some(PullAnswer::Forbidden))),
+        (
+            403,
+            "",
+            &[basic, bearer, openshift, anonymous],
+            Ok(Some(PullAnswer::Forbidden)),
+        ),
+        (
+            404,
+            NAME_UNKNOWN,
+            &[basic, bearer, openshift, anonymous],
+            Ok(Some(PullAnswer::RepositoryMissing)),
+        ),
+        (
+            404,
+            MANIFEST_UNKNOWN,
+            &[openshift],
+            Ok(Some(PullAnswer::TagMissing)),
+        ),
+        (404, MANIFEST_UNKNOWN, &[basic, bearer, anonymous], Ok(None)),
+        (404, r#"{"errors":[]}"#, &[basic, openshift], Ok(None)),
+        (404, "", &[basic, openshift], Ok(None)),
+        (400, "", &[basic, bearer, openshift], unexpected(400)),
+    ] {
+        for kind in kinds {
+            let found = manifest_answer(*kind, &answer(status, None, body));
+            assert_eq!(found, expected, "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn only_openshifts_400_without_a_body_is_an_outage() {
+    let openshift = AuthScheme::OpenShift.kind();
+    let get = http::Method::GET;
+    assert!(openshift.is_outage(&get, &answer(400, None, "")));
+    assert!(!openshift.is_outage(&get, &answer(400, None, "{}")));
+    assert!(!openshift.is_outage(&get, &answer(401, None, "")));
+    assert!(!openshift.is_outage(&http::Method::HEAD, &answer(400, None, "")));
+    assert!(!AuthScheme::Basic.kind().is_outage(&get, &answer(400, None, "")));
+}
+
+#[test]
+fn another_digest_than_the_one_asked_for_is_another_image() {
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let by_digest = image(&format!("@{}", digest("a")));
+    let manifest_type = Some(("content-type", "application/vnd.oci.image.index.v1+json"));
+    let sent = |digit: &str| answer(200, Some(("docker-content-digest", &digest(digit))), "");
+    for (image, answer, expected) in [
+        (&by_digest, sent("a"), Ok(Some(PullAnswer::Served))),
+        (&by_digest, sent("b"), inconclusive(ProtocolError::OtherDigest)),
+        (
+            &by_digest,
+            answer(200, manifest_type, ""),
+            Ok(Some(PullAnswer::Served)),
+        ),
+        (&image(":1"), sent("b"), Ok(Some(PullAnswer::Served))),
+    ] {
+        assert_eq!(manifest(AuthScheme::Basic.kind(), image, &answer), expected);
+    }
+}
+
+#[test]
+fn a_repository_without_a_list_of_tags_is_missing() {
+    let unreachable = Inconclusive::Unreachable(ProtocolError::Failed(Failure::TimedOut));
+    for (found, expected) in [
+        (Ok(answer(404, None, "")), Ok(PullAnswer::RepositoryMissing)),
+        (Ok(answer(200, None, "{}")), Ok(PullAnswer::TagMissing)),
+        (Ok(answer(401, None, "")), Ok(PullAnswer::TagMissing)),
+        (
+            inconclusive(ProtocolError::Failed(Failure::TooLong)),
+            Ok(PullAnswer::TagMissing),
+        ),
+        (Err(unreachable.clone()), Err(unreachable)),
+    ] {
+        assert_eq!(tags(found), expected);
+    }
+}
+
+#[test]
+fn an_upload_that_is_begun_shows_that_the_credential_may_push() {
+    for (status, expected) in [
+        (202, Ok(RegistryVerdict::Pulls)),
+        (401, Ok(RegistryVerdict::PushForbidden)),
+        (403, Ok(RegistryVerdict::PushForbidden)),
+        (405, Ok(RegistryVerdict::PushForbidden)),
+        (404, Ok(RegistryVerdict::RepositoryMissing)),
+        (200, unexpected(200)),
+    ] {
+        assert_eq!(upload(&answer(status, None, "")), expected, "{status}");
+    }
+}
