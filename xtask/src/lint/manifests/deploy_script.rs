@@ -61,6 +61,7 @@ fn task_run(image: &str) -> Value {
             "serviceAccountName": "ensure-pull-secret",
             "taskRef": { "kind": "Task", "name": "ensure-pull-secret" },
             "timeout": "5m",
+            "podTemplate": { "enableServiceLinks": false },
             "params": [{ "name": "IMAGE", "value": image }],
         },
     })

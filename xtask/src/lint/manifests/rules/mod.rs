@@ -6,6 +6,7 @@ mod jobs;
 mod kinds;
 mod params;
 pub mod rights;
+mod runner;
 mod schedule;
 mod scripts;
 mod token_file;
@@ -41,6 +42,9 @@ const OVER_MANIFESTS: &[OverManifests] = &[
 
 /// Rules for what documents show as well, which may be a part of an object.
 const OVER_DOCUMENTS: &[OverManifests] = &[
+    runner::the_policy_restricts_whoever_creates_secrets,
+    runner::the_runner_has_a_name_of_its_own,
+    runner::no_service_names_the_api_server,
     token_file::its_destination_is_literal,
     params::params_that_are_passed_exist,
     trust::what_the_installer_sets_is_literal,
