@@ -86,3 +86,143 @@ async fn until_stopped(operation: &Operation<'_>, stopped: impl Future<Output = 
         .extend(skew.map(|skew| format!("This machine's clock is {skew}, which is the one that counts.")));
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, future::pending};
+
+    use http::Method;
+
+    use super::*;
+    use crate::{
+        commands::fixtures::{DAY, Scene, document, jwt, reasons},
+        outcome::Action,
+    };
+
+    async fn stopped_after(scene: &Scene, mode: Mode, time: Duration) -> Outcome {
+        scene
+            .run_as(mode, Some("ensure-pull-secret"), async |operation| {
+                until_stopped(operation, async {
+                    tokio::time::sleep(time).await;
+                    "told to stop (SIGTERM)"
+                })
+                .await
+            })
+            .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_run_reports_what_it_wrote() {
+        type Hangs = fn(&Method, &str, Duration) -> bool;
+        let read: Hangs = |method, _, _| *method == Method::GET;
+        let token: Hangs = |_, path, _| path.ends_with("/token");
+        let write: Hangs = |_, path, _| path.contains("force=true");
+        for (hangs, action, id) in [
+            (read, Action::None, None),
+            (token, Action::Created, None),
+            (write, Action::Created, None),
+        ] {
+            let scene = Scene::new();
+            scene.cluster().hangs = hangs;
+            let outcome = stopped_after(&scene, Mode::Ensure, Duration::from_secs(1)).await;
+            assert_eq!(reasons(&outcome), [Reason::Deadline]);
+            assert_eq!(outcome.findings[0].cause, "told to stop (SIGTERM)");
+            assert_eq!(
+                (outcome.action, outcome.credential.credential_id.as_deref()),
+                (action, id)
+            );
+            assert_eq!(outcome.namespace.as_deref(), Some("demo"));
+        }
+        // After the write, while the Secret is read again.
+        let scene = Scene::with_document(&document(&jwt("old", 60)));
+        scene.cluster().after_apply = |cluster| cluster.hangs = |method, _, _| *method == Method::GET;
+        let outcome = stopped_after(&scene, Mode::Ensure, Duration::from_secs(1)).await;
+        assert_eq!(
+            (reasons(&outcome), outcome.action),
+            (vec![Reason::Deadline], Action::Refreshed)
+        );
+        assert_eq!(outcome.credential.credential_id.as_deref(), Some("token-1"));
+        // Before it, the stored credential is the one that counts.
+        let scene = Scene::with_document(&document(&jwt("old", 60)));
+        scene.cluster().hangs = |_, path, _| path.ends_with("/token");
+        let outcome = stopped_after(&scene, Mode::Ensure, Duration::from_secs(1)).await;
+        assert_eq!(outcome.action, Action::None);
+        assert_eq!(outcome.credential.credential_id.as_deref(), Some("old"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_run_names_the_server_that_failed_last() {
+        let scene = Scene::new();
+        scene.cluster().fails = |_, _| Some(503);
+        let outcome = stopped_after(&scene, Mode::Verify, Duration::from_secs(2)).await;
+        assert_eq!(reasons(&outcome), [Reason::ApiUnavailable]);
+        let cause = "told to stop (SIGTERM); the API server did not answer (it answers 503)";
+        assert_eq!(outcome.findings[0].cause, cause);
+        let scene = Scene::with_document(&document(&jwt("good", DAY)));
+        scene.cluster().registry = |_| 503;
+        let outcome = stopped_after(&scene, Mode::Verify, Duration::from_secs(2)).await;
+        assert_eq!(reasons(&outcome), [Reason::RegistryUnavailable]);
+        assert_eq!(
+            outcome.findings[0].cause,
+            "told to stop (SIGTERM); the registry did not answer"
+        );
+        assert_eq!(outcome.credential.credential_id.as_deref(), Some("good"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_a_run_that_does_not_end_by_itself() {
+        let scene = Scene::with_document(&document(&jwt("good", DAY)));
+        scene.cluster().hangs = |_, _, _| true;
+        let outcome = scene
+            .run_as(Mode::Verify, None, async |operation| {
+                operation.deadline.end = Instant::now() + Duration::from_secs(1);
+                until_stopped(operation, pending()).await
+            })
+            .await;
+        assert_eq!(reasons(&outcome), [Reason::Deadline]);
+        assert_eq!(
+            outcome.findings[0].cause,
+            "the time given by PULL_SECRET_TIMEOUT is over"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_notes_a_clock_that_differs() {
+        for (ahead, note) in [(0, None), (3600, Some("behind")), (-3600, Some("ahead of"))] {
+            let scene = Scene::with_document(&document(&jwt("good", DAY)));
+            scene.cluster().clock_ahead = Some(ahead);
+            let outcome = stopped_after(&scene, Mode::Verify, Duration::from_secs(9)).await;
+            let end = note
+                .map(|direction| format!(" s {direction} the API server's, which is the one that counts."));
+            let [found] = &outcome.notes[..] else {
+                assert_eq!((outcome.notes.len(), end), (0, None));
+                continue;
+            };
+            assert!(end.is_some_and(|end| found.ends_with(&end)), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_run_outside_of_a_cluster_ends_with_its_notes_and_a_finding() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("token"), "a-token").expect("a file");
+        for mode in [Mode::Ensure, Mode::Verify, Mode::Plan, Mode::Doctor] {
+            let variables = [
+                ("PULL_SECRET_NAME", "pull".to_owned()),
+                ("PULL_SECRET_MODE", mode.as_str().to_owned()),
+                (
+                    "PULL_SECRET_SERVICE_ACCOUNT_DIR",
+                    directory.path().display().to_string(),
+                ),
+            ];
+            let variables = variables.map(|(name, value)| (name.into(), value.into()));
+            let config = Config::from_env(variables).expect("a configuration");
+            let progress = Progress::default();
+            progress.add_note("A note.".to_owned());
+            let (outcome, now) = start(&config, progress);
+            assert_eq!(reasons(&outcome), [Reason::NotInCluster]);
+            assert_eq!(outcome.notes, ["A note."]);
+            assert!(now > Timestamp::UNIX_EPOCH);
+        }
+    }
+}

@@ -165,7 +165,7 @@ fn violations(file: &Path, source: &str) -> Vec<String> {
     let top = ["crate::", "ensure_pull_secret::"]
         .into_iter()
         .flat_map(|root| paths(&code, root))
-        // From a file in a folder, this is the crate's root too.
+        // From a file in a folder, `super::super` is the crate's root too.
         .chain(
             (depth == 2)
                 .then(|| paths(&code, "super::super::"))
@@ -207,7 +207,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a file has only unit tests.
+/// True if a file has only unit tests.
 fn is_test(file: &Path) -> bool {
     file.iter().any(|part| part == "tests" || part == "tests.rs")
 }

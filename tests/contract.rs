@@ -35,7 +35,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The rows of all tables whose head is `promise | tests`.
+/// Rows of all tables with the head `promise | tests`.
 fn rows(document: &str) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut in_table = false;

@@ -23,8 +23,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use tower::service_fn;
 
-/// An answer as it is written in HTTP: the status, a header a line, an empty line, the body. The very same answer is given to
-/// everything that is asked.
+/// An HTTP response: the status, a header a line, an empty line, the body. Every request gets this response.
 pub fn check(data: &[u8]) {
     let Some(answer) = parse(data) else { return };
     registry_answer(&answer);

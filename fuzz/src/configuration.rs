@@ -4,7 +4,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 
 use ensure_pull_secret::{config::Config, text::looks_like_credential};
 
-/// One variable a line, `NAME=VALUE`; `\n` in a value stands for a line end.
+/// One variable per line, `NAME=VALUE`; `\n` in a value is a line break.
 pub fn check(data: &[u8]) {
     let variables = data.split(|byte| *byte == b'\n').filter_map(|line| {
         let at = line.iter().position(|byte| *byte == b'=')?;
@@ -57,13 +57,13 @@ fn value(bytes: &[u8]) -> OsString {
     OsString::from_vec(value)
 }
 
-/// One line, and no word of it is a credential. Words, since our own have full stops and colons.
+/// One line, no word of which is a credential. Compared by words, since the program adds full stops and colons.
 fn is_fit_to_be_shown(text: &str) {
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(!words(text).any(looks_like_credential), "{text:?}");
 }
 
-/// Words, and what is in lists.
+/// Words, and items of lists.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', ','])
 }
@@ -75,7 +75,7 @@ fn has_password(word: &str) -> bool {
         let begins = after.split('…').next().unwrap_or_default();
         let is_digest =
             "sha256:".starts_with(begins) || begins.starts_with("sha") || begins.starts_with("digest]");
-        // What is clipped may have lost the slashes.
+        // A clipped text may have lost the slashes.
         let schemes_end = ["://", ":/…", ":…"].iter().find_map(|end| before.split_once(end));
         let authority = match schemes_end {
             Some((scheme, authority)) if !scheme.contains(':') => authority,

@@ -32,8 +32,8 @@ pub fn check(data: &[u8]) {
     for key in document.keys() {
         document.entry(key).expect("a key has an entry");
     }
-    let ours = Entry::new("<token>", SecretString::from("ours")).expect("an entry");
-    let Ok(edited) = document.with_entries(&[(KEY, &ours)]) else {
+    let managed = Entry::new("<token>", SecretString::from("ours")).expect("an entry");
+    let Ok(edited) = document.with_entries(&[(KEY, &managed)]) else {
         document
             .check_keys([KEY])
             .expect_err("another spelling of our key is the only reason");
@@ -41,16 +41,16 @@ pub fn check(data: &[u8]) {
     };
     let source = std::str::from_utf8(data).expect("what is parsed is UTF-8");
     nothing_is_lost(source, &document, &edited);
-    ours_is_read(&edited.bytes, &image, &ours);
+    managed_is_read(&edited.bytes, &image, &managed);
 }
 
-/// Whoever reads the document finds our entry, and setting it again changes nothing.
-fn ours_is_read(bytes: &[u8], image: &ImageReference, ours: &Entry) {
+/// Every reader of the document finds the managed entry, and setting it again changes nothing.
+fn managed_is_read(bytes: &[u8], image: &ImageReference, managed: &Entry) {
     let document = Document::parse(bytes).expect("what we write can be read");
     assert_eq!(document.auths(), Auths::Present);
     assert!(document.entry(KEY).expect("our entry").is_well_formed());
     let again = document
-        .with_entries(&[(KEY, ours)])
+        .with_entries(&[(KEY, managed)])
         .expect("it can be set again");
     assert!(again.bytes == bytes && !again.shape_repaired);
     match kubelet_reads(bytes) {
@@ -62,8 +62,8 @@ fn ours_is_read(bytes: &[u8], image: &ImageReference, ours: &Entry) {
     }
 }
 
-/// What isn't ours is there as before: name, value and order of each member to the byte, and, where nothing was moved under
-/// a new `auths`, every byte between them too.
+/// Unmanaged members are unchanged: name, value and order to the byte and, unless members moved under a new `auths`,
+/// every byte between them.
 fn nothing_is_lost(source: &str, document: &Document<'_>, edited: &EditedDocument) {
     let result = std::str::from_utf8(&edited.bytes).expect("what we write is UTF-8");
     let (before, after) = (members(source), members(result));
@@ -72,26 +72,30 @@ fn nothing_is_lost(source: &str, document: &Document<'_>, edited: &EditedDocumen
         auths.map_or("", |(_, value)| value.get()).to_owned()
     };
     let (old, new) = (value_of(&before), value_of(&after));
-    let entries = foreign(&members(&new), KEY);
+    let entries = unmanaged(&members(&new), KEY);
     if document.looks_unwrapped() {
-        let (moved, kept): (Vec<_>, Vec<_>) = foreign(&before, KEY)
+        let (moved, kept): (Vec<_>, Vec<_>) = unmanaged(&before, KEY)
             .into_iter()
             .partition(|member| entries.contains(member));
         assert_eq!(moved, entries);
-        let (ours, rest): (Vec<_>, Vec<_>) = foreign(&after, "auths")
+        let (managed, rest): (Vec<_>, Vec<_>) = unmanaged(&after, "auths")
             .into_iter()
             .partition(|(name, _)| name == KEY);
         assert_eq!(kept, rest);
         // A member of our key that is no entry stays where it is.
-        assert!(ours.iter().all(|member| foreign(&before, "").contains(member)));
+        assert!(
+            managed
+                .iter()
+                .all(|member| unmanaged(&before, "").contains(member))
+        );
         return;
     }
-    assert_eq!(foreign(&before, "auths"), foreign(&after, "auths"));
+    assert_eq!(unmanaged(&before, "auths"), unmanaged(&after, "auths"));
     let replaced = if document.auths() == Auths::Present {
         let found = members(&old);
-        assert_eq!(foreign(&found, KEY), entries);
-        let ours = found.iter().find(|(name, _)| name == KEY);
-        ours.map_or("", |(_, value)| value.get()).to_owned()
+        assert_eq!(unmanaged(&found, KEY), entries);
+        let managed = found.iter().find(|(name, _)| name == KEY);
+        managed.map_or("", |(_, value)| value.get()).to_owned()
     } else {
         assert_eq!(entries, []);
         old
@@ -100,7 +104,7 @@ fn nothing_is_lost(source: &str, document: &Document<'_>, edited: &EditedDocumen
     assert!(replaced.contains(lost), "{lost:?} was lost");
 }
 
-/// What is in `before` and not in `after`, which differ in one place.
+/// The part of `before` that `after` doesn't have; they differ in one place.
 fn difference<'a>(before: &'a str, after: &str) -> &'a str {
     let start = before
         .bytes()
@@ -122,16 +126,16 @@ fn difference<'a>(before: &'a str, after: &str) -> &'a str {
     &before[start..end]
 }
 
-/// Names and values of the members that aren't called `ours`.
-fn foreign(members: &[(String, &RawValue)], ours: &str) -> Vec<(String, String)> {
+/// Names and values of the members other than `ours`.
+fn unmanaged(members: &[(String, &RawValue)], managed: &str) -> Vec<(String, String)> {
     members
         .iter()
-        .filter(|(name, _)| name != ours)
+        .filter(|(name, _)| name != managed)
         .map(|(name, value)| (name.clone(), value.get().to_owned()))
         .collect()
 }
 
-/// The members of an object in order. A name that holds a lone surrogate stays as it is written.
+/// Members of an object in order. A name with a lone surrogate stays as written.
 fn members(text: &str) -> Vec<(String, &RawValue)> {
     struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
     impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

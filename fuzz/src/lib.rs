@@ -1,4 +1,4 @@
-//! What must hold of everything that comes from outside, whatever its bytes: each module is one fuzz target.
+//! Properties of all external input, whatever its bytes: each module is one fuzz target.
 //!
 //! The bodies are here, and not in `fuzz_targets`, so that `tests/corpus.rs` can replay the corpus with each `cargo test`.
 

@@ -1,4 +1,4 @@
-//! Tokens: the reader of JWTs, and what is told by it.
+//! Tokens: the JWT reader and what is decided with it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ensure_pull_secret::credential::{Credential, KnownSecrets, Lifetime, Percentage, Token, rfc3339};
@@ -32,14 +32,14 @@ fn look_at(token: Token) {
     let now = Timestamp::UNIX_EPOCH;
     let kind = token.kind();
     if let Some(claims) = token.claims() {
-        // It opens the API server, so it must be known for one that does.
+        // It is valid at the API server, so it must be recognised as a Kubernetes token.
         assert!(claims.kubernetes.is_none() || kind.is_kubernetes());
         claims.service_account();
         if let Some(validity) = claims.validity() {
             let share = Percentage::parse("40%").expect("a share");
             let wait = Lifetime::parse("24h").expect("a lifetime");
             let has_enough = validity.has_enough_left(now, share, Some(wait));
-            // What is dead has nothing left, however long it lived.
+            // An expired token has no time left, however long its lifetime was.
             assert!(!(has_enough && validity.is_expired(now)));
             assert!(!has_enough || validity.outlives(now, wait));
             rfc3339(validity.expires_at);

@@ -12,7 +12,7 @@ use crate::{
     dockerconfig,
     kubernetes::{
         api::KubernetesApi,
-        client::{ApiConnection, Authorization, LastFailure},
+        client::{ApiConnection, Authorization},
         error::KubernetesError,
         explain_error::{ApiRequest, ErrorContext, explain_error},
         in_cluster::{api_server_authority, mounted, not_in_cluster, own_namespace, registry_trust, shown},
@@ -204,11 +204,7 @@ impl<'a> Operation<'a> {
     /// without one `deadline`.
     pub fn interrupted(&self, by: &str) -> Outcome {
         let (reason, cause) = if let Some(failure) = self.api.connection.last_failure() {
-            let text = match failure {
-                LastFailure::Exchange(failure) => failure.to_string(),
-                LastFailure::Status(status) => format!("it answers {}", status.as_u16()),
-            };
-            let cause = format!("{by}; the API server did not answer ({text})");
+            let cause = format!("{by}; the API server did not answer ({failure})");
             (Reason::ApiUnavailable, cause)
         } else if self.registries.is_failing() {
             (
@@ -221,3 +217,6 @@ impl<'a> Operation<'a> {
         self.outcome_with(Finding::new(reason, cause))
     }
 }
+
+#[cfg(test)]
+mod tests;

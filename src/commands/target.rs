@@ -110,7 +110,7 @@ impl<'a> Target<'a> {
         RoleParams {
             namespace: &self.namespace,
             secret: self.config.name.as_str(),
-            minted_for: token_account,
+            token_account,
             runner: self.caller.as_ref().map(|caller| Subject {
                 namespace: &caller.namespace,
                 name: &caller.name,

@@ -3,7 +3,10 @@
 use http::Method;
 use serde_json::json;
 
-use super::fixtures::{DAY, REGISTRY, Scene, document, jwt, reasons, settled};
+use super::{
+    Operation,
+    fixtures::{DAY, REGISTRY, Scene, document, jwt, reasons, settled},
+};
 use crate::{
     config::Mode,
     outcome::{Action, Reason, Verified},
@@ -129,6 +132,97 @@ async fn plan_and_doctor_report_a_token_request_that_is_denied() {
         scene.cluster().fails = |_, path| path.ends_with("/token").then_some(403);
         let outcome = scene.run(mode).await;
         assert_eq!(reasons(&outcome), [Reason::ApiForbidden], "{mode:?}");
+        assert_eq!(scene.cluster().writes, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn plan_shows_the_change_and_the_end_of_ensure() {
+    let scene = settled().await;
+    if let Some(secret) = &mut scene.cluster().secret {
+        secret["metadata"]["labels"] = json!({});
+    }
+    let outcome = scene.run(Mode::Plan).await;
+    assert_eq!((reasons(&outcome), outcome.verified), (vec![], Verified::Pull));
+    let plan = outcome.plan.expect("a plan");
+    assert_eq!(
+        (plan.action, plan.because),
+        (Action::Refreshed, Some("labels, annotations or keys differ"))
+    );
+    scene.cluster().denies = &["patch"];
+    let outcome = scene.run(Mode::Plan).await;
+    assert_eq!(
+        (reasons(&outcome), outcome.verified),
+        (vec![Reason::ApiForbidden], Verified::None)
+    );
+    assert!(outcome.plan.is_some(), "it is shown all the same");
+    let paste = outcome.findings[0].paste.clone().unwrap_or_default();
+    assert!(
+        paste.contains("name: ensure-pull-secret\n  namespace: demo\n"),
+        "{paste}"
+    );
+
+    // The new token would expire before the next run.
+    let scene = Scene::with_document(&document(&jwt("old", 60)));
+    let scene = scene
+        .with("PULL_SECRET_TOKEN_LIFETIME", "1h")
+        .with("PULL_SECRET_NEXT_RUN_WITHIN", "2h");
+    let outcome = scene.run(Mode::Plan).await;
+    assert_eq!(reasons(&outcome), [Reason::ExpiresBeforeNextRun]);
+    let plan = outcome.plan.expect("a plan");
+    assert_eq!(
+        plan.because,
+        Some("too little is left of the stored token's life")
+    );
+    assert!(
+        plan.diff.0.iter().any(|(_, line)| line.contains("credential-id")),
+        "{:?}",
+        plan.diff
+    );
+    // The report is about what is stored.
+    assert_eq!(outcome.credential.credential_id.as_deref(), Some("old"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn plan_verifies_a_password_and_shows_no_change_that_is_not_made() {
+    for (status, expected, is_planned) in [
+        (200, vec![], true),
+        (401, vec![Reason::CredentialRejected], false),
+        (404, vec![Reason::RepositoryMissing], true),
+    ] {
+        let scene = Scene::with_document(&document("old")).with_token_file("new");
+        scene.cluster().registry = match status {
+            401 => |_| 401,
+            404 => |_| 404,
+            _ => |_| 200,
+        };
+        let outcome = scene.run(Mode::Plan).await;
+        assert_eq!(
+            (reasons(&outcome), outcome.plan.is_some()),
+            (expected, is_planned)
+        );
+        assert_eq!(
+            outcome.verified,
+            Verified::None,
+            "the stored one was not verified"
+        );
+        assert_eq!(scene.cluster().writes, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_that_need_a_source_report_that_there_is_none() {
+    for (mode, expected) in [
+        (Mode::Ensure, vec![Reason::InvalidConfiguration]),
+        (Mode::Plan, vec![Reason::InvalidConfiguration]),
+        (Mode::Doctor, vec![Reason::InvalidConfiguration]),
+        (Mode::Verify, vec![]),
+    ] {
+        let scene = Scene::with_document(&document(&jwt("good", DAY)));
+        let scene = scene.with("PULL_SECRET_SERVICE_ACCOUNT", "");
+        let run = async |operation: &mut Operation<'_>| super::run(operation).await;
+        let outcome = scene.run_as(mode, None, run).await;
+        assert_eq!(reasons(&outcome), expected, "{mode:?}");
         assert_eq!(scene.cluster().writes, Vec::<String>::new());
     }
 }

@@ -171,8 +171,8 @@ fn usable(
         return Err(new(Reason::CredentialExpired, cause));
     }
     let is_bound_elsewhere = bound
-        .and_then(|bound| bound.secret.as_ref())
-        .is_some_and(|bound| bound.uid != secret.version.uid && !bound.uid.is_empty());
+        .and_then(|bound| bound.secret_uid.as_ref())
+        .is_some_and(|uid| *uid != secret.version.uid && !uid.is_empty());
     if is_bound_elsewhere {
         let cause = format!("{token} is bound to another Secret and dies with that");
         return Err(new(Reason::CredentialRejected, cause)
@@ -206,3 +206,6 @@ fn other_account(operation: &Operation<'_>, credential: &Credential) -> Option<S
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,12 +75,6 @@ pub(super) fn connect_to(pairs: &[(HostPort, HostPort)]) -> Option<String> {
     )
 }
 
-/// The word of a choice.
-pub(super) fn word<T: PartialEq>(words: &[(&str, T)], value: T) -> Option<String> {
-    let (word, _) = words.iter().find(|(_, other)| *other == value)?;
-    plain(word)
-}
-
 pub(super) fn username(name: &str) -> Option<String> {
     plain(if name == "<token>" { name } else { SET })
 }

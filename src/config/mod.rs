@@ -10,12 +10,13 @@ use self::environment::{Environment, sort};
 use self::platform::{api_server, check_proxies, proxy};
 use self::validate::{check_case, check_coverage, check_trust, without_effect};
 use self::value::{
-    access, choice, connect_to, duration, host, image, namespace, next_run, object_name, parse_bool,
+    access, connect_to, duration, host, image, namespace, next_run, object_name, parse_bool,
     parse_percentage, parse_timeout, path, plain, registry, username,
 };
 use crate::credential::{Lifetime, Percentage};
 use crate::image::{HostPort, ImageReference, RegistryHost};
 
+mod choice;
 mod effective;
 mod environment;
 pub mod help;
@@ -31,8 +32,9 @@ mod validate;
 mod value;
 mod variables;
 
+pub use choice::{Depth, LogFormat, LogLevel, Mode};
 pub use names::{NameError, Namespace, ObjectName};
-pub use output::{LogFormat, LogLevel, Output};
+pub use output::Output;
 pub use platform::{ApiServer, Proxy};
 pub use problem::Problem;
 pub use report_context::ReportContext;
@@ -47,46 +49,6 @@ const TOKEN_LIFETIME: [&str; 2] = ["10m", "30d"];
 
 /// Bounds of the timeout: a run needs about a second for its calls.
 const TIMEOUT: [&str; 2] = ["1s", "1h"];
-
-/// Mode of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Create or update the Secret and verify it.
-    Ensure,
-    /// Run the same checks, read-only.
-    Verify,
-    /// Show what `Ensure` would change, read-only.
-    Plan,
-    /// Diagnose permissions, registry access and the stored Secret, read-only.
-    Doctor,
-}
-
-impl Mode {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("ensure", Self::Ensure),
-        ("verify", Self::Verify),
-        ("plan", Self::Plan),
-        ("doctor", Self::Doctor),
-    ];
-
-    /// True if the mode makes a credential, or checks what is needed to make one.
-    pub const fn makes_credential(self) -> bool {
-        match self {
-            Self::Ensure | Self::Plan | Self::Doctor => true,
-            Self::Verify => false,
-        }
-    }
-
-    /// Name in the variable and in the report.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ensure => "ensure",
-            Self::Verify => "verify",
-            Self::Plan => "plan",
-            Self::Doctor => "doctor",
-        }
-    }
-}
 
 /// Time of the next scheduled run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,25 +78,6 @@ impl Access {
             Self::PushPull => r#"["Push","Pull"]"#,
         }
     }
-}
-
-/// Depth of verification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// At the registry.
-    Registry,
-    /// At the API server only.
-    Api,
-    /// Structure of the document only.
-    Structure,
-}
-
-impl Depth {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("registry", Self::Registry),
-        ("api", Self::Api),
-        ("structure", Self::Structure),
-    ];
 }
 
 /// Configuration of a run. The fields are the variables of contract section 2.
@@ -251,7 +194,7 @@ impl Config {
         let registries = values.registry.read_list(problems, registry);
         let trusted_hosts = values.trusted_hosts.read_list(problems, host);
         let images = values.image.read_list(problems, image);
-        let mode = values.mode.read(problems, |text| choice(Mode::ALL, text));
+        let mode = values.mode.read(problems, Mode::parse);
         let service_account = values.service_account.read(problems, object_name);
         let token_lifetime = values
             .token_lifetime
@@ -264,7 +207,7 @@ impl Config {
         let connection = values.connection.read(problems, parse_bool);
         let display_name = values.display_name.read_if_set(problems, plain);
         let description = values.description.read_if_set(problems, plain);
-        let verify = values.verify.read(problems, |text| choice(Depth::ALL, text));
+        let verify = values.verify.read(problems, Depth::parse);
         let registry_ca_file = values.registry_ca_file.read(problems, path);
         let connect_to = values.connect_to.read_list(problems, connect_to);
         let timeout = values.timeout.read(problems, |text| parse_timeout(text, TIMEOUT));

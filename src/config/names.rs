@@ -18,62 +18,42 @@ pub enum NameError {
     Label,
 }
 
-/// Name of a Secret or a ServiceAccount: a DNS subdomain name (`k8s.io/apimachinery` `IsDNS1123Subdomain`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectName(String);
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident, $error:ident, $is_valid:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
 
-impl ObjectName {
-    /// Parses a name.
-    ///
-    /// # Errors
-    /// [`NameError::Subdomain`].
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text.len() <= 253 && text.split('.').all(is_part) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NameError::Subdomain)
+        impl $name {
+            /// Parses a name.
+            ///
+            /// # Errors
+            #[doc = concat!("[`NameError::", stringify!($error), "`].")]
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                let is_valid: fn(&str) -> bool = $is_valid;
+                is_valid(text).then(|| Self(text.to_owned())).ok_or(NameError::$error)
+            }
+
+            /// The name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Name of a namespace: a DNS label (`k8s.io/apimachinery` `IsDNS1123Label`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Namespace(String);
-
-impl Namespace {
-    /// Parses a name.
-    ///
-    /// # Errors
-    /// [`NameError::Label`].
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text.len() <= 63 && is_part(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NameError::Label)
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
         }
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    )+};
 }
 
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+names! {
+    /// Name of a Secret or a ServiceAccount: a DNS subdomain name (`k8s.io/apimachinery` `IsDNS1123Subdomain`).
+    ObjectName, Subdomain, |text| text.len() <= 253 && text.split('.').all(is_part);
 
-impl fmt::Display for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+    /// Name of a namespace: a DNS label (`k8s.io/apimachinery` `IsDNS1123Label`).
+    Namespace, Label, |text| text.len() <= 63 && is_part(text);
 }
 
 /// True for a valid part between dots. Kubernetes limits only the length of the whole name.

@@ -4,45 +4,9 @@ use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::problem::Problem;
-use super::value::{choice, parse_bool, path};
+use super::value::{parse_bool, path};
+use super::{LogFormat, LogLevel};
 use crate::outcome::ResultName;
-
-/// Level of the program's own messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Errors.
-    Error,
-    /// Warnings, too.
-    Warn,
-    /// Steps of the run, too.
-    #[default]
-    Info,
-    /// Details, too.
-    Debug,
-}
-
-impl LogLevel {
-    pub(super) const ALL: &'static [(&'static str, Self)] = &[
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-    ];
-}
-
-/// Format of standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-impl LogFormat {
-    pub(super) const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
-}
 
 /// Settings of the report. An invalid variable has its default here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,17 +38,13 @@ impl Default for Output {
 impl Output {
     pub(super) fn read(environment: &Environment, problems: &mut Vec<Problem>) -> Self {
         let values = &environment.values;
-        let default = Self::default();
         Self {
-            log_level: values
-                .log
-                .read(problems, |text| choice(LogLevel::ALL, text))
-                .unwrap_or(default.log_level),
+            log_level: values.log.read(problems, LogLevel::parse).unwrap_or_default(),
             log_format: values
                 .log_format
-                .read(problems, |text| choice(LogFormat::ALL, text))
-                .unwrap_or(default.log_format),
-            strict: values.strict.read(problems, parse_bool).unwrap_or(default.strict),
+                .read(problems, LogFormat::parse)
+                .unwrap_or_default(),
+            strict: values.strict.read(problems, parse_bool).unwrap_or(true),
             results: environment.results.clone(),
             termination_message_file: values.termination_message_file.read(problems, path),
         }

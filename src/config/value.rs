@@ -12,6 +12,14 @@ use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 
 impl RawValue {
+    /// The value, or the default if it is unset.
+    fn text(&self) -> Option<&str> {
+        match self.variable.default {
+            DefaultValue::Value(default) => Some(self.value.as_deref().unwrap_or(default)),
+            DefaultValue::Required | DefaultValue::None | DefaultValue::Described(_) => self.value.as_deref(),
+        }
+    }
+
     /// Parses the value, or the default if it is unset. `None` if there is neither, or if it is invalid, which adds a
     /// problem.
     pub fn read<T>(
@@ -19,14 +27,11 @@ impl RawValue {
         problems: &mut Vec<Problem>,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = match (&self.value, self.variable.default) {
-            (Some(value), _) => value,
-            (None, DefaultValue::Value(value)) => value,
-            (None, DefaultValue::Required) => {
+        let Some(text) = self.text() else {
+            if self.variable.default == DefaultValue::Required {
                 problems.push(Problem::for_variable(self.variable, None, "must be set"));
-                return None;
             }
-            (None, DefaultValue::None | DefaultValue::Described(_)) => return None,
+            return None;
         };
         match read(text) {
             Ok(value) => Some(value),
@@ -52,15 +57,8 @@ impl RawValue {
         problems: &mut Vec<Problem>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        let text = match (&self.value, self.variable.default) {
-            (Some(value), _) => value,
-            (None, DefaultValue::Value(value)) => value,
-            (None, DefaultValue::Required | DefaultValue::None | DefaultValue::Described(_)) => {
-                return Vec::new();
-            }
-        };
         let mut items = Vec::new();
-        for item in list(text) {
+        for item in list(self.text().unwrap_or_default()) {
             match read(item) {
                 Ok(item) if items.contains(&item) => {}
                 Ok(item) => items.push(item),

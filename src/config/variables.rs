@@ -5,9 +5,7 @@
 
 use serde::Deserialize;
 
-use super::effective::{
-    access, connect_to, hidden, list, next_run, path, plain, seconds, show, username, word,
-};
+use super::effective::{access, connect_to, hidden, list, next_run, path, plain, seconds, show, username};
 use super::{Config, Depth, LogFormat, LogLevel, Mode};
 
 /// Prefix of the program's own variables.
@@ -168,13 +166,13 @@ variables! {
         "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0",
         wrong ["image-registry.openshift-image-registry.svc:5000/a/b@", "quay.io/a/b:1", "UPPER/a", "http://a.b/c"],
         |config| list(&config.images);
-    mode "PULL_SECRET_MODE", DefaultValue::Value("ensure"), Kind::Choice(&["ensure", "verify", "plan", "doctor"]), ANYBODY,
+    mode "PULL_SECRET_MODE", DefaultValue::Value("ensure"), Kind::Choice(Mode::WORDS), ANYBODY,
         "ensure: create or update the Secret and verify it. verify: run the same checks, read-only. plan: show what \
          ensure would change and whether permissions allow it. doctor: diagnose permissions, registry access and the \
          stored Secret.",
         "verify",
         wrong ["Ensure", "Plan", "diagnose", "apply", " ensure"],
-        |config| word(Mode::ALL, config.mode);
+        |config| plain(config.mode.as_str());
     service_account "PULL_SECRET_SERVICE_ACCOUNT", DefaultValue::Described("the caller's own"), Kind::Name,
         INSTALLER,
         "ServiceAccount whose token is requested, in the Secret's namespace; required if the program runs in another \
@@ -230,13 +228,13 @@ variables! {
         wrong ["a\nb", "\u{1b}[31m"],
         |config| hidden(config.description.as_ref()?);
     verify "PULL_SECRET_VERIFY", DefaultValue::Value("registry"),
-        Kind::Choice(&["registry", "api", "structure"]), INSTALLER,
+        Kind::Choice(Depth::WORDS), INSTALLER,
         "How far to verify: registry, api (structure, token review, access review; never contacts the registry) or \
          structure. With api and structure a run ends with WARNING not-verified, unless the API server reviewed a \
          token of this cluster for OpenShift's internal registry.",
         "registry",
         wrong ["all", "Registry"],
-        |config| word(Depth::ALL, config.verify);
+        |config| plain(config.verify.as_str());
     registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt in \
          PULL_SECRET_SERVICE_ACCOUNT_DIR, SSL_CERT_FILE, the files in SSL_CERT_DIR and the built-in public roots. The \
@@ -260,16 +258,16 @@ variables! {
         "2m",
         wrong ["0s", "2", "61m", "1ms", "soon"],
         |config| seconds(config.timeout);
-    log "PULL_SECRET_LOG", DefaultValue::Value("info"), Kind::Choice(&["error", "warn", "info", "debug"]), ANYBODY,
+    log "PULL_SECRET_LOG", DefaultValue::Value("info"), Kind::Choice(LogLevel::WORDS), ANYBODY,
         "Level of the program's own messages on standard error: error, warn, info or debug.",
         "debug",
         wrong ["trace", "INFO", "debug,hyper=trace"],
-        |config| word(LogLevel::ALL, config.output.log_level);
-    log_format "PULL_SECRET_LOG_FORMAT", DefaultValue::Value("text"), Kind::Choice(&["text", "json"]), ANYBODY,
+        |config| plain(config.output.log_level.as_str());
+    log_format "PULL_SECRET_LOG_FORMAT", DefaultValue::Value("text"), Kind::Choice(LogFormat::WORDS), ANYBODY,
         "Format of standard error: text or json.",
         "json",
         wrong ["JSON", "pretty"],
-        |config| word(LogFormat::ALL, config.output.log_format);
+        |config| plain(config.output.log_format.as_str());
     termination_message_file "PULL_SECRET_TERMINATION_MESSAGE_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "File for STATUS, REASON and MESSAGE in one line; for a CronJob: /dev/termination-log.",
         "/dev/termination-log",

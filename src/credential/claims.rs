@@ -21,8 +21,6 @@ const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 /// Claims of a JWT. A claim of the wrong type counts as absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims {
-    /// `iss`: the issuer.
-    pub issuer: Option<String>,
     /// `sub`: the subject, `system:serviceaccount:<namespace>:<name>` for a ServiceAccount.
     pub subject: Option<String>,
     /// `aud`: the audiences.
@@ -42,27 +40,14 @@ pub struct Claims {
 /// Claims of Kubernetes in a ServiceAccount token.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KubernetesClaims {
-    /// Namespace of the ServiceAccount and of the bound object.
+    /// Namespace of the ServiceAccount.
     pub namespace: Option<String>,
-    /// ServiceAccount.
-    pub service_account: Option<ObjectReference>,
-    /// Pod that the token is bound to.
-    pub pod: Option<ObjectReference>,
-    /// Secret that the token is bound to. A legacy token has the Secret that stores it, without uid.
-    pub secret: Option<ObjectReference>,
-    /// Node that the token is bound to, or that its pod runs on.
-    pub node: Option<ObjectReference>,
-    /// `warnafter`: the API server logs later uses as stale; only in tokens of pods.
-    pub warn_after: Option<Timestamp>,
-}
-
-/// Object that a token is bound to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ObjectReference {
-    /// Name.
-    pub name: String,
-    /// Uid; empty if the token has none.
-    pub uid: String,
+    /// Name of the ServiceAccount.
+    pub service_account: Option<String>,
+    /// Name of the pod that the token is bound to.
+    pub pod: Option<String>,
+    /// UID of the Secret that the token is bound to.
+    pub secret_uid: Option<String>,
 }
 
 impl Claims {
@@ -77,7 +62,6 @@ impl Claims {
         decode_object(header)?;
         let payload = decode_object(payload)?;
         Some(Self {
-            issuer: string(&payload, "iss"),
             subject: string(&payload, "sub"),
             audiences: strings(&payload, "aud"),
             expires_at: numeric_date(&payload, "exp"),
@@ -92,7 +76,7 @@ impl Claims {
     pub fn service_account(&self) -> Option<(&str, &str)> {
         let kubernetes = self.kubernetes.as_ref()?;
         match (&kubernetes.namespace, &kubernetes.service_account) {
-            (Some(namespace), Some(account)) => Some((namespace, &account.name)),
+            (Some(namespace), Some(name)) => Some((namespace, name)),
             _ => self
                 .subject
                 .as_ref()?
@@ -112,14 +96,13 @@ impl Claims {
 
 impl KubernetesClaims {
     fn read(payload: &Map<String, Value>) -> Option<Self> {
+        let name = |object| string(object, "name").unwrap_or_default();
         match payload.get(KUBERNETES) {
             Some(Value::Object(bound)) => Some(Self {
                 namespace: string(bound, "namespace"),
-                service_account: reference(bound, "serviceaccount"),
-                pod: reference(bound, "pod"),
-                secret: reference(bound, "secret"),
-                node: reference(bound, "node"),
-                warn_after: numeric_date(bound, "warnafter"),
+                service_account: reference(bound, "serviceaccount").map(name),
+                pod: reference(bound, "pod").map(name),
+                secret_uid: reference(bound, "secret").and_then(|secret| string(secret, "uid")),
             }),
             // Still a Kubernetes token, which is sent to trusted registries only.
             Some(_) => Some(Self::default()),
@@ -138,14 +121,7 @@ impl KubernetesClaims {
             .any(|claim| payload.contains_key(*claim))
             .then(|| Self {
                 namespace: string(payload, LEGACY_NAMESPACE),
-                service_account: string(payload, LEGACY_ACCOUNT_NAME).map(|name| ObjectReference {
-                    name,
-                    uid: string(payload, LEGACY_ACCOUNT_UID).unwrap_or_default(),
-                }),
-                secret: string(payload, LEGACY_SECRET_NAME).map(|name| ObjectReference {
-                    name,
-                    uid: String::new(),
-                }),
+                service_account: string(payload, LEGACY_ACCOUNT_NAME),
                 ..Self::default()
             })
     }
@@ -188,12 +164,8 @@ fn numeric_date(object: &Map<String, Value>, claim: &str) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
-fn reference(object: &Map<String, Value>, claim: &str) -> Option<ObjectReference> {
-    let reference = object.get(claim)?.as_object()?;
-    Some(ObjectReference {
-        name: string(reference, "name").unwrap_or_default(),
-        uid: string(reference, "uid").unwrap_or_default(),
-    })
+fn reference<'a>(object: &'a Map<String, Value>, claim: &str) -> Option<&'a Map<String, Value>> {
+    object.get(claim)?.as_object()
 }
 
 #[cfg(test)]
@@ -226,18 +198,10 @@ mod tests {
             "kubernetes.io": {
                 "namespace": "demo", "serviceaccount": {"name": "puller", "uid": "u1"},
                 "pod": {"name": "p", "uid": "u2"}, "secret": {"name": "s", "uid": "u3"},
-                "node": {"name": "n", "uid": "u4"}, "warnafter": 1_767_229_207,
             },
         });
         let claims = Claims::read_unverified(&jwt(&payload.to_string())).unwrap();
-        let object = |name: &str, uid: &str| {
-            Some(ObjectReference {
-                name: name.to_owned(),
-                uid: uid.to_owned(),
-            })
-        };
         assert_eq!(claims.service_account(), Some(("demo", "puller")));
-        assert_eq!(claims.issuer.as_deref(), Some("https://kubernetes.default.svc"));
         assert_eq!(claims.audiences, ["https://kubernetes.default.svc"]);
         assert_eq!(claims.id.as_deref(), Some("2b1a9cd3"));
         assert_eq!(
@@ -246,10 +210,8 @@ mod tests {
         );
         assert_eq!(claims.not_before, second(1_767_225_601));
         let kubernetes = claims.kubernetes.unwrap();
-        assert_eq!(kubernetes.pod, object("p", "u2"));
-        assert_eq!(kubernetes.secret, object("s", "u3"));
-        assert_eq!(kubernetes.node, object("n", "u4"));
-        assert_eq!(kubernetes.warn_after, second(1_767_229_207));
+        assert_eq!(kubernetes.pod.as_deref(), Some("p"));
+        assert_eq!(kubernetes.secret_uid.as_deref(), Some("u3"));
     }
 
     #[test]
@@ -261,16 +223,9 @@ mod tests {
         let claims = Claims::read_unverified(&jwt(&payload.to_string())).unwrap();
         assert_eq!(claims.service_account(), Some(("demo", "puller")));
         assert_eq!(claims.validity(), None);
-        let object = |name: &str, uid: &str| {
-            Some(ObjectReference {
-                name: name.to_owned(),
-                uid: uid.to_owned(),
-            })
-        };
         let legacy = KubernetesClaims {
             namespace: Some("demo".to_owned()),
-            service_account: object("puller", "u1"),
-            secret: object("puller-token-x", ""),
+            service_account: Some("puller".to_owned()),
             ..KubernetesClaims::default()
         };
         assert_eq!(claims.kubernetes, Some(legacy));

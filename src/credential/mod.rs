@@ -10,7 +10,7 @@ mod token_file;
 use k8s_openapi::jiff::Timestamp;
 
 pub use self::{
-    claims::{Claims, KubernetesClaims, ObjectReference},
+    claims::{Claims, KubernetesClaims},
     embedded::kind_in,
     leak::KnownSecrets,
     lifetime::{Lifetime, LifetimeError, Percentage, PercentageError, Validity, rfc3339},

@@ -185,11 +185,7 @@ fn renew_reason(
                 Some(RenewReason::OtherAccount)
             } else if bound.pod.is_some() {
                 Some(RenewReason::BoundToPod)
-            } else if bound
-                .secret
-                .as_ref()
-                .is_none_or(|object| object.uid != secret.version.uid)
-            {
+            } else if bound.secret_uid.as_ref() != Some(&secret.version.uid) {
                 Some(RenewReason::NotBoundToSecret)
             } else if !audiences.is_empty()
                 && !claims

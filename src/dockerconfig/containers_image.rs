@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::auth_config::AuthConfig;
 use super::auth_field;
-use super::go_json::{self, GoString, fold};
+use super::go_json::{self, fold};
 use super::hash::Map;
 use super::kubelet::is_map_of_strings;
 use crate::image::{DOCKER_HUB, ImageReference};
@@ -126,9 +126,7 @@ fn read_entry(key: &str, value: &str) -> Option<FileEntry> {
             "identitytoken" => &mut entry.identity_token,
             _ => continue,
         };
-        if let GoString::Text(text) = GoString::read(member.value)? {
-            *field = text;
-        }
+        go_json::decode_string(field, member.value)?;
     }
     Some(entry)
 }

@@ -119,23 +119,12 @@ pub(super) fn string(raw: &str) -> Option<String> {
     Some(String::from_utf16_lossy(&units))
 }
 
-/// Value of a Go field of type string.
-pub(super) enum GoString {
-    /// A string.
-    Text(String),
-    /// `null`, which leaves the field unchanged.
-    Null,
-}
-
-impl GoString {
-    /// Parses a value; `None` if Go reports a type error.
-    pub(super) fn read(value: &str) -> Option<Self> {
-        if value == "null" {
-            Some(Self::Null)
-        } else {
-            string(value).map(Self::Text)
-        }
+/// Decodes a value into a Go field of type string: `null` leaves it unchanged. `None` if Go reports a type error.
+pub(super) fn decode_string(field: &mut String, value: &str) -> Option<()> {
+    if value != "null" {
+        *field = string(value)?;
     }
+    Some(())
 }
 
 /// Folded member name, by which Go finds a field: case-insensitive, including U+017F (long s) and U+212A (Kelvin sign)

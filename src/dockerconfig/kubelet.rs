@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::auth_config::AuthConfig;
 use super::auth_field::{self, AuthFieldError, UsernamePassword};
-use super::go_json::{self, GoString, Member, fold};
+use super::go_json::{self, Member, fold};
 use super::hash::Map;
 use crate::{
     image::{ImageReference, KeyringIndex},
@@ -191,7 +191,7 @@ pub(super) fn is_map_of_strings(value: &str) -> bool {
         || go_json::members(value, 0).is_some_and(|members| {
             members
                 .iter()
-                .all(|member| GoString::read(member.value).is_some())
+                .all(|member| go_json::decode_string(&mut String::new(), member.value).is_some())
         })
 }
 
@@ -212,11 +212,7 @@ pub(super) fn read_entry(value: &str) -> Result<UsernamePassword, EntryProblem> 
             "auth" => (&mut auth, "auth"),
             _ => continue,
         };
-        match GoString::read(member.value) {
-            Some(GoString::Text(text)) => *field = text,
-            Some(GoString::Null) => {}
-            None => return Err(EntryProblem::NotAString(name)),
-        }
+        go_json::decode_string(field, member.value).ok_or(EntryProblem::NotAString(name))?;
     }
     if auth.is_empty() {
         return Ok((username, password));

@@ -108,7 +108,7 @@ mod tests {
     const OTHERS: &str = r#""quay.io/team":{"auth":"b3RoZXI6cHc="}"#;
 
     #[test]
-    fn p11_the_credential_of_a_registry_is_the_one_that_the_kubelet_takes() {
+    fn p11_credential_of_a_registry_is_the_one_the_kubelet_uses() {
         let registry = |text: &str| RegistryHost::parse(text).expect("a registry");
         let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
         let found = |document: &str, name: &str, images: &[ImageReference]| {

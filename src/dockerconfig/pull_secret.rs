@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 /// `document-unreadable`, `document-ambiguous`.
 pub fn parse<'a>(config: &Config, document: &'a [u8]) -> Result<Document<'a>, Finding> {
-    let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
+    let keys = managed_keys(config);
     let document = Document::parse(document).and_then(|document| {
         document.check_keys(keys.iter().map(String::as_str))?;
         Ok(document)
@@ -61,7 +61,7 @@ pub fn with_credential(
 ) -> Result<EditedDocument, Finding> {
     let entry = Entry::new(&credential.username, credential.token.secret().clone())
         .map_err(|error| Finding::new(Reason::InvalidConfiguration, error.to_string()))?;
-    let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    let keys = managed_keys(config);
     let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), &entry)).collect();
     Document::parse(document)
         .and_then(|document| document.with_entries(&entries))
@@ -70,7 +70,7 @@ pub fn with_credential(
 
 /// Finding for an unmanaged entry that makes the kubelet reject the whole document.
 pub fn unmanaged_entry_invalid(config: &Config, document: &[u8]) -> Option<Finding> {
-    let keys: Vec<String> = config.registries.iter().map(|registry| registry.key()).collect();
+    let keys = managed_keys(config);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let refusal = invalid_unmanaged_entry(document, &keys)?;
     let name = clip_name(config.name.as_str(), 80);
@@ -106,13 +106,10 @@ pub fn forgotten_entries(
     let Ok(document) = Document::parse(document) else {
         return Vec::new();
     };
-    let keys: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    let keys = managed_keys(config);
     let is_managed = |token: &Token| {
         let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
-        *token == credential.token
-            || claims
-                .and_then(|claims| claims.secret.as_ref())
-                .is_some_and(|bound| bound.uid == uid)
+        *token == credential.token || claims.and_then(|claims| claims.secret_uid.as_deref()) == Some(uid)
     };
     document
         .keys()
@@ -125,6 +122,11 @@ pub fn forgotten_entries(
             )
         })
         .collect()
+}
+
+/// Keys of the managed entries.
+fn managed_keys(config: &Config) -> Vec<String> {
+    config.registries.iter().map(RegistryHost::key).collect()
 }
 
 #[cfg(test)]

@@ -34,30 +34,26 @@ pub(super) fn glob_matches(pattern: &str, name: &str) -> bool {
         return false;
     };
     let name: Vec<char> = name.chars().collect();
-    // reached[i]: the terms so far match the first i characters. The time is pattern times name for every pattern, since
-    // keys of a document may be hostile.
-    let mut reached = vec![false; name.len().saturating_add(1)];
-    if let Some(first) = reached.first_mut() {
-        *first = true;
-    }
-    for term in &terms {
-        let mut next = Vec::with_capacity(reached.len());
-        let starts = std::iter::once(None).chain(name.iter().copied().map(Some));
-        let mut before = false;
-        let mut star_open = false;
-        for (c, here) in starts.zip(&reached) {
-            let matched = c.is_some_and(|c| term.matches(c));
-            let now = match term {
-                Term::Star => *here || (matched && star_open),
-                _ => before && matched,
-            };
-            next.push(now);
-            before = *here;
-            star_open = now;
+    let (mut pattern, mut rest) = (terms.as_slice(), name.as_slice());
+    // Only the last `*` is tried with longer texts, so a hostile key takes no exponential time.
+    let mut last_star = None;
+    loop {
+        match (pattern, rest) {
+            ([], []) => return true,
+            ([Term::Star, after @ ..], _) => {
+                last_star = Some((after, rest));
+                pattern = after;
+            }
+            ([term, after @ ..], [c, tail @ ..]) if term.matches(*c) => (pattern, rest) = (after, tail),
+            _ => match last_star {
+                Some((after, [c, tail @ ..])) if Term::Star.matches(*c) => {
+                    last_star = Some((after, tail));
+                    (pattern, rest) = (after, tail);
+                }
+                _ => return false,
+            },
         }
-        reached = next;
     }
-    reached.last().copied().unwrap_or(false)
 }
 
 /// Parses a pattern; `None` if Go returns `ErrBadPattern`.

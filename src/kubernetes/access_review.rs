@@ -1,7 +1,6 @@
 //! Reviews of the calling account by the API server: SelfSubjectReview, SelfSubjectAccessReview and SelfSubjectRulesReview.
 //!
-//! Only a Kubernetes token ever calls: another's password sent for review would be seen by the API server's webhook
-//! authenticators.
+//! Only Kubernetes tokens are reviewed: the API server's webhook authenticators would see any other password.
 
 use k8s_openapi::api::{
     authentication::v1::SelfSubjectReview,
@@ -35,11 +34,11 @@ pub enum TokenReview {
     Invalid,
     /// The API server can't be asked.
     Unavailable,
-    /// It is not asked: no Kubernetes token.
+    /// Not reviewed: no Kubernetes token.
     NotApplicable,
 }
 
-/// Asks the API server about one credential.
+/// Reviewer of one credential, by the API server.
 pub struct Reviewer {
     connection: ApiConnection,
     client: Client,
@@ -47,7 +46,7 @@ pub struct Reviewer {
 }
 
 impl Reviewer {
-    /// A reviewer that calls with the credential under review, until `until`; none where it can't stand in a header.
+    /// Reviewer that calls with the credential, until `until`; none where a header can't contain it.
     pub fn new(connection: &ApiConnection, credential: &Token, until: Instant) -> Option<Self> {
         let authorization = Authorization::bearer(credential.secret()).ok()?;
         let (client, _) = connection.client(&authorization, until);
@@ -58,7 +57,7 @@ impl Reviewer {
         })
     }
 
-    /// Is the credential accepted?
+    /// Whether the credential is accepted.
     pub async fn authenticates(&self) -> TokenReview {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
         match reviews
@@ -74,15 +73,15 @@ impl Reviewer {
             {
                 TokenReview::Valid
             }
-            // Who may not even ask who he is was authenticated all the same.
+            // 403 to a self-review: authenticated, but not authorized.
             Err(KubernetesError::Forbidden { .. } | KubernetesError::Denied { .. }) => TokenReview::Valid,
             Err(KubernetesError::Unauthenticated) => TokenReview::Invalid,
-            // An object that names nobody is no review.
+            // An object without a user is no review.
             Ok(_) | Err(_) => TokenReview::Unavailable,
         }
     }
 
-    /// May the credential `verb` (`get` pulls, `update` pushes) the image's stream? Asked as OpenShift's registry asks:
+    /// Whether the credential may `verb` (`get` pulls, `update` pushes) the image's stream. Asked as OpenShift's registry asks:
     /// the resource is the one string `imagestreams/layers`, with the stream's name; the split form is allowed where the
     /// registry denies.
     pub async fn permits(&self, verb: &str, image: &ImageReference) -> TokenReview {
@@ -101,10 +100,10 @@ impl Reviewer {
         loop {
             match can_i(&self.client, pull.clone()).await {
                 Ok(true) => return TokenReview::Valid,
-                // Without a recent failure the first one counts: the registry denied too.
+                // Without a recent failure the first denial counts: the registry denied too.
                 Ok(false) if retry.again(self.connection.refusal(0)).await => {}
                 Ok(false) => return TokenReview::Invalid,
-                // A 401 too: whether the credential is accepted was asked before, and this is no word on what it may do.
+                // A 401 too: it is about the token, which was reviewed before, and not about the permission.
                 Err(_) => return TokenReview::Unavailable,
             }
         }
@@ -124,7 +123,7 @@ impl Reviewer {
     }
 }
 
-/// Whether whoever `client` calls as may do this.
+/// Whether the identity of `client` may do this.
 ///
 /// # Errors
 /// What the API server answered instead.

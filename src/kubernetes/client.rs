@@ -1,18 +1,16 @@
-//! The connection to the API server: the service under `kube::Client`, its retries and its clock.
+//! Connection to the API server: the service under `kube::Client`, its retries and its clock.
 //!
 //! Transient failures and refusals are retried inside, until the deadline of the call (`transport/retry.rs`).
 //! kube's own constructor is not used: it brings a YAML parser, exec plugins and debug variables (2 MB), and retries
 //! for up to 1000 s.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU16, Ordering},
 };
 
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, StatusCode,
     header::{AUTHORIZATION, DATE, USER_AGENT},
     uri::{Authority, Scheme},
 };
@@ -22,14 +20,15 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use kube::client::Body;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
-use tower::Service;
+use tower::service_fn;
 
+use super::response::response;
 use crate::transport::{
     self, Answer, Dialer, Failure, Https,
     retry::{Retry, RetryCause, is_transient},
 };
 
-/// A Secret may hold 1 MiB of data, base64 encoded; its other parts are small.
+/// Longest answer, in bytes: a Secret may have 1 MiB of data, in base64; its other parts are small.
 const ANSWER_LIMIT: usize = 4 << 20;
 
 /// The connection to the API server, with the state that its calls share.
@@ -40,7 +39,7 @@ pub struct ApiConnection {
     state: Arc<Mutex<ServerState>>,
 }
 
-/// What the answers of the run show about the API server.
+/// State of the API server, by its answers.
 #[derive(Default)]
 struct ServerState {
     clock_offset: Option<SignedDuration>,
@@ -48,27 +47,25 @@ struct ServerState {
     failed_at: Option<Instant>,
 }
 
-/// Why the last attempt failed that was retried, or will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Transient failure of the last attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LastFailure {
     /// The exchange failed below HTTP.
+    #[error("{0}")]
     Exchange(Failure),
     /// A transient status.
+    #[error("it answers {}", .0.as_u16())]
     Status(StatusCode),
 }
 
 /// The status of the last answer to one client's calls.
 #[derive(Clone, Default)]
-pub struct LastStatus(Arc<Mutex<Option<StatusCode>>>);
+pub struct LastStatus(Arc<AtomicU16>);
 
 impl LastStatus {
     /// Whether the call created an object: 201, where a patch of an existing one is answered with 200.
     pub fn is_created(&self) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == Some(StatusCode::CREATED)
-    }
-
-    fn set(&self, status: StatusCode) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        self.0.load(Ordering::Relaxed) == StatusCode::CREATED.as_u16()
     }
 }
 
@@ -90,13 +87,16 @@ impl ApiConnection {
     /// A client whose calls send `authorization` and end at `until`, retries included.
     pub fn client(&self, authorization: &Authorization, until: Instant) -> (kube::Client, LastStatus) {
         let last_status = LastStatus::default();
-        let caller = Caller {
-            connection: self.clone(),
-            authorization: authorization.0.clone(),
-            until,
-            last_status: last_status.clone(),
-        };
-        (kube::Client::new(caller, "default"), last_status)
+        let shared = (self.clone(), authorization.clone(), last_status.clone());
+        let service = service_fn(move |request| {
+            let (connection, authorization, last_status) = shared.clone();
+            async move {
+                let answer = connection.call(request, authorization, until).await?;
+                last_status.0.store(answer.status.as_u16(), Ordering::Relaxed);
+                Ok::<_, Failure>(response(answer))
+            }
+        });
+        (kube::Client::new(service, "default"), last_status)
     }
 
     /// The API server's time, by the `Date` of its last answer; this machine's, before the first one.
@@ -119,6 +119,25 @@ impl ApiConnection {
 
     fn state(&self) -> std::sync::MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(
+        &self,
+        request: Request<Body>,
+        authorization: Authorization,
+        until: Instant,
+    ) -> Result<Answer, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Failure::NoConnection)?;
+        let mut uri = parts.uri.into_parts();
+        uri.scheme = Some(Scheme::HTTPS);
+        uri.authority = Some(self.authority.clone());
+        parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
+        parts.headers.insert(AUTHORIZATION, authorization.0);
+        let user_agent = HeaderValue::from_static(transport::USER_AGENT);
+        parts.headers.insert(USER_AGENT, user_agent);
+        let request = Request::from_parts(parts, Full::new(body.to_bytes()));
+        self.send(request, until).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, until: Instant) -> Result<Answer, Failure> {
@@ -147,7 +166,7 @@ impl ApiConnection {
     }
 
     /// A refusal of the API server, which is retried `retries` times; longer soon after a failure, since an API server
-    /// that starts refuses everybody until it has read accounts and roles.
+    /// that starts refuses every client until it has read accounts and roles.
     pub fn refusal(&self, retries: u32) -> RetryCause {
         let failed_at = self.state().failed_at;
         RetryCause::api_refusal(retries, failed_at.map(|at| at.elapsed()))
@@ -157,7 +176,7 @@ impl ApiConnection {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
             let offset = date.timestamp().duration_since(Timestamp::now());
-            // `Date` has whole seconds and took its way: less than two seconds are no difference.
+            // `Date` has whole seconds and arrives late: less than two seconds are no difference.
             let offset = if offset.abs() < SignedDuration::from_secs(2) {
                 SignedDuration::ZERO
             } else {
@@ -191,59 +210,9 @@ impl Authorization {
     /// The header for `token`.
     ///
     /// # Errors
-    /// Where the token can't stand in a header.
+    /// The token has characters that a header can't contain.
     pub fn bearer(token: &SecretString) -> Result<Self, http::header::InvalidHeaderValue> {
-        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
-        header.set_sensitive(true);
-        Ok(Self(header))
-    }
-}
-
-/// The tower service under a `kube::Client`: one identity's calls, until one deadline.
-#[derive(Clone)]
-struct Caller {
-    connection: ApiConnection,
-    authorization: HeaderValue,
-    until: Instant,
-    last_status: LastStatus,
-}
-
-impl Service<Request<Body>> for Caller {
-    type Response = Response<Full<Bytes>>;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self {
-            connection,
-            authorization,
-            until,
-            last_status,
-        } = self.clone();
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let body = body
-                .collect()
-                .await
-                .map_err(|_| Failure::NoConnection)?
-                .to_bytes();
-            let mut uri = parts.uri.into_parts();
-            uri.scheme = Some(Scheme::HTTPS);
-            uri.authority = Some(connection.authority.clone());
-            parts.uri = http::Uri::from_parts(uri).map_err(|_| Failure::NotHttp)?;
-            parts.headers.insert(AUTHORIZATION, authorization);
-            parts
-                .headers
-                .insert(USER_AGENT, HeaderValue::from_static(transport::USER_AGENT));
-            let request = Request::from_parts(parts, Full::new(body));
-            let answer = connection.send(request, until).await?;
-            last_status.set(answer.status);
-            Ok(super::response::response(answer))
-        })
+        transport::authorization("Bearer", token.expose_secret()).map(Self)
     }
 }
 
@@ -253,7 +222,6 @@ mod tests {
 
     use kube::core::Status;
     use serde_json::{Value, json};
-    use tower::service_fn;
 
     use super::*;
     use crate::kubernetes::error::{KubernetesError, refused_verb};
@@ -265,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart_by_code_and_field() {
+    fn errors_are_classified_by_code_and_field() {
         let cause = |field: &str, message: &str| json!({"causes": [{"field": field, "message": message}]});
         let cases = [
             (401, json!({}), KubernetesError::Unauthenticated),
@@ -313,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn rbac_is_told_from_other_denials_by_its_words() {
+    fn rbac_denial_is_known_by_its_message() {
         let said = r#"secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the namespace"#;
         let status: Status = serde_json::from_value(json!({"code": 403, "message": said})).expect("a Status");
         assert_eq!(

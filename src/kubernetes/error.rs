@@ -1,4 +1,4 @@
-//! Errors of the API server, told apart by status and cause.
+//! Errors of the API server, by status and cause.
 
 use crate::{
     credential::KnownSecrets,
@@ -18,7 +18,7 @@ pub enum KubernetesError {
     },
     /// 403 for another reason: a quota, or admission, which may answer 400 and 422 as well.
     Denied {
-        /// Who denied it, where the API server names it.
+        /// The policy or webhook that denied it, where the API server names it.
         by: Option<Denier>,
         /// The variable to correct, where the denial names one: the shipped policy does.
         variable: Option<&'static str>,
@@ -36,11 +36,11 @@ pub enum KubernetesError {
     Status(u16),
     /// No whole answer, after retries.
     Unreachable(Failure),
-    /// An answer that is none of an API server.
+    /// An answer that is not an API server's.
     NotUnderstood,
 }
 
-/// The variables that decide what is asked of the API server, and which a policy can bound.
+/// Variables that decide what is requested of the API server, so that a policy can limit them.
 const DECISIVE: [&str; 3] = [
     "PULL_SECRET_NAME",
     "PULL_SECRET_SERVICE_ACCOUNT",
@@ -57,9 +57,9 @@ pub enum Denier {
 }
 
 impl Denier {
-    /// Reads it from the API server's words, which begin and end the name (apiserver
+    /// Reads it from the API server's message, which delimits the name (apiserver
     /// `pkg/admission/plugin/policy/validating/dispatcher.go`, `pkg/admission/plugin/webhook/errors/statuserror.go`); the
-    /// rest of them is the denier's own, and never shown.
+    /// rest is the denier's own text, and never printed.
     fn named_in(message: &str) -> Option<Self> {
         let between = |before: &str, after: &str| {
             let (_, rest) = message.split_once(before)?;
@@ -69,9 +69,7 @@ impl Denier {
         let policy = between("ValidatingAdmissionPolicy '", "' with binding ").map(Self::Policy);
         policy.or_else(|| between("admission webhook \"", "\" denied the request").map(Self::Webhook))
     }
-}
 
-impl Denier {
     /// What denies the request, in a sentence; without its name where that shows a secret.
     pub fn shown(&self, secrets: &KnownSecrets) -> String {
         let (kind, name) = match self {
@@ -125,7 +123,7 @@ impl KubernetesError {
         }
     }
 
-    /// RBAC answers `cannot patch resource "secrets"`; the text is compared, never shown.
+    /// RBAC answers `cannot patch resource "secrets"`; the text is compared, never printed.
     fn from_denial(status: &kube::core::Status) -> Self {
         let mut causes = status.details.iter().flat_map(|details| details.causes.iter());
         if causes.any(|cause| cause.reason == "NamespaceTerminating") {
@@ -163,14 +161,14 @@ impl KubernetesError {
 }
 
 /// The verb in `… cannot patch resource "secrets" …` (apiserver
-/// `pkg/endpoints/handlers/responsewriters/errors.go`, `forbiddenMessage`); the reader's own words, never the server's.
+/// `pkg/endpoints/handlers/responsewriters/errors.go`, `forbiddenMessage`); a text of this program, never the server's.
 pub(crate) fn refused_verb(message: &str) -> Option<&'static str> {
     ["get", "create", "patch"]
         .into_iter()
         .find(|verb| message.contains(&format!(" cannot {verb} resource ")))
 }
 
-/// The variable that decides what was refused, where the text names one; the reader's own words, never the server's.
+/// The variable that decides what was refused, where the text names one; a text of this program, never the server's.
 fn named_variable(message: &str) -> Option<&'static str> {
     let mut words = message.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     words.find_map(|word| DECISIVE.into_iter().find(|variable| *variable == word))
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_by_admission_is_one_whatever_its_code_and_names_who_denied() {
+    fn admission_denial_is_known_by_its_message_for_any_code() {
         let policy = "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'p.example' with binding 'b' denied request: no";
         let webhook = "admission webhook \"w.example\" denied the request: it cannot use resource x";
         for code in [400, 403, 422] {
@@ -217,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_rbac_is_known_by_its_words_and_by_all_of_them() {
+    fn rbac_refusal_needs_all_words_of_its_message() {
         for (message, verb) in [
             (
                 "secrets \"s\" is forbidden: User \"u\" cannot patch resource \"secrets\"",
@@ -241,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_changed_is_told_by_the_field() {
+    fn immutable_object_is_known_by_the_field() {
         let with_causes = |code: u16, causes: serde_json::Value| {
             let status = json!({ "code": code, "details": { "kind": "secrets", "causes": causes } });
             KubernetesError::from_status(&serde_json::from_value(status).expect("a Status"))
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_told_from_one_that_says_nothing() {
+    fn missing_answer_differs_from_one_that_is_not_understood() {
         let status = serde_json::from_value(json!({ "code": 409 })).expect("a Status");
         for (error, expected) in [
             (kube::Error::Api(Box::new(status)), KubernetesError::Conflict),
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_denials_words_the_variable_to_correct_is_read_and_nothing_else() {
+    fn denial_yields_only_the_variable_to_correct() {
         let variable = |words: &str| {
             let message = format!("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {words}");
             match refusal(422, &message) {
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_who_denied_is_made_fit_to_be_printed() {
+    fn denier_name_is_made_printable() {
         let said =
             |name: &str| match refusal(403, &format!("admission webhook \"{name}\" denied the request")) {
                 KubernetesError::Denied { by: Some(denier), .. } => denier.shown(&KnownSecrets::default()),
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_denier_that_is_named_by_a_secret_is_not_named() {
+    fn s4_denier_with_a_secret_in_its_name_is_not_printed() {
         let secrets = KnownSecrets::default();
         secrets.add("robot", &"a-robots-password".to_owned().into());
         let said = |message: &str| match refusal(403, message) {

@@ -1,4 +1,4 @@
-//! What an error of the API server means for the run: a finding for whoever has to act.
+//! Finding for an error of the API server.
 
 use super::{
     error::KubernetesError,
@@ -22,13 +22,13 @@ pub struct ApiRequest<'a> {
     pub name: &'a str,
 }
 
-/// What a finding names beside the request.
+/// Context of a finding, beside the request.
 pub struct ErrorContext<'a> {
-    /// What the run does: decides which Role it needs.
+    /// Mode of the run: decides which Role it needs.
     pub mode: Mode,
     /// The Role's names; its namespace is the request's.
     pub role: RoleParams<'a>,
-    /// The account that runs the program, in a sentence.
+    /// Text for the account that runs the program.
     pub runner_name: &'a str,
     /// Secrets of the run: a name from a server that shows one of them is not printed.
     pub secrets: &'a KnownSecrets,
@@ -93,7 +93,7 @@ pub fn explain_error(
     }
 }
 
-/// The Secret `name` would have to be changed and is immutable.
+/// Finding for an immutable Secret `name` that would have to be changed.
 pub fn immutable(name: &str) -> Finding {
     Finding::new(
         Reason::Immutable,
@@ -136,7 +136,7 @@ mod tests {
             role: RoleParams {
                 namespace: "demo",
                 secret: "pull",
-                minted_for: Some("model-puller"),
+                token_account: Some("model-puller"),
                 runner: Some(Subject {
                     namespace: "demo",
                     name: "runner",
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbidden_request_brings_the_role_of_its_mode() {
+    fn forbidden_request_suggests_the_role_of_its_mode() {
         let paste = |mode| format!("{:?}", explain(mode, &KubernetesError::Forbidden { verb: None }));
         for mode in [Mode::Ensure, Mode::Plan, Mode::Doctor] {
             assert!(paste(mode).contains("ensure-pull-secret-pull"), "{mode:?}");

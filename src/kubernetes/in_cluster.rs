@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_mounted_is_named_with_where_it_should_be() {
+    fn missing_mounted_file_is_named_with_its_directory() {
         let directory = directory_of(&[("namespace", b"demo\n")]);
         assert_eq!(
             mounted(directory.path(), "namespace").as_deref(),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pods_own_namespace_is_a_label_with_white_space_around_it_dropped() {
+    fn own_namespace_is_a_trimmed_label() {
         let label = "n".repeat(63);
         for (content, namespace) in [
             ("demo\n", Some("demo")),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_file_that_was_named_must_be_one_and_a_systems_file_is_only_noted() {
+    fn named_ca_file_must_be_valid_and_a_system_file_is_noted() {
         let directory = directory_of(&[("empty.pem", b"")]);
         let (empty, missing) = (directory.path().join("empty.pem"), directory.path().join("gone"));
         for (path, said) in [(&missing, " does not exist"), (&empty, "empty.pem: ")] {

@@ -10,7 +10,7 @@ use crate::{
     image::ImageReference,
 };
 
-/// What the shipped manifests call an account that may only pull.
+/// Name of the puller account in the shipped manifests.
 pub const PULLER: &str = "model-puller";
 
 /// The runner in YAML for a run whose token names no ServiceAccount.
@@ -35,7 +35,7 @@ pub struct RoleParams<'a> {
     /// The Secret's name.
     pub secret: &'a str,
     /// The account whose tokens are requested; none where a file's is stored.
-    pub minted_for: Option<&'a str>,
+    pub token_account: Option<&'a str>,
     /// The account that runs the program; none where its token names none.
     pub runner: Option<Subject<'a>>,
 }
@@ -50,7 +50,7 @@ impl RoleParams<'_> {
     fn are_valid(&self) -> bool {
         is_namespace(self.namespace)
             && is_name(self.secret)
-            && self.minted_for.is_none_or(is_name)
+            && self.token_account.is_none_or(is_name)
             && self.runner.is_none_or(Subject::is_valid)
     }
 }
@@ -72,8 +72,8 @@ fn scalar(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The whole Role of CONTRACT section 5, with its binding. Its name is the Secret's own: applied beside the Role for
-/// another Secret of the namespace it takes nothing away.
+/// Role of CONTRACT section 5, with its binding. The Secret's name is part of its name, so that it doesn't replace the Role for
+/// another Secret of the namespace.
 pub fn role(params: &RoleParams<'_>) -> Option<String> {
     ensure_role(params, r#""get", "create", "patch""#)
 }
@@ -86,13 +86,13 @@ pub fn role_without_create(params: &RoleParams<'_>) -> Option<String> {
 /// `ensure`'s Role, with these verbs on the Secret.
 fn ensure_role(params: &RoleParams<'_>, verbs: &str) -> Option<String> {
     let mut rules = rule("secrets", params.secret, verbs);
-    if let Some(account) = params.minted_for {
+    if let Some(account) = params.token_account {
         rules.push_str(&rule("serviceaccounts/token", account, r#""create""#));
     }
     role_with_binding(params, &format!("ensure-pull-secret-{}", params.secret), &rules)
 }
 
-/// All that `verify` needs, with its binding; by another name, so that `ensure`'s Role stays as it is.
+/// Role of `verify`, with its binding; by another name, so that `ensure`'s Role stays as it is.
 pub fn reader(params: &RoleParams<'_>) -> Option<String> {
     let rules = rule("secrets", params.secret, r#""get""#);
     role_with_binding(params, &format!("verify-pull-secret-{}", params.secret), &rules)
@@ -140,7 +140,7 @@ pub fn puller_name(current: Option<&str>) -> &'static str {
 /// An account that may pull `images` from OpenShift's registry, and nothing else; with it the Role to request its tokens.
 pub fn puller(params: &RoleParams<'_>, images: &[&ImageReference], push: bool) -> Option<String> {
     let role = role(params)?;
-    let (namespace, name) = (params.namespace, params.minted_for.unwrap_or(PULLER));
+    let (namespace, name) = (params.namespace, params.token_account.unwrap_or(PULLER));
     let mut yaml = format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {}\n  namespace: {}\n\
          automountServiceAccountToken: false\n",
@@ -193,7 +193,7 @@ mod tests {
     const PARAMS: RoleParams<'_> = RoleParams {
         namespace: "private-ai-demo",
         secret: "internal-registry-private-ai",
-        minted_for: Some(PULLER),
+        token_account: Some(PULLER),
         runner: Some(Subject {
             namespace: "private-ai-demo",
             name: "ensure-pull-secret",
@@ -217,7 +217,7 @@ mod tests {
         let without_create = whole.replace(r#"["get", "create", "patch"]"#, r#"["get", "patch"]"#);
         assert_eq!(role_without_create(&PARAMS), Some(without_create));
         let of_a_file = RoleParams {
-            minted_for: None,
+            token_account: None,
             runner: None,
             ..PARAMS
         };
@@ -245,7 +245,7 @@ mod tests {
             image("registry.test:5000/top:1"),
         ];
         let params = RoleParams {
-            minted_for: None,
+            token_account: None,
             ..PARAMS
         };
         let yaml = puller(&params, &images.iter().collect::<Vec<_>>(), false);
@@ -340,7 +340,7 @@ mod tests {
                     ..PARAMS
                 },
                 RoleParams {
-                    minted_for: Some(name),
+                    token_account: Some(name),
                     ..PARAMS
                 },
                 RoleParams {

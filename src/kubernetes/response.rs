@@ -1,4 +1,4 @@
-//! An answer of the API server as `kube::Client` is given it.
+//! Conversion of an API server's answer for `kube::Client`.
 
 use http::Response;
 use http_body_util::Full;
@@ -6,8 +6,8 @@ use hyper::body::Bytes;
 
 use crate::transport::Answer;
 
-/// kube takes every status but 4xx and 5xx for success, a redirect too. What is neither 2xx nor an error is no
-/// answer: its body is dropped, so that it isn't understood.
+/// kube treats every status but 4xx and 5xx as success, a redirect too. The body of a status that is neither 2xx nor an
+/// error is removed, so that kube can't parse it.
 pub fn response(answer: Answer) -> Response<Full<Bytes>> {
     let status = answer.status;
     let counts = status.is_success() || status.is_client_error() || status.is_server_error();

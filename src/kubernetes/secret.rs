@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams},
 };
+use tokio::time::Instant;
 
-use crate::kubernetes::{client::LastStatus, error::KubernetesError};
+use super::{api::KubernetesApi, error::KubernetesError};
 
 /// The type of a wrapped pull secret.
 pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
@@ -25,13 +26,13 @@ const FIELD_MANAGER: &str = "ensure-pull-secret";
 /// Owns the placeholder alone, so that a second run's placeholder conflicts with a first run's credential.
 const PLACEHOLDER_MANAGER: &str = "ensure-pull-secret-placeholder";
 
-/// The document of a placeholder: what a credential is put into where there is no Secret yet.
+/// Document of a placeholder, into which the first credential is written.
 pub const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
 
 /// One version of one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
-    /// Another object of the same name has another one.
+    /// Differs for another object of the same name.
     pub uid: String,
     /// Changes with every write.
     pub resource_version: String,
@@ -40,22 +41,22 @@ pub struct Version {
 /// A deletion that has begun and waits for finalizers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion {
-    /// The names in `metadata.finalizers`: the Secret is gone once the list is empty.
+    /// Names in `metadata.finalizers`: the Secret is deleted once the list is empty.
     pub finalizers: Vec<String>,
 }
 
 /// The Secret as it is stored. Can't be printed.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct StoredSecret {
-    /// Which version this is.
+    /// Its version.
     pub version: Version,
     /// `type`, empty where absent.
     pub secret_type: String,
-    /// Set once `metadata.deletionTimestamp` is: whatever is written then is lost.
+    /// Set once `metadata.deletionTimestamp` is: a write is lost then.
     pub deletion: Option<Deletion>,
     /// Whether its data can't be changed.
     pub immutable: bool,
-    /// All of its data.
+    /// Data.
     pub data: BTreeMap<String, Vec<u8>>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
@@ -64,19 +65,11 @@ pub struct StoredSecret {
 }
 
 impl StoredSecret {
-    /// What stands for one that isn't there yet: of the right type, without anything in it.
+    /// A Secret of the right type without content, in place of one that isn't there.
     pub fn absent() -> Self {
         Self {
-            version: Version {
-                uid: String::new(),
-                resource_version: String::new(),
-            },
             secret_type: SECRET_TYPE.to_owned(),
-            deletion: None,
-            immutable: false,
-            data: BTreeMap::new(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -86,8 +79,8 @@ impl StoredSecret {
     }
 }
 
-/// All that this program writes to a Secret. What it wrote before and leaves out now is removed by the API server,
-/// where nobody else owns it too. Can't be printed.
+/// Fields that this program writes to a Secret. The API server removes fields that it wrote before and leaves out now,
+/// unless another manager owns them too. Can't be printed.
 #[derive(Clone, Default)]
 pub struct AppliedFields {
     /// Labels.
@@ -107,54 +100,34 @@ pub struct Applied {
     pub created: bool,
 }
 
-/// One call about the Secret of a run.
-pub(super) struct SecretApi {
-    api: Api<Secret>,
-    last_status: LastStatus,
-    name: String,
-}
-
-impl SecretApi {
-    /// The Secret `name` in `namespace`.
-    pub(super) fn new((client, last_status): (Client, LastStatus), namespace: &str, name: &str) -> Self {
-        Self {
-            api: Api::namespaced(client, namespace),
-            last_status,
-            name: name.to_owned(),
-        }
-    }
-
+impl KubernetesApi {
     /// The Secret; none where there is none.
     ///
     /// # Errors
     /// What the API server answered instead.
-    pub async fn get(&self) -> Result<Option<StoredSecret>, KubernetesError> {
-        match self.api.get(&self.name).await.map_err(KubernetesError::from) {
+    pub async fn get_secret(&self, until: Instant) -> Result<Option<StoredSecret>, KubernetesError> {
+        let (client, _) = self.client(until);
+        let secrets: Api<Secret> = Api::namespaced(client, &self.namespace);
+        match secrets.get(&self.secret).await.map_err(KubernetesError::from) {
             Ok(secret) => stored(secret).map(Some).ok_or(KubernetesError::NotUnderstood),
             Err(KubernetesError::Missing { kind }) if kind == "secrets" => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }
 
-    /// Makes the empty Secret that a token can be bound to. Not forced: a [`KubernetesError::Conflict`] means that another
+    /// Creates the empty Secret that a token can be bound to. Not forced: a [`KubernetesError::Conflict`] means that another
     /// writer was first, or that the Secret is being deleted. With `type` and document alone, so that no dashboard
     /// offers it.
     ///
     /// # Errors
     /// What the API server answered instead.
-    pub async fn create_placeholder(&self) -> Result<Applied, KubernetesError> {
-        let data = BTreeMap::from([(DOCUMENT_KEY.to_owned(), PLACEHOLDER.to_vec())]);
-        self.patch(
-            &PatchParams::apply(PLACEHOLDER_MANAGER),
-            self.secret(
-                None,
-                AppliedFields {
-                    data,
-                    ..AppliedFields::default()
-                },
-            ),
-        )
-        .await
+    pub async fn create_placeholder(&self, until: Instant) -> Result<Applied, KubernetesError> {
+        let fields = AppliedFields {
+            data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), PLACEHOLDER.to_vec())]),
+            ..AppliedFields::default()
+        };
+        let params = PatchParams::apply(PLACEHOLDER_MANAGER);
+        self.patch(&params, None, fields, until).await
     }
 
     /// Writes `fields` over `version`, and over no other: another write in between is a [`KubernetesError::Conflict`], and a
@@ -162,9 +135,14 @@ impl SecretApi {
     ///
     /// # Errors
     /// What the API server answered instead.
-    pub async fn apply(&self, version: &Version, fields: AppliedFields) -> Result<Applied, KubernetesError> {
+    pub async fn apply(
+        &self,
+        version: &Version,
+        fields: AppliedFields,
+        until: Instant,
+    ) -> Result<Applied, KubernetesError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = self.patch(&params, self.secret(Some(version), fields)).await?;
+        let written = self.patch(&params, Some(version), fields, until).await?;
         if written.version.uid == version.uid {
             Ok(written)
         } else {
@@ -172,26 +150,19 @@ impl SecretApi {
         }
     }
 
-    /// The answer is metadata alone: nothing secret comes back.
-    async fn patch(&self, params: &PatchParams, secret: Secret) -> Result<Applied, KubernetesError> {
-        let answer = self
-            .api
-            .patch_metadata(&self.name, params, &Patch::Apply(secret))
-            .await?;
-        if answer.metadata.deletion_timestamp.is_some() {
-            return Err(KubernetesError::Conflict);
-        }
-        let version = version(answer.metadata).ok_or(KubernetesError::NotUnderstood)?;
-        Ok(Applied {
-            version,
-            created: self.last_status.is_created(),
-        })
-    }
-
-    fn secret(&self, version: Option<&Version>, fields: AppliedFields) -> Secret {
-        Secret {
+    /// Applies `fields`. The answer has only metadata, so no secret comes back.
+    async fn patch(
+        &self,
+        params: &PatchParams,
+        version: Option<&Version>,
+        fields: AppliedFields,
+        until: Instant,
+    ) -> Result<Applied, KubernetesError> {
+        let (client, last_status) = self.client(until);
+        let secrets: Api<Secret> = Api::namespaced(client, &self.namespace);
+        let secret = Secret {
             metadata: ObjectMeta {
-                name: Some(self.name.clone()),
+                name: Some(self.secret.clone()),
                 uid: version.map(|version| version.uid.clone()),
                 resource_version: version.map(|version| version.resource_version.clone()),
                 labels: Some(fields.labels).filter(|labels| !labels.is_empty()),
@@ -207,7 +178,17 @@ impl SecretApi {
                     .collect(),
             ),
             ..Secret::default()
+        };
+        let answer = secrets
+            .patch_metadata(&self.secret, params, &Patch::Apply(secret))
+            .await?;
+        if answer.metadata.deletion_timestamp.is_some() {
+            return Err(KubernetesError::Conflict);
         }
+        Ok(Applied {
+            version: version_of(answer.metadata).ok_or(KubernetesError::NotUnderstood)?,
+            created: last_status.is_created(),
+        })
     }
 }
 
@@ -218,7 +199,7 @@ fn stored(secret: Secret) -> Option<StoredSecret> {
         deletion: secret.metadata.deletion_timestamp.as_ref().map(|_| Deletion {
             finalizers: secret.metadata.finalizers.clone().unwrap_or_default(),
         }),
-        version: version(secret.metadata)?,
+        version: version_of(secret.metadata)?,
         secret_type: secret.type_.unwrap_or_default(),
         immutable: secret.immutable.unwrap_or_default(),
         data: secret
@@ -230,7 +211,7 @@ fn stored(secret: Secret) -> Option<StoredSecret> {
     })
 }
 
-fn version(metadata: ObjectMeta) -> Option<Version> {
+fn version_of(metadata: ObjectMeta) -> Option<Version> {
     Some(Version {
         uid: metadata.uid.filter(|uid| !uid.is_empty())?,
         resource_version: metadata.resource_version.filter(|version| !version.is_empty())?,

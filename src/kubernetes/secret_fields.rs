@@ -21,13 +21,13 @@ pub const EXPIRES_AT: &str = "ensure-pull-secret/expires-at";
 const REFRESHED_AT: &str = "ensure-pull-secret/refreshed-at";
 const SERVICE_ACCOUNT: &str = "ensure-pull-secret/service-account";
 const CREDENTIAL_ID: &str = "ensure-pull-secret/credential-id";
-/// How far the clocks of two API servers may be apart.
-const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// Largest accepted difference between the clocks of two API servers.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 const OCI_HOST: &str = "OCI_HOST";
 const ACCESS_TYPE: &str = "ACCESS_TYPE";
 
-/// Everything to apply: `document`, and what belongs beside it for `credential`, which was written at `refreshed_at`.
-/// `stored` is what is there now: a display name that was set by others stays.
+/// Fields to apply: `document`, and those beside it for `credential`, which was written at `refreshed_at`.
+/// `stored` is the Secret as it is: a display name that was set by others stays.
 pub fn fields(
     config: &Config,
     stored: Option<&StoredSecret>,
@@ -55,7 +55,7 @@ pub fn fields(
     fields
 }
 
-/// What Open Data Hub's dashboard needs to offer the Secret as a connection.
+/// Fields with which Open Data Hub's dashboard offers the Secret as a connection.
 fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut AppliedFields) {
     let found = |name: &str| stored.and_then(|stored| stored.annotations.get(name)).cloned();
     let display_name = config.display_name.clone().or_else(|| found(DISPLAY_NAME));
@@ -84,8 +84,8 @@ fn connection(config: &Config, stored: Option<&StoredSecret>, fields: &mut Appli
     );
 }
 
-/// The value of an annotation that is known only once the token is issued and written, in words; none for the others.
-pub fn known_after_mint(annotation: &str) -> Option<&'static str> {
+/// Description of an annotation's value that is known only once the token is issued and written; none for the others.
+pub fn known_after_request(annotation: &str) -> Option<&'static str> {
     match annotation {
         EXPIRES_AT => Some("when the new token expires"),
         CREDENTIAL_ID => Some("the new token's id"),
@@ -149,16 +149,16 @@ pub fn blank_expiry_of_others(fields: &mut AppliedFields, stored: &StoredSecret)
     }
 }
 
-/// When the stored credential was written, by its annotation. One that can't be is replaced by the time of issue: no time
-/// at all, one in the future, or one before the credential was issued.
+/// Time at which the stored credential was written, by its annotation. An impossible time (none, one in the future, or one
+/// before the credential was issued) is replaced by the time of issue.
 pub fn refreshed_at(stored: &StoredSecret, credential: &CredentialSummary, now: Timestamp) -> Timestamp {
     let annotation = stored.annotations.get(REFRESHED_AT);
     let claimed = annotation.and_then(|annotation| annotation.parse::<Timestamp>().ok());
     let is_possible = |claimed: &Timestamp| {
-        claimed.duration_since(now) <= SKEW
+        claimed.duration_since(now) <= MAX_CLOCK_SKEW
             && credential
                 .issued_at
-                .is_none_or(|issued_at| issued_at.duration_since(*claimed) <= SKEW)
+                .is_none_or(|issued_at| issued_at.duration_since(*claimed) <= MAX_CLOCK_SKEW)
     };
     claimed
         .filter(is_possible)
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_the_document_stands_what_the_dashboard_and_the_next_run_read() {
+    fn fields_beside_the_document_serve_dashboard_and_next_run() {
         let fields = applied(&config(&[]), None);
         let texts = |texts: &[(&str, &str)]| -> BTreeMap<String, String> {
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_somebody_chose_stays_unless_the_configuration_has_one() {
+    fn display_name_of_others_stays_unless_configured() {
         let named = stored(applied(&config(&[("PULL_SECRET_DISPLAY_NAME", "theirs")]), None));
         let unset = applied(&config(&[]), Some(&named));
         assert_eq!(annotation(&unset, DISPLAY_NAME), Some("theirs"));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn one_label_annotation_or_key_differs_and_those_of_others_do_not() {
+    fn one_changed_label_annotation_or_key_is_a_difference() {
         let fields = applied(&config(&[]), None);
         let mut secret = stored(fields.clone());
         secret.labels.insert("app".to_owned(), "x".to_owned());
@@ -378,14 +378,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plan_cannot_know_it_tells_in_words() {
+    fn values_unknown_before_the_request_are_described() {
         for (name, words) in [
             (EXPIRES_AT, Some("when the new token expires")),
             (CREDENTIAL_ID, Some("the new token's id")),
             (REFRESHED_AT, Some("when it is written")),
             (SERVICE_ACCOUNT, None),
         ] {
-            assert_eq!(known_after_mint(name), words, "{name}");
+            assert_eq!(known_after_request(name), words, "{name}");
         }
     }
 }

@@ -6,10 +6,11 @@ use k8s_openapi::api::{
     authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{Api, api::PostParams};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
-use super::error::KubernetesError;
+use super::{api::KubernetesApi, error::KubernetesError};
 use crate::credential::{Lifetime, Token};
 
 /// A service account, by its namespace and name.
@@ -28,39 +29,42 @@ impl fmt::Display for ServiceAccountRef {
     }
 }
 
-/// Requests a token of `service_account`, bound to the Secret `name` with this `uid`: it stops working with the Secret, and
-/// with nothing else. The audiences are the API server's own, which the registry needs.
-///
-/// # Errors
-/// What the API server answered instead. [`KubernetesError::Conflict`]: the Secret is another one by now.
-pub async fn request_token(
-    client: Client,
-    namespace: &str,
-    service_account: &str,
-    lifetime: Lifetime,
-    (name, uid): (&str, &str),
-) -> Result<Token, KubernetesError> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            expiration_seconds: Some(lifetime.as_secs()),
-            bound_object_ref: Some(BoundObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Secret".to_owned()),
-                name: Some(name.to_owned()),
-                uid: Some(uid.to_owned()),
-            }),
-            ..TokenRequestSpec::default()
-        },
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(service_account, &PostParams::default(), &request)
-        .await?;
-    let status = answer
-        .status
-        .filter(|status| !status.token.is_empty())
-        .ok_or(KubernetesError::NotUnderstood)?;
-    // Its `expirationTimestamp` is left aside: verifiers go by the token's `exp`, and a later run knows nothing else.
-    Ok(Token::new(SecretString::from(status.token)))
+impl KubernetesApi {
+    /// Requests a token of `service_account`, bound to the Secret with this `uid`: it stops working with the Secret, and
+    /// with nothing else. The audiences are the API server's own, which the registry needs.
+    ///
+    /// # Errors
+    /// What the API server answered instead. [`KubernetesError::Conflict`]: the Secret is another one by now.
+    pub async fn request_token(
+        &self,
+        service_account: &str,
+        lifetime: Lifetime,
+        uid: &str,
+        until: Instant,
+    ) -> Result<Token, KubernetesError> {
+        let (client, _) = self.client(until);
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, &self.namespace);
+        let request = TokenRequest {
+            spec: TokenRequestSpec {
+                expiration_seconds: Some(lifetime.as_secs()),
+                bound_object_ref: Some(BoundObjectReference {
+                    api_version: Some("v1".to_owned()),
+                    kind: Some("Secret".to_owned()),
+                    name: Some(self.secret.clone()),
+                    uid: Some(uid.to_owned()),
+                }),
+                ..TokenRequestSpec::default()
+            },
+            ..TokenRequest::default()
+        };
+        let answer = accounts
+            .create_token_request(service_account, &PostParams::default(), &request)
+            .await?;
+        let status = answer
+            .status
+            .filter(|status| !status.token.is_empty())
+            .ok_or(KubernetesError::NotUnderstood)?;
+        // Its `expirationTimestamp` is ignored: verifiers use the token's `exp`, and so does a later run.
+        Ok(Token::new(SecretString::from(status.token)))
+    }
 }

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`: what a registry asks for (RFC 9110 section 11.6.1, RFC 6750, distribution spec, Authentication).
+//! `WWW-Authenticate` header (RFC 9110 section 11.6.1, RFC 6750, distribution spec, Authentication).
 
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 

@@ -1,7 +1,5 @@
-//! The client that all registries of a run are asked with.
-//!
-//! Retried inside, until the registry's share of the deadline: 429, 5xx, a 400 without a body of OpenShift's registry
-//! (its way to report that its API server failed), broken connections and no answer in time.
+//! Client of all registries of a run. Retries transient failures and a kind's outages until the registry's share of the
+//! deadline (`transport/retry.rs`).
 
 use std::sync::{
     Arc,
@@ -28,15 +26,15 @@ use crate::{
     },
 };
 
-/// The longest answer that is read of a registry: a challenge, a token, an error, a page of tags.
+/// Longest answer of a registry, in bytes: a challenge, a token, an error, a page of tags.
 pub const ANSWER_LIMIT: usize = 64 << 10;
 
-/// The manifests that a client of today asks for: without the OCI types OpenShift's registry says 404.
+/// Media types that current clients accept; without the OCI types OpenShift's registry answers 404.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json, \
                          application/vnd.docker.distribution.manifest.v2+json";
 
-/// Talks to registries.
+/// Client of registries.
 #[derive(Clone)]
 pub struct Registries {
     https: Https,
@@ -45,7 +43,7 @@ pub struct Registries {
 }
 
 impl Registries {
-    /// A client that trusts and dials as `https` does; what is undecided at `until` is unreachable.
+    /// Client that trusts and dials as `https` does; a registry that hasn't answered at `until` is unreachable.
     pub fn new(https: Https, until: Instant) -> Self {
         Self {
             https,
@@ -54,7 +52,7 @@ impl Registries {
         }
     }
 
-    /// When asking ends.
+    /// When retries end.
     pub const fn until(&self) -> Instant {
         self.until
     }
@@ -73,10 +71,10 @@ impl Registries {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// `GET /v2/` without credentials: how does this registry ask clients to authenticate?
+    /// Answer to `GET /v2/` without credentials: how the registry asks clients to authenticate.
     ///
     /// # Errors
-    /// Why the answer doesn't tell.
+    /// Why the answer doesn't decide.
     pub async fn ping(&self, registry: &RegistryHost) -> Result<Ping, Inconclusive> {
         let answer = self
             .send(
@@ -89,7 +87,7 @@ impl Registries {
         response::ping(registry, &answer)
     }
 
-    /// One request, sent again while its answer is transient.
+    /// Sends a request, and again while its outcome is transient.
     pub(super) async fn send(
         &self,
         method: &Method,
@@ -131,7 +129,7 @@ fn request(method: &Method, url: &str, authorization: Option<&HeaderValue>) -> O
     request.body(Full::default()).ok()
 }
 
-/// The registry's URL; the port is left out where it is https' own, as every client does.
+/// URL at the registry; without port 443, as every client writes it.
 pub(super) fn url(registry: &RegistryHost, path: &str) -> String {
     let endpoint = registry.dial().to_string();
     let authority = match registry.dial().port() {

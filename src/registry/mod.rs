@@ -1,8 +1,8 @@
-//! The registry protocol (distribution spec), and OpenShift's variant of it: what a registry says about a credential.
-//! Knows nothing of Kubernetes.
+//! Registry protocol (distribution spec), and its variant in OpenShift: verdict of a registry on a credential. Without
+//! Kubernetes.
 //!
-//! [`Session`] asks one question at a time; `kind` has one file for each way a registry authenticates, with the order
-//! of the questions and what their answers mean together (CONTRACT section 5, "At a registry").
+//! [`Session`] sends one request at a time, `response` decides what its answer means, and `kind` has one file for each
+//! kind of registry, with the order of requests and the meaning of their answers together.
 
 pub mod challenge;
 mod client;

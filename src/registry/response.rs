@@ -1,4 +1,5 @@
-//! What a registry's answers mean (distribution spec, Authentication and Error Codes). Nothing is sent here.
+//! Meaning of a registry's answers (distribution spec, Authentication and Error Codes). Pure. A registry's kind adds only
+//! its differences.
 
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     image::{ImageReference, RegistryHost},
-    transport::{Answer, Failure},
+    transport::{self, Answer, Failure},
 };
 
 /// The media types of manifests (OCI image spec, Docker image manifest V2 schema 1 and 2), lower case.
@@ -40,7 +41,7 @@ struct ErrorCode {
     code: String,
 }
 
-/// The members that tell a manifest from other JSON.
+/// Members by which a manifest differs from other JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest<'a> {
@@ -222,9 +223,7 @@ fn is_manifest(answer: &Answer) -> bool {
 fn bearer(answer: &Answer) -> Option<HeaderValue> {
     let answer: TokenAnswer = serde_json::from_slice(&answer.body).ok()?;
     let token = answer.token.or(answer.access_token)?;
-    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
-    header.set_sensitive(true);
-    Some(header)
+    transport::authorization("Bearer", token.expose_secret()).ok()
 }
 
 /// Whether the digest that the registry names is the one asked for, where both are known.

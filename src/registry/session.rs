@@ -1,4 +1,4 @@
-//! One credential at one registry, one question at a time.
+//! Requests with one credential at one registry.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     image::{ImageReference, RegistryHost},
     transport::{
-        Answer,
+        self, Answer,
         retry::{Retry, RetryCause},
     },
 };
@@ -33,8 +33,9 @@ pub struct UserPassword<'a> {
 /// One credential, or none, at one registry that authenticates by `scheme`.
 pub struct Session<'a> {
     registries: &'a Registries,
-    registry: &'a RegistryHost,
-    scheme: Option<AuthScheme>,
+    pub(super) registry: &'a RegistryHost,
+    /// How the registry asks to authenticate.
+    pub(super) scheme: Option<AuthScheme>,
     /// The header of Basic authentication; none without credentials.
     basic: Option<HeaderValue>,
     policy: SendPolicy<'a>,
@@ -61,56 +62,30 @@ impl<'a> Session<'a> {
     ) -> Self {
         let UserPassword { username, password } = credential;
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        // Base64 can always stand in a header.
-        let mut basic = HeaderValue::try_from(format!("Basic {pair}")).ok();
-        if let Some(header) = &mut basic {
-            header.set_sensitive(true);
-        }
         Self {
             registries,
             registry,
             scheme,
-            basic,
+            // Base64 is always a valid header.
+            basic: transport::authorization("Basic", &pair).ok(),
             policy,
             failed_logins: AtomicU32::new(0),
         }
     }
 
-    /// The same registry without credentials.
-    #[must_use]
-    pub fn without_credentials(&self) -> Session<'a> {
+    /// The same registry without credentials, for a client that was asked for `scheme`.
+    pub(super) fn without_credentials(&self, scheme: Option<AuthScheme>) -> Session<'a> {
         Session {
             registries: self.registries,
             registry: self.registry,
-            scheme: self.scheme.clone(),
+            scheme,
             basic: None,
             policy: self.policy,
             failed_logins: AtomicU32::new(0),
         }
     }
 
-    /// The same, as a client that was asked for nothing.
-    #[must_use]
-    pub(super) fn without_scheme(self) -> Self {
-        Session { scheme: None, ..self }
-    }
-
-    /// The same credential, for a registry that authenticates by another scheme than its `/v2/` told.
-    pub(super) fn set_scheme(&mut self, scheme: AuthScheme) {
-        self.scheme = Some(scheme);
-    }
-
-    /// How the registry authenticates.
-    pub const fn scheme(&self) -> Option<&AuthScheme> {
-        self.scheme.as_ref()
-    }
-
-    /// The registry.
-    pub(super) const fn registry(&self) -> &'a RegistryHost {
-        self.registry
-    }
-
-    /// Is the credential accepted at all? Basic: `GET /v2/` with it; Bearer: a token without a scope.
+    /// Whether the credential is accepted. Basic: `GET /v2/` with it; Bearer: a token request without a scope.
     pub async fn login(&self) -> Login {
         self.login_with_challenge().await.0
     }
@@ -144,7 +119,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// May this image be pulled, and is it there?
+    /// Whether this image exists and may be pulled.
     pub async fn pull(&self, image: &ImageReference) -> PullAnswer {
         self.manifest(image).await.answer
     }
@@ -202,7 +177,7 @@ impl<'a> Session<'a> {
         Ok(ManifestAnswer { answer, challenge })
     }
 
-    /// What the registry's kind adds to the distribution spec.
+    /// Kind of the registry.
     fn kind(&self) -> &'static dyn Kind {
         self.scheme.as_ref().map_or(&Anonymous, AuthScheme::kind)
     }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_stands_readably_in_a_query_and_nothing_breaks_out_of_it() {
+    fn scope_is_readable_and_escaped_in_the_query() {
         let image = ImageReference::parse("registry.test/team/app:1").expect("an image");
         let scope = Some((&image, "pull,push"));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What a registry asks for, and what it says about a credential: data alone.
+//! Answers and verdicts of registries: data only.
 
 use http::{HeaderValue, StatusCode};
 
@@ -30,19 +30,19 @@ impl Ping {
 /// Why a registry's answers don't decide whether a credential is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inconclusive {
-    /// No answer, or none but "later", until the registry's share of the deadline was over.
+    /// Only transient failures until the registry's share of the deadline was over.
     Unreachable(ProtocolError),
-    /// Its certificate is not trusted, or it asks for the credential on behalf of a host that may not have it.
+    /// Its certificate is not trusted, or its token service is on a host that may not receive the credential.
     Untrusted(UntrustedParty),
     /// The answer is not one of the registry protocol.
     Protocol(ProtocolError),
     /// It allows anonymous access, with this credential too.
     Anonymous,
-    /// It was not to be asked (`PULL_SECRET_VERIFY`).
+    /// No request was sent (`PULL_SECRET_VERIFY`).
     NotAsked,
 }
 
-/// What came back instead of an answer that decides.
+/// Outcome of a request that doesn't decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// The exchange failed below HTTP.
@@ -57,13 +57,13 @@ pub enum ProtocolError {
     NoToken,
     /// A token service that isn't https.
     PlainTokenService,
-    /// A token service that answers no login, and gives everybody a token that pulls the image.
+    /// A token service that answers no login, and gives anonymous clients a token that pulls the image.
     LoginNotAnswered,
     /// The manifest of another digest than the one asked for.
     OtherDigest,
-    /// A success that no registry sends: a health check, a login page, another program.
+    /// A success that is not from a registry: a health check, a login page, another program.
     NotARegistry,
-    /// A success for a manifest that brings none.
+    /// A success without a manifest.
     NotAManifest,
 }
 
@@ -74,7 +74,7 @@ impl From<ProtocolError> for Inconclusive {
 }
 
 impl ProtocolError {
-    /// An exchange that was retried in vain.
+    /// Last outcome of an exchange that was retried until the deadline.
     pub(super) fn of_exchange(outcome: &Result<Answer, Failure>) -> Self {
         match outcome {
             Ok(answer) => Self::Status(answer.status),
@@ -83,12 +83,12 @@ impl ProtocolError {
     }
 }
 
-/// Who is not trusted.
+/// Party that is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UntrustedParty {
     /// The registry's certificate.
     Certificate,
-    /// The host, named by the registry's Bearer challenge, to which the credential would go.
+    /// Host of the token service in the registry's Bearer challenge.
     Realm(String),
 }
 
@@ -104,13 +104,13 @@ pub enum Authorization {
 /// The answer to a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// Accepted, or not refused where the registry lets everybody in.
+    /// Accepted, or not refused where the registry allows anonymous access.
     Accepted,
     /// 401 or 403, and 400 to a Basic login.
     Refused,
     /// A token service's 400: it answers no request without a scope.
     NeedsScope,
-    /// It doesn't tell.
+    /// The answer doesn't decide.
     Inconclusive(Inconclusive),
 }
 
@@ -127,11 +127,11 @@ pub enum PullAnswer {
     Forbidden,
     /// 401, or no token from the token service: the credential or its permission.
     Refused,
-    /// It doesn't tell.
+    /// The answer doesn't decide.
     Inconclusive(Inconclusive),
 }
 
-/// What a registry says about a credential, or about one image with it.
+/// Verdict of a registry on a credential, or on one image with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryVerdict {
     /// It is accepted and pulls the image (and may push, where that was asked for).

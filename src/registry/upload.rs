@@ -1,4 +1,4 @@
-//! May a credential push to a repository? (distribution spec, Pushing Blobs)
+//! Whether a credential may push to a repository (distribution spec, Pushing Blobs).
 
 use http::{HeaderValue, Method, Uri, header::LOCATION};
 
@@ -6,8 +6,8 @@ use super::{Authorization, Inconclusive, RegistryVerdict, Session, client::url, 
 use crate::{image::ImageReference, transport::Answer};
 
 /// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
-/// an image that was found: Quay creates a repository for the token alone. Never at OpenShift's registry, where an
-/// access review tells the same without a trace.
+/// an image that was found: Quay creates a repository for the token alone. Where RBAC decides, an access review answers the
+/// same without an upload.
 pub async fn may_push(session: &Session<'_>, image: &ImageReference) -> RegistryVerdict {
     ask(session, image)
         .await
@@ -18,7 +18,7 @@ async fn ask(session: &Session<'_>, image: &ImageReference) -> Result<RegistryVe
     let Authorization::Header(authorization) = session.authorize(Some((image, "pull,push"))).await? else {
         return Ok(RegistryVerdict::PushForbidden);
     };
-    let uploads = url(session.registry(), &uploads_path(image));
+    let uploads = url(session.registry, &uploads_path(image));
     let answer = session
         .send(&Method::POST, &uploads, authorization.as_ref())
         .await?;
@@ -40,7 +40,7 @@ async fn cancel(
         .headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok());
-    let base = url(session.registry(), "");
+    let base = url(session.registry, "");
     if let Some(upload) = location.and_then(|location| upload_url(&base, image, location)) {
         let _ = session.send(&Method::DELETE, &upload, authorization).await;
     }

@@ -18,6 +18,8 @@ const MAX_ESCAPED: usize = 500;
 /// Longest Secret name in MESSAGE, in characters; the report has the full name.
 const NAME_MAX: usize = 80;
 
+const ELLIPSIS: char = '…';
+
 /// MESSAGE of a run with findings: `finding` is the most severe of `count` findings.
 pub(super) fn of_finding(
     finding: &Finding,
@@ -26,10 +28,9 @@ pub(super) fn of_finding(
     context: &ReportContext,
 ) -> String {
     let cause = one_line(&finding.cause);
-    let others = if count > 1 {
-        format!(" (first of {count} findings)")
-    } else {
-        String::new()
+    let others = match count {
+        0 | 1 => String::new(),
+        _ => format!(" (first of {count} findings)"),
     };
     let remedy = in_sentence(&one_line(finding.remedy()));
     let text = format!("{cause}{others}; {remedy}");
@@ -40,11 +41,8 @@ pub(super) fn of_finding(
         _ => String::new(),
     };
     let room = MAX_BYTES.saturating_sub(tail.len());
-    if cause.len().saturating_add('…'.len_utf8()) > room {
-        return cut(&text, MAX_BYTES, MAX_ESCAPED);
-    }
-    if tail.is_empty() {
-        return cut(&text, MAX_BYTES, MAX_ESCAPED);
+    if tail.is_empty() || cause.len().saturating_add(ELLIPSIS.len_utf8()) > room {
+        return limited(&text);
     }
     let text = cut(
         text.trim_end_matches('.'),
@@ -88,11 +86,7 @@ pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
             Action::Repaired => "repair",
             Action::Refreshed | Action::Unchanged | Action::None => "refresh",
         };
-        return cut(
-            &format!("ensure would {change} {secret}: {because}"),
-            MAX_BYTES,
-            MAX_ESCAPED,
-        );
+        return limited(&format!("ensure would {change} {secret}: {because}"));
     }
     let verified = match outcome.verified {
         Verified::Pull => match outcome.images.len() {
@@ -111,11 +105,7 @@ pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
         None if context.next_run_unknown => "has no known expiry and no next run is known".to_owned(),
         None => "has no known expiry".to_owned(),
     };
-    cut(
-        &format!("{secret} {verified}; its credential {expiry}"),
-        MAX_BYTES,
-        MAX_ESCAPED,
-    )
+    limited(&format!("{secret} {verified}; its credential {expiry}"))
 }
 
 /// MESSAGE of `doctor` without findings.
@@ -138,9 +128,13 @@ fn expiry(expires_at: Timestamp, context: &ReportContext) -> String {
     format!("expires at {}{known}", rfc3339(expires_at))
 }
 
+/// Text cut to the length of MESSAGE.
+fn limited(text: &str) -> String {
+    cut(text, MAX_BYTES, MAX_ESCAPED)
+}
+
 /// Text cut to at most `max` bytes, and at most `max_escaped` bytes as JSON written by Go; `…` marks the cut.
 fn cut(text: &str, max: usize, max_escaped: usize) -> String {
-    const ELLIPSIS: char = '…';
     let length = |text: &str| text.chars().map(escaped_length).fold(0, usize::saturating_add);
     if text.len() <= max && length(text) <= max_escaped {
         return text.to_owned();

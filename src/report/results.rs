@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -64,17 +64,13 @@ pub(super) fn write(paths: &[(ResultName, PathBuf)], report: &Report) -> Vec<Unw
     paths
         .iter()
         .filter_map(|(result, path)| {
-            let error = write_one(path, &value(*result, report)).err()?;
+            let error = fs::write(path, value(*result, report)).err()?;
             Some(Unwritten {
                 result: *result,
                 kind: error.kind(),
             })
         })
         .collect()
-}
-
-fn write_one(path: &Path, value: &str) -> io::Result<()> {
-    fs::write(path, value)
 }
 
 #[cfg(test)]

@@ -1,23 +1,23 @@
-//! One deadline around everything, and its shares.
+//! Deadline of a run, and its shares.
 //!
-//! All registry work before the write ends at half of the time, so that a slow registry never keeps a credential from
-//! being refreshed. The last part is kept for apply, re-read and results.
+//! All registry work before the write ends at half of the time, so that a slow registry never prevents a refresh. The last
+//! part is reserved for apply, read-back and results.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest time that is kept for apply, re-read and results; a tenth of the whole, where that is less.
+/// Time reserved for apply, read-back and results; a tenth of the whole, where that is less.
 const WRITE_RESERVE: Duration = Duration::from_secs(10);
 
-/// The points in time at which the shares of a run end.
+/// Ends of the shares of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
-    /// Everything ends here.
+    /// End of the run.
     pub end: Instant,
-    /// Reading, minting and starting over end here; what is left is for apply and re-read.
+    /// End of reading, token requests and starting over; the rest is for apply and read-back.
     pub writing: Instant,
-    /// What a registry has not answered by then counts as unreachable.
+    /// A registry that hasn't answered by then is unreachable.
     pub registry: Instant,
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_is_for_registries_and_ten_seconds_or_a_tenth_for_the_write() {
+    fn deadline_has_shares_for_registries_and_the_write() {
         let start = Instant::now();
         let long = Deadline::new(start, Duration::from_secs(120));
         assert_eq!(long.registry - start, Duration::from_secs(60));

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_exchanged_by_name_and_port_and_the_default_port_counts() {
+    fn connect_to_matches_a_host_by_name_and_port() {
         let dialer = Dialer::indirect(
             vec![
                 rule("registry.test:5000", "127.0.0.1:1"),

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_cause_is_a_broken_connection_and_may_be_tried_again() {
+    fn unknown_cause_is_a_broken_connection_and_retried() {
         let failure = Failure::of(&io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(failure, Failure::NoConnection);
         assert!(failure.is_transient());

@@ -1,7 +1,7 @@
-//! One HTTPS exchange: a request out, a whole, capped answer back, within a time limit.
+//! One HTTPS exchange: a request and its whole answer, limited in length and time.
 //!
 //! Two clients are built from here, with root stores that never mix: the API server's (`ca.crt` alone, no proxy) and
-//! the registries'. https only; redirects are answers like any other, nobody follows them.
+//! the registries'. https only; redirects are not followed.
 
 pub mod deadline;
 mod dialer;
@@ -11,7 +11,7 @@ pub mod roots;
 
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::InvalidHeaderValue};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{
@@ -26,22 +26,32 @@ pub use self::{
     error::Failure,
 };
 
-/// The longest that one attempt may take, from dialling to the answer's last byte.
+/// Time limit of one attempt, from dialling to the answer's last byte.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sent with every request, to the API server and to registries.
 pub const USER_AGENT: &str = concat!("ensure-pull-secret/", env!("CARGO_PKG_VERSION"));
 
-/// A request without a streamed body, as this program sends them.
+/// An `Authorization` header, which is never printed.
+///
+/// # Errors
+/// The credential has characters that a header can't contain.
+pub fn authorization(scheme: &str, credential: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::try_from(format!("{scheme} {credential}"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// A request with its whole body.
 pub type HttpRequest = Request<Full<Bytes>>;
 
-/// An HTTPS client with one root store and one way to dial.
+/// An HTTPS client with one root store and one dialer.
 #[derive(Clone)]
 pub struct Https {
     service: BoxCloneSyncService<HttpRequest, Answer, Failure>,
 }
 
-/// A whole answer. Its body never enters a log, a result or an error.
+/// A whole answer. Its body is never printed.
 pub struct Answer {
     /// Status code.
     pub status: StatusCode,

@@ -17,8 +17,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause after a transient failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Pause after a refusal that the API server decided, itself or for OpenShift's registry: longer than a starting API
-/// server on an idle machine refuses good tokens (0.25 s were seen).
+/// Pause after a refusal of the API server: longer than a starting one on an idle machine refuses good tokens (0.25 s were
+/// seen).
 const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 /// How long after a failure the API server's refusals are retried: it may be starting, and takes a second on an idle
 /// machine until it has read accounts and roles.
@@ -50,19 +50,13 @@ impl RetryCause {
     /// A failure without `Retry-After`: a write conflict, or a registry that refuses what the API server accepts.
     pub const TRANSIENT: Self = Self::Transient { retry_after: None };
 
-    /// A 401 of OpenShift's registry: retried once.
-    pub const OPENSHIFT_REFUSAL: Self = Self::Refusal {
-        pause: REFUSAL_PAUSE,
-        retries: 1,
-    };
-
     /// A transient outcome of an exchange.
     pub fn transient(outcome: &Result<Answer, Failure>) -> Self {
         let retry_after = outcome.as_ref().ok().and_then(retry_after);
         Self::Transient { retry_after }
     }
 
-    /// A refusal of the API server: retried `retries` times, and without limit soon after a failure.
+    /// A refusal of the API server, or of a registry that asks it: retried `retries` times, and without limit soon after a failure.
     pub fn api_refusal(retries: u32, since_failure: Option<Duration>) -> Self {
         let may_be_starting = since_failure.is_some_and(|since| since < REFUSAL_RETRY_WINDOW);
         Self::Refusal {
@@ -175,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else() {
+    fn only_transient_outcomes_are_retried() {
         for status in [429, 500, 502, 503, 504] {
             assert!(is_transient(&outcome(status, None)), "{status}");
         }
@@ -246,7 +240,6 @@ mod tests {
             (RetryCause::api_refusal(0, None), [None; 3]),
             (RetryCause::api_refusal(0, later), [None; 3]),
             (RetryCause::api_refusal(0, second), [second; 3]),
-            (RetryCause::OPENSHIFT_REFUSAL, [second, None, None]),
             (RetryCause::login_refusal(1), [Some(LOGIN_PAUSE), None, None]),
             (RetryCause::login_refusal(2), [None; 3]),
             (RetryCause::login_refusal(3), [None; 3]),
@@ -269,7 +262,7 @@ mod tests {
         let retry_after = Some(MINUTE);
         assert!(!retry.again(RetryCause::Transient { retry_after }).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        assert!(retry.again(RetryCause::OPENSHIFT_REFUSAL).await);
+        assert!(retry.again(RetryCause::api_refusal(1, None)).await);
         assert_eq!(start.elapsed(), REFUSAL_PAUSE);
     }
 

@@ -95,7 +95,9 @@ const fn unreachable(review: TokenReview) -> Proof {
 /// - It accepts: the registry is asked until its share of the deadline is over, then it counts as unreachable.
 async fn after_refusal(review: TokenReview, retry: &mut Retry) -> Option<Proof> {
     let (cause, last) = match review {
-        TokenReview::Invalid | TokenReview::NotApplicable => (RetryCause::OPENSHIFT_REFUSAL, Proof::Rejected),
+        TokenReview::Invalid | TokenReview::NotApplicable => {
+            (RetryCause::api_refusal(1, None), Proof::Rejected)
+        }
         TokenReview::Unavailable => return Some(unreachable(TokenReview::Unavailable)),
         TokenReview::Valid => (RetryCause::TRANSIENT, unreachable(TokenReview::Valid)),
     };

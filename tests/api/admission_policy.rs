@@ -17,8 +17,7 @@ use crate::{
 /// An account that the runner has no business with.
 const OTHER: &str = "other";
 
-/// What the installation's runner asks for, by some token, with every right that RBAC can give: what is refused is
-/// refused by the policy.
+/// Requests that RBAC allows with every permission, so that only the policy can deny them.
 pub struct Asking<'a> {
     installation: &'a Installation,
     pub secrets: Api<Secret>,
@@ -45,7 +44,7 @@ impl<'a> Asking<'a> {
         self.secrets.create(&dry_run, &secret).await
     }
 
-    pub async fn mint(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
+    pub async fn request_token(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
         let request = serde_json::from_value(json!({ "spec": spec })).map_err(kube::Error::SerdeError)?;
         self.accounts
             .create_token_request(account, &PostParams::default(), &request)
@@ -61,7 +60,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// A token as the program asks for it.
+    /// A token request as the program sends it.
     pub fn spec(&self) -> Value {
         json!({
             "audiences": [],
@@ -87,7 +86,7 @@ pub fn changed(mut value: Value, changes: &Value) -> Value {
     }
 }
 
-/// The policy's message is in the refusal, which says that it is one.
+/// The denial has the policy's message and names it as a policy.
 pub fn denied<T>(answer: Result<T, kube::Error>, message: &str) -> Result<()> {
     let status = match answer {
         Err(kube::Error::Api(status)) => status,
@@ -180,7 +179,7 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
         .await?
         .expect("SUCCESS", "created", "ok", 0);
     runner
-        .mint(puller, runner.spec())
+        .request_token(puller, runner.spec())
         .await
         .context("the program's own token")?;
     let pod = json!({ "kind": "Pod", "name": installation.runner.pod() });
@@ -218,11 +217,13 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
             "for the API server",
         ),
     ] {
-        let answer = runner.mint(account, changed(runner.spec(), &changes)).await;
+        let answer = runner
+            .request_token(account, changed(runner.spec(), &changes))
+            .await;
         denied(answer, message).with_context(|| format!("a token of {account} with {changes}"))?;
     }
 
-    // A change of what is there already is bounded as well.
+    // Changes of existing objects are limited, too.
     let patch = kube::api::Patch::Merge(json!({ "metadata": { "annotations": of_another_account } }));
     let answer = runner.secrets.patch(secret, &Default::default(), &patch).await;
     denied(answer, "remove the annotation").context("an annotation added later")?;
@@ -239,7 +240,7 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
     let unbound = namespace.token(account, None, 3600).await?;
     let outside = Asking::by(&installation, &unbound).await?;
     denied(outside.create(outside.secret()).await, message).context("a Secret")?;
-    denied(outside.mint(account, json!({})).await, message).context("a token")?;
+    denied(outside.request_token(account, json!({})).await, message).context("a token")?;
 
     let program = installation.program()?;
     short_lived(&program)
@@ -249,10 +250,11 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
         .expect("SUCCESS", "created", "ok", 0);
     let stored = installation.stored_token().await?;
     let reader = Asking::by(&installation, &stored).await?;
-    denied(reader.mint(account, reader.spec()).await, message).context("minting with the stored token")?;
+    denied(reader.request_token(account, reader.spec()).await, message)
+        .context("token request with the stored token")?;
     denied(reader.create(reader.secret()).await, message).context("a Secret by the stored token")?;
 
-    // The same account in a pod refreshes it all the same.
+    // The same account can refresh the Secret from a pod.
     renewing(&program)
         .run()
         .await?
@@ -277,8 +279,8 @@ async fn program_reports_which_policy_denies_a_request() -> Result<()> {
         .expect_message("correct PULL_SECRET_TOKEN_LIFETIME");
     assert_eq!(outcome.report["remedy"], Value::Null, "no Role would help");
 
-    // Somebody else's policy says 422 where its author set no reason.
-    somebody_elses_policy(&installation).await?;
+    // Other policies deny with 422 if their author set no reason.
+    other_policy(&installation).await?;
     let outcome = program.env("PULL_SECRET_DISPLAY_NAME", "denied").run().await?;
     outcome
         .expect("ERROR", "none", "api-forbidden", 77)
@@ -288,7 +290,7 @@ async fn program_reports_which_policy_denies_a_request() -> Result<()> {
 }
 
 /// Denies every write of a display name `denied` in the installation's namespace; returns when it does.
-async fn somebody_elses_policy(installation: &Installation) -> Result<()> {
+async fn other_policy(installation: &Installation) -> Result<()> {
     let namespace = installation.namespace.name();
     let name = format!("somebody-elses-{namespace}");
     let group = "admissionregistration.k8s.io";
@@ -340,7 +342,7 @@ async fn policy_limits_no_other_account() -> Result<()> {
         }
         for account in [OTHER, &installation.names.puller, &installation.names.runner] {
             let spec = json!({ "audiences": ["vault"], "expirationSeconds": 864_000 });
-            let answer = other.mint(account, spec).await;
+            let answer = other.request_token(account, spec).await;
             answer.with_context(|| format!("{who}: a token of {account}"))?;
         }
     }

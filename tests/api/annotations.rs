@@ -1,4 +1,4 @@
-//! Annotations tell people what is stored; the program goes by the credential alone, and corrects them.
+//! Annotations are for people: the program decides by the credential alone, and corrects annotations.
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
@@ -111,7 +111,7 @@ async fn o3_a_refresh_time_in_the_future_is_corrected() -> Result<()> {
 
 #[tokio::test]
 async fn o3_exp_of_the_token_outranks_the_timestamp_of_the_response() -> Result<()> {
-    for told in ["2026-01-01T00:00:00Z", "2096-01-01T00:00:00Z"] {
+    for timestamp in ["2026-01-01T00:00:00Z", "2096-01-01T00:00:00Z"] {
         let world = World::new("other-timestamp").await?;
         let image = world.push("app:v1")?;
         world
@@ -125,7 +125,7 @@ async fn o3_exp_of_the_token_outranks_the_timestamp_of_the_response() -> Result<
         let token = world.namespace.token(PULLER, Some(bound), 7200).await?;
         let answer = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {},
-            "spec": {"audiences": []}, "status": {"token": token, "expirationTimestamp": told},
+            "spec": {"audiences": []}, "status": {"token": token, "expirationTimestamp": timestamp},
         });
         let proxy = before_api_server(&world, move |request| {
             if request.path.ends_with("/token") {
@@ -145,8 +145,8 @@ async fn o3_exp_of_the_token_outranks_the_timestamp_of_the_response() -> Result<
             .expect_verified("pull");
         let exp = claims(&token)?["exp"].as_i64().context("exp")?;
         let expires_at = k8s_openapi::jiff::Timestamp::from_second(exp)?.to_string();
-        assert_eq!(outcome.result("EXPIRES_AT"), expires_at, "{told}");
-        assert_eq!(annotations(&world).await?[EXPIRES_AT], expires_at, "{told}");
+        assert_eq!(outcome.result("EXPIRES_AT"), expires_at, "{timestamp}");
+        assert_eq!(annotations(&world).await?[EXPIRES_AT], expires_at, "{timestamp}");
     }
     Ok(())
 }

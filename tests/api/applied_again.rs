@@ -17,7 +17,7 @@ const WAYS: [&[&str]; 2] = [
 #[tokio::test]
 async fn installing_twice_leaves_a_filled_secret_unchanged() -> Result<()> {
     define_kinds_of_tekton().await?;
-    // Whatever its name is, the Secret that an install is for is the one that its Role names.
+    // The Secret of an install has the name in its Role.
     let installs = [
         "tekton",
         "tekton/cronjob",
@@ -82,7 +82,7 @@ async fn run_after_a_second_install_changes_nothing() -> Result<()> {
     Ok(())
 }
 
-/// What the sample's heading warns of.
+/// The case that the heading of the sample warns of.
 #[tokio::test]
 async fn next_run_repairs_a_secret_that_a_reapplied_placeholder_emptied() -> Result<()> {
     let namespace = TestNamespace::new("placeholder").await?;

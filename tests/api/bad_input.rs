@@ -207,15 +207,15 @@ async fn token_file_without_a_token_is_rejected_and_odd_text_is_a_password() -> 
 #[tokio::test]
 async fn known_variable_that_is_not_utf8_is_rejected_and_others_are_ignored() -> Result<()> {
     let world = World::new("not-utf8").await?;
-    let foreign = world.program().env(
+    let unmanaged = world.program().env(
         OsString::from_vec(b"FOREIGN\xff".to_vec()),
         OsString::from_vec(b"\xff".to_vec()),
     );
-    foreign.run().await?.expect("SUCCESS", "created", "ok", 0);
-    let ours = world
+    unmanaged.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let managed = world
         .program()
         .env("PULL_SECRET_DISPLAY_NAME", OsString::from_vec(b"\xff".to_vec()));
-    let outcome = ours.run().await?;
+    let outcome = managed.run().await?;
     outcome
         .expect("ERROR", "none", "invalid-configuration", 64)
         .expect_message("PULL_SECRET_DISPLAY_NAME");

@@ -1,12 +1,12 @@
-//! How often the API server is asked, and for what: the reviews only where the registry's answer leaves a question.
+//! Number and kind of the API calls: reviews only if the registry leaves a question.
 
 use anyhow::Result;
 use test_cluster::{audit::AuditedRequest, program::Program, registry::OPENSHIFT};
 
 use crate::{
+    inconclusive_registries::{Cause, InconclusiveRegistry},
     refresh::{calls, verbs},
     registries::with_robot,
-    silent_registries::{Silence, Silent},
     world::{World, registries, renewing, short_lived},
 };
 
@@ -35,16 +35,16 @@ async fn inconclusive_registry_is_reviewed_once_per_credential_and_image() -> Re
     let ensure = world.program().env("PULL_SECRET_IMAGE", &images);
     ensure.run().await?.expect("SUCCESS", "created", "ok", 0);
     let one_get = vec!["get secrets".to_owned()];
-    for (silence, access_reviews) in [
-        (Silence::Unreachable, 2),
-        (Silence::Untrusted, 2),
-        // It is not OpenShift's, by its answer: no image stream to ask for.
-        (Silence::AsksNobody, 0),
+    for (cause, access_reviews) in [
+        (Cause::Unreachable, 2),
+        (Cause::Untrusted, 2),
+        // By its answer it is not OpenShift's, so there is no image stream to review.
+        (Cause::Anonymous, 0),
     ] {
-        let silent = Silent::start(&world, OPENSHIFT, silence)?;
-        // Nothing of the suite's own registries vouches for the stand-in.
-        let seen = asked(&world, &silent.instead_of(OPENSHIFT, &ensure)).await?;
-        assert_eq!(seen, (one_get.clone(), (1, access_reviews)), "{silence:?}");
+        let inconclusive = InconclusiveRegistry::start(&world, OPENSHIFT, cause)?;
+        // The stand-in is trusted by no CA of the suite's own registries.
+        let seen = asked(&world, &inconclusive.instead_of(OPENSHIFT, &ensure)).await?;
+        assert_eq!(seen, (one_get.clone(), (1, access_reviews)), "{cause:?}");
     }
     for (depth, expected) in [("api", (1, 2)), ("structure", (0, 0))] {
         let seen = asked(&world, &ensure.clone().env("PULL_SECRET_VERIFY", depth)).await?;
@@ -107,20 +107,20 @@ async fn robot_password_is_never_reviewed() -> Result<()> {
     let world = World::new("robot-reviews").await?;
     let basic = &registries().basic;
     let robot = with_robot(&world, basic, "robot")?;
-    for silence in [
-        Silence::Unreachable,
-        Silence::Untrusted,
-        Silence::AsksNobody,
-        Silence::OtherProtocol,
+    for cause in [
+        Cause::Unreachable,
+        Cause::Untrusted,
+        Cause::Anonymous,
+        Cause::OtherProtocol,
     ] {
-        let silent = Silent::start(&world, &basic.host.name, silence)?;
+        let inconclusive = InconclusiveRegistry::start(&world, &basic.host.name, cause)?;
         let mark = world.mark().await?;
-        silent.instead_of(&basic.host.name, &robot).run().await?;
+        inconclusive.instead_of(&basic.host.name, &robot).run().await?;
         let requests = world.requests(mark).await?;
-        assert_eq!(reviews(&requests), (0, 0), "{silence:?}");
+        assert_eq!(reviews(&requests), (0, 0), "{cause:?}");
         assert!(
             !requests.is_empty() && requests.len() <= 4,
-            "a first run mints nothing: {:?}",
+            "a first run requests no token: {:?}",
             verbs(&requests)
         );
     }

@@ -1,4 +1,4 @@
-//! What the environment may not hold, each by name.
+//! Invalid environments: each problem is reported with its variable.
 
 use anyhow::Result;
 use ensure_pull_secret::config::VARIABLES;
@@ -74,7 +74,7 @@ async fn every_invalid_variable_is_reported_before_any_request() -> Result<()> {
     Ok(())
 }
 
-/// The form of a token; nobody has made it.
+/// Text with the form of a token.
 const TOKEN: &str =
     "eyJhbGciOiJSUzI1NiIsImtpZCI6ImNhbmFyeSJ9.eyJzdWIiOiJjYW5hcnktY2FuYXJ5In0.Y2FuYXJ5LWNhbmFyeS1jYW5hcnk";
 

@@ -102,7 +102,7 @@ async fn s3_a_password_in_a_key_is_never_printed() -> Result<()> {
                 .create_docker_config_json(SECRET, document.as_bytes())
                 .await?;
             for mode in MODES {
-                // The canary is looked for in every output.
+                // Every run checks its outputs for the canary.
                 let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
                 assert!(
                     !everything(&outcome).contains("%2D"),
@@ -170,9 +170,9 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
                 .env("PULL_SECRET_CONNECT_TO", &to)
                 .run()
                 .await?;
-            let said = everything(&outcome);
-            assert!(!said.contains("evil.test"), "{mode}: {outcome}");
-            assert!(!said.contains(&name), "{mode}: {outcome}");
+            let text = everything(&outcome);
+            assert!(!text.contains("evil.test"), "{mode}: {outcome}");
+            assert!(!text.contains(&name), "{mode}: {outcome}");
             if mode != "doctor" {
                 let ended = (outcome.result("REASON"), outcome.output.exit);
                 assert_eq!(ended, ("registry-untrusted", 76), "{mode} {name}: {outcome}");
@@ -180,7 +180,7 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
             }
         }
     }
-    // A name that shows nothing is what somebody has to look at.
+    // A name without a credential is printed, so that the reader can check it.
     let server = trusted.server(REGISTRY, |_| {
         Reply::challenge("Bearer realm=\"https://auth.evil.test/token\"")
     })?;
@@ -210,7 +210,7 @@ async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
         .into_iter()
         .chain(spellings(USERNAME, OLD_PASSWORD));
     for name in names.chain(["validate.example".to_owned()]) {
-        for said in [
+        for text in [
             format!("admission webhook \"{name}\" denied the request: {name}"),
             format!(
                 "secrets is forbidden: ValidatingAdmissionPolicy '{name}' with binding 'b' denied request: {name}"
@@ -222,7 +222,7 @@ async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
                 }
                 let status = json!({
                     "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 403,
-                    "reason": "Forbidden", "message": said, "details": {"name": said, "kind": "secrets"},
+                    "reason": "Forbidden", "message": text, "details": {"name": text, "kind": "secrets"},
                 });
                 json_answer(StatusCode::FORBIDDEN, &status)
             })?;

@@ -1,4 +1,4 @@
-//! `doctor` says what is missing, or too much, and what it prints is applied as it is.
+//! `doctor` reports missing and excess permissions, and the YAML that it prints can be applied unchanged.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -11,9 +11,9 @@ use test_cluster::{
 
 use crate::{
     images::ship_image_puller,
+    inconclusive_registries::{Cause, InconclusiveRegistry},
     plan::writing_nothing,
     registries::with_robot,
-    silent_registries::{Silence, Silent},
     world::{PULLER, RUNNER, SECRET, World, registries},
 };
 
@@ -30,12 +30,12 @@ fn lines<'o>(outcome: &'o Outcome, verdict: &str) -> Vec<&'o Value> {
         .collect()
 }
 
-/// The line of this verdict whose words hold `part`.
+/// The line with this verdict and this text.
 fn line<'o>(outcome: &'o Outcome, verdict: &str, part: &str) -> &'o Value {
     lines(outcome, verdict)
         .into_iter()
         .find(|line| line["says"].as_str().is_some_and(|says| says.contains(part)))
-        .unwrap_or_else(|| panic!("no {verdict} line says {part:?}\n{outcome}"))
+        .unwrap_or_else(|| panic!("no {verdict} line has {part:?}\n{outcome}"))
 }
 
 async fn take_the_role_away(world: &World) -> Result<()> {
@@ -44,12 +44,12 @@ async fn take_the_role_away(world: &World) -> Result<()> {
         .api::<RoleBinding>()
         .delete(&format!("ensure-pull-secret-{SECRET}"), &DeleteParams::default())
         .await?;
-    // Waits until the API server goes by what is there now.
+    // Waits until the API server follows the current RBAC objects.
     let nothing = json!([{ "apiGroups": ["example.test"], "resources": ["none"], "verbs": ["get"] }]);
     world.namespace.grant(RUNNER, "nothing", nothing).await
 }
 
-/// Applies what the report says is to be applied.
+/// Applies the YAML in the report.
 async fn apply(world: &World, outcome: &Outcome) -> Result<()> {
     let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
     world.namespace.apply(remedy).await
@@ -128,10 +128,10 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
 #[tokio::test]
 async fn doctor_reports_a_missing_account_without_permission_to_read_it() -> Result<()> {
     let world = World::new("doctor-account").await?;
-    let mint = json!([{
+    let rules = json!([{
         "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["gone"], "verbs": ["create"],
     }]);
-    world.namespace.grant(RUNNER, "mint-gone", mint).await?;
+    world.namespace.grant(RUNNER, "request-gone", rules).await?;
     for secret_exists in [false, true] {
         if secret_exists {
             world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
@@ -188,12 +188,12 @@ async fn doctor_reports_an_unreachable_or_untrusted_registry_once() -> Result<()
     let outcome = doctor(&world, &unresolved).await?;
     outcome.expect("ERROR", "none", "registry-unavailable", 75);
     line(&outcome, "fail", "can't be resolved");
-    for (silence, reason, exit) in [
-        (Silence::Untrusted, "registry-untrusted", 76),
-        (Silence::Unreachable, "registry-unavailable", 75),
+    for (cause, reason, exit) in [
+        (Cause::Untrusted, "registry-untrusted", 76),
+        (Cause::Unreachable, "registry-unavailable", 75),
     ] {
-        let silent = Silent::start(&world, OPENSHIFT, silence)?;
-        let outcome = doctor(&world, &silent.instead_of(OPENSHIFT, &program)).await?;
+        let inconclusive = InconclusiveRegistry::start(&world, OPENSHIFT, cause)?;
+        let outcome = doctor(&world, &inconclusive.instead_of(OPENSHIFT, &program)).await?;
         outcome.expect("ERROR", "none", reason, exit);
         assert_eq!(lines(&outcome, "fail").len(), 1, "{outcome}");
     }
@@ -213,9 +213,9 @@ async fn doctor_reports_the_authentication_of_each_registry() -> Result<()> {
     open.expect("SUCCESS", "none", "ok", 0);
     line(&open, "warn", "allows anonymous access");
     for depth in ["api", "structure"] {
-        let unasked = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
-        unasked.expect("SUCCESS", "none", "ok", 0);
-        line(&unasked, "ok", "not asked, by PULL_SECRET_VERIFY");
+        let skipped = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
+        skipped.expect("SUCCESS", "none", "ok", 0);
+        line(&skipped, "ok", "not asked, by PULL_SECRET_VERIFY");
     }
     let without_file = world.runner.file("gone");
     let outcome = doctor(&world, &basic.env("PULL_SECRET_TOKEN_FILE", without_file)).await?;
@@ -261,11 +261,11 @@ async fn doctor_needs_no_token_request_with_a_token_file_and_logs_json_records()
     let outcome = doctor(&world, &robot.env("PULL_SECRET_LOG_FORMAT", "json")).await?;
     outcome.expect("SUCCESS", "none", "ok", 0);
     line(&outcome, "ok", "asks for user name and password");
-    let mut told = 0;
+    let mut checks = 0;
     for record in outcome.output.stderr.lines() {
         let record: Value = serde_json::from_str(record).context("a line is no record")?;
-        told += usize::from(record["verdict"].is_string());
+        checks += usize::from(record["verdict"].is_string());
     }
-    assert_eq!(Some(told), outcome.report["doctor"].as_array().map(Vec::len));
+    assert_eq!(Some(checks), outcome.report["doctor"].as_array().map(Vec::len));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A run ends in time, whatever does not answer, and says so when it is told to stop.
+//! A run ends in time if a server hangs, and at SIGTERM with results.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use crate::{
     world::World,
 };
 
-/// What a run may take beyond its timeout.
+/// Time that a run may take beyond its timeout.
 const GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ async fn sigterm_after_the_write_reports_the_write() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_before_the_first_request_writes_results() -> Result<()> {
     let world = World::new("stop-early").await?;
-    // A file whose reader waits for a writer: the program is held while it reads its own identity.
+    // A FIFO: the program hangs while it reads its own identity.
     let token = fs::read(world.runner.file("token"))?;
     let pipe = world.runner.file("token");
     fs::remove_file(&pipe)?;
@@ -219,8 +219,8 @@ async fn api_server_that_hangs_before_the_write_delays_no_run() -> Result<()> {
 #[tokio::test]
 async fn hanging_name_lookup_does_not_delay_the_exit() -> Result<()> {
     let world = World::new("hanging-name").await?;
-    // In a mount namespace of its own the program finds /etc/hosts to be a pipe that nobody writes to: whoever looks a
-    // name up waits there for ever, in a thread that nothing can cancel.
+    // In the program's own mount namespace, /etc/hosts is a FIFO without a writer: a name lookup hangs in a thread that
+    // can't be cancelled.
     let script = "mkfifo \"$1\" && mount --bind \"$1\" /etc/hosts && exec \"$2\"";
     let pipe = world.runner.file("hosts");
     let unshare = ["unshare", "--user", "--map-root-user", "--mount"];
@@ -281,7 +281,7 @@ fn hold_if(hold: bool) -> Action {
     }
 }
 
-/// Its memory holds credentials.
+/// A core dump would have its credentials.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_run_leaves_a_core_dump() -> Result<()> {
     let world = World::new("no-core").await?;
@@ -301,16 +301,16 @@ async fn no_run_leaves_a_core_dump() -> Result<()> {
     Ok(())
 }
 
-/// Sends the signal once a request is held, and waits for the end, which has to come at once.
+/// Sends the signal while a request is held; the run must end at once.
 async fn stopped_at_once(
     run: RunningProgram,
     proxy: &Arc<InterceptingProxy>,
     signal: Signal,
 ) -> Result<test_cluster::program::Outcome> {
     held(proxy, "stage", 1).await?;
-    let told = Instant::now();
+    let signalled = Instant::now();
     run.signal(signal)?;
     let outcome = run.wait().await?;
-    assert!(told.elapsed() < GRACE, "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < GRACE, "{:?}", signalled.elapsed());
     Ok(outcome)
 }

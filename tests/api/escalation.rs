@@ -19,8 +19,8 @@ const MIGHTY: &str = "mighty";
 const TYPE: &str = "kubernetes.io/service-account-token";
 const ANNOTATION: &str = "kubernetes.io/service-account.name";
 
-/// Asks, with the runner's own token and the shipped Role alone, for a token of another account: the Secret that the Role is
-/// for, of a type that the controller-manager fills in. By server-side apply, since that is how the Role lets it create.
+/// Requests a token of another account with the runner's own token and the shipped Role alone: applies the Secret of
+/// the Role with a type that the controller-manager fills in.
 async fn ask(installation: &Installation) -> Result<Result<Secret, kube::Error>> {
     installation.namespace.service_account(MIGHTY).await?;
     let client = ClusterAccess::shared()
@@ -49,7 +49,7 @@ async fn runner_without_policy_can_request_any_token_while_no_secret_exists() ->
     let annotations = made.metadata.annotations.unwrap_or_default();
     assert_eq!(annotations.get(ANNOTATION).map(String::as_str), Some(MIGHTY));
 
-    // And the program does not take such a Secret for its own.
+    // The program rejects such a Secret.
     installation
         .program()?
         .run()
@@ -94,12 +94,12 @@ async fn runner_without_policy_can_request_any_token_of_the_puller() -> Result<(
     let runner = Asking::by(&installation, installation.runner.token()).await?;
     let year = json!({ "expirationSeconds": 31_536_000, "audiences": ["vault"] });
     runner
-        .mint(&installation.names.puller, year.clone())
+        .request_token(&installation.names.puller, year.clone())
         .await
         .context("RBAC permits it")?;
     for other in [MIGHTY, &installation.names.runner] {
         let error = runner
-            .mint(other, year.clone())
+            .request_token(other, year.clone())
             .await
             .expect_err("RBAC denies it");
         assert!(error.to_string().contains("cannot create resource"), "{error}");
@@ -107,7 +107,7 @@ async fn runner_without_policy_can_request_any_token_of_the_puller() -> Result<(
     Ok(())
 }
 
-/// `docs/security.md`, "Without an administrator": the block of YAML, as it stands there.
+/// The YAML block of `docs/security.md`, "Without an administrator".
 #[tokio::test]
 async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md");

@@ -1,4 +1,4 @@
-//! Too much power is said: whoever reads the Secret can do what the account of its token may.
+//! Excess permissions are reported: every reader of the Secret can act as the ServiceAccount in it.
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
@@ -42,7 +42,7 @@ fn warnings(outcome: &Outcome) -> Result<u64> {
 async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
     let world = World::new("excess").await?;
     let image = world.push("app:v1")?;
-    // What OpenShift's `edit` would be: the pipeline's own account has it.
+    // Permissions as in OpenShift's `edit`, which the pipeline's ServiceAccount has.
     let mighty = "model-pipeline";
     world.namespace.service_account(mighty).await?;
     let rules = json!([
@@ -51,10 +51,10 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
         { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get", "update"] },
     ]);
     world.namespace.grant(mighty, "edit", rules).await?;
-    let mint = json!([{
+    let rules = json!([{
         "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [mighty], "verbs": ["create"],
     }]);
-    world.namespace.grant(RUNNER, "mint", mint).await?;
+    world.namespace.grant(RUNNER, "request-token", rules).await?;
     let program = world
         .program()
         .env("PULL_SECRET_IMAGE", &image)
@@ -83,7 +83,7 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
     assert!(log.contains(&line) && log.contains("name: model-puller"), "{log}");
     assert_eq!(rules_reviews(&world.requests(mark).await?), 1);
 
-    // Nothing is due: nothing is asked, and nothing is said.
+    // Without a token of the cluster there is no review and no warning.
     let mark = world.mark().await?;
     let steady = program.run().await?;
     steady.expect("SUCCESS", "unchanged", "ok", 0);
@@ -104,21 +104,21 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
         ["secrets (get, list)", "deployments.apps (create)"]
     );
 
-    // What it prints is applied as it is, and the account that it makes is named.
+    // The YAML of the warning is applied unchanged, and the ServiceAccount in it is reported.
     ship_image_puller(&world).await?;
     let remedy = outcome.report["credential"]["excess"]["remedy"]
         .as_str()
         .context("a remedy")?;
     world.namespace.apply(remedy).await?;
-    let healed = program
+    let repaired = program
         .env("PULL_SECRET_SERVICE_ACCOUNT", "model-puller")
         .run()
         .await?;
-    healed
+    repaired
         .expect("SUCCESS", "refreshed", "ok", 0)
         .expect_verified("pull");
-    assert_eq!((rights(&healed).len(), warnings(&healed)?), (0, 0));
-    assert_eq!(healed.report["credential"]["excess"]["remedy"], Value::Null);
+    assert_eq!((rights(&repaired).len(), warnings(&repaired)?), (0, 0));
+    assert_eq!(repaired.report["credential"]["excess"]["remedy"], Value::Null);
     Ok(())
 }
 
@@ -144,7 +144,7 @@ async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?;
-    let said: Vec<&Value> = records
+    let logged: Vec<&Value> = records
         .iter()
         .filter(|record| {
             record["message"]
@@ -152,9 +152,9 @@ async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
                 .is_some_and(|text| text.contains("beyond pulling: all/token (all verbs)"))
         })
         .collect();
-    assert_eq!(said.len(), 1, "{verify}");
+    assert_eq!(logged.len(), 1, "{verify}");
     // An account of the usual name exists: another one is proposed.
-    let paste = said[0]["paste"].as_str().context("a paste")?;
+    let paste = logged[0]["paste"].as_str().context("a paste")?;
     assert!(paste.contains("name: image-puller\n"), "{paste}");
     Ok(())
 }

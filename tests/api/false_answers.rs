@@ -1,4 +1,4 @@
-//! Answers that are none of the server's that was asked: each was found by the fault matrix (tests/faults).
+//! Responses that don't come from the requested server. The fault matrix (tests/faults) found each of them.
 
 use anyhow::Result;
 use http::StatusCode;
@@ -10,12 +10,12 @@ use test_cluster::{
 };
 
 use crate::{
+    inconclusive_registries::{Cause, InconclusiveRegistry},
     interception::{
         Scripted, answer, before_api_server, before_openshift, is_secret_get, is_write, json_answer, through,
         to_openshift,
     },
     registry_faults::robot,
-    silent_registries::{Silence, Silent},
     world::{World, renewing, short_lived},
 };
 
@@ -42,18 +42,18 @@ async fn review_without_a_verdict_and_a_401_do_not_deny_the_pull() -> Result<()>
             StatusCode::UNAUTHORIZED,
         ),
     ];
-    for (name, is_asked, status) in cases {
+    for (name, matches, status) in cases {
         let world = World::new("no-verdict").await?;
         let image = world.push("app:v1")?;
         let proxy = before_api_server(&world, move |request| {
-            if is_asked(request) {
+            if matches(request) {
                 json_answer(status, &json!({}))
             } else {
                 Action::Forward
             }
         })?;
-        let silent = Silent::start(&world, OPENSHIFT, Silence::Untrusted)?;
-        let program = silent.instead_of(OPENSHIFT, &through(&world, &proxy));
+        let inconclusive = InconclusiveRegistry::start(&world, OPENSHIFT, Cause::Untrusted)?;
+        let program = inconclusive.instead_of(OPENSHIFT, &through(&world, &proxy));
         let outcome = program.env("PULL_SECRET_IMAGE", &image).run().await?;
         outcome
             .expect("ERROR", "created", "api-unavailable", 75)
@@ -61,7 +61,7 @@ async fn review_without_a_verdict_and_a_401_do_not_deny_the_pull() -> Result<()>
         assert_eq!(
             world.document().await?,
             b"{\"auths\":{}}",
-            "{name}: nobody vouched for it"
+            "{name}: it was not verified"
         );
     }
     Ok(())
@@ -84,7 +84,7 @@ async fn web_page_is_no_anonymous_registry_and_replaces_no_password() -> Result<
         .run()
         .await?
         .expect("ERROR", "none", "registry-protocol", 76);
-    assert_eq!(world.document().await?, stored, "nobody vouched for the new one");
+    assert_eq!(world.document().await?, stored, "the new one was not verified");
     Ok(())
 }
 

@@ -13,10 +13,10 @@ pub const STRANGER: &str = "a-strangers-password";
 pub const NAME_UNKNOWN: &str = r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#;
 pub const MANIFEST_UNKNOWN: &str = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
 
-/// How a registry behaves.
+/// Behaviour of a registry.
 pub type Registry = fn(&ReceivedRequest) -> Reply;
 
-/// Whose credentials a request brings.
+/// Account of the credentials in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     Nobody,
@@ -99,7 +99,7 @@ pub fn hiding_basic(request: &ReceivedRequest) -> Reply {
     }
 }
 
-/// An ingress' default backend, a health check: `ok` to everything.
+/// Default backend of an ingress, or a health check: `ok` to every request.
 pub fn health_check(_: &ReceivedRequest) -> Reply {
     match ok() {
         Reply::Respond(mut response) => {

@@ -1,11 +1,11 @@
-//! What the registry says of an image, and what follows from it.
+//! The registry's answer about an image, and its consequences.
 
 use anyhow::Result;
 use test_cluster::registry::{OPENSHIFT, push_image};
 
 use crate::world::{World, pull_rules, registries};
 
-/// What OpenShift ships under this name.
+/// ClusterRole with the name and the rules of OpenShift's.
 pub async fn ship_image_puller(world: &World) -> Result<()> {
     let role = serde_json::json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",

@@ -14,16 +14,16 @@ use tokio::time::Instant;
 
 use crate::world::{pull_rules, registries};
 
-/// What the user's kustomization says of the image.
+/// Image of the user's kustomization.
 const IMAGES: &str = "\
 images:
 - name: registry.invalid/ensure-pull-secret
   newName: registry.example.com/tools/ensure-pull-secret
   digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 ";
-/// How long the API server may take to act by a policy that was just written.
+/// Time for the API server to follow a new policy.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is asked.
+/// Interval between attempts.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The names that an installation is made with, at the one place where they are set.
@@ -33,7 +33,7 @@ pub struct Names {
     pub secret: String,
     /// Runs the program.
     pub runner: String,
-    /// Its token is stored.
+    /// ServiceAccount whose token is stored.
     pub puller: String,
 }
 
@@ -56,7 +56,7 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str], literals: 
         runner,
         puller,
     } = names;
-    // Last, as README says: it carries the names to what stands before it.
+    // Last, as in README: it applies the names to everything before it.
     let components: String = components
         .iter()
         .chain(&["components/names"])
@@ -123,7 +123,7 @@ impl Installation {
         Self::apply(namespace, names, &[]).await
     }
 
-    /// As `with_policy`, with one account that runs the program and whose token is stored.
+    /// Like `with_policy`, with one ServiceAccount that runs the program and whose token is stored.
     pub async fn of_one_account(name: &str) -> Result<Self> {
         let namespace = TestNamespace::new(name).await?;
         let mut names = Names::of(&namespace);
@@ -238,7 +238,7 @@ impl Installation {
         Ok(token.context("no token is stored")?.to_owned())
     }
 
-    /// Asks by a token without a pod, which the policy alone refuses, until it does.
+    /// Sends requests that only the policy denies until it denies them.
     async fn await_policy(&self) -> Result<()> {
         let outside = self.namespace.token(&self.names.runner, None, 3600).await?;
         let client = self.namespace.access().client_of(&outside).await?;
@@ -254,7 +254,7 @@ fn yaml(objects: &[Value]) -> String {
     manifests.join("\n---\n")
 }
 
-/// Makes a request again and again until it is refused: the API server follows policies by a watch.
+/// Repeats a request until it is denied: the API server watches policies.
 pub async fn await_denial<T, F>(request: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<T, kube::Error>>,

@@ -1,4 +1,4 @@
-//! Servers that stand between the program and those it means, for faults that a real server can't be made to show.
+//! Proxies for faults that a real server can't be made to show.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use test_cluster::{
 
 use crate::world::{SECRET, World, registries};
 
-/// How long the program may take to get to where a test waits for it.
+/// Time limit for the program to reach the call that a test waits for.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A proxy in front of the API server, trusted by the runner's pod as the API server is.
@@ -124,17 +124,17 @@ pub async fn held(proxy: &Arc<InterceptingProxy>, gate: &'static str, count: usi
         .map_err(Error::msg)
 }
 
-/// Whether this reads the Secret.
+/// True for a GET of the Secret.
 pub fn is_secret_get(request: &RequestParts) -> bool {
     request.method == "GET" && request.path.ends_with(&format!("/secrets/{SECRET}"))
 }
 
-/// Whether this makes the placeholder of a first run.
+/// True for the apply of a placeholder.
 pub fn is_placeholder(request: &RequestParts) -> bool {
     is_apply_by(request, "ensure-pull-secret-placeholder")
 }
 
-/// Whether this writes the credential.
+/// True for the apply of the credential.
 pub fn is_write(request: &RequestParts) -> bool {
     is_apply_by(request, "ensure-pull-secret")
 }

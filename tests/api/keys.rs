@@ -18,7 +18,7 @@ use crate::{
 
 /// Docker Hub's API, by the host that serves it.
 const HUB: &str = "registry-1.docker.io:443";
-/// Where crane asks for it.
+/// Host that crane connects to.
 const HUB_INDEX: &str = "index.docker.io:443";
 /// Docker Hub's token service.
 const HUB_REALM: &str = "auth.docker.io:443";
@@ -169,7 +169,7 @@ async fn key_with_a_path_covers_only_the_images_below_it() -> Result<()> {
             "the entry is narrowed"
         );
     }
-    // The kubelet compares paths by their beginning alone, so that it would use the entry here: both are said.
+    // The kubelet compares paths by prefix, so it would use the entry: both facts are reported.
     let outcome = program.clone().env("PULL_SECRET_IMAGE", &beside).run().await?;
     outcome.expect("SUCCESS", "unchanged", "ok", 0);
     assert!(

@@ -1,4 +1,4 @@
-//! kubectl with all rights, as whoever installs has it.
+//! kubectl with all permissions, as the installing administrator has them.
 
 use std::{ffi::OsStr, path::PathBuf};
 
@@ -12,7 +12,7 @@ const KUBECONFIG: &str = "kubeconfig";
 /// kubectl in one namespace.
 pub struct Kubectl {
     binary: PathBuf,
-    /// Its kubeconfig and its cache: nothing of the caller's own is read or written.
+    /// Own kubeconfig and cache: the caller's files are neither read nor written.
     directory: TempDir,
     namespace: String,
 }
@@ -31,7 +31,7 @@ impl Kubectl {
         })
     }
 
-    /// Runs it; an error has what it said.
+    /// Runs it; an error has its output.
     pub async fn run(&self, arguments: &[&dyn AsRef<OsStr>]) -> Result<String> {
         let output = Command::new(&self.binary)
             .env("KUBECONFIG", self.directory.path().join(KUBECONFIG))

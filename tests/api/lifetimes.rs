@@ -1,4 +1,4 @@
-//! How long a token lives is what the API server granted, and the time is the API server's.
+//! Lifetime and time come from the API server: the lifetime that it granted, and its clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ async fn refresh_time_follows_the_lifetime_that_the_api_server_granted() -> Resu
     let hour = Duration::from_secs(3600);
     let cluster = Cluster::start(Options::new().max_token_lifetime(hour)).await?;
     let world = World::within(cluster.access(), "short").await?;
-    // A day is asked for.
+    // The program requests one day.
     let program = world.program().env("PULL_SECRET_VERIFY", "api");
     let outcome = program.run().await?;
     outcome
@@ -94,7 +94,7 @@ async fn run_uses_the_api_servers_clock_and_warns_of_a_minute_of_skew() -> Resul
         secret.to_string()
     };
     let hours = |hours| SignedDuration::from_hours(hours);
-    for (ahead, end, said) in [
+    for (ahead, end, note) in [
         (SignedDuration::from_secs(20), ("SUCCESS", "ok", 0), None),
         (hours(2), ("SUCCESS", "ok", 0), Some("behind the API server's")),
         (hours(-2), ("SUCCESS", "ok", 0), Some("ahead of the API server's")),
@@ -125,15 +125,15 @@ async fn run_uses_the_api_servers_clock_and_warns_of_a_minute_of_skew() -> Resul
         let (status, reason, exit) = end;
         outcome.expect(status, "none", reason, exit);
         let notes = outcome.report["notes"].to_string();
-        match said {
-            Some(said) => assert!(notes.contains(said), "{ahead}: {notes}"),
+        match note {
+            Some(note) => assert!(notes.contains(note), "{ahead}: {notes}"),
             None => assert!(!notes.contains("clock"), "{ahead}: {notes}"),
         }
     }
     Ok(())
 }
 
-/// The Secret, from an API server whose clock is `ahead`.
+/// GET of the Secret from an API server whose clock is `ahead`.
 fn dated(body: &str, ahead: SignedDuration) -> Response<hyper::body::Bytes> {
     let mut response = Response::new(body.to_owned().into());
     let time = Timestamp::try_from(SystemTime::now())

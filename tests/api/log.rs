@@ -1,4 +1,4 @@
-//! What stands on standard error, line by line.
+//! Lines of standard error.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

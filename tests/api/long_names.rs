@@ -1,4 +1,4 @@
-//! The longest names that Kubernetes and registries allow: the results stay small, and still say what is wrong.
+//! Names with the greatest length of Kubernetes and registries: results stay small and have the cause.
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
@@ -22,7 +22,7 @@ fn long(beginning: &str) -> String {
     format!("{name}x")
 }
 
-/// All results together, as Tekton counts them: each a JSON string, escapes included.
+/// Size of all results as Tekton counts them: each a JSON string with escapes.
 fn size(outcome: &Outcome) -> usize {
     outcome
         .output
@@ -54,7 +54,7 @@ async fn longest_names_keep_results_under_1_kib_and_the_cause_whole() -> Result<
     let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: &secret,
-        minted_for: Some(&account),
+        token_account: Some(&account),
         runner: Some(Subject {
             namespace: world.namespace.name(),
             name: RUNNER,

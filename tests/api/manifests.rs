@@ -1,4 +1,4 @@
-//! What the API server says of everything that is shipped: as strictly as it can, under enforced `restricted`.
+//! The API server validates everything that is shipped: strictly, and under enforced `restricted`.
 
 use std::path::{Path, PathBuf};
 
@@ -20,13 +20,13 @@ use test_cluster::{
 
 use crate::kubectl::Kubectl;
 
-/// What belongs to products that the test cluster doesn't have.
+/// Kinds of products that the test cluster doesn't have.
 const UNKNOWN_HERE: &[&str] = &["Application", "InferenceService", "ImageStream", "BuildConfig"];
 /// The namespace that a sample names.
 const SAMPLES_NAMESPACE: &str = "shared-images";
 
-/// Lets the API server know Tekton's kinds. They stand in the module that the renderer is built from, so that is built
-/// first: a build gets the module.
+/// Creates Tekton's CRDs. They are files of the module that the renderer is built from, and the build fetches the
+/// module.
 pub async fn define_kinds_of_tekton() -> Result<()> {
     tokio::task::spawn_blocking(servers::manifests).await??;
     define_tekton(&ClusterAccess::shared().client().await?).await
@@ -47,7 +47,7 @@ async fn restricted(name: &str) -> Result<TestNamespace> {
     Ok(namespace)
 }
 
-/// What is asked of kubectl for each: a dry run on the server, unknown fields and warnings being errors.
+/// Arguments of kubectl: a dry run on the server in which unknown fields and warnings are errors.
 const STRICTLY: [&str; 3] = ["--dry-run=server", "--validate=strict", "--warnings-as-errors"];
 
 async fn apply(kubectl: &Kubectl, user: &UserKustomization) -> Result<String> {

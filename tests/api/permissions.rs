@@ -1,4 +1,4 @@
-//! What the program may not do, it names, and the Role that it prints is the one that helps.
+//! Missing permissions are reported, and the printed Role grants them.
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
@@ -88,7 +88,7 @@ async fn each_missing_verb_is_reported_and_the_printed_role_repairs_it() -> Resu
         } else {
             "created"
         };
-        heals(&world, &world.program(), &permission, action).await?;
+        repairs(&world, &world.program(), &permission, action).await?;
     }
     Ok(())
 }
@@ -108,14 +108,14 @@ async fn refresh_needs_no_create_on_secrets_and_reports_each_missing_verb() -> R
             renew.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
             continue;
         }
-        heals(&world, &renew, &permission, "none").await?;
+        repairs(&world, &renew, &permission, "none").await?;
         assert_eq!(world.secret().await?.metadata.uid, before.metadata.uid);
     }
     Ok(())
 }
 
-/// The run ends with 77 and names what is missing; what it prints is applied as it is, and the next run is green.
-async fn heals(world: &World, run: &Program, permission: &Permission, action: &str) -> Result<()> {
+/// The run ends with 77 and reports the missing permission; with the printed YAML applied, the next run succeeds.
+async fn repairs(world: &World, run: &Program, permission: &Permission, action: &str) -> Result<()> {
     let outcome = run.run().await?;
     outcome.expect("ERROR", action, "api-forbidden", 77);
     let call = format!("{} {} ", permission.verb, permission.resource);
@@ -125,13 +125,13 @@ async fn heals(world: &World, run: &Program, permission: &Permission, action: &s
         .expect_message(RUNNER);
     let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
     world.namespace.apply(remedy).await?;
-    let healed = run.run().await?;
+    let repaired = run.run().await?;
     assert_eq!(
-        (healed.result("STATUS"), healed.result("REASON")),
+        (repaired.result("STATUS"), repaired.result("REASON")),
         ("SUCCESS", "ok"),
-        "{permission:?}: {healed}"
+        "{permission:?}: {repaired}"
     );
-    assert_ne!(healed.result("ACTION"), "none");
+    assert_ne!(repaired.result("ACTION"), "none");
     Ok(())
 }
 
@@ -172,7 +172,7 @@ async fn role_in_the_first_report_repairs_a_missing_role() -> Result<()> {
     let needs = RoleParams {
         namespace: fresh.name(),
         secret: SECRET,
-        minted_for: Some(PULLER),
+        token_account: Some(PULLER),
         runner: Some(Subject {
             namespace: fresh.name(),
             name: RUNNER,
@@ -197,7 +197,7 @@ async fn reported_role_removes_no_permission_of_other_runs() -> Result<()> {
         .run()
         .await?
         .expect("SUCCESS", "created", "ok", 0);
-    // A robot's Secret beside it, whose Role has no rule for tokens.
+    // Secret of a robot, whose Role has no rule for token requests.
     let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NAME", "robot");
     let verify = robot.clone().env("PULL_SECRET_MODE", "verify");
     for (run, status, reason) in [
@@ -258,7 +258,7 @@ async fn missing_namespace_is_reported_only_to_cluster_wide_runners() -> Result<
         .expect("ERROR", "none", "namespace-missing", 64)
         .expect_message(&missing);
 
-    // The namespace is there, the account whose token is to be minted is not.
+    // The namespace exists, but the ServiceAccount of the token request doesn't.
     let there = TestNamespace::new("namespaces-there").await?;
     let no_account = world.program().env("PULL_SECRET_NAMESPACE", there.name());
     let outcome = no_account.run().await?;
@@ -275,8 +275,8 @@ async fn expired_pod_token_is_not_reported_as_a_missing_role() -> Result<()> {
     let world = World::new("dead-pod").await?;
     let mut claims = crate::first_run::claims(world.runner.token())?;
     claims["exp"] = json!(1);
-    let dead = test_cluster::control_plane::SigningKey::generate()?.sign(&claims)?;
-    std::fs::write(world.runner.file("token"), dead)?;
+    let expired = test_cluster::control_plane::SigningKey::generate()?.sign(&claims)?;
+    std::fs::write(world.runner.file("token"), expired)?;
     let outcome = world.program().run().await?;
     outcome
         .expect("ERROR", "none", "api-forbidden", 77)

@@ -1,4 +1,4 @@
-//! `plan` says what `ensure` then does, and writes nothing.
+//! `plan` shows what `ensure` would change, and writes nothing.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Secret;
@@ -188,15 +188,15 @@ async fn plan_ends_with_the_reason_that_ensure_would_have() -> Result<()> {
 
     let no_right = program
         .clone()
-        .env("PULL_SECRET_SERVICE_ACCOUNT", "nobody-may-mint-for-it");
+        .env("PULL_SECRET_SERVICE_ACCOUNT", "no-token-request");
     ends_alike(&world, &no_right).await?;
     world.namespace.delete_secret(SECRET).await?;
 
     let gone = "gone";
-    let mint = json!([{
+    let rules = json!([{
         "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [gone], "verbs": ["create"],
     }]);
-    world.namespace.grant(RUNNER, "mint-gone", mint).await?;
+    world.namespace.grant(RUNNER, "request-gone", rules).await?;
     let missing = program.clone().env("PULL_SECRET_SERVICE_ACCOUNT", gone);
     ends_alike(&world, &missing)
         .await?

@@ -88,7 +88,7 @@ async fn works_with_the_audiences_that_doctor_prints(distribution: &str) -> Resu
     for foreign in [json!(["vault"]), json!([distribution, "vault"])] {
         let spec = changed(asking.spec(), &json!({ "audiences": foreign }));
         denied(
-            asking.mint(&installation.names.puller, spec).await,
+            asking.request_token(&installation.names.puller, spec).await,
             "for the API server",
         )?;
     }

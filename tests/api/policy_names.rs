@@ -105,15 +105,17 @@ async fn s12_two_teams_in_two_namespaces_have_names_of_their_own() -> Result<()>
     first.namespace.service_account("their-puller").await?;
     second.namespace.service_account(&first.names.puller).await?;
     denied(
-        ours.mint("their-puller", ours.spec()).await,
+        ours.request_token("their-puller", ours.spec()).await,
         "may request tokens of",
     )?;
     denied(
-        theirs.mint(&first.names.puller, theirs.spec()).await,
+        theirs.request_token(&first.names.puller, theirs.spec()).await,
         "may request tokens of their-puller",
     )?;
     let bound = json!({ "boundObjectRef": { "name": first.names.secret } });
-    let answer = theirs.mint("their-puller", changed(theirs.spec(), &bound)).await;
+    let answer = theirs
+        .request_token("their-puller", changed(theirs.spec(), &bound))
+        .await;
     denied(answer, "must be bound to the Secret")?;
     // Each second name of the annotation is one.
     let another = changed(theirs.secret(), &json!({ "metadata": { "name": "another" } }));
@@ -145,7 +147,12 @@ async fn s12_an_empty_annotation_permits_nothing() -> Result<()> {
             let unnamed = changed(runner.secret(), &json!({ "metadata": unnamed }));
             ensure!(runner.create(unnamed).await.is_err(), "a Secret without a name");
         }
-        denied(runner.mint(&installation.names.puller, runner.spec()).await, "")?;
+        denied(
+            runner
+                .request_token(&installation.names.puller, runner.spec())
+                .await,
+            "",
+        )?;
     }
     annotate(namespace, json!({ SECRETS: null, PULLERS: null })).await?;
     allowed(|| runner.create(runner.secret())).await

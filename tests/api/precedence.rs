@@ -1,4 +1,4 @@
-//! Of what is wrong with one credential, the first that can be told is told.
+//! Order of findings: if a credential has several defects, the most severe one is reported first.
 
 use anyhow::Result;
 use base64::{
@@ -10,7 +10,7 @@ use test_cluster::registry::OPENSHIFT;
 
 use crate::world::{SECRET, World};
 
-/// A token that nobody signed, with these claims.
+/// An unsigned token with these claims.
 fn unsigned(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!(

@@ -10,7 +10,7 @@ use crate::{
     world::{World, registries},
 };
 
-/// Stands where nothing listens: whoever dials the registry past the proxy is refused.
+/// An address without a listener: a connection past the proxy is refused.
 const NOWHERE: &str = "127.0.0.1:1";
 
 #[tokio::test]

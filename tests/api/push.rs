@@ -39,10 +39,10 @@ async fn push_to_openshift_is_verified_by_an_access_review() -> Result<()> {
     assert_eq!(data["ACCESS_TYPE"].0, br#"["Push","Pull"]"#);
 
     let log = request_log::read(&registries().openshift.request_log)?;
-    let ours = log
+    let managed = log
         .iter()
-        .filter(|request| request.path.contains(world.namespace.name()) && is_ours(request));
-    let methods: Vec<&str> = ours.map(|request| request.method.as_str()).collect();
+        .filter(|request| request.path.contains(world.namespace.name()) && is_managed(request));
+    let methods: Vec<&str> = managed.map(|request| request.method.as_str()).collect();
     assert!(
         !methods.is_empty() && methods.iter().all(|method| ["GET", "HEAD"].contains(method)),
         "{methods:?}"
@@ -73,11 +73,11 @@ async fn push_to_other_registries_is_verified_by_a_cancelled_upload() -> Result<
         let log = request_log::read(&registry.request_log)?;
         let writes: Vec<&str> = log
             .iter()
-            .filter(|request| is_ours(request) && request.path.contains(&repository))
+            .filter(|request| is_managed(request) && request.path.contains(&repository))
             .map(|request| request.method.as_str())
             .filter(|method| !["GET", "HEAD"].contains(method))
             .collect();
-        // Whoever may push need not be permitted to delete: then the registry drops the upload in time.
+        // An account that may push need not be allowed to delete: the registry expires the upload.
         assert_eq!(writes, ["POST", "DELETE"], "begun and cancelled");
     }
 
@@ -96,7 +96,7 @@ async fn push_to_other_registries_is_verified_by_a_cancelled_upload() -> Result<
     Ok(())
 }
 
-fn is_ours(request: &request_log::LoggedRequest) -> bool {
+fn is_managed(request: &request_log::LoggedRequest) -> bool {
     request
         .user_agent
         .as_deref()

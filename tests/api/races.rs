@@ -95,8 +95,11 @@ async fn concurrent_first_runs_create_one_secret() -> Result<()> {
 async fn ten_concurrent_refreshes_report_no_reverting_manager() -> Result<()> {
     let world = World::new("refresh-at-once").await?;
     let image = world.push("app:v1")?;
-    let foreign = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
-    world.namespace.create_docker_config_json(SECRET, foreign).await?;
+    let unmanaged = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
+    world
+        .namespace
+        .create_docker_config_json(SECRET, unmanaged)
+        .await?;
     let outcomes = all_at_once(&world.program().env("PULL_SECRET_IMAGE", &image), 10).await?;
     assert!(
         outcomes
@@ -111,7 +114,7 @@ async fn ten_concurrent_refreshes_report_no_reverting_manager() -> Result<()> {
     world.assert_pulls(&image).await
 }
 
-/// Starts `count` runs before it waits for the first; each proves that what is stored pulls.
+/// Starts `count` runs at the same time; after each, the stored credential can pull.
 async fn all_at_once(program: &Program, count: usize) -> Result<Vec<Outcome>> {
     let runs = (0..count).map(|_| program.spawn()).collect::<Result<Vec<_>>>()?;
     let mut outcomes = Vec::new();
@@ -158,12 +161,12 @@ async fn write_with_a_lost_response_is_found_done() -> Result<()> {
         [Some(200), Some(409)],
         "written, the answer lost, and tried again"
     );
-    let minted = proxy
+    let requested = proxy
         .passages()
         .iter()
         .filter(|passage| passage.request.path.ends_with("/token"))
         .count();
-    assert_eq!(minted, 1, "a token that was minted is not minted again");
+    assert_eq!(requested, 1, "the token is requested once");
     world.secret().await?.metadata.uid.context("a Secret")?;
     world.assert_pulls(&image).await
 }
@@ -206,7 +209,7 @@ async fn secret_recreated_during_verification_gets_its_own_token() -> Result<()>
         .env("PULL_SECRET_IMAGE", &image)
         .env("PULL_SECRET_CONNECT_TO", there)
         .spawn()?;
-    // It is asked only with a token, and that is bound to the placeholder.
+    // Reviews need a token, and that is bound to the placeholder.
     let (listener, waiting) = tokio::task::spawn_blocking(move || {
         let (waiting, _) = listener.accept()?;
         std::io::Result::Ok((listener, waiting))
@@ -227,7 +230,7 @@ async fn secret_recreated_during_verification_gets_its_own_token() -> Result<()>
     let stored = String::from_utf8(world.document().await?)?;
     assert!(
         stored.contains("dGVhbTpub3QtYS1zZWNyZXQ="),
-        "somebody else's entry is lost"
+        "an unmanaged entry is lost"
     );
     Ok(())
 }

@@ -153,7 +153,7 @@ async fn metadata_is_repaired_without_a_token_request() -> Result<()> {
         ["get secrets", "patch secrets", "get secrets"]
     );
     assert_eq!(world.document().await?, document);
-    // Not set any more, the name stays as it is found.
+    // If the variable is unset again, the stored name is kept.
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     let annotations = world
         .secret()

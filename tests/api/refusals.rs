@@ -1,5 +1,5 @@
-//! A registry's 401 stands only where the API server confirms it: a good token is refused for a moment while the
-//! registry's API server starts.
+//! A registry's 401 counts only if the API server confirms it: a registry whose API server starts denies valid tokens
+//! for a moment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,7 +32,7 @@ async fn valid_token_denied_briefly_by_the_registry_is_verified_by_a_retry() -> 
         .expect("SUCCESS", "created", "ok", 0)
         .expect_verified("pull");
 
-    // The stored one, too: it is not taken for dead and replaced.
+    // The stored credential is not replaced as rejected either.
     let stored = world.document().await?;
     let registry = before_openshift(&world, refusing(2))?;
     let program = program.env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()));
@@ -97,7 +97,7 @@ async fn registry_that_keeps_denying_a_valid_token_is_unreachable() -> Result<()
     world.assert_pulls(&image).await
 }
 
-/// Refuses the first `times` requests that bring a credential, as OpenShift's registry does.
+/// Denies the first `times` requests with a credential, as OpenShift's registry does.
 fn refusing(times: usize) -> impl Fn(&RequestParts) -> Action + Send + Sync + 'static {
     let refused = AtomicUsize::new(0);
     move |request| {

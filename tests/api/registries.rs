@@ -113,7 +113,7 @@ async fn bearer_realm_on_another_host_gets_the_password_only_if_trusted() -> Res
         .realm
         .as_ref()
         .context("a realm on another host")?;
-    // Nothing alive was stored, so that it is written, though nobody vouches for it.
+    // No usable credential is stored, so the unverified one is written.
     let outcome = program.run().await?;
     outcome
         .expect("ERROR", "created", "registry-untrusted", 76)

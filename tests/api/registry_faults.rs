@@ -27,7 +27,7 @@ const SLOW: &str = "registry.slow.test:5000";
 async fn unavailable_registry_is_a_warning_for_ensure_and_75_for_verify() -> Result<()> {
     let world = World::new("down").await?;
     let image = world.push("app:v1")?;
-    // A port that nobody listens on.
+    // A port without a listener.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let program = world
         .program()
@@ -55,7 +55,7 @@ async fn flaky_registry_is_retried_until_the_pull_is_verified() -> Result<()> {
         1 => Action::Reset,
         2 => answer(StatusCode::SERVICE_UNAVAILABLE, None),
         3 => answer(StatusCode::TOO_MANY_REQUESTS, Some("1")),
-        // How OpenShift's registry says that its API server failed it.
+        // The response of OpenShift's registry if its API server failed.
         4 => answer(StatusCode::BAD_REQUEST, None),
         6 => answer(StatusCode::BAD_GATEWAY, None),
         _ => Action::Forward,
@@ -147,7 +147,7 @@ async fn plain_http_registry_exits_with_76() -> Result<()> {
     outcome
         .expect("ERROR", "created", "registry-protocol", 76)
         .expect_verified("review");
-    // One that remembers every byte, and closes.
+    // A server that records every byte and closes the connection.
     let server = ScriptedServer::start(None, |_| Reply::json(StatusCode::OK, "{}"))?;
     let program = world
         .program()
@@ -193,7 +193,7 @@ async fn anonymous_registry_verifies_nothing_and_its_robot_is_stored() -> Result
 #[tokio::test]
 async fn public_image_does_not_verify_a_wrong_password() -> Result<()> {
     let world = World::new("public").await?;
-    // With a token service.
+    // A registry with a token service.
     let token = &registries().token;
     let repository = format!("{PUBLIC}/{}:v1", world.namespace.name());
     push_image(registries().store, &repository)?;
@@ -212,7 +212,7 @@ async fn public_image_does_not_verify_a_wrong_password() -> Result<()> {
         .expect("FAILURE", "none", "credential-rejected", 67);
     assert_eq!(world.document().await?, stored);
 
-    // With Basic, where the manifest is served whatever the password.
+    // A registry with Basic authentication that serves the manifest with any password.
     let world = World::new("public-basic").await?;
     let password = "a-robots-password";
     let trusted = Scripted::trusted_by(&world)?;
@@ -251,7 +251,7 @@ pub fn robot(world: &World, name: &str, password: &str, server: &ScriptedServer)
         .canary(password))
 }
 
-/// What a registry with Basic authentication answers to `robot` and this password.
+/// Response of a registry with Basic authentication to `robot` with this password.
 fn basic(request: &ReceivedRequest, password: &str) -> Reply {
     if is_robot(&request.headers, password) && request.target.contains("/manifests/") {
         Reply::manifest()
@@ -292,7 +292,7 @@ fn answer(status: StatusCode, retry_after: Option<&'static str>) -> Action {
     Action::Answer(response)
 }
 
-/// The paths that OpenShift's registry was asked for so far.
+/// Paths that OpenShift's registry was requested for so far.
 fn requests_of_openshift() -> Result<Vec<String>> {
     let log = test_cluster::registry::request_log::read(&registries().openshift.request_log)
         .context("cannot read the registry's log")?;

@@ -1,4 +1,4 @@
-//! Who may vouch for a registry, and whom a robot account's password may go to unasked.
+//! CAs that make a registry trusted, and hosts that get a robot's password without configuration.
 
 use std::fs;
 

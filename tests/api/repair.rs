@@ -16,10 +16,10 @@ async fn unwrapped_document_is_reported_and_repaired_with_its_entries() -> Resul
     let image = world.push("app:v1")?;
     let token = world.namespace.token(crate::world::PULLER, None, 3600).await?;
     let auth = STANDARD.encode(format!("<token>:{token}"));
-    let ours =
+    let managed =
         format!(r#""{OPENSHIFT}": {{"username": "<token>", "password": "{token}", "auth": "{auth}"}}"#);
     let other = r#""quay.io": {"auth": "dXNlcjpwYXNz", "x": 2.50}"#;
-    let unwrapped = format!("{{{ours}, {other}}}");
+    let unwrapped = format!("{{{managed}, {other}}}");
     world
         .namespace
         .create_docker_config_json(SECRET, unwrapped.as_bytes())

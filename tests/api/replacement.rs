@@ -1,4 +1,4 @@
-//! Make before break: nothing alive is replaced by something that does less, whoever wrote it.
+//! Make before break: a usable credential is not replaced by a worse one, whoever manages it.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use test_cluster::{
 use crate::world::{SECRET, World, assert_pulls, registries};
 
 /// An entry as other tools write it: with an email, or with `auth` alone.
-fn foreign_entry(host: &str, account: &Account, email: bool) -> String {
+fn unmanaged_entry(host: &str, account: &Account, email: bool) -> String {
     let auth = STANDARD.encode(format!("{}:{}", account.name, account.password));
     let email = if email { r#","email":"""# } else { "" };
     format!(r#""{host}":{{"auth":"{auth}"{email}}}"#)
@@ -44,7 +44,7 @@ async fn entry_of_another_tool_is_usable_and_kept_from_a_worse_one() -> Result<(
         let image = format!("{}/{repository}", token.host.name);
         let document = format!(
             r#"{{"auths":{{{}}}}}"#,
-            foreign_entry(&token.host.name, robot, email)
+            unmanaged_entry(&token.host.name, robot, email)
         );
         world
             .namespace
@@ -58,7 +58,7 @@ async fn entry_of_another_tool_is_usable_and_kept_from_a_worse_one() -> Result<(
         assert_eq!(world.document().await?, document.as_bytes());
         assert_pulls(&world.document().await?, &image)?;
 
-        // And verify takes it for what it is: good.
+        // `verify` accepts it, too.
         let verify = ensure.env("PULL_SECRET_MODE", "verify");
         let outcome = verify.run().await?;
         outcome.expect("SUCCESS", "none", "ok", 0).expect_verified("pull");
@@ -87,7 +87,7 @@ async fn stored_password_is_never_sent_to_another_registry() -> Result<()> {
     fs::write(world.runner.file("more-ca.crt"), authority.pem())?;
     let document = format!(
         r#"{{"auths":{{{}}}}}"#,
-        foreign_entry(&token.host.name, robot, false)
+        unmanaged_entry(&token.host.name, robot, false)
     );
     world
         .namespace
@@ -119,14 +119,18 @@ async fn hanging_registry_takes_no_time_from_the_others() -> Result<()> {
     let robot = basic.account("robot").context("robot")?;
     let world = World::new("starved").await?;
     let authority = Authority::new("registries")?;
-    let silent = ScriptedServer::start(Some(&authority.issue(&["silent.test"])?), |_| Reply::Hang)?;
+    let inconclusive = ScriptedServer::start(Some(&authority.issue(&["silent.test"])?), |_| Reply::Hang)?;
     fs::write(world.runner.file("more-ca.crt"), authority.pem())?;
     let both = program(&world, &format!("silent.test,{}", basic.host.name), robot)?
         .env("PULL_SECRET_REGISTRY_CA_FILE", world.runner.file("more-ca.crt"))
         .env("PULL_SECRET_TIMEOUT", "4s")
         .env(
             "PULL_SECRET_CONNECT_TO",
-            format!("{},silent.test:443={}", basic.connect_to(), silent.address()),
+            format!(
+                "{},silent.test:443={}",
+                basic.connect_to(),
+                inconclusive.address()
+            ),
         );
     both.run()
         .await?

@@ -1,4 +1,4 @@
-//! Another manager undoes the write: seen when the Secret is read again, and said.
+//! Another manager reverts the write: the run reads the Secret again and reports it.
 
 use anyhow::Result;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn webhook_that_restores_a_due_credential_exits_with_73() -> Result<()> {
         json!([{"op": "replace", "path": "/data", "value": old}])
     })
     .await?;
-    // More life is asked for than is left.
+    // The required time is longer than the time that is left.
     let outcome = program
         .env("PULL_SECRET_REFRESH_BELOW", "99%")
         .env("PULL_SECRET_TOKEN_LIFETIME", "48h")

@@ -1,4 +1,4 @@
-//! A robot account's password is for its registry alone: the API server, whose webhooks would see it, never does.
+//! A robot's password is for its registry alone: the API server, whose webhooks could read it, never gets it.
 
 use std::{fs, net::TcpListener};
 
@@ -58,12 +58,12 @@ async fn robot_password_never_reaches_the_api_server() -> Result<()> {
         .await?
         .expect("SUCCESS", "created", "ok", 0)
         .expect_verified("pull");
-    let nobody_there = format!(
+    let no_api_server = format!(
         "{}={}",
         basic.host.name,
         TcpListener::bind("127.0.0.1:0")?.local_addr()?
     );
-    let down = program.clone().env("PULL_SECRET_CONNECT_TO", nobody_there);
+    let down = program.clone().env("PULL_SECRET_CONNECT_TO", no_api_server);
     down.run()
         .await?
         .expect("ERROR", "unchanged", "registry-unavailable", 75);
@@ -105,7 +105,7 @@ async fn robot_password_never_reaches_the_api_server() -> Result<()> {
         assert!(!webhook.record().contains(&STANDARD.encode(secret)));
     }
 
-    // It would have been seen.
+    // The webhook would have recorded it.
     let unknown = "not-a-token-of-this-cluster";
     let client = cluster.access().client_of(unknown).await?;
     let read = kube::Api::<Secret>::namespaced(client, world.namespace.name())

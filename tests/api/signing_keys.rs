@@ -1,4 +1,4 @@
-//! Tokens whose signature counts, and those whose doesn't any more.
+//! Tokens with valid and with invalid signatures.
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::{
     world::{PULLER, RUNNER, SECRET, World},
 };
 
-/// A control plane whose signing key the test has, with registries of its own.
+/// A control plane with a signing key of the test, and its own registries.
 struct Own {
     cluster: Cluster,
     world: World,
@@ -52,7 +52,7 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
     let mut own = Own::new("keys").await?;
     own.program()?.run().await?.expect("SUCCESS", "created", "ok", 0);
 
-    // Of the very claims that were minted, but for the time; the signature is the API server's.
+    // The claims of a requested token with another time, signed with the API server's key.
     let mut expired = claims(&own.world.stored_token().await?)?;
     let now = expired["iat"].as_i64().context("iat")?;
     for (name, back) in [("iat", 7200), ("nbf", 7200), ("exp", 3600)] {
@@ -109,7 +109,7 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
     assert_ne!(own.world.stored_token().await?, before);
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
 
-    // Where no registry is asked, the API server's review finds it out too.
+    // Without the registry, the API server's review detects it.
     let other = own.world.namespace.token(PULLER, None, 3600).await?;
     let mut forged = claims(&other)?;
     forged["kubernetes.io"]["secret"] =

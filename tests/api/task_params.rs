@@ -1,4 +1,4 @@
-//! What a param of the installed Task can't do, whoever starts the run: contract, section 7.
+//! Limits of the installed Task's params, whoever starts the run: contract, section 7.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::{
     world::{PULLER, RUNNER, SECRET, World, registries},
 };
 
-/// The Task of an install with a robot account, whose registry and user name are these.
+/// Task of an install with a robot account for this registry and user name.
 fn robot_task(registry: &str, username: &str) -> Result<Value> {
     task(&format!(
         "resources: [../tekton/overlays/kubernetes]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  \
@@ -90,8 +90,8 @@ async fn s1_no_task_param_sends_a_robots_password_elsewhere() -> Result<()> {
                 } else {
                     "ok"
                 };
-                let said = outcome.result("MESSAGE");
-                assert_eq!(outcome.result("REASON"), expected, "{mode} {image}: {said}");
+                let message = outcome.result("MESSAGE");
+                assert_eq!(outcome.result("REASON"), expected, "{mode} {image}: {message}");
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 const FINALIZER: &str = "example.test/hold";
-/// Where a run is held while the deletion begins.
+/// Call at which a run is held while the deletion begins.
 const GATE: &str = "deletion";
 const MODES: [&str; 4] = ["ensure", "verify", "plan", "doctor"];
 
@@ -68,7 +68,7 @@ async fn o1_a_secret_being_deleted_is_reported_in_every_mode() -> Result<()> {
     let mark = world.mark().await?;
     for mode in MODES {
         expect_terminating(&writing_nothing(&world, &program, mode).await?, "none");
-        // Where a new token would be due, too.
+        // Even if a new token is due.
         expect_terminating(&writing_nothing(&world, &renewing(&program), mode).await?, "none");
     }
     let requests = world.requests(mark).await?;
@@ -137,10 +137,10 @@ async fn deleted_at(
     Ok((run.wait().await?, proxy))
 }
 
-fn statuses(proxy: &InterceptingProxy, is_asked: impl Fn(&RequestParts) -> bool) -> Vec<Option<u16>> {
+fn statuses(proxy: &InterceptingProxy, matches: impl Fn(&RequestParts) -> bool) -> Vec<Option<u16>> {
     let passages = proxy.passages().into_iter();
     passages
-        .filter(|passage| is_asked(&passage.request))
+        .filter(|passage| matches(&passage.request))
         .map(|passage| passage.status.map(|status| status.as_u16()))
         .collect()
 }
@@ -149,7 +149,7 @@ fn is_token_request(request: &RequestParts) -> bool {
     request.path.ends_with("/token")
 }
 
-/// All that a write would change.
+/// Everything that a write would change.
 async fn content(world: &World) -> Result<serde_json::Value> {
     let Secret { data, metadata, .. } = world.secret().await?;
     Ok(json!([data, metadata.labels, metadata.annotations]))

@@ -1,4 +1,4 @@
-//! The stored token: whose it is, what it is bound to, and when it dies.
+//! The stored token: its ServiceAccount, its binding, and its expiry.
 
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ async fn requested_token_outlives_the_pod_and_ends_with_the_secret() -> Result<(
         .expect("SUCCESS", "created", "ok", 0);
     let document = world.document().await?;
     world.runner.delete_pod().await?;
-    until_refused(world.runner.token()).await?;
+    until_denied(world.runner.token()).await?;
     assert_pulls(&document, &image)?;
 
     world.namespace.delete_secret(SECRET).await?;
-    until_refused(&world_token(&document)?).await?;
+    until_denied(&world_token(&document)?).await?;
     assert_does_not_pull(&document, &image)
 }
 
@@ -87,12 +87,12 @@ async fn token_bound_to_another_secret_is_reported_and_replaced() -> Result<()> 
             .await?
             .and_then(|secret| secret.metadata.uid),
     };
-    let foreign = world.namespace.token(PULLER, Some(bound), 7200).await?;
+    let unmanaged = world.namespace.token(PULLER, Some(bound), 7200).await?;
     world
         .namespace
-        .create_docker_config_json(SECRET, document_with(&foreign).as_bytes())
+        .create_docker_config_json(SECRET, document_with(&unmanaged).as_bytes())
         .await?;
-    let program = program.canary(&foreign);
+    let program = program.canary(&unmanaged);
     program
         .clone()
         .env("PULL_SECRET_MODE", "verify")
@@ -119,16 +119,16 @@ async fn token_of_another_account_is_replaced() -> Result<()> {
         name: Some(SECRET.to_owned()),
         uid,
     };
-    let foreign = world.namespace.token(RUNNER, Some(bound), 7200).await?;
+    let unmanaged = world.namespace.token(RUNNER, Some(bound), 7200).await?;
     let mut secret = world.secret().await?;
     secret.data.get_or_insert_default().insert(
         ".dockerconfigjson".to_owned(),
-        k8s_openapi::ByteString(document_with(&foreign).into_bytes()),
+        k8s_openapi::ByteString(document_with(&unmanaged).into_bytes()),
     );
     world.namespace.replace(&secret).await?;
     world
         .program()
-        .canary(&foreign)
+        .canary(&unmanaged)
         .run()
         .await?
         .expect("SUCCESS", "refreshed", "ok", 0);
@@ -151,8 +151,8 @@ async fn token_of_a_recreated_service_account_is_refreshed() -> Result<()> {
     accounts
         .delete(PULLER, &kube::api::DeleteParams::default())
         .await?;
-    until_refused(&token).await?;
-    // While it is gone nothing can be minted, and what is stored stays, dead as it is.
+    until_denied(&token).await?;
+    // Without the ServiceAccount no token can be requested, so the stored one is kept though it is rejected.
     program
         .run()
         .await?
@@ -187,7 +187,7 @@ async fn credential_id_annotation_finds_its_use_in_the_audit_log() -> Result<()>
         .context("an annotation")?;
     assert_eq!(outcome.report["credential"]["credential_id"], id.as_str());
     let mark = world.mark().await?;
-    // Somebody who read the Secret.
+    // A reader of the Secret.
     let client = ClusterAccess::shared()
         .client_of(&world.stored_token().await?)
         .await?;
@@ -225,8 +225,9 @@ fn world_token(document: &[u8]) -> Result<String> {
         .to_owned())
 }
 
-/// Waits until the API server refuses the token: its cache keeps it for ten seconds, and docs/security.md promises half a minute.
-pub async fn until_refused(token: &str) -> Result<()> {
+/// Waits until the API server rejects the token: its cache keeps it for ten seconds, and docs/security.md
+/// promises half a minute.
+pub async fn until_denied(token: &str) -> Result<()> {
     use k8s_openapi::api::authentication::v1::SelfSubjectReview;
     let client = ClusterAccess::shared().client_of(token).await?;
     let reviews: kube::Api<SelfSubjectReview> = kube::Api::all(client);

@@ -1,4 +1,4 @@
-//! A Kubernetes token goes to trusted hosts only, wherever in a user name or password it stands.
+//! A Kubernetes token is sent to trusted hosts only, in whatever part of a user name or password it is.
 
 use std::fs;
 
@@ -40,7 +40,7 @@ fn program(world: &World, server: &ScriptedServer) -> Program {
         .canary(ROBOT)
 }
 
-/// A registry that asks for Basic, and accepts everybody but for images.
+/// A registry with Basic authentication that accepts every login, but serves no image.
 fn accepting(trusted: &Scripted) -> Result<ScriptedServer> {
     trusted.server(REGISTRY, |request| {
         if !request.headers.contains_key(header::AUTHORIZATION) {
@@ -104,7 +104,7 @@ async fn s2_a_file_that_holds_a_token_is_for_trusted_hosts_only() -> Result<()> 
                 expect_refused(&outcome, "PULL_SECRET_TRUSTED_HOSTS");
             }
         }
-        // Reported by name, whatever the registry.
+        // Reported with its host, whatever the registry answers.
         for registry in [REGISTRY, OPENSHIFT] {
             for content in [STANDARD.encode(token), STANDARD.encode(format!("{token}\n"))] {
                 fs::write(world.runner.file("robot"), &content)?;
@@ -154,7 +154,7 @@ async fn s2_a_user_name_that_holds_a_token_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// A document whose entry for the registry holds this user name and password.
+/// Document whose entry for the registry has this user name and password.
 fn document(username: &str, password: &str) -> Value {
     json!({"auths": {REGISTRY: {"auth": STANDARD.encode(format!("{username}:{password}"))}}})
 }
@@ -214,7 +214,7 @@ async fn s2_a_stored_token_is_sent_to_trusted_hosts_only() -> Result<()> {
             for mode in ["plan", "doctor"] {
                 program.clone().env("PULL_SECRET_MODE", mode).run().await?;
             }
-            // It may not pull, as far as this registry is concerned: nothing usable is replaced.
+            // This registry denies the pull, so no usable credential is replaced.
             let ensure = program.run().await?;
             ensure.expect("FAILURE", "refreshed", "pull-forbidden", 77);
         }

@@ -32,10 +32,10 @@ async fn kubernetes_token_for_an_untrusted_registry_exits_with_64_unsent() -> Re
     outcome
         .expect("ERROR", "none", "invalid-configuration", 64)
         .expect_message("PULL_SECRET_TRUSTED_HOSTS");
-    assert_eq!(world.requests(mark).await?.len(), 0, "nothing is minted");
+    assert_eq!(world.requests(mark).await?.len(), 0, "no token is requested");
     assert!(world.namespace.secret(SECRET).await?.is_none());
 
-    // From a file, and found in the Secret: the rule follows the token.
+    // From a file and from the Secret: the rule depends on the token, not on its source.
     let token = world.namespace.token(crate::world::PULLER, None, 3600).await?;
     std::fs::write(world.runner.file("other-token"), &token)?;
     let from_file = program
@@ -100,7 +100,7 @@ async fn realm_and_redirect_on_another_host_never_get_the_token() -> Result<()> 
         assert_eq!(
             outcome.result("VERIFIED"),
             "review",
-            "the API server vouches, so that the credential never dies"
+            "the API server accepts the new token, so it is written"
         );
         assert!(!server.record().contains("authorization"));
     }

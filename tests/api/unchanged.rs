@@ -1,4 +1,4 @@
-//! Each clause of "Unchanged" broken alone is mended, and nothing else is touched.
+//! "Unchanged": each clause is broken alone; the run repairs it and changes nothing else.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::{
@@ -18,7 +18,7 @@ use crate::{
     world::{PULLER, RUNNER, SECRET, World, registries, renewing, short_lived},
 };
 
-/// All of a Secret but what every write changes.
+/// The Secret without the fields that every write changes.
 fn comparable(secret: &Secret) -> Value {
     let mut secret = secret.clone();
     secret.metadata.resource_version = None;
@@ -26,7 +26,7 @@ fn comparable(secret: &Secret) -> Value {
     json!(secret)
 }
 
-/// What the program keeps of a credential in annotations.
+/// Annotations about the credential.
 const OWN: [&str; 4] = [
     "ensure-pull-secret/expires-at",
     "ensure-pull-secret/refreshed-at",
@@ -109,7 +109,7 @@ async fn each_changed_label_annotation_and_key_is_repaired_alone() -> Result<()>
     let requests = world.requests(mark).await?;
     assert!(
         requests.iter().all(|request| request.subresource != "token"),
-        "no token is minted"
+        "no token is requested"
     );
     program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     Ok(())
@@ -158,7 +158,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     let auth = |user: &str, token: &str| base64_of(&format!("{user}:{token}"));
     let pod_bound = world.namespace.identity(PULLER).await?;
     let unbound = world.namespace.token(PULLER, None, 7200).await?;
-    let flaws: Vec<(&str, String)> = vec![
+    let defects: Vec<(&str, String)> = vec![
         ("no entry", r#"{"auths":{}}"#.to_owned()),
         ("no auth", entry(json!({"username": "<token>", "password": good}))),
         (
@@ -195,10 +195,10 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     ];
     // No registry and no review helps to find it out.
     let by_structure = program.clone().env("PULL_SECRET_VERIFY", "structure");
-    for (name, document) in flaws {
-        let foreign = r#""other.test":{"auth":"dTpw","n":2.50}"#;
+    for (name, document) in defects {
+        let unmanaged = r#""other.test":{"auth":"dTpw","n":2.50}"#;
         let document = document
-            .replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{foreign},"#), 1)
+            .replacen(r#"{"auths":{"#, &format!(r#"{{"auths":{{{unmanaged},"#), 1)
             .replace(",}", "}");
         let mut broken = world.secret().await?;
         Part::Key(".dockerconfigjson").set(&mut broken, Some(&document));
@@ -218,7 +218,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
             "{name}"
         );
         assert!(
-            String::from_utf8(world.document().await?)?.contains(foreign),
+            String::from_utf8(world.document().await?)?.contains(unmanaged),
             "{name}"
         );
         assert_eq!(
@@ -235,7 +235,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     world.assert_pulls(&image).await
 }
 
-/// All of a Secret but what a new credential changes.
+/// The Secret without the fields that a new credential changes.
 fn but_the_credential(secret: &Secret) -> Value {
     let mut secret = secret.clone();
     Part::Key(".dockerconfigjson").set(&mut secret, None);
@@ -273,7 +273,7 @@ async fn bound_to(world: &World, secret: &str, account: &str, audience: Option<&
     let answer = accounts
         .create_token_request(account, &PostParams::default(), &request)
         .await?;
-    Ok(answer.status.context("a minted token is in the status")?.token)
+    Ok(answer.status.context("the status has the token")?.token)
 }
 
 #[tokio::test]
@@ -288,8 +288,8 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
         .env("PULL_SECRET_VERIFY", "api");
     program.run().await?.expect("SUCCESS", "created", "ok", 0);
     let other = bound_to(&world, SECRET, PULLER, None).await?;
-    let flaws = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
-    for flaw in flaws {
+    let defects = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
+    for defect in defects {
         let good: Value = serde_json::from_slice(&world.document().await?)?;
         let token = good["auths"][OPENSHIFT]["password"]
             .as_str()
@@ -297,7 +297,7 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
             .to_owned();
         let mut broken = good.clone();
         let auths = broken["auths"].as_object_mut().context("auths")?;
-        match flaw {
+        match defect {
             None => drop(auths.remove(&long)),
             Some((user, password)) => {
                 let password = if password.is_empty() {
@@ -316,10 +316,10 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
         Part::Key(".dockerconfigjson").set(&mut secret, Some(&broken.to_string()));
         world.namespace.replace(&secret).await?;
         program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-        let mended: Value = serde_json::from_slice(&world.document().await?)?;
-        assert_eq!(mended["auths"][OPENSHIFT], mended["auths"][&long]);
+        let repaired: Value = serde_json::from_slice(&world.document().await?)?;
+        assert_eq!(repaired["auths"][OPENSHIFT], repaired["auths"][&long]);
         assert_ne!(
-            mended["auths"][OPENSHIFT], good["auths"][OPENSHIFT],
+            repaired["auths"][OPENSHIFT], good["auths"][OPENSHIFT],
             "one new credential for both"
         );
     }
@@ -336,7 +336,7 @@ async fn connection_false_removes_the_dashboard_fields_at_the_next_write() -> Re
         .expect("SUCCESS", "created", "ok", 0);
     let connected = world.secret().await?;
     let without = world.program().env("PULL_SECRET_CONNECTION", "false");
-    // They alone are no reason to write.
+    // They alone cause no write.
     without.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
     assert_eq!(world.secret().await?, connected);
     renewing(&without)

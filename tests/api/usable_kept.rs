@@ -19,7 +19,7 @@ use crate::{
     world::{SECRET, World},
 };
 
-/// A Secret whose stored password pulls, and a registry.
+/// A Secret whose stored password can pull, and its registry.
 struct Stored {
     world: World,
     trusted: Scripted,
@@ -85,7 +85,7 @@ async fn p1_wrong_password_for_a_public_image_is_rejected_and_not_stored() -> Re
     for image in [Some("team/app:1.0"), None] {
         stored.run(WRONG, harbor, image, rejected).await?;
     }
-    // A password that logs in is written, whoever may pull the image.
+    // A password with a valid login is written if anybody may pull the image.
     stored
         .run(
             STRANGER,
@@ -252,7 +252,7 @@ async fn p11_usable_unmanaged_entry_is_kept_from_a_worse_one() -> Result<()> {
             .env("PULL_SECRET_TIMEOUT", "4s");
         let outcome = unreachable.run().await?;
         outcome.expect("ERROR", "none", "registry-unavailable", 75);
-        // It is up, and hides the image from the new password.
+        // The registry is available and hides the image from the new password.
         program
             .run()
             .await?
@@ -269,7 +269,7 @@ async fn p4_the_stored_password_is_added_while_its_registry_is_down() -> Result<
     let other = stored.trusted.server(OTHER, basic)?;
     let program = robot(&stored.world, OTHER, STORED, &other)?
         .env("PULL_SECRET_REGISTRY", format!("{NAME},{OTHER}"))
-        // Nobody listens on port 1 of this machine.
+        // Port 1 of this machine has no listener.
         .env(
             "PULL_SECRET_CONNECT_TO",
             format!("{NAME}=127.0.0.1:1,{OTHER}={}", other.address()),

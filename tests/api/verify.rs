@@ -1,4 +1,4 @@
-//! `verify` reads only, and names what is wrong.
+//! `verify` is read-only and reports what is wrong.
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
@@ -108,7 +108,7 @@ async fn other_namespaces_need_a_named_account_and_the_caller_is_the_default() -
     let needs = RoleParams {
         namespace: world.namespace.name(),
         secret: SECRET,
-        minted_for: Some(RUNNER),
+        token_account: Some(RUNNER),
         runner: Some(Subject {
             namespace: world.namespace.name(),
             name: RUNNER,

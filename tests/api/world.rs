@@ -1,5 +1,4 @@
-//! What most tests start from: a namespace, the account that runs the program with nothing but the shipped Role, and
-//! an account whose tokens are stored.
+//! Start of most tests: a namespace, a runner with the shipped Role alone, and a puller whose token is stored.
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
@@ -20,7 +19,7 @@ use test_cluster::{
 pub const SECRET: &str = "internal-registry-private-ai";
 /// Runs the program.
 pub const RUNNER: &str = "model-pipeline-sa";
-/// Its tokens are stored: it may pull and nothing else.
+/// ServiceAccount whose tokens are stored: it may only pull.
 pub const PULLER: &str = "model-puller";
 
 /// A namespace with both accounts.
@@ -30,7 +29,7 @@ pub struct World {
 }
 
 impl World {
-    /// A new namespace, whose runner holds the shipped Role, and whose puller may pull what the namespace holds.
+    /// Creates a namespace in which the runner has the shipped Role and the puller may pull.
     pub async fn new(name: &str) -> Result<Self> {
         let world = Self::without_grant(name).await?;
         world.grant_pull().await?;
@@ -50,7 +49,7 @@ impl World {
         let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
-            minted_for: Some(PULLER),
+            token_account: Some(PULLER),
             runner: Some(Subject {
                 namespace: namespace.name(),
                 name: RUNNER,
@@ -88,7 +87,7 @@ impl World {
         Ok(format!("{OPENSHIFT}/{repository}"))
     }
 
-    /// The Secret as it is stored.
+    /// The stored Secret.
     pub async fn secret(&self) -> Result<Secret> {
         self.namespace
             .secret(SECRET)
@@ -110,17 +109,17 @@ impl World {
         Ok(token.to_owned())
     }
 
-    /// Proves by an independent client that the stored document pulls the image, and that nothing else does.
+    /// Checks with an independent client that the stored document pulls the image, and that nothing else does.
     pub async fn assert_pulls(&self, image: &str) -> Result<()> {
         assert_pulls(&self.document().await?, image)
     }
 
-    /// A place in the audit log: what the program asks from now on.
+    /// Position in the audit log: the program's requests from now on.
     pub async fn mark(&self) -> Result<Marker> {
         ClusterAccess::shared().audit().mark().await
     }
 
-    /// What the program asked of the API server since then.
+    /// The program's requests to the API server since then.
     pub async fn requests(&self, since: Marker) -> Result<Vec<AuditedRequest>> {
         ClusterAccess::shared()
             .audit()
@@ -137,7 +136,7 @@ pub fn registries() -> &'static Registries {
         .expect("the suite's cluster has registries")
 }
 
-/// Proves by an independent client that `document` pulls the image, and that it can't be pulled without.
+/// Checks with an independent client that `document` pulls the image, and that the image can't be pulled without it.
 pub fn assert_pulls(document: &[u8], image: &str) -> Result<()> {
     let proxy = ConnectProxy::start(registries().routes())?;
     let crane = Crane {
@@ -161,7 +160,7 @@ pub fn assert_pulls(document: &[u8], image: &str) -> Result<()> {
         .context("skopeo cannot pull it")
 }
 
-/// Proves by skopeo that `document` does not pull the image; crane falls back too leniently to judge that.
+/// Checks with skopeo that `document` does not pull the image; crane falls back to anonymous access.
 pub fn assert_does_not_pull(document: &[u8], image: &str) -> Result<()> {
     let proxy = ConnectProxy::start(registries().routes())?;
     let Some(skopeo) = Skopeo::installed(network(&proxy)).map_err(anyhow::Error::msg)? else {
@@ -181,17 +180,17 @@ fn network(proxy: &ConnectProxy) -> Network {
     }
 }
 
-/// Mints for ten minutes: too short for `renewing`.
+/// Requests tokens for ten minutes: too short for `renewing`.
 pub fn short_lived(program: &Program) -> Program {
     program.clone().env("PULL_SECRET_TOKEN_LIFETIME", "10m")
 }
 
-/// Finds a credential of `short_lived` too short for the time until the next run, and mints for a day.
+/// Replaces a credential of `short_lived`, since it expires before the next run, and requests one day.
 pub fn renewing(program: &Program) -> Program {
     program.clone().env("PULL_SECRET_NEXT_RUN_WITHIN", "1h")
 }
 
-/// What `system:image-puller` allows.
+/// Rules of `system:image-puller`.
 pub fn pull_rules() -> Value {
     json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"]}])
 }

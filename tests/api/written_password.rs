@@ -1,5 +1,5 @@
-//! The table "What `ensure` writes" of the contract for a robot account, for which nobody but the registry can vouch:
-//! a test for each cell. What is stored is alive and pulls, unless the name says otherwise.
+//! The contract's table "What `ensure` writes" for a robot account, which only the registry can verify: a test for each
+//! cell. The stored password is usable and can pull, unless the name has another state.
 
 use std::fs;
 
@@ -14,20 +14,20 @@ use test_cluster::{
 };
 
 use crate::{
+    inconclusive_registries::{Cause, InconclusiveRegistry},
     registries::with_robot,
-    silent_registries::{Silence, Silent},
     world::{SECRET, World, registries},
 };
 
-/// A Secret with a robot's living password that pulls.
-struct Living {
+/// A Secret with a usable password of a robot that can pull.
+struct Usable {
     world: World,
     image: String,
     robot: Program,
     before: Secret,
 }
 
-impl Living {
+impl Usable {
     async fn new(name: &str, registry: &Registry) -> Result<Self> {
         let world = World::new(name).await?;
         let repository = format!("{}/app:v1", world.namespace.name());
@@ -63,7 +63,7 @@ impl Living {
         assert_eq!(
             self.world.secret().await?,
             self.before,
-            "the living credential is kept byte for byte"
+            "the usable credential is kept byte for byte"
         );
         self.world.assert_pulls(&self.image).await
     }
@@ -78,16 +78,16 @@ impl Living {
 #[tokio::test]
 async fn accepted_credential_that_pulls_every_image_is_written() -> Result<()> {
     let token = &registries().token;
-    let living = Living::new("robot-good", token).await?;
-    let pusher = living.as_account(token, "pusher")?;
+    let usable = Usable::new("robot-good", token).await?;
+    let pusher = usable.as_account(token, "pusher")?;
     pusher
         .run()
         .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
         .expect_verified("pull");
-    assert_eq!(living.stored_user(token).await?, "pusher");
-    living.world.assert_pulls(&living.image).await?;
-    let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
+    assert_eq!(usable.stored_user(token).await?, "pusher");
+    usable.world.assert_pulls(&usable.image).await?;
+    let nobody = usable.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
     nobody
         .run()
         .await?
@@ -99,19 +99,19 @@ async fn accepted_credential_that_pulls_every_image_is_written() -> Result<()> {
 #[tokio::test]
 async fn missing_image_does_not_block_a_new_password() -> Result<()> {
     let token = &registries().token;
-    let living = Living::new("robot-gone", token).await?;
+    let usable = Usable::new("robot-gone", token).await?;
     for (account, gone, reason) in [
         ("pusher", ":gone", "tag-missing"),
         ("robot", "-gone:v1", "repository-missing"),
     ] {
-        let image = living.image.replace(":v1", gone);
-        let run = living.as_account(token, account)?.env("PULL_SECRET_IMAGE", image);
+        let image = usable.image.replace(":v1", gone);
+        let run = usable.as_account(token, account)?.env("PULL_SECRET_IMAGE", image);
         run.run()
             .await?
             .expect("FAILURE", "refreshed", reason, 66)
             .expect_verified("login");
-        assert_eq!(living.stored_user(token).await?, account);
-        living.world.assert_pulls(&living.image).await?;
+        assert_eq!(usable.stored_user(token).await?, account);
+        usable.world.assert_pulls(&usable.image).await?;
     }
     Ok(())
 }
@@ -119,46 +119,46 @@ async fn missing_image_does_not_block_a_new_password() -> Result<()> {
 #[tokio::test]
 async fn password_that_may_not_pull_does_not_replace_one_that_pulls() -> Result<()> {
     let token = &registries().token;
-    let living = Living::new("robot-forbidden", token).await?;
-    living
+    let usable = Usable::new("robot-forbidden", token).await?;
+    usable
         .as_account(token, "nobody")?
         .run()
         .await?
         .expect("FAILURE", "none", "pull-forbidden", 77);
-    living.assert_kept().await
+    usable.assert_kept().await
 }
 
 #[tokio::test]
 async fn password_that_may_not_pull_replaces_one_that_may_not_either() -> Result<()> {
     let token = &registries().token;
-    let living = Living::new("robot-neither", token).await?;
-    let nobody = living.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
+    let usable = Usable::new("robot-neither", token).await?;
+    let nobody = usable.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
     nobody.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-    let other = living.as_account(token, "team-a-robot")?;
+    let other = usable.as_account(token, "team-a-robot")?;
     other
         .run()
         .await?
         .expect("FAILURE", "refreshed", "pull-forbidden", 77)
         .expect_verified("login");
-    assert_eq!(living.stored_user(token).await?, "team-a-robot");
+    assert_eq!(usable.stored_user(token).await?, "team-a-robot");
     Ok(())
 }
 
 #[tokio::test]
 async fn rejected_password_replaces_nothing() -> Result<()> {
     for (name, registry) in [("basic", &registries().basic), ("token", &registries().token)] {
-        let living = Living::new(&format!("robot-refused-{name}"), registry).await?;
-        let wrong = living.with_password("not-the-password")?;
+        let usable = Usable::new(&format!("robot-refused-{name}"), registry).await?;
+        let wrong = usable.with_password("not-the-password")?;
         wrong
             .run()
             .await?
             .expect("FAILURE", "none", "credential-rejected", 67);
-        living.assert_kept().await?;
+        usable.assert_kept().await?;
     }
     Ok(())
 }
 
-/// How a run ends: STATUS, REASON, exit code.
+/// End of a run: STATUS, REASON, exit code.
 type End = (&'static str, &'static str, i32);
 
 const UNREACHABLE: End = ("ERROR", "registry-unavailable", 75);
@@ -168,17 +168,17 @@ const OPEN: End = ("WARNING", "registry-anonymous", 0);
 
 #[tokio::test]
 async fn unverified_password_does_not_replace_a_usable_one() -> Result<()> {
-    for (name, silence, (status, reason, exit)) in [
-        ("down", Silence::Unreachable, UNREACHABLE),
-        ("ca", Silence::Untrusted, UNTRUSTED),
-        ("protocol", Silence::OtherProtocol, PROTOCOL),
+    for (name, cause, (status, reason, exit)) in [
+        ("down", Cause::Unreachable, UNREACHABLE),
+        ("ca", Cause::Untrusted, UNTRUSTED),
+        ("protocol", Cause::OtherProtocol, PROTOCOL),
     ] {
         let basic = &registries().basic;
-        let living = Living::new(&format!("robot-alive-{name}"), basic).await?;
-        let silent = Silent::start(&living.world, &basic.host.name, silence)?;
-        let rotated = silent.instead_of(&basic.host.name, &living.with_password("the-next-password")?);
+        let usable = Usable::new(&format!("robot-alive-{name}"), basic).await?;
+        let inconclusive = InconclusiveRegistry::start(&usable.world, &basic.host.name, cause)?;
+        let rotated = inconclusive.instead_of(&basic.host.name, &usable.with_password("the-next-password")?);
         rotated.run().await?.expect(status, "none", reason, exit);
-        living.assert_kept().await?;
+        usable.assert_kept().await?;
     }
     Ok(())
 }
@@ -186,33 +186,33 @@ async fn unverified_password_does_not_replace_a_usable_one() -> Result<()> {
 #[tokio::test]
 async fn password_for_an_anonymous_registry_replaces_a_usable_one() -> Result<()> {
     let basic = &registries().basic;
-    let living = Living::new("robot-alive-open", basic).await?;
-    let silent = Silent::start(&living.world, &basic.host.name, Silence::AsksNobody)?;
-    let rotated = silent.instead_of(&basic.host.name, &living.with_password("the-next-password")?);
+    let usable = Usable::new("robot-alive-open", basic).await?;
+    let inconclusive = InconclusiveRegistry::start(&usable.world, &basic.host.name, Cause::Anonymous)?;
+    let rotated = inconclusive.instead_of(&basic.host.name, &usable.with_password("the-next-password")?);
     let (status, reason, exit) = OPEN;
     rotated
         .run()
         .await?
         .expect(status, "refreshed", reason, exit)
         .expect_verified("none");
-    let document = String::from_utf8(living.world.document().await?)?;
+    let document = String::from_utf8(usable.world.document().await?)?;
     assert!(document.contains(r#""password":"the-next-password""#));
     Ok(())
 }
 
 #[tokio::test]
 async fn unverified_password_is_written_if_nothing_is_stored() -> Result<()> {
-    for (name, silence, (status, reason, exit)) in [
-        ("down", Silence::Unreachable, UNREACHABLE),
-        ("ca", Silence::Untrusted, UNTRUSTED),
-        ("protocol", Silence::OtherProtocol, PROTOCOL),
-        ("open", Silence::AsksNobody, OPEN),
+    for (name, cause, (status, reason, exit)) in [
+        ("down", Cause::Unreachable, UNREACHABLE),
+        ("ca", Cause::Untrusted, UNTRUSTED),
+        ("protocol", Cause::OtherProtocol, PROTOCOL),
+        ("open", Cause::Anonymous, OPEN),
     ] {
         let basic = &registries().basic;
         let world = World::new(&format!("robot-first-{name}")).await?;
         let robot = with_robot(&world, basic, "robot")?;
-        let silent = Silent::start(&world, &basic.host.name, silence)?;
-        let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
+        let inconclusive = InconclusiveRegistry::start(&world, &basic.host.name, cause)?;
+        let outcome = inconclusive.instead_of(&basic.host.name, &robot).run().await?;
         outcome
             .expect(status, "created", reason, exit)
             .expect_verified("none");
@@ -232,12 +232,12 @@ async fn unverified_password_replaces_a_rejected_one() -> Result<()> {
     let basic = &registries().basic;
     let expired = SigningKey::generate()?.sign(&json!({"iss": "https://ci.test", "iat": 1, "exp": 2}))?;
     let whole = |password: &str| json!({"username": "robot", "password": password, "auth": STANDARD.encode(format!("robot:{password}"))});
-    let dead = [
+    let rejected = [
         ("expired", whole(&expired)),
         ("undecodable", json!({"auth": "!!!"})),
         ("empty", json!({})),
     ];
-    for (name, entry) in dead {
+    for (name, entry) in rejected {
         let world = World::new(&format!("robot-dead-{name}")).await?;
         let document = json!({"auths": {(basic.host.name.as_str()): entry}}).to_string();
         world
@@ -245,8 +245,8 @@ async fn unverified_password_replaces_a_rejected_one() -> Result<()> {
             .create_docker_config_json(SECRET, document.as_bytes())
             .await?;
         let robot = with_robot(&world, basic, "robot")?;
-        let silent = Silent::start(&world, &basic.host.name, Silence::Untrusted)?;
-        let outcome = silent.instead_of(&basic.host.name, &robot).run().await?;
+        let inconclusive = InconclusiveRegistry::start(&world, &basic.host.name, Cause::Untrusted)?;
+        let outcome = inconclusive.instead_of(&basic.host.name, &robot).run().await?;
         outcome.expect("ERROR", "refreshed", "registry-untrusted", 76);
         assert!(String::from_utf8(world.document().await?)?.contains(r#""username":"robot","password":""#));
     }

@@ -1,8 +1,9 @@
-//! What this program accepts and writes, and what the programs that use it make of that.
+//! Documents that the program accepts and writes, as its clients read them.
 //!
-//! - A document that we accept is read alike by a reader that minds case and lets the first of two members win, and by Go's,
-//!   which does neither. One that we refuse, none of them reads, or they read it differently.
-//! - Our entry is found by all, unless somebody else's was before it already; and it spoils the document for nobody.
+//! - An accepted document is read alike by a reader that is case-sensitive and lets the first of two members win, and
+//!   by Go's, which does neither. A rejected one is read by none of them, or is read differently.
+//! - Every client finds the managed entry, unless an unmanaged one came before it already; and it makes the document
+//!   unreadable for no client.
 
 use ensure_pull_secret::{
     dockerconfig::{Document, DocumentError, Entry, Unreadable, invalid_unmanaged_entry, kubelet_reads},
@@ -20,11 +21,11 @@ use crate::{
 
 const USERNAME: &str = "<token>";
 const PASSWORD: &str = "ours";
-/// Our entry, as it is written.
+/// The managed entry, as written.
 const ENTRY: &str = r#"{"username":"<token>","password":"ours","auth":"PHRva2VuPjpvdXJz"}"#;
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Registries of ours, and an image in each.
+/// Managed registries, and an image of each.
 const REGISTRIES: [(&str, &str); 8] = [
     ("quay.io", "quay.io/team/model"),
     ("quay.io/team", "quay.io/team/model"),
@@ -94,8 +95,8 @@ fn judge(
     let key = RegistryHost::parse(registry)
         .map_err(|error| error.to_string())?
         .key();
-    let ours = Entry::new(USERNAME, SecretString::from(PASSWORD)).map_err(|error| error.to_string())?;
-    let with = match parsed.with_entries(&[(&key, &ours)]) {
+    let managed = Entry::new(USERNAME, SecretString::from(PASSWORD)).map_err(|error| error.to_string())?;
+    let with = match parsed.with_entries(&[(&key, &managed)]) {
         Ok(with) => with,
         Err(error) => {
             tally.count("another spelling of our key");
@@ -113,7 +114,7 @@ fn judge(
     holds(document.matches(ENTRY).count() == 1, || {
         format!("our entry is not in {document}")
     })?;
-    // What would be so without our credential.
+    // What a client finds without the managed entry.
     let empty = document.replace(ENTRY, "{}");
     let case = Written {
         consumers,
@@ -129,8 +130,8 @@ fn judge(
     case.go_container_registry(tally)
 }
 
-/// What we can't read, the kubelet can't: but for a text that isn't UTF-8, in which Go puts U+FFFD for the wrong bytes, and
-/// for null, which Go takes for an empty object.
+/// Documents that the program can't read, the kubelet can't read either; except text that isn't UTF-8, in which Go
+/// replaces the wrong bytes by U+FFFD, and null, which Go reads as an empty object.
 fn is_unreadable(document: &Bytes, why: Unreadable, kubelet: &KubeletVerdict) -> Result<(), String> {
     let text = std::str::from_utf8(&document.0).map(str::trim_ascii);
     let agrees = match why {
@@ -169,48 +170,48 @@ struct Written<'a> {
     key: &'a str,
     image: &'a str,
     document: String,
-    /// The same, with an empty entry instead of ours.
+    /// The same with an empty managed entry.
     empty: String,
     with: Verdict,
     without: Verdict,
 }
 
 impl Written<'_> {
-    /// The kubelet tries our entry for an image of our registry, maybe among others; or it rejects the document because of
-    /// somebody else's, as we say, and did so before.
+    /// The kubelet tries the managed entry for an image of its registry, maybe among others; or it rejects the document
+    /// because of an unmanaged entry, which the program reports, and rejected it before.
     fn kubelet(&self, tally: &mut Tally) -> Result<(), String> {
         let rejects = self.with.kubelet.refused;
-        let foreign = invalid_unmanaged_entry(self.document.as_bytes(), &[self.key]);
-        holds(rejects == foreign.is_some(), || {
-            format!("the kubelet rejects it: {rejects}; we say {foreign:?}")
+        let unmanaged = invalid_unmanaged_entry(self.document.as_bytes(), &[self.key]);
+        holds(rejects == unmanaged.is_some(), || {
+            format!("the kubelet rejects it: {rejects}; the program predicts {unmanaged:?}")
         })?;
-        self.spoils_nothing("the kubelet", rejects, self.without.kubelet.refused)?;
+        self.document_stays_readable("the kubelet", rejects, self.without.kubelet.refused)?;
         if rejects {
             tally.count("rejected by the kubelet");
             return Ok(());
         }
         let found = self.with.kubelet.lookups.concat().concat();
-        let is_ours = |entry: &consumers::Entry| {
+        let is_managed = |entry: &consumers::Entry| {
             (
                 entry.key.as_str(),
                 entry.username.as_str(),
                 entry.password.as_str(),
             ) == (self.key, USERNAME, PASSWORD)
         };
-        if found.iter().any(is_ours) {
+        if found.iter().any(is_managed) {
             return Ok(());
         }
-        // Docker Hub's key is for what no other key is for: `docker.io` and `*.io` are before it. A run says so.
+        // Docker Hub's key has the lowest precedence: `docker.io` and `*.io` come first. A run reports that.
         tally.count("shadowed for the kubelet");
         let before = self.without.kubelet.lookups.concat().concat();
         let is_shadowed = self.key == DOCKER_HUB_KEY && !found.is_empty() && found == before;
-        let is_told = || {
+        let is_reported = || {
             let image = ImageReference::parse(self.image).ok()?;
             let keyring = kubelet_reads(self.document.as_bytes()).ok()?;
             let misses = keyring.lookup(&image).iter().all(|found| found.key != self.key);
             Some(misses)
         };
-        holds(is_shadowed && is_told() == Some(true), || {
+        holds(is_shadowed && is_reported() == Some(true), || {
             format!("the kubelet finds {found:?}")
         })
     }
@@ -226,11 +227,11 @@ impl Written<'_> {
         }
         let rejects = found == [refused(Refusal::Document)];
         let rejected = self.without.containers_image.concat() == [refused(Refusal::Document)];
-        self.spoils_nothing("containers/image", rejects, rejected)?;
+        self.document_stays_readable("containers/image", rejects, rejected)?;
         if rejects {
             return Ok(());
         }
-        if found == [ours()] {
+        if found == [managed()] {
             tally.count("found by containers/image");
             return Ok(());
         }
@@ -246,12 +247,12 @@ impl Written<'_> {
                 .containers_image
         };
         let is_docker_hub_s = self.key == DOCKER_HUB_KEY;
-        holds(is_docker_hub_s && every().concat().contains(&ours()), || {
+        holds(is_docker_hub_s && every().concat().contains(&managed()), || {
             format!("containers/image finds {found:?}, and found {before:?} without our credential")
         })
     }
 
-    /// Whether a key under `auths` is the image's name, or a path above it that is longer than our key.
+    /// True if a key under `auths` is the image's name, or a path above it that is longer than the managed key.
     fn is_nearer_key(&self) -> bool {
         self.with.plain.keys.iter().any(|key| {
             let rest = self.image.strip_prefix(key.as_str());
@@ -260,18 +261,19 @@ impl Written<'_> {
         })
     }
 
-    /// go-containerregistry takes our entry where its key is the repository or the host, which is all that it looks up, unless
-    /// there is a helper, or an entry of the very repository. Whatever it takes is ours, or what it would take without us.
+    /// go-containerregistry uses the managed entry if its key is the repository or the host, the only names it looks
+    /// up, unless there is a helper, or an entry for the exact repository. It finds the managed entry, or what it would
+    /// find without it.
     fn go_container_registry(&self, tally: &mut Tally) -> Result<(), String> {
         let found = self.with.go_container_registry.concat();
         let before = self.without.go_container_registry.concat();
         let rejects = found == [refused(Refusal::Document)];
         let rejected = before == [refused(Refusal::Document)];
-        self.spoils_nothing("go-containerregistry", rejects, rejected)?;
+        self.document_stays_readable("go-containerregistry", rejects, rejected)?;
         if rejects {
             return Ok(());
         }
-        if found == [ours()] {
+        if found == [managed()] {
             tally.count("found by go-containerregistry");
             return Ok(());
         }
@@ -297,8 +299,8 @@ impl Written<'_> {
         self.image.split('/').next().unwrap_or_default()
     }
 
-    /// Who rejects the document with our credential rejects it without, and the other way round.
-    fn spoils_nothing(&self, who: &str, rejects: bool, rejected: bool) -> Result<(), String> {
+    /// A client that rejects the document with the managed entry rejects it without, and vice versa.
+    fn document_stays_readable(&self, who: &str, rejects: bool, rejected: bool) -> Result<(), String> {
         holds(rejects == rejected, || {
             format!(
                 "{who} rejects {}: {rejects}, without our credential: {rejected}",
@@ -308,7 +310,7 @@ impl Written<'_> {
     }
 }
 
-fn ours() -> Finding {
+fn managed() -> Finding {
     Finding {
         refusal: None,
         credential: Some(consumers::Credential {

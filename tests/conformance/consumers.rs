@@ -1,4 +1,4 @@
-//! The programs that use a pull secret, as `tests/cluster/consumers/verdict` asks them, over a pipe.
+//! Clients of a pull secret, called through `tests/cluster/consumers/verdict` over a pipe.
 
 use std::{
     cell::RefCell,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use test_cluster::servers;
 
-/// One process that answers questions. It ends when its input does, so with its owner.
+/// A process that answers questions. It ends with its input, so with its owner.
 pub struct Consumers {
     process: RefCell<Process>,
 }
@@ -22,12 +22,12 @@ struct Process {
     answers: BufReader<ChildStdout>,
 }
 
-/// What all of them make of one document; the lists have one element for each image.
+/// Results of all clients for one document; the lists have one element for each image.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Verdict {
     pub kubelet: KubeletVerdict,
-    /// Every different answer, where asked several times.
+    /// Every different result of several calls.
     #[serde(deserialize_with = "null_is_empty")]
     pub containers_image: Vec<Vec<Finding>>,
     /// As `containers_image`.
@@ -36,16 +36,16 @@ pub struct Verdict {
     pub plain: Plain,
 }
 
-/// What the kubelet makes of it.
+/// Result of the kubelet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KubeletVerdict {
-    /// It has no credential from this Secret.
+    /// It finds no credential in this Secret.
     pub refused: bool,
-    /// All that it reads, in no order.
+    /// All entries that it reads, in no order.
     #[serde(deserialize_with = "null_is_empty")]
     pub entries: Vec<Entry>,
-    /// For each image the entries that it tries, in its order; those of one registry are a group, in no order.
+    /// For each image the entries that it tries, in its order; entries of one registry are a group, in no order.
     #[serde(deserialize_with = "null_is_empty")]
     pub lookups: Vec<Vec<Vec<Entry>>>,
 }
@@ -61,7 +61,7 @@ pub struct Plain {
     pub collides: bool,
 }
 
-/// A member of `auths`. What is base64 need not be text: what isn't has become U+FFFD.
+/// Member of `auths`. Base64 may decode to bytes that aren't text: these are U+FFFD here.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -72,7 +72,7 @@ pub struct Entry {
     pub password: String,
 }
 
-/// What a program finds for an image: no refusal and no credential means that it pulls without one.
+/// Credential that a client finds for an image: none without an error means that it pulls anonymously.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
@@ -80,7 +80,7 @@ pub struct Finding {
     pub credential: Option<Credential>,
 }
 
-/// Why a program can't tell.
+/// Cause of an inconclusive result.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Refusal {
@@ -88,13 +88,13 @@ pub enum Refusal {
     Document,
     /// The `auth` of the entry that it chose doesn't decode.
     Auth,
-    /// It would ask a credential helper.
+    /// It would call a credential helper.
     Helper,
-    /// It can't read the image's name.
+    /// It can't parse the image's name.
     Image,
 }
 
-/// What a program would log in with.
+/// Login of a client.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credential {
@@ -105,7 +105,7 @@ pub struct Credential {
     pub identity_token: String,
 }
 
-/// How each of them reads an image reference.
+/// Image reference as each of them parses it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Readings {
@@ -147,18 +147,19 @@ impl Consumers {
         }
     }
 
-    /// What all of them make of a document, for each of `images`.
+    /// Results of all clients for a document, for each of `images`.
     pub fn read(&self, document: &[u8], images: &[&str]) -> Verdict {
         self.read_often(document, images, 1)
     }
 
-    /// As [`Consumers::read`], asked so often that an answer which depends on the order of a Go map is had in each form.
+    /// Like [`Consumers::read`], repeated until a result that depends on the order of a Go map has occurred in each
+    /// form.
     pub fn read_often(&self, document: &[u8], images: &[&str], attempts: u32) -> Verdict {
         let document = STANDARD.encode(document);
         self.ask(&json!({ "document": document, "images": images, "attempts": attempts }))
     }
 
-    /// How each of them reads an image reference.
+    /// Image reference as each of them parses it.
     pub fn read_reference(&self, text: &str) -> Readings {
         self.ask(&json!({ "reference": text }))
     }
@@ -176,7 +177,7 @@ impl Consumers {
             .expect("the real consumers answer in UTF-8");
         assert!(
             !answer.is_empty(),
-            "the real consumers ended; standard error says why"
+            "the real consumers ended; standard error has the cause"
         );
         serde_json::from_str(&answer)
             .unwrap_or_else(|error| panic!("an answer is not what was agreed ({error}): {answer}"))

@@ -14,7 +14,7 @@ use crate::{
     search::{Tally, agree},
 };
 
-/// So often is it asked before an answer of ours counts as none of its own: it takes the first of a Go map that will do.
+/// Calls before a result of the program counts as impossible: containers/image uses the first match in a Go map.
 pub const ATTEMPTS: u32 = 400;
 
 #[test]
@@ -51,19 +51,19 @@ fn judge(
     let names: Vec<&str> = images.iter().map(String::as_str).collect();
     let theirs = consumers.read(&document.0, &names).containers_image;
     for (name, theirs) in names.iter().zip(theirs) {
-        let ours = finding(document, name)?;
-        if !theirs.contains(&ours) {
+        let managed = finding(document, name)?;
+        if !theirs.contains(&managed) {
             let every = consumers
                 .read_often(&document.0, &[name], ATTEMPTS)
                 .containers_image;
-            if !every.concat().contains(&ours) {
+            if !every.concat().contains(&managed) {
                 return Err(format!(
-                    "for {name} containers/image finds {every:?}, we say {ours:?}"
+                    "for {name} containers/image finds {every:?}, the program predicts {managed:?}"
                 ));
             }
             tally.count("one of several");
         }
-        tally.count(match (ours.refusal, ours.credential) {
+        tally.count(match (managed.refusal, managed.credential) {
             (Some(Refusal::Document), _) => "document",
             (Some(Refusal::Auth), _) => "auth",
             (Some(Refusal::Helper), _) => "helper",
@@ -75,7 +75,7 @@ fn judge(
     Ok(())
 }
 
-/// What we say that containers/image finds.
+/// Result that the program predicts for containers/image.
 fn finding(document: &Bytes, name: &str) -> Result<Finding, String> {
     let image = ImageReference::parse(name).map_err(|error| format!("{name}: {error}"))?;
     let refused = |refusal| Finding {
@@ -106,8 +106,8 @@ fn finding(document: &Bytes, name: &str) -> Result<Finding, String> {
     })
 }
 
-/// Whether containers/image can't read an image of this host, which the kubelet can: an IPv6 address, or a host whose capital
-/// alone tells it from a namespace of Docker Hub (`Registry/model`).
+/// True if containers/image can't parse an image of this host, which the kubelet can: an IPv6 address, or a host that
+/// only its capital letter distinguishes from a namespace of Docker Hub (`Registry/model`).
 pub fn is_none_for_containers_image(host: &str) -> bool {
     host.starts_with('[') || is_none_for_go_container_registry(host)
 }

@@ -1,4 +1,4 @@
-//! Generated documents: what is in pull secrets, what people break in them, and what is legal JSON all the same.
+//! Generated documents: contents of pull secrets, common errors of people, and unusual but legal JSON.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct Bytes(pub Vec<u8>);
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match std::str::from_utf8(&self.0) {
-            // As it is, to be pasted; escaped where a terminal would not show it.
+            // The text itself, to copy; escaped where a terminal would not print it.
             Ok(text) if !text.chars().any(char::is_control) => f.write_str(text),
             Ok(text) => write!(f, "{text:?}"),
             Err(_) => write!(f, "b\"{}\"", self.0.escape_ascii()),
@@ -98,7 +98,7 @@ fn auths() -> impl Strategy<Value = String> {
 fn entries() -> impl Strategy<Value = String> {
     let entry = (key(), entry(), style());
     (vec(entry, 0..6), any::<u8>(), white_space()).prop_map(|(mut entries, dice, space)| {
-        // One in twenty has its first entry twice.
+        // One document in twenty has its first entry twice.
         entries.extend(entries.first().cloned().filter(|_| dice > 243));
         let members = entries
             .iter()
@@ -107,7 +107,7 @@ fn entries() -> impl Strategy<Value = String> {
     })
 }
 
-/// What is at the top beside `auths`.
+/// Members at the top level beside `auths`.
 fn other_member() -> impl Strategy<Value = String> {
     let texts = |texts: &[&'static str]| select(texts.to_vec()).prop_map(str::to_owned);
     prop_oneof![
@@ -156,14 +156,14 @@ fn entry_member() -> impl Strategy<Value = String> {
     ]
 }
 
-/// User names and passwords that tell one entry from another.
+/// User names and passwords that distinguish entries.
 fn user() -> impl Strategy<Value = (String, String)> {
     (0..1000_u32).prop_map(|n| (format!("u{n}"), format!("p{n}")))
 }
 
 /// The value of `auth`, right or in any of the ways in which it may be wrong.
 fn auth(is_right: bool) -> impl Strategy<Value = String> {
-    // What is around and in a password: NULs, which some clients drop, another colon, bytes that are no text.
+    // Unusual parts of a password: NULs, which some clients remove, another colon, bytes that aren't text.
     let odd = select(vec![b"\0".as_slice(), b"\0\0", b":q", b"\xff", b"\xe2\x82"]);
     let odd = || prop_oneof![8 => Just(b"".as_slice()), 1 => odd.clone()];
     let right = (user(), odd(), odd(), 0..8_u8).prop_map(|((user, password), before, after, dice)| {
@@ -219,11 +219,11 @@ fn auth(is_right: bool) -> impl Strategy<Value = String> {
     }
 }
 
-/// Padded base64 whose last digit has bits that belong to no byte; not every decoder lets that pass.
+/// Padded base64 whose last digit has unused bits that are set; not every decoder accepts that.
 fn with_bits_left_over(text: &str) -> String {
     let digits = text.trim_end_matches('=');
     match digits.as_bytes().split_last() {
-        // Of a digit that has such bits, all zero, the next in the alphabet is the next character.
+        // In a digit whose unused bits are zero, the next digit of the alphabet sets one of them.
         Some((last, rest)) if digits.len() < text.len() => {
             let mut bytes = rest.to_vec();
             bytes.push(last + 1);
@@ -262,7 +262,7 @@ fn white_space() -> impl Strategy<Value = String> {
     select(vec!["", "", "", " ", "\n\t", "\r "]).prop_map(str::to_owned)
 }
 
-/// How a string is written in JSON.
+/// JSON string with various escapes.
 #[derive(Clone, Copy, Debug)]
 enum Style {
     Plain,
@@ -316,7 +316,7 @@ fn escaped(text: &str, count: usize) -> String {
         .collect()
 }
 
-/// Values that a parser of numbers, strings or trees would lose, change or refuse.
+/// Values that a parser of numbers, strings or trees would lose, change or reject.
 fn odd_value() -> impl Strategy<Value = String> {
     let leaf = select(vec![
         "\"x\"",

@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// Of `sha256sum </dev/null`.
+/// Output of `sha256sum </dev/null`.
 const SHA256: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// An image for which credentials are looked up.

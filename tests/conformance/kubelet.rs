@@ -42,13 +42,13 @@ fn judge(
 ) -> Result<(), String> {
     let names: Vec<&str> = images.iter().map(String::as_str).collect();
     let Verdict { kubelet: theirs, .. } = consumers.read(&document.0, &names);
-    let ours = kubelet_reads(&document.0);
+    let managed = kubelet_reads(&document.0);
     if std::str::from_utf8(&document.0).is_err() {
         // Stricter on purpose: Go puts U+FFFD for what isn't UTF-8 and reads on, other clients don't.
         tally.count("not UTF-8");
-        return refuse(ours.is_err(), "we read a document that isn't UTF-8");
+        return refuse(managed.is_err(), "we read a document that isn't UTF-8");
     }
-    let ours = match (ours, theirs.refused) {
+    let managed = match (managed, theirs.refused) {
         (Err(_), true) => {
             tally.count("refused by both");
             return Ok(());
@@ -59,7 +59,7 @@ fn judge(
     };
     for (name, groups) in images.iter().zip(&theirs.lookups) {
         let image = ImageReference::parse(name).map_err(|error| format!("{name}: {error}"))?;
-        let mut found: Vec<Entry> = ours.lookup(&image).into_iter().map(entry).collect();
+        let mut found: Vec<Entry> = managed.lookup(&image).into_iter().map(entry).collect();
         tally.count(match found.len() {
             0 => "nothing for the image",
             1 => "one for the image",

@@ -1,9 +1,8 @@
-//! Same verdict as the real consumers: what this program says of a document or an image reference, against what the kubelet,
-//! containers/image and go-containerregistry say of it by their own code. Run with `cargo xtask test`; Go is needed, a
-//! cluster isn't.
+//! Same verdict as the real clients: the program's reading of documents and image references is compared with the code
+//! of the kubelet, containers/image and go-containerregistry. Run with `cargo xtask test`; it needs Go and no cluster.
 //!
-//! Thousands of generated cases a run, other ones each time. A disagreement fails with the smallest case that shows it and
-//! the seed that finds it again. PROPTEST_CASES and PROPTEST_RNG_SEED say how many and which.
+//! Each run generates thousands of other cases. A difference fails with the smallest case and its seed. PROPTEST_CASES
+//! and PROPTEST_RNG_SEED set their number and the seed.
 
 mod alike;
 mod consumers;

@@ -36,7 +36,7 @@ fn judge(consumers: &Consumers, text: &str, tally: &mut Tally) -> Result<(), Str
     }
 }
 
-/// What we accept means the same to all of them.
+/// An accepted reference means the same to all of them.
 fn accepted(image: &ImageReference, theirs: &Readings, tally: &mut Tally) -> Result<(), String> {
     tally.count("accepted");
     same("the kubelet", image, &theirs.kubelet)?;
@@ -87,7 +87,7 @@ fn same(who: &str, image: &ImageReference, reading: &Reading) -> Result<(), Stri
         .ok_or(format!("{who} reads {reading:?}, we read {image}"))
 }
 
-/// What we refuse is refused by the kubelet and containers/image, but for two things on purpose.
+/// A rejected reference is rejected by the kubelet and containers/image, with two intended exceptions.
 fn refused(error: ImageReferenceError, theirs: &Readings, tally: &mut Tally) -> Result<(), String> {
     let Readings {
         kubelet,
@@ -95,8 +95,8 @@ fn refused(error: ImageReferenceError, theirs: &Readings, tally: &mut Tally) -> 
         ..
     } = theirs;
     let agrees = match error {
-        // distribution/reference takes a host that is no domain for a part of the path, so that nobody can pull it, and
-        // leaves to the dialler what stands in brackets.
+        // distribution/reference reads a host that is no domain as a part of the path, so that no client can pull it,
+        // and leaves the text in brackets to the dialer.
         ImageReferenceError::Host => {
             let may_be_read = |reading: &Reading| {
                 reading.refused || reading.domain.is_empty() || !is_dialled(&reading.domain)
@@ -121,7 +121,7 @@ fn refused(error: ImageReferenceError, theirs: &Readings, tally: &mut Tally) -> 
         .ok_or(format!("we say: {error}. They: {theirs:?}"))
 }
 
-/// Whether a domain can be an address: what is in brackets is one.
+/// True if a domain can be an address: text in brackets is one.
 fn is_dialled(domain: &str) -> bool {
     match domain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address.parse::<Ipv6Addr>().is_ok(),
@@ -129,7 +129,7 @@ fn is_dialled(domain: &str) -> bool {
     }
 }
 
-/// White space and one of four schemes in front, which the contract says we drop.
+/// White space and one of four schemes in front, which the contract removes.
 fn without_what_we_drop(text: &str) -> String {
     let text: String = text.split_whitespace().collect();
     for scheme in ["oci://", "oci+native://", "oci+fetch://", "docker://"] {

@@ -7,10 +7,10 @@ use proptest::{
     test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner},
 };
 
-/// How many cases are tried where PROPTEST_CASES doesn't say.
+/// Number of cases if PROPTEST_CASES is unset.
 const CASES: u32 = 6_000;
 
-/// What kinds of cases there were: a search that never comes to the point proves nothing.
+/// Kinds of cases that occurred: a search that never reaches a kind shows nothing about it.
 #[derive(Default)]
 pub struct Tally(BTreeMap<&'static str, u32>);
 
@@ -24,7 +24,7 @@ impl Tally {
 /// A case in which two disagree; no smaller one was found.
 #[derive(Debug)]
 pub struct Disagreement<T> {
-    /// What they disagree about.
+    /// Difference between the results.
     pub reason: String,
     /// The case.
     pub case: T,
@@ -50,8 +50,8 @@ pub fn search<S: Strategy>(
     }
 }
 
-/// Searches as often as this run shall, and fails with the smallest disagreement. Of each kind in `kinds` there must be
-/// at least one case in so many.
+/// Searches the configured number of cases, and fails with the smallest difference. Each of `kinds` must occur at least
+/// once in this number of cases.
 pub fn agree<S: Strategy>(
     cases: S,
     kinds: &[(&str, u32)],
@@ -81,7 +81,7 @@ pub fn agree<S: Strategy>(
     }
 }
 
-/// The environment's, with a seed that can be told.
+/// The environment's configuration with a known seed.
 pub fn configuration() -> Config {
     let mut config = Config::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {

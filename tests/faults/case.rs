@@ -10,47 +10,47 @@ use crate::{
     situation::Setting,
 };
 
-/// What a call is for.
+/// Purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Reads the Secret.
     Read,
     /// Makes the placeholder.
     Placeholder,
-    /// Mints a token.
+    /// Token request.
     TokenRequest,
     /// Writes the credential.
     Apply,
     /// Reads the Secret after the write.
     ReadAgain,
-    /// Asks the API server whether it accepts the credential.
+    /// Review of the credential at the API server.
     Review,
-    /// Asks the API server whether the credential may pull.
+    /// Review of the credential's pull permission at the API server.
     AccessReview,
-    /// Asks the API server what else the credential may do.
+    /// Review of the credential's other permissions at the API server.
     RulesReview,
-    /// Asks the registry what it asks for.
+    /// `GET /v2/` of the registry.
     Ping,
-    /// Asks the registry for the image's manifest.
+    /// HEAD of the image's manifest.
     Manifest,
 }
 
-/// One call of a run in which nothing fails.
+/// Call of a run without faults.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Which server it goes to.
+    /// Server of the call.
     pub side: Side,
-    /// Its number at that server, from 1.
+    /// Number of the call at that server, from 1.
     pub number: usize,
-    /// What it is for.
+    /// Purpose.
     pub kind: Kind,
-    /// Whether it has a body.
+    /// True if the request has a body.
     pub has_body: bool,
-    /// Whether its answer has one that is sent.
+    /// True if the response has a body that is sent.
     pub answer_has_body: bool,
 }
 
-/// How often a fault happens.
+/// Repetition of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Course {
     /// At this call.
@@ -65,24 +65,24 @@ pub enum Course {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Second(pub Fault);
 
-/// One run with faults.
+/// Run with faults.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What there is before.
+    /// State before the run.
     pub setting: Setting,
     /// The call that fails first.
     pub step: Step,
-    /// How.
+    /// First fault.
     pub fault: Fault,
-    /// How often.
+    /// Repetition.
     pub course: Course,
 }
 
 impl Kind {
-    /// What the calls of one side are for.
+    /// Purposes of the calls at one server.
     ///
     /// # Panics
-    /// Where one is none that the program makes.
+    /// If the program doesn't make such a call.
     pub fn of(calls: &[Call]) -> Vec<Self> {
         let mut was_read = false;
         let kind = |call: &Call| {
@@ -145,15 +145,15 @@ impl Ord for Second {
 }
 
 impl Step {
-    /// Whether it is one of this setting's own: the other calls of one in which the registry is not trusted are those of
-    /// the one in which it is.
+    /// True if the call belongs to this setting: with an untrusted registry only the reviews do, since the other calls
+    /// are those of the setting with a trusted one.
     pub fn belongs_to(&self, setting: Setting) -> bool {
         setting.reviewed == matches!(self.kind, Kind::Review | Kind::AccessReview)
     }
 }
 
 impl Case {
-    /// Its name, by which it can be run again: `situation/call/fault`.
+    /// Name, by which the case can be repeated: `situation/call/fault`.
     pub fn name(&self) -> String {
         let Self {
             setting, step, fault, ..
@@ -166,7 +166,7 @@ impl Case {
         format!("{setting}/{}/{fault}/{course}", step.kind)
     }
 
-    /// What is planned for the side that the call goes to.
+    /// Planned faults of the server that the call goes to.
     pub fn plan(&self) -> Plan {
         let number = self.step.number;
         match self.course {
@@ -176,7 +176,7 @@ impl Case {
         }
     }
 
-    /// Whether the second fault of a pair meets a write that was done already, its answer lost.
+    /// True if the second fault of a pair meets a write that is done, but whose response was lost.
     pub fn writes_again(&self) -> bool {
         let is_pair = matches!(self.course, Course::Then(_));
         is_pair && self.step.kind == Kind::Apply && matches!(self.fault, Fault::Cut(_))
@@ -196,7 +196,7 @@ impl Case {
             if catalogue::may_differ_when_lasting(*fault) {
                 cases.push(case(*fault, Course::Lasting));
             }
-            // One in three is a second fault too, and the first ones take turns; the seed draws which.
+            // One fault in three is a second fault too, and the first faults take turns; the seed decides which.
             let turn = index + usize::try_from(seed).unwrap_or(0) + step.number;
             let first = FIRST_OF_PAIRS.get(turn / 3 % FIRST_OF_PAIRS.len());
             if let Some(first) = first.filter(|_| turn.is_multiple_of(3)) {

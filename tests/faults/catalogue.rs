@@ -1,4 +1,4 @@
-//! What can befall a call: every fault that makes sense for it.
+//! Faults of a call: all that make sense for it.
 
 use test_cluster::listener::faulty::{
     ConnectionFault, Cut, Ending, Fault, Invented, Place, RequestFault, ResponseFault, Side,
@@ -59,7 +59,7 @@ const STATUSES: &[u16] = &[
 /// Far beyond every deadline.
 pub const HUGE: u32 = 4_000_000_000;
 
-/// Every fault that can befall this call. One place in the answer is drawn with the seed.
+/// All faults of this call. The seed selects one place in the response.
 pub fn faults(step: &Step, seed: u64) -> Vec<Fault> {
     let mut faults: Vec<Fault> = CONNECTION.iter().copied().map(Fault::Connection).collect();
     if step.has_body {
@@ -143,8 +143,8 @@ fn inventions(step: &Step) -> Vec<Invented> {
     inventions
 }
 
-/// Whether more of the same may end otherwise than once: not where a single one takes all the time there is, or is
-/// never tried again.
+/// True if a repeated fault can end otherwise than a single one: not if a single one takes all the time, or is never
+/// retried.
 pub fn may_differ_when_lasting(fault: Fault) -> bool {
     if hangs(fault) {
         return false;
@@ -169,7 +169,7 @@ pub fn may_differ_when_lasting(fault: Fault) -> bool {
     }
 }
 
-/// Whether one of it takes all the time that its call has.
+/// True if one fault takes all the time of its call.
 pub fn hangs(fault: Fault) -> bool {
     matches!(
         fault,

@@ -1,4 +1,4 @@
-//! Runs that are ended at every call: killed, or told to stop.
+//! Runs that get SIGKILL or SIGTERM at each call.
 
 use std::{
     fmt,
@@ -24,12 +24,12 @@ use crate::{
 
 /// Runs at the same time.
 const SLOTS: usize = 4;
-/// How long a run may take to get to the call at which it is ended.
+/// Time limit for a run to reach the call at which it is ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// In how much time a run that is told to stop has ended.
+/// Time limit for a run to end after SIGTERM.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// One run, and where and how it is ended.
+/// A run, and the place and kind of its end.
 struct Crash {
     setting: Setting,
     step: Step,
@@ -72,7 +72,7 @@ impl Moment {
         }
     }
 
-    /// Whether the server may have done its work without the program being told.
+    /// True if the server may have done its work without a response to the program.
     pub fn loses_answer(self) -> bool {
         self != Self::Asked
     }
@@ -104,7 +104,7 @@ impl Crash {
         let proxies = Proxies::start(world, self.setting, Some((side, plan)), &prepared)?;
         let program = proxies.lead(world.program(slot, situation));
         let running = program.spawn()?;
-        tokio::time::timeout(PATIENCE, proxies.befallen(side, fault))
+        tokio::time::timeout(PATIENCE, proxies.occurred(side, fault))
             .await
             .context("it did not get to the call")?;
         match self.end {
@@ -146,7 +146,7 @@ impl fmt::Display for Crash {
     }
 }
 
-/// Ends a run of each setting at each of its calls, in each way, and holds it to what it promises; says how many.
+/// Ends a run of each setting at each of its calls, in each way, and checks its promises; returns the number of runs.
 ///
 /// # Errors
 /// Names the runs that broke a promise, and which.

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use test_cluster::{
     access::ClusterAccess,
-    invariants::{Before, Foreign},
+    invariants::{Before, Unmanaged},
     program::Outcome,
 };
 use tokio::sync::watch;
@@ -23,21 +23,21 @@ use crate::{
 /// Runs at the same time.
 const RUNS: usize = 20;
 
-/// What a crowd is like.
+/// Setup of concurrent runs.
 struct Crowd<'a> {
-    /// What there is before.
+    /// State before the runs.
     situation: Situation,
-    /// Who writes meanwhile.
+    /// Concurrent writers.
     writers: &'a [Writer],
     /// The API servers; runs and writers take turns with them.
     api_servers: &'a [ClusterAccess],
 }
 
-/// What became of it.
+/// Result of the runs.
 struct Seen {
     /// The versions that the Secret had.
     versions: usize,
-    /// What each writer wrote last.
+    /// Last value of each writer.
     written: Vec<u32>,
 }
 
@@ -72,7 +72,7 @@ pub async fn ensure_all_well(
 }
 
 impl Crowd<'_> {
-    /// Lets all of them loose, and holds every run and every version to what is promised.
+    /// Starts all of them, and checks the promises of every run and every version.
     ///
     /// # Errors
     /// Names the promise that is broken.
@@ -80,7 +80,7 @@ impl Crowd<'_> {
         let prepared = world.prepare(slot, self.situation).await?;
         let first = self.api_servers.first().context("an API server")?;
         let watched = Watched::begin(self.api(first, world).await?, &slot.secret).await?;
-        let (stop, told) = watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
         let runs = async {
             let outcomes = self.runs(world, slot).await;
             stop.send_replace(true);
@@ -89,7 +89,7 @@ impl Crowd<'_> {
         let writers = self.writers.iter().zip(self.api_servers.iter().cycle());
         let written = try_join_all(writers.map(async |(writer, server)| {
             let api = self.api(server, world).await?;
-            let written = writer.write_until(told.clone(), &api, &slot.secret).await;
+            let written = writer.write_until(stopped.clone(), &api, &slot.secret).await;
             written.with_context(|| format!("{writer:?}"))
         }));
         let (outcomes, written) = tokio::join!(runs, written);
@@ -156,11 +156,11 @@ impl Crowd<'_> {
         prepared: &Prepared,
         versions: &[Secret],
     ) -> Result<()> {
-        let foreign = prepared.before.foreign();
+        let unmanaged = prepared.before.unmanaged();
         let mut pulled = false;
         for secret in of_last_object(versions) {
             let version = secret.metadata.resource_version.clone();
-            let seen = Before::new(Some(secret), foreign.clone(), world.puller(), world.image())
+            let seen = Before::new(Some(secret), unmanaged.clone(), world.puller(), world.image())
                 .await
                 .with_context(|| format!("version {version:?}"))?;
             ensure!(
@@ -177,9 +177,9 @@ impl Crowd<'_> {
         if !self.recreates() {
             return ensure_next_ends_well(world, slot, self.situation, prepared).await;
         }
-        // It is another object by now: what was there before is no measure.
+        // The Secret is another object by now, so the old state is no measure.
         let secret = world.secret(slot).await?;
-        let before = Before::new(secret, Foreign::default(), world.puller(), world.image()).await?;
+        let before = Before::new(secret, Unmanaged::default(), world.puller(), world.image()).await?;
         let other = Prepared {
             before,
             earlier: prepared.earlier.clone(),

@@ -1,10 +1,10 @@
-//! How runs end.
+//! Ends of runs.
 
 use std::{collections::BTreeSet, fmt};
 
 use test_cluster::program::Outcome;
 
-/// How a run ended: STATUS, REASON and the exit code.
+/// End of a run: STATUS, REASON and the exit code.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ending(String);
 
@@ -20,7 +20,7 @@ impl Ending {
         })
     }
 
-    /// How this run ended.
+    /// End of this run.
     pub fn of(outcome: &Outcome) -> Self {
         Self::new(
             outcome.result("REASON"),

@@ -18,10 +18,10 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Begins to watch; what is written from now on is seen.
+    /// Starts a watch; it sees every write from now on.
     ///
     /// # Errors
-    /// Where the API server doesn't answer.
+    /// If the API server doesn't respond.
     pub async fn begin(api: Api<Secret>, name: &str) -> Result<Self> {
         let fields = format!("metadata.name={name}");
         let listed = api.list(&ListParams::default().fields(&fields)).await?;
@@ -43,8 +43,8 @@ impl Watched {
                     return Ok(versions);
                 }
                 tokio::select! {
-                    told = async { until.as_mut().expect("asked for once").await }, if until.is_some() => {
-                        last = Some(told.context("the receiver of the versions is gone")?);
+                    end = async { until.as_mut().expect("asked for once").await }, if until.is_some() => {
+                        last = Some(end.context("the receiver of the versions is gone")?);
                         until = None;
                     }
                     event = events.try_next() => match event?.context("the watch has ended")? {
@@ -63,10 +63,10 @@ impl Watched {
         })
     }
 
-    /// All versions, from the one that was there at the beginning to the one that is there now. No writer may be active.
+    /// All versions from the first one to the current one. No writer may be active.
     ///
     /// # Errors
-    /// Where there is no Secret now, or the watch broke.
+    /// If there is no Secret now, or the watch broke.
     pub async fn end(self) -> Result<Vec<Secret>> {
         let now = self.api.get(&self.name).await?;
         let version = now.metadata.resource_version.context("an object has a version")?;

@@ -1,4 +1,4 @@
-//! The fault matrix: every call of every situation, and every fault that can befall it, against the real API server and a
+//! The fault matrix: every call of every situation with every possible fault, against the real API server and a
 //! registry with OpenShift's rules. Run with `cargo xtask reliability`.
 
 mod all_of;
@@ -37,7 +37,7 @@ use crate::{
     model::System, record::Record, restarts::Ends, runner::Matrix, situation::Situation, writers::Writer,
 };
 
-/// Where the record of the matrix is to be written.
+/// Path of the record of the matrix.
 const RECORD: &str = "FAULT_MATRIX_RECORD";
 /// Prefix of the names of the cases to run.
 const CASE: &str = "FAULT_MATRIX_CASE";
@@ -55,7 +55,7 @@ const WRITTEN_TO: [Situation; 4] = [
     Situation::Repair,
     Situation::Steady,
 ];
-/// One after the other: each keeps the machine busy, and counts time.
+/// One after the other: each keeps the machine busy, and measures time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! What the contract has for a fault at a call: written from docs/contract.md and the design, not from what was seen.
+//! The contract for each fault at each call: written from docs/contract.md and the design, not from observed results.
 
 use test_cluster::listener::faulty::{
     ConnectionFault, Cut, Ending as CutEnding, Fault, Invented, RequestFault, ResponseFault, Side,
@@ -11,7 +11,7 @@ use crate::{
     situation::{Setting, Situation},
 };
 
-/// How a run without faults ends.
+/// End of a run without faults.
 pub fn without_faults(setting: Setting) -> Ending {
     if setting.reviewed {
         Ending::new("registry-untrusted", "ERROR", 76)
@@ -20,9 +20,9 @@ pub fn without_faults(setting: Setting) -> Ending {
     }
 }
 
-/// How a run with these faults may end.
+/// Possible ends of a run with these faults.
 pub fn endings(case: &Case) -> Endings {
-    let told = Told {
+    let expected = Expected {
         setting: case.setting,
         kind: case.step.kind,
         lasting: case.course == Course::Lasting,
@@ -34,34 +34,34 @@ pub fn endings(case: &Case) -> Endings {
     };
     if case.writes_again() && fault == Fault::Response(ResponseFault::DuplicateMembers) {
         // The write was done before: the fault is in a conflict, and an error needs only its status.
-        return [told.well()].into();
+        return [expected.well()].into();
     }
-    let told = match told.kind {
-        // It is said beside the work. What lasts meets the next call, where there is one.
-        Kind::RulesReview if !told.lasting || case.setting.situation == Situation::Verify => {
-            return [told.well()].into();
+    let expected = match expected.kind {
+        // It is only advice. A lasting fault meets the next call, if there is one.
+        Kind::RulesReview if !expected.lasting || case.setting.situation == Situation::Verify => {
+            return [expected.well()].into();
         }
-        Kind::RulesReview => Told {
+        Kind::RulesReview => Expected {
             kind: Kind::Apply,
-            ..told
+            ..expected
         },
-        _ => told,
+        _ => expected,
     };
     [match case.step.side {
-        Side::ApiServer => told.by_api_server(fault),
-        Side::Registry => told.by_registry(fault),
+        Side::ApiServer => expected.by_api_server(fault),
+        Side::Registry => expected.by_registry(fault),
     }]
     .into()
 }
 
-/// What a call is told in place of the server's answer.
-struct Told {
+/// Possible ends if a call gets a false response.
+struct Expected {
     setting: Setting,
     kind: Kind,
     lasting: bool,
 }
 
-impl Told {
+impl Expected {
     fn by_api_server(&self, fault: Fault) -> Ending {
         if passes(fault) {
             return self.unless_lasting(unavailable());
@@ -71,11 +71,12 @@ impl Told {
         match (fault, self.kind) {
             (Fault::Response(ResponseFault::Slow), _) => self.well(),
             (Fault::Instead(invented), kind) => match (invented, kind) {
-                // Who may not even ask who he is was authenticated all the same.
+                // 403 means authenticated, but not allowed to review itself.
                 (Invented::Status(403) | Invented::Admission, Kind::Review) => {
                     self.unless_lasting(unavailable())
                 }
-                // A refusal is asked about twice. Lasting, it is the API server's word, also to the pod's own token.
+                // A denial is retried twice. A lasting one is the API server's decision, also about the pod's own
+                // token.
                 (Invented::Status(401), Kind::Review) if !self.lasting => self.well(),
                 (Invented::Status(401), Kind::Review) if self.setting.situation == Situation::Steady => {
                     forbidden()
@@ -100,7 +101,7 @@ impl Told {
                     self.unless_lasting(conflict())
                 }
                 (Invented::Immutable, _) => Ending::new("immutable", "ERROR", 65),
-                // What was read is old: the write is in conflict, and starts over. `verify` has nothing but what it reads.
+                // The response was old: the write conflicts and starts over. `verify` has only the response.
                 (Invented::Stale, _) if verifies => Ending::new("no-matching-entry", "FAILURE", 78),
                 (Invented::Stale, _) => self.unless_lasting(conflict()),
                 // An answer about another object is none to a write: it starts over.
@@ -114,7 +115,7 @@ impl Told {
     }
 
     fn by_registry(&self, fault: Fault) -> Ending {
-        // How OpenShift's registry says that its API server failed it.
+        // The response of OpenShift's registry if its API server failed.
         if passes(fault) || fault == Fault::Instead(Invented::Bare(400)) {
             return self.unless_lasting(self.unreachable());
         }
@@ -127,7 +128,7 @@ impl Told {
                 ConnectionFault::UnknownAuthority | ConnectionFault::OtherName | ConnectionFault::Expired,
             ) => Ending::new("registry-untrusted", "ERROR", 76),
             Fault::Instead(Invented::RetryAfter(..)) => self.unreachable(),
-            // OpenShift's registry always asks: anything else is not its answer.
+            // OpenShift's registry always sends a challenge: any other response is not from it.
             Fault::Instead(_) if self.kind == Kind::Ping => protocol(),
             Fault::Instead(invented) => self.of_manifest(invented),
             Fault::Connection(_) | Fault::Request(_) | Fault::Cut(_) => protocol(),
@@ -136,13 +137,13 @@ impl Told {
 
     fn of_manifest(&self, invented: Invented) -> Ending {
         match invented {
-            // The API server accepts the credential and permits the pull: asked again.
+            // The API server accepts the credential and allows the pull: the request is retried.
             Invented::Status(401) => self.unless_lasting(self.unreachable()),
             // GET decides where HEAD gives neither a manifest nor 401.
             Invented::Status(403) => self.unless_lasting(Ending::new("pull-forbidden", "FAILURE", 77)),
-            // An answer to HEAD has no body that would tell: GET is asked.
+            // The response to HEAD has no body that would show it: GET follows.
             Invented::Status(400) => self.unless_lasting(protocol()),
-            // The stored credential is asked, and its answer is no better: it is kept.
+            // The stored credential is verified too, with no better result: it is kept.
             Invented::Status(404) | Invented::Text(404) | Invented::NoRepository
                 if self.lasting && self.setting.situation == Situation::Refresh =>
             {
@@ -174,7 +175,7 @@ impl Told {
     }
 }
 
-/// Whether it is tried again, and may be over by then.
+/// True if it is retried, and may be over by then.
 fn passes(fault: Fault) -> bool {
     match fault {
         Fault::Connection(fault) => matches!(

@@ -1,4 +1,4 @@
-//! What is checked in every case.
+//! Checks of every case.
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
@@ -20,7 +20,7 @@ use crate::{
 /// The most tries that a server sees of one run.
 const TRIES: usize = 40;
 
-/// What the servers were asked in one run.
+/// Requests of one run.
 pub struct Calls {
     /// The API server.
     pub api: Vec<Call>,
@@ -28,7 +28,7 @@ pub struct Calls {
     pub registry: Vec<Call>,
 }
 
-/// All that a run promises, whatever failed in it.
+/// All promises of a run, whatever failed in it.
 ///
 /// # Errors
 /// Names the promise that is broken.
@@ -76,8 +76,8 @@ pub async fn ensure_kept(
     Ok(())
 }
 
-/// What a run that ended by itself promises wherever it was disturbed: no token is given away, what is stored is not worse,
-/// and what it says is true. Gives what is stored.
+/// Promises of a run that ended by itself, wherever it was disturbed: no token is printed, the stored document is not
+/// worse, and the report is true. Returns the stored document.
 ///
 /// # Errors
 /// Names the promise that is broken.
@@ -102,12 +102,12 @@ pub async fn ensure_nothing_lost(
     Ok((secret, after))
 }
 
-/// No token that was stored before, or minted meanwhile, is in what the run put out.
+/// No output of the run has a token that was stored before or requested in the run.
 ///
 /// # Errors
-/// Where one is.
+/// If an output has one.
 pub fn ensure_nothing_given_away(output: &str, prepared: &Prepared, calls: &Calls) -> Result<()> {
-    let minted = calls.api.iter().filter_map(minted_token);
+    let minted = calls.api.iter().filter_map(requested_token);
     for secret in prepared.token.iter().cloned().chain(minted) {
         ensure!(
             Canary::new(&secret).trace_in(output).is_none(),
@@ -117,10 +117,10 @@ pub fn ensure_nothing_given_away(output: &str, prepared: &Prepared, calls: &Call
     Ok(())
 }
 
-/// Where nothing fails any more, all is well.
+/// The next run without faults ends with `ok`.
 ///
 /// # Errors
-/// Where it isn't.
+/// If it doesn't.
 pub async fn ensure_next_ends_well(
     world: &World,
     slot: &Slot,
@@ -144,7 +144,7 @@ pub async fn ensure_next_ends_well(
     Ok(())
 }
 
-/// Whether the server may have done its work without the program being told.
+/// True if the server may have done its work without a response to the program.
 fn answers_are_lost(case: &Case) -> bool {
     let loses = |fault: Fault| matches!(fault, Fault::Cut(_) | Fault::Response(_));
     let second = match case.course {
@@ -165,12 +165,12 @@ pub fn may_have_been_spared(case: &Case, ending: &Ending) -> bool {
     (second || breaks_connection(case.fault)) && *ending == oracle::without_faults(case.setting)
 }
 
-/// The program can't detect a lasting refusal.
+/// The program can't detect a lasting denial.
 fn is_unseen(case: &Case) -> bool {
     case.fault == Fault::Connection(ConnectionFault::Refused) && case.course == Course::Lasting
 }
 
-fn minted_token(call: &Call) -> Option<String> {
+fn requested_token(call: &Call) -> Option<String> {
     let path = call.target.split('?').next()?;
     if !path.ends_with("/token") {
         return None;

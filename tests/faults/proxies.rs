@@ -1,4 +1,4 @@
-//! What stands between the program and the two servers in one run.
+//! Proxies between the program and the two servers in one run.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ impl Proxies {
     /// Starts both; without a plan for one of them nothing fails but what the setting has.
     ///
     /// # Errors
-    /// Where the system gives no port.
+    /// If the system gives no port.
     pub fn start(
         world: &World,
         setting: Setting,
@@ -46,12 +46,12 @@ impl Proxies {
             prepared.earlier.clone(),
             std::future::ready(()),
         )?;
-        // What else the credential may do is asked at the same time as the registry. Where the API server is asked about
-        // the credential next, calls have to come one after the other to be counted.
-        let is_asked = setting.reviewed && setting.situation != Situation::Steady;
+        // The review of the other permissions runs concurrently with the registry's requests. If the API server reviews
+        // the credential next, calls must come one after the other to be counted.
+        let matches = setting.reviewed && setting.situation != Situation::Steady;
         let asked = api.after(|call| call.target.contains("/selfsubjectrulesreviews"));
         let opens = async move {
-            if is_asked {
+            if matches {
                 asked.await;
             }
         };
@@ -69,8 +69,8 @@ impl Proxies {
             )
     }
 
-    /// Ends when this has befallen a call, and the server has done what it was asked, if it was.
-    pub fn befallen(&self, side: Side, fault: Fault) -> impl Future<Output = ()> + Send + use<> {
+    /// Ends when a call has had this fault, and the server has done its work if it had the request.
+    pub fn occurred(&self, side: Side, fault: Fault) -> impl Future<Output = ()> + Send + use<> {
         let proxy = match side {
             Side::ApiServer => &self.api,
             Side::Registry => &self.registry,
@@ -84,7 +84,7 @@ impl Proxies {
         self.registry.let_go();
     }
 
-    /// What the servers were asked so far.
+    /// Requests to the servers so far.
     pub fn calls(&self) -> Calls {
         Calls {
             api: self.api.calls(),

@@ -1,4 +1,4 @@
-//! What became of the cases, for docs/reliability.md and for whoever has to find out why.
+//! Results of the cases, for docs/reliability.md and for debugging.
 
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     runner::Seen,
 };
 
-/// How many broken cases are shown whole.
+/// Number of failed cases that are printed whole.
 const SHOWN: usize = 12;
 
 /// All cases of a run.
@@ -21,7 +21,7 @@ pub struct Record {
     cases: Vec<Ran>,
 }
 
-/// One case, and what became of it.
+/// A case and its result.
 #[derive(Serialize)]
 pub struct Ran {
     name: String,
@@ -85,7 +85,7 @@ impl Record {
     /// Writes it as JSON.
     ///
     /// # Errors
-    /// Where the file can't be written.
+    /// If the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         fs::write(path, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("cannot write {}", path.display()))

@@ -27,10 +27,10 @@ use crate::{
 const SLOTS: usize = 60;
 /// Cases at work at the same time, but for those that wait for the control plane.
 const BUSY: usize = 4;
-/// How long all runs may take to get to their calls.
+/// Time limit for all runs to reach their calls.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What ends.
+/// Server that ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Ends {
     /// The API server.
@@ -120,8 +120,8 @@ pub async fn ensure_outlived(ends: Ends) -> Result<usize> {
         running.push(held.start(&world)?);
     }
     for held in &all {
-        let befallen = held.proxies.befallen(held.step.side, held.moment.held());
-        tokio::time::timeout(PATIENCE, befallen)
+        let occurred = held.proxies.occurred(held.step.side, held.moment.held());
+        tokio::time::timeout(PATIENCE, occurred)
             .await
             .with_context(|| format!("{held} did not get to the call"))?;
     }

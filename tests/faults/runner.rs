@@ -22,7 +22,7 @@ use crate::{
 
 /// Cases at the same time. Most of the time most of them wait for a deadline.
 const SLOTS: usize = 40;
-/// Of those, how many may be at work.
+/// Number of cases that may work at the same time.
 const BUSY: u32 = 5;
 /// The time that a run has where it takes all of it.
 const SHORT: Duration = Duration::from_secs(3);
@@ -32,7 +32,7 @@ const TRY_AGAIN: i32 = 75;
 const LONG: Duration = Duration::from_secs(20);
 /// By how much a run may outlast its time.
 const GRACE: Duration = Duration::from_secs(1);
-/// Of how many runs one is shown to crane.
+/// One run in this number is checked with crane.
 const SAMPLE: usize = 40;
 
 /// Everything that cases share.
@@ -49,7 +49,7 @@ impl Matrix {
         Ok(Self { world, slots, seed })
     }
 
-    /// All cases: each setting is run once without faults, and its calls are what they are made from.
+    /// All cases: each setting runs once without faults, and its calls are the base of the cases.
     pub async fn cases(&self) -> Result<Vec<Case>> {
         let steps = steps::of_all_settings(&self.world, &*self.slots.take().await).await?;
         let cases = steps
@@ -58,7 +58,7 @@ impl Matrix {
         Ok(cases.collect())
     }
 
-    /// Runs them all. `chatty`: says how each ended.
+    /// Runs them all. `chatty`: prints how each ended.
     pub async fn run(self, cases: Vec<Case>, chatty: bool) -> Result<Vec<Ran>> {
         let matrix = Arc::new(self);
         let busy = Arc::new(Semaphore::new(BUSY as usize));
@@ -150,20 +150,21 @@ impl Matrix {
     }
 }
 
-/// What was seen of a case.
+/// Result of a case.
 #[derive(Debug)]
 pub struct Seen {
-    /// How it ended.
+    /// End of the run.
     pub ending: Ending,
-    /// How often one server was asked, at most.
+    /// Highest number of requests to one server.
     pub tries: usize,
-    /// Whether something else than the program may be why it broke one. Run again alone, it is the program.
+    /// True if the load of the machine may be the cause of a broken promise. Such a case runs again, alone; then the
+    /// program is the cause.
     pub is_doubtful: bool,
-    /// Which promise it broke, and all that it put out.
+    /// Broken promise and all outputs.
     pub broken: Option<String>,
 }
 
-/// Whether a run with these faults takes the time that it has.
+/// True if a run with these faults takes all its time.
 fn waits(case: &Case) -> bool {
     let second = match case.course {
         Course::Then(Second(second)) => hangs(second),

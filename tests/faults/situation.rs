@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What there is before a run, and what the run is to do.
+/// State before a run, and the mode of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Situation {
     /// There is no Secret.
@@ -22,12 +22,12 @@ pub enum Situation {
 pub struct Setting {
     /// The situation.
     pub situation: Situation,
-    /// The registry's certificate is not trusted, so that the API server is asked to review the credential.
+    /// The registry's certificate is not trusted, so the API server reviews the credential.
     pub reviewed: bool,
 }
 
 impl Situation {
-    /// All of them.
+    /// All situations.
     pub const ALL: [Self; 5] = [
         Self::FirstRun,
         Self::Refresh,
@@ -38,7 +38,7 @@ impl Situation {
 }
 
 impl Setting {
-    /// All of them.
+    /// All settings.
     pub fn all() -> impl Iterator<Item = Self> {
         Situation::ALL
             .into_iter()

@@ -21,7 +21,7 @@ pub struct Slots {
     count: Semaphore,
 }
 
-/// One that is used; it is free again when this is dropped.
+/// A slot in use; dropping it frees the slot.
 #[derive(Debug)]
 pub struct Taken<'a> {
     slot: Option<Slot>,
@@ -30,7 +30,7 @@ pub struct Taken<'a> {
 }
 
 impl Slots {
-    /// All of them, free.
+    /// All slots, free.
     pub fn new(slots: Vec<Slot>) -> Self {
         Self {
             count: Semaphore::new(slots.len()),

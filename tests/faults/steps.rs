@@ -15,7 +15,7 @@ use crate::{
 /// Every setting with the calls that are its own: those of the others are the same ones.
 ///
 /// # Errors
-/// Where a run without faults does not end as it should.
+/// If a run without faults does not end as expected.
 pub async fn of_all_settings(world: &World, slot: &Slot) -> Result<Vec<(Setting, Step)>> {
     let mut all = Vec::new();
     for setting in Setting::all() {

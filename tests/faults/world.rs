@@ -1,4 +1,4 @@
-//! One namespace for all cases, and a Secret's name for each that runs at the same time.
+//! One namespace for all cases, with a Secret name for each concurrent case.
 
 use std::{collections::HashMap, fs, sync::Arc};
 
@@ -17,7 +17,7 @@ use test_cluster::{
     certificates::Authority,
     clients::{Crane, Network, Puller},
     identity::ServiceAccountDir,
-    invariants::{Before, Foreign},
+    invariants::{Before, Unmanaged},
     listener::{
         ConnectProxy,
         faulty::{Certificates, FaultyProxy, Plan, Side},
@@ -33,10 +33,10 @@ pub use crate::slots::{Slot, Slots};
 
 const RUNNER: &str = "model-pipeline-sa";
 const PULLER: &str = "model-puller";
-/// What a credential that is due for a refresh was minted for, in seconds: the least that the API server gives.
+/// Lifetime of a credential that is due for a refresh, in seconds: the API server's minimum.
 const SHORT: i64 = 600;
 
-/// What all cases share.
+/// Resources of all cases.
 pub struct World {
     namespace: TestNamespace,
     runner: ServiceAccountDir,
@@ -49,18 +49,18 @@ pub struct World {
     registry: (Upstream, Arc<Certificates>),
 }
 
-/// What is there before a case's run.
+/// State before the run of a case.
 pub struct Prepared {
-    /// What was stored.
+    /// The stored document.
     pub before: Before,
-    /// What earlier reads got, by target.
+    /// Responses of earlier GETs, by target.
     pub earlier: HashMap<String, Response<Bytes>>,
     /// The stored token; none where nothing is stored.
     pub token: Option<String>,
 }
 
 impl World {
-    /// A namespace of the suite's cluster whose runner holds the shipped Role for each slot's Secret.
+    /// Creates a namespace in the suite's cluster whose runner has the shipped Role for each slot's Secret.
     pub async fn new(slots: usize) -> Result<(Self, Slots)> {
         Self::within(ClusterAccess::shared(), slots).await
     }
@@ -79,7 +79,7 @@ impl World {
             rbac_yaml::role(&RoleParams {
                 namespace: namespace.name(),
                 secret: &slot.secret,
-                minted_for: Some(PULLER),
+                token_account: Some(PULLER),
                 runner: Some(Subject {
                     namespace: namespace.name(),
                     name: RUNNER,
@@ -147,7 +147,7 @@ impl World {
         &self.puller
     }
 
-    /// Asks crane whether the document pulls.
+    /// True if crane can pull with the document.
     pub async fn crane_pulls(&self, document: Vec<u8>) -> Result<()> {
         let (crane, image) = (self.crane.clone(), self.image.clone());
         tokio::task::spawn_blocking(move || crane.pulls(Some(&document), &image))
@@ -156,7 +156,7 @@ impl World {
             .context("crane cannot pull it")
     }
 
-    /// A proxy in front of one of the two servers, with what is planned for it; connections wait until `opens` ends.
+    /// A proxy in front of one of the two servers, with its planned faults; connections wait until `opens` ends.
     pub fn proxy(
         &self,
         side: Side,
@@ -178,7 +178,7 @@ impl World {
         )
     }
 
-    /// The program as it is run in this situation, straight to both servers.
+    /// The program as it runs in this situation, without proxies.
     pub fn program(&self, slot: &Slot, situation: Situation) -> Program {
         let program = Program::new(&self.runner)
             .env("PULL_SECRET_NAME", &slot.secret)
@@ -192,7 +192,7 @@ impl World {
         }
     }
 
-    /// The Secret as it is stored.
+    /// The stored Secret.
     pub async fn secret(&self, slot: &Slot) -> Result<Option<Secret>> {
         self.namespace.secret(&slot.secret).await
     }
@@ -200,14 +200,14 @@ impl World {
     /// Makes the slot what the situation begins with.
     pub async fn prepare(&self, slot: &Slot, situation: Situation) -> Result<Prepared> {
         let mut prepared = Prepared {
-            before: Before::new(None, Foreign::default(), &self.puller, &self.image).await?,
+            before: Before::new(None, Unmanaged::default(), &self.puller, &self.image).await?,
             earlier: HashMap::new(),
             token: None,
         };
         if situation == Situation::FirstRun {
             return Ok(prepared);
         }
-        let first = self.namespace.create(&foreign_secret(&slot.secret)).await?;
+        let first = self.namespace.create(&unmanaged_secret(&slot.secret)).await?;
         let target = format!(
             "/api/v1/namespaces/{}/secrets/{}",
             self.namespace.name(),
@@ -237,7 +237,7 @@ impl World {
         }
         let secret = self.secret(slot).await?;
         prepared.token = token.or_else(|| secret.as_ref().and_then(stored_token));
-        prepared.before = Before::new(secret, foreign(), &self.puller, &self.image).await?;
+        prepared.before = Before::new(secret, unmanaged(), &self.puller, &self.image).await?;
         ensure!(
             prepared.before.pulled() == (situation != Situation::Repair),
             "{situation} does not begin as it should"
@@ -282,22 +282,22 @@ fn pull_rules() -> serde_json::Value {
 /// The token that is stored for OpenShift's registry: what `auth` holds behind the user name.
 fn stored_token(secret: &Secret) -> Option<String> {
     let document = String::from_utf8(secret.data.as_ref()?.get(".dockerconfigjson")?.0.clone()).ok()?;
-    let (_, ours) = document.split_once(OPENSHIFT)?;
-    let (_, password) = ours.split_once("\"password\":\"")?;
+    let (_, managed) = document.split_once(OPENSHIFT)?;
+    let (_, password) = managed.split_once("\"password\":\"")?;
     password.split_once('"').map(|(password, _)| password.to_owned())
 }
 
 const FIRST: &str = r#""other.test":{"auth":"dXNlcjpwYXNz" , "email":"\/","x":"\ud800"}"#;
 const LAST: &str = r#""last.test" : {"username":"u","password":"p","auth":"dTpw","n":[2.50,1E+2,-0,12345678901234567890123]}"#;
 
-/// Entries of others around ours; with `unwrapped`, as in the incident that the program was made for.
+/// Unmanaged entries around the managed one; with `unwrapped`, as in the incident that the program was written for.
 fn document(unwrapped: bool, token: Option<&str>) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let ours = token.map_or(String::new(), |token| {
+    let managed = token.map_or(String::new(), |token| {
         let auth = STANDARD.encode(format!("<token>:{token}"));
         format!("\"{OPENSHIFT}\":{{\"username\":\"<token>\",\"password\":\"{token}\",\"auth\":\"{auth}\"}},")
     });
-    let entries = format!("{{ {FIRST},{ours} {LAST} }}");
+    let entries = format!("{{ {FIRST},{managed} {LAST} }}");
     if unwrapped {
         entries
     } else {
@@ -305,9 +305,9 @@ fn document(unwrapped: bool, token: Option<&str>) -> String {
     }
 }
 
-/// What is others' on every Secret that is there before.
-pub fn foreign() -> Foreign {
-    Foreign {
+/// Unmanaged fields of every Secret that exists before a run.
+pub fn unmanaged() -> Unmanaged {
+    Unmanaged {
         labels: [("team".to_owned(), "blue".to_owned())].into(),
         annotations: [("note".to_owned(), "kept".to_owned())].into(),
         data: [("extra".to_owned(), b"\x00\xff".to_vec())].into(),
@@ -316,14 +316,14 @@ pub fn foreign() -> Foreign {
 }
 
 /// A pull secret with unmanaged entries only.
-pub fn foreign_secret(name: &str) -> Secret {
-    let foreign = foreign();
+pub fn unmanaged_secret(name: &str) -> Secret {
+    let unmanaged = unmanaged();
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
-    secret.metadata.labels = Some(foreign.labels);
-    secret.metadata.annotations = Some(foreign.annotations);
+    secret.metadata.labels = Some(unmanaged.labels);
+    secret.metadata.annotations = Some(unmanaged.annotations);
     secret.type_ = Some("kubernetes.io/dockerconfigjson".to_owned());
-    let mut data: std::collections::BTreeMap<_, _> = foreign
+    let mut data: std::collections::BTreeMap<_, _> = unmanaged
         .data
         .into_iter()
         .map(|(key, value)| (key, ByteString(value)))

@@ -12,34 +12,34 @@ use kube::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::world::foreign_secret;
+use crate::world::unmanaged_secret;
 
 /// The pause between two writes of one writer: a run takes several of them.
 const PACE: Duration = Duration::from_millis(30);
-/// How often one writes at most: runs start over as long as somebody is faster than they are.
+/// Shortest time between two writes: runs start over as long as another writer is faster.
 const MOST: u32 = 50;
 /// The label that one counts in.
 const LABEL: &str = "round";
-/// What the entry begins with that another one counts in: the number is the user's name.
+/// Prefix of the entry in which another writer counts: the number is the user name.
 const ENTRY: &str = r#""writer.test":{"auth":""#;
 const DOCUMENT: &str = ".dockerconfigjson";
 
-/// Who writes what.
+/// A writer, and what it writes.
 #[derive(Clone, Copy, Debug)]
 pub enum Writer {
-    /// A controller that labels what it finds: a patch.
+    /// A controller that sets a label: a patch.
     Labels,
-    /// Another tool that keeps an entry of its own in the document: it reads, and replaces what it read.
+    /// Another tool with its own entry in the document: it reads, and replaces the object.
     Entries,
     /// A writer that deletes the Secret and creates it again, without a managed entry.
     Recreates,
 }
 
 impl Writer {
-    /// Writes until it is told to stop, or has written often enough; gives the number that was written last.
+    /// Writes until it is stopped, or has written often enough; returns the last number.
     ///
     /// # Errors
-    /// Where the API server refuses what it wouldn't refuse anybody.
+    /// If the API server denies a valid request.
     pub async fn write_until(
         self,
         stop: watch::Receiver<bool>,
@@ -68,7 +68,7 @@ impl Writer {
             Self::Entries => write_entry(api, name, number).await?,
             Self::Recreates => {
                 unless(404, api.delete(name, &DeleteParams::default()).await)?;
-                let created = api.create(&PostParams::default(), &foreign_secret(name)).await;
+                let created = api.create(&PostParams::default(), &unmanaged_secret(name)).await;
                 unless(409, created)?.is_some()
             }
         })
@@ -77,26 +77,26 @@ impl Writer {
     /// Writes once.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server denies it.
     pub async fn write(self, api: &Api<Secret>, name: &str, number: u32) -> Result<()> {
         ensure!(self.tries(api, name, number).await?, "{self:?} could not write");
         Ok(())
     }
 
-    /// The label that says a number.
+    /// The label with a number.
     pub fn label(number: u32) -> (String, String) {
         (LABEL.to_owned(), number.to_string())
     }
 
-    /// The beginning of the entry that says a number.
+    /// Prefix of the entry with a number.
     pub fn entry(number: u32) -> String {
         format!("{ENTRY}{}\"", auth(number))
     }
 
-    /// The number that stands in this version; none where there is none yet.
+    /// The number in this version; none if there is none yet.
     ///
     /// # Errors
-    /// Where what stands there is none.
+    /// If it is no number.
     pub fn number(self, secret: &Secret) -> Result<Option<u32>> {
         let text = match self {
             Self::Labels => secret
@@ -177,7 +177,7 @@ fn unless<Answer>(status: u16, answer: kube::Result<Answer>) -> Result<Option<An
     }
 }
 
-/// What a writer counts never goes back: where it did, somebody overwrote what he hadn't read.
+/// A writer's number never decreases: otherwise another writer overwrote a version that it hadn't read.
 ///
 /// # Errors
 /// Names the versions.

@@ -1,4 +1,4 @@
-//! The C compiler for the C parts of ring, the program's cryptography. Linking is the toolchain's own affair.
+//! The C compiler for the C parts of ring, the program's cryptography. The toolchain links by itself.
 
 use std::env;
 
@@ -8,8 +8,8 @@ use requirements::compiler::{Processor, compiles};
 
 use crate::project;
 
-/// The variable that cc-rs reads the compiler from, and the compiler that has to be put there; nothing where the caller
-/// has chosen, or `.cargo/config.toml` says the same.
+/// The variable from which cc-rs reads the compiler, and its value; `None` where the caller
+/// has chosen, or `.cargo/config.toml` has the same value.
 ///
 /// # Errors
 /// Where none is installed that compiles for this platform.
@@ -17,7 +17,7 @@ pub fn variable(platform: Platform) -> Result<Option<(String, &'static str)>> {
     let variable = processor(platform).variable();
     let chosen = env::var_os(&variable).is_some() && !project::own_variables().any(|name| name == *variable);
     let native = Platform::native()?;
-    // The one line of .cargo/config.toml, which can't depend on the machine that builds, is right there.
+    // The line of .cargo/config.toml, which is the same on every machine, is right there.
     let configured = platform == Platform::Amd64 && native == Platform::Amd64;
     if chosen || configured {
         return Ok(None);
@@ -25,7 +25,7 @@ pub fn variable(platform: Platform) -> Result<Option<(String, &'static str)>> {
     Ok(Some((variable, find(platform, native, compiles)?)))
 }
 
-/// The first compiler that will do.
+/// The first compiler that compiles for the platform.
 fn find(platform: Platform, native: Platform, compiles: impl Fn(&str) -> bool) -> Result<&'static str> {
     if platform == native {
         return Ok("cc");

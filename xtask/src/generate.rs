@@ -39,6 +39,9 @@ const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
 const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
 const CRON_JOB: &str = "tekton/cronjob/cronjob.yaml";
 
+/// Writes the generated parts of a file's text.
+type Generator = fn(&str) -> Result<String>;
+
 /// Writes the generated files, or, to check, only reports those that differ.
 ///
 /// # Errors
@@ -68,23 +71,28 @@ pub fn generate(check: bool) -> Result<()> {
 /// The content of every file that is generated or has a generated part.
 fn contents() -> Result<BTreeMap<String, String>> {
     let mut files = version::files()?;
-    let task = with(&read(TASK, &files)?, TASK, tekton::task)?;
-    files.insert(STEP_ACTION.to_owned(), with(&task, TASK, tekton::step_action)?);
-    files.insert(TASK.to_owned(), task);
-    let cron_job = with(&read(CRON_JOB, &files)?, CRON_JOB, tekton::cron_job)?;
-    files.insert(CRON_JOB.to_owned(), cron_job);
+    let generators: [(&str, Generator); 4] = [
+        (TASK, tekton::task),
+        (STEP_ACTION, tekton::step_action),
+        (CRON_JOB, tekton::cron_job),
+        (SCHEMA, schema::schema),
+    ];
+    for (name, generator) in generators {
+        let text = with(&read(name, &files)?, name, generator)?;
+        files.insert(name.to_owned(), text);
+    }
     for (name, tables) in [
         (
             README,
-            vec![
+            &[
                 ("variables", variables_markdown()),
                 ("results", results_markdown()),
                 ("reasons", reasons_markdown()),
-            ],
+            ][..],
         ),
         (
             TEKTON_README,
-            vec![
+            &[
                 ("params", tekton::params_markdown()),
                 ("results", results_markdown()),
             ],
@@ -97,8 +105,6 @@ fn contents() -> Result<BTreeMap<String, String>> {
         })?;
         files.insert(name.to_owned(), text);
     }
-    let schema = with(&read(SCHEMA, &files)?, SCHEMA, schema::schema)?;
-    files.insert(SCHEMA.to_owned(), schema);
     files.insert(ROLE.to_owned(), role()?);
     Ok(files)
 }
@@ -120,7 +126,7 @@ fn role() -> Result<String> {
     let role = rbac_yaml::role(&RoleParams {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
-        minted_for: Some(rbac_yaml::PULLER),
+        token_account: Some(rbac_yaml::PULLER),
         runner: Some(Subject {
             namespace: names::NAMESPACE,
             name: RUNNER,

@@ -9,13 +9,13 @@ use xshell::cmd;
 
 use crate::{interrupt, project, release};
 
-/// The image's name in the manifests; whoever installs puts their own in its place.
+/// The image's name in the manifests; an install replaces it.
 const PLACEHOLDER: &str = "registry.invalid/ensure-pull-secret";
 
 /// The label for the commit (OCI image specification, "Pre-Defined Annotation Keys").
 const REVISION: &str = "org.opencontainers.image.revision";
 
-/// What is built, and where it goes.
+/// Platforms of the image, and its destination.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Pushes it there: registry.example.com/team/ensure-pull-secret[:tag]; the version is the tag where none is given.
@@ -42,7 +42,7 @@ pub struct Arguments {
 /// Where a compiler or a builder is missing, something can't be built, the image has too much beside its binary, or the
 /// registry doesn't take it.
 pub fn image(arguments: &Arguments) -> Result<ExitCode> {
-    // All that may be missing is asked for before what takes minutes.
+    // Errors of the arguments and a missing builder come first: the build takes minutes.
     let destination = arguments.destination()?;
     let builder = if arguments.dist_only {
         None
@@ -56,7 +56,7 @@ pub fn image(arguments: &Arguments) -> Result<ExitCode> {
         .map(|platform| Ok((*platform, release::build_for(*platform)?)))
         .collect::<Result<Vec<_>>>()?;
     let context = BuildContext::write(&project::file("dist"), &binaries)?;
-    eprintln!("xtask: dist/ has what the image is built from");
+    eprintln!("xtask: dist/ has the files of the image");
     match builder {
         None => Ok(ExitCode::SUCCESS),
         Some(builder) => interrupt::run(build(builder, context, labels, destination)),
@@ -101,23 +101,24 @@ impl Arguments {
     }
 }
 
-/// The commit that is built, where it is one: what differs from it has no name.
+/// A label for the commit; none where files differ from it.
 fn labels() -> Result<Labels> {
     let shell = project::shell()?;
     let git = |arguments: &[&str]| cmd!(shell, "git {arguments...}").quiet().ignore_stderr().read();
     let Ok(commit) = git(&["rev-parse", "HEAD"]) else {
-        eprintln!("xtask: this is no clone, and the image won't say which commit it is from");
+        eprintln!("xtask: this is no clone: the image has no label for its commit");
         return Ok(Labels::new());
     };
-    let changes = git(&["status", "--porcelain"]).context("cannot ask git what differs from the commit")?;
+    let changes =
+        git(&["status", "--porcelain"]).context("cannot list the files that differ from the commit")?;
     if !changes.is_empty() {
-        eprintln!("xtask: files differ from the commit, and the image won't say which one it is from");
+        eprintln!("xtask: files differ from the commit: the image has no label for it");
         return Ok(Labels::new());
     }
     Ok(Labels::from([(REVISION.to_owned(), commit)]))
 }
 
-/// The block for a kustomization that puts this image in the manifests' place for it.
+/// The block for a kustomization that sets this image.
 fn kustomize_images(image: &PushedImage) -> String {
     format!(
         "images:\n- name: {PLACEHOLDER}\n  newName: {}\n  digest: {}",

@@ -10,6 +10,7 @@ mod generate;
 mod image;
 mod interrupt;
 mod lint;
+mod markdown;
 mod picture;
 mod project;
 mod release;
@@ -18,7 +19,7 @@ mod size;
 mod test;
 mod transcript;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -69,16 +70,7 @@ enum Command {
     /// Checks format, lints, dependencies, links, generated files and manifests.
     Lint,
     /// Fuzzes every external input. Needs cargo-fuzz and a C++ compiler.
-    Fuzz {
-        /// How long each target runs, with other inputs each time.
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-        seconds: u32,
-        /// Instead, how many inputs each target gets: the same ones each time, as long as what they reach is the same.
-        #[arg(long, conflicts_with = "seconds", value_parser = clap::value_parser!(u32).range(1..))]
-        runs: Option<u32>,
-        /// The one target to run, a file of fuzz/fuzz_targets; all of them otherwise.
-        target: Option<String>,
-    },
+    Fuzz(fuzz::Arguments),
     /// Counts which lines the tests reach, all that need no node, and writes its part of docs/reliability.md. Needs
     /// cargo-llvm-cov.
     Coverage,
@@ -100,26 +92,16 @@ enum Command {
     },
     /// Runs the fault matrix and writes its part of docs/reliability.md, or runs single cases of it again.
     Reliability(reliability::Arguments),
-    /// Measures time, calls, bytes, memory and size, and writes docs/benchmarks.md. Wants an idle machine; as root on
+    /// Measures time, memory and size, and writes the tables of docs/benchmarks.md. Needs an idle machine; as root on
     /// Linux, it measures on a node too.
     Bench {
-        /// How often the slowest contender runs in each state.
+        /// How often each contender runs in each state.
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
         rounds: u32,
     },
     /// The part of `bench` that is inside of a node's namespaces.
     #[command(hide = true)]
-    BenchOnNode {
-        /// How often each contender runs in each state.
-        #[arg(long)]
-        rounds: u32,
-        /// The OCI layout of the shell's image.
-        #[arg(long)]
-        shell: PathBuf,
-        /// The file that gets the figures, as JSON.
-        #[arg(long)]
-        figures: PathBuf,
-    },
+    BenchOnNode(bench::node::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -149,20 +131,9 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Coverage => return coverage::coverage(),
         Command::Reliability(arguments) => return reliability::reliability(&arguments),
         Command::Bench { rounds } => return bench::bench(rounds),
-        Command::BenchOnNode {
-            rounds,
-            shell,
-            figures,
-        } => return bench::node::measure(rounds, &shell, &figures),
+        Command::BenchOnNode(arguments) => return bench::node::measure(&arguments),
         Command::Image(arguments) => return image::image(&arguments),
-        Command::Fuzz {
-            seconds,
-            runs,
-            target,
-        } => {
-            let amount = runs.map_or(fuzz::Amount::Seconds(seconds), fuzz::Amount::Inputs);
-            fuzz::fuzz(amount, target.as_deref())?;
-        }
+        Command::Fuzz(arguments) => fuzz::fuzz(&arguments)?,
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,
         Command::Generate { check } => generate::generate(check)?,

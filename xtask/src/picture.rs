@@ -57,9 +57,9 @@ async fn run(binary: PathBuf, check: bool) -> Result<ExitCode> {
 /// # Errors
 /// When a step of the demo fails.
 pub async fn perform(cluster: &Cluster, binary: &std::path::Path) -> Result<Vec<Line>> {
-    let mut transcript = Transcript::silent();
+    let mut transcript = Transcript::new(false);
     story::introduce(&mut transcript);
-    story::tell(cluster.access(), binary, &mut transcript).await?;
+    story::play(cluster.access(), binary, &mut transcript).await?;
     Ok(transcript.lines().to_vec())
 }
 

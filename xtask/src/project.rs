@@ -1,12 +1,15 @@
-//! Where the project is, and a shell in it.
+//! Paths of the project, and its commands.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 pub use requirements::{in_ci, own_variables};
 use xshell::{Cmd, Shell};
 
-/// The top of the clone this command was built from.
+/// The top of the clone that this command was built from.
 pub fn root() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own)
@@ -17,22 +20,41 @@ pub fn file(name: &str) -> PathBuf {
     root().join(name)
 }
 
+/// Every file below a directory, in the order of their paths from the top of the clone.
+///
+/// # Errors
+/// Where a directory can't be listed.
+pub fn files(directory: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(file(directory)).with_context(|| format!("cannot list {directory}"))? {
+        let entry = entry.with_context(|| format!("cannot list {directory}"))?;
+        let name = format!("{directory}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            found.extend(files(&name)?);
+        } else {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// A shell at the top of the clone.
 ///
 /// # Errors
 /// Where the current directory is gone.
 pub fn shell() -> Result<Shell> {
-    let shell = Shell::new().context("cannot tell the current directory")?;
+    let shell = Shell::new().context("cannot find the current directory")?;
     shell.change_dir(root());
     Ok(shell)
 }
 
-/// Cargo, as somebody would call it by hand.
+/// Cargo, as called by hand.
 pub fn cargo(shell: &Shell) -> Cmd<'_> {
     own_variables().fold(shell.cmd("cargo"), Cmd::env_remove)
 }
 
-/// A tool that isn't part of Rust, as installed by the user or by `.ci/run`; none where it is neither.
+/// A tool that isn't part of Rust, installed by the user or by `.ci/run`; `None` where it is not installed.
 pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
     let candidates = [
         Some(PathBuf::from(name)),
@@ -48,4 +70,19 @@ pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
             .run()
             .is_ok()
     })
+}
+
+/// As [`tool`]; without the tool, prints the advice and that its check is left out.
+///
+/// # Errors
+/// In CI, where no check may be left out.
+pub fn tool_or_advice(shell: &Shell, name: &str, advice: &str) -> Result<Option<PathBuf>> {
+    let found = tool(shell, name);
+    if found.is_none() && in_ci() {
+        bail!("{advice}");
+    }
+    if found.is_none() {
+        eprintln!("xtask: a check was left out: {advice}");
+    }
+    Ok(found)
 }

@@ -11,8 +11,8 @@ use crate::{c_compiler, project};
 /// The program's package, and its binary.
 const PROGRAM: &str = "ensure-pull-secret";
 
-/// What cargo's home is called in the binary, whose panics name the files of dependencies: without this, the digest of
-/// the image would depend on who builds it and where, and tell.
+/// Name of cargo's home in the binary, whose panics contain the paths of dependencies: without this, the image's digest
+/// would depend on the machine and the user that build it.
 const CARGO_HOME: &str = "/cargo";
 
 /// Builds the release binary for this machine and gives its path. Cargo shows its own progress; nothing is done where
@@ -70,7 +70,7 @@ pub fn build_tool(package: &str) -> Result<PathBuf> {
     )
 }
 
-/// Runs cargo for one binary, and gives the path that it says.
+/// Runs cargo for one binary, and gives the path in its output.
 fn built(cargo: Cmd<'_>, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
     let messages = cargo
         .args(["--package", package, "--bin", binary])
@@ -83,10 +83,10 @@ fn built(cargo: Cmd<'_>, package: &str, binary: &str, last: &[&str]) -> Result<P
         .lines()
         .filter_map(executable)
         .next_back()
-        .with_context(|| format!("cargo did not say where {binary} is"))
+        .with_context(|| format!("cargo printed no path of {binary}"))
 }
 
-/// Where cargo keeps the sources of dependencies (Cargo book, "Cargo Home").
+/// Directory with the sources of dependencies (Cargo book, "Cargo Home").
 fn cargo_home() -> Option<PathBuf> {
     let home = || env::home_dir().map(|home| home.join(".cargo"));
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_message_about_a_binary_names_one() {
+    fn only_the_message_about_a_binary_has_its_path() {
         let library = r#"{"reason":"compiler-artifact","executable":null}"#;
         let binary = r#"{"reason":"compiler-artifact","executable":"/target/release/ensure-pull-secret"}"#;
         assert_eq!(executable(library), None);

@@ -42,15 +42,8 @@ pub struct Transcript {
 
 impl Kind {
     /// Class in the style sheet of the picture.
-    pub const fn class(self) -> &'static str {
-        match self {
-            Self::Heading => "heading",
-            Self::Text => "text",
-            Self::Command => "command",
-            Self::Output => "output",
-            Self::Good => "good",
-            Self::Bad => "bad",
-        }
+    pub fn class(self) -> String {
+        format!("{self:?}").to_lowercase()
     }
 
     const fn style(self) -> Style {
@@ -76,20 +69,10 @@ impl Kind {
 }
 
 impl Transcript {
-    /// Prints each line, in colours where standard output is a terminal with colours.
-    pub fn printed() -> Self {
-        Self {
-            lines: Vec::new(),
-            printed: true,
-        }
-    }
-
-    /// Prints nothing.
-    pub fn silent() -> Self {
-        Self {
-            lines: Vec::new(),
-            printed: false,
-        }
+    /// An empty one. With `printed`, prints each line, in colours where standard output is a terminal with colours.
+    pub fn new(printed: bool) -> Self {
+        let lines = Vec::new();
+        Self { lines, printed }
     }
 
     /// All lines so far.
@@ -169,7 +152,7 @@ mod tests {
 
     #[test]
     fn values_of_a_table_are_aligned() {
-        let mut transcript = Transcript::silent();
+        let mut transcript = Transcript::new(false);
         transcript.table(&[("A", "1"), ("LONGER", "2")]);
         let texts: Vec<&str> = transcript.lines().iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["     A       1", "     LONGER  2"]);

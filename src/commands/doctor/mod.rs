@@ -77,9 +77,7 @@ fn identity(operation: &Operation<'_>) -> DoctorCheck {
     };
     let pod = claims
         .and_then(|claims| claims.kubernetes.as_ref()?.pod.as_ref())
-        .map_or_else(String::new, |pod| {
-            format!(", in pod {}", clip_name(&pod.name, 63))
-        });
+        .map_or_else(String::new, |pod| format!(", in pod {}", clip_name(pod, 63)));
     let until = claims
         .and_then(|claims| claims.expires_at)
         .map_or_else(String::new, |expires_at| {
@@ -119,29 +117,4 @@ fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn s11_audiences_are_shown_as_the_names_have_them() {
-        let shown = |audiences: &[&str]| {
-            let claims = Claims {
-                audiences: audiences.iter().map(|&audience| audience.to_owned()).collect(),
-                ..Claims::default()
-            };
-            super::audiences(&claims).map(|check| check.message)
-        };
-        assert_eq!(shown(&[]), None);
-        for (audiences, list) in [
-            (
-                &["https://kubernetes.default.svc.cluster.local", "k3s"][..],
-                "https://kubernetes.default.svc.cluster.local,k3s",
-            ),
-            (&["a\n- b", "sha256~c2VjcmV0"], "a_-_b,redacted"),
-        ] {
-            let expected =
-                format!("the API server's audiences are {list} (audiences of the admission policy)");
-            assert_eq!(shown(audiences), Some(expected));
-        }
-    }
-}
+mod tests;

@@ -114,8 +114,8 @@ fn condition(operation: &Operation<'_>, decision: &Decision) -> DoctorCheck {
         Decision::Unchanged { secret, credential } => {
             let claims = credential.token.claims();
             let bound = claims
-                .and_then(|claims| claims.kubernetes.as_ref()?.secret.as_ref())
-                .is_some_and(|bound| bound.uid == secret.version.uid);
+                .and_then(|claims| claims.kubernetes.as_ref()?.secret_uid.as_ref())
+                .is_some_and(|uid| *uid == secret.version.uid);
             let bound = if bound { ", bound to this Secret" } else { "" };
             let until = credential.expires_at.map_or_else(String::new, |expires_at| {
                 format!(", until {}", rfc3339(expires_at))

@@ -107,3 +107,6 @@ async fn is_rejected_elsewhere(
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

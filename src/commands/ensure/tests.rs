@@ -1,5 +1,7 @@
 //! What `ensure` writes and reports against a scripted API server and registry.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::json;
@@ -202,7 +204,7 @@ async fn ensure_leaves_a_placeholder_where_the_first_token_is_rejected() {
 async fn ensure_keeps_a_stored_credential_that_does_more_with_the_image() {
     let stored = document("robot");
     let scene = Scene::with_document(&stored).with_token_file("another");
-    scene.cluster().registry = |password| if password == "robot" { 200 } else { 404 };
+    scene.cluster().registry = |login| if login.password == "robot" { 200 } else { 404 };
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::PullForbidden]);
     assert_eq!(scene.cluster().writes, Vec::<String>::new());
@@ -212,7 +214,7 @@ async fn ensure_keeps_a_stored_credential_that_does_more_with_the_image() {
 #[tokio::test(start_paused = true)]
 async fn ensure_replaces_a_stored_token_that_is_rejected() {
     let scene = Scene::with_document(&document(&jwt("old", DAY)));
-    scene.cluster().registry = |token| if is_old(token) { 401 } else { 200 };
+    scene.cluster().registry = |login| if is_old(login.password) { 401 } else { 200 };
     scene.cluster().accepts = |token| !is_old(token);
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), vec![]);
@@ -357,7 +359,7 @@ async fn ensure_writes_a_new_credential_whose_image_is_missing_for_both() {
 #[tokio::test(start_paused = true)]
 async fn ensure_asks_a_rejected_credential_about_nothing_more() {
     let scene = Scene::with_document(&document(&jwt("old", DAY)));
-    scene.cluster().registry = |token| if is_old(token) { 401 } else { 404 };
+    scene.cluster().registry = |login| if is_old(login.password) { 401 } else { 404 };
     scene.cluster().accepts = |token| !is_old(token);
     let outcome = scene.run(Mode::Ensure).await;
     assert_eq!(reasons(&outcome), [Reason::RepositoryMissing]);
@@ -366,4 +368,172 @@ async fn ensure_asks_a_rejected_credential_about_nothing_more() {
     let of_old = passwords.iter().take_while(|password| is_old(password)).count();
     assert!(of_old > 0, "it was verified");
     assert!(!passwords.iter().skip(of_old).any(|password| is_old(password)));
+}
+
+/// Until here the API server answers no read: the time for writing is over.
+const WRITING: Duration = Duration::from_secs(54);
+
+#[tokio::test(start_paused = true)]
+async fn ensure_finds_a_lost_write_when_it_gives_up() {
+    type Change = fn(&mut Cluster);
+    let cases: [(Change, Option<Reason>, Action); 3] = [
+        (|_| {}, None, Action::Refreshed),
+        (
+            |cluster| {
+                if let Some(secret) = &mut cluster.secret {
+                    secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+                }
+            },
+            Some(Reason::SecretTerminating),
+            Action::None,
+        ),
+        (
+            |cluster| cluster.store(&document("of-another")),
+            Some(Reason::Conflict),
+            Action::None,
+        ),
+    ];
+    for (after_apply, reason, action) in cases {
+        let scene = Scene::with_document(&document(&jwt("old", 60)));
+        scene.cluster().lost_answers = 1;
+        scene.cluster().after_apply = after_apply;
+        scene.cluster().before = |method, cluster| {
+            if *method == Method::PATCH {
+                cluster.hangs = |method, _, elapsed| *method == Method::GET && elapsed < WRITING;
+            }
+        };
+        let outcome = scene.run(Mode::Ensure).await;
+        assert_eq!(
+            (reasons(&outcome), outcome.action),
+            (Vec::from_iter(reason), action)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_reports_a_conflict_only_where_it_started_over_and_time_is_over() {
+    for (is_conflict, reason) in [(true, Reason::Conflict), (false, Reason::ApiUnavailable)] {
+        let scene = Scene::with_document(&document(&jwt("old", 60)));
+        scene.cluster().before = |method, cluster| {
+            if *method == Method::PATCH {
+                cluster.touch();
+                cluster.hangs = |method, _, _| *method == Method::GET;
+            }
+        };
+        if !is_conflict {
+            scene.cluster().hangs = |method, _, _| *method == Method::GET;
+        }
+        assert_eq!(reasons(&scene.run(Mode::Ensure).await), [reason]);
+    }
+    // An answer that is not retried ends the run, whatever happened before.
+    let scene = Scene::with_document(&document(&jwt("old", 60)));
+    scene.cluster().before = |method, cluster| {
+        if *method == Method::PATCH {
+            cluster.touch();
+            cluster.fails = |method, _| (*method == Method::GET).then_some(404);
+        }
+    };
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), [Reason::ApiUnavailable]);
+    assert!(scene.cluster().started.elapsed() < WRITING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_reports_excess_permissions_of_the_credential_that_it_wrote() {
+    for (verify, rights) in [
+        ("registry", Some(vec!["secrets (all verbs)".to_owned()])),
+        ("api", Some(vec!["secrets (all verbs)".to_owned()])),
+        ("structure", None),
+    ] {
+        let scene = Scene::new().with("PULL_SECRET_VERIFY", verify);
+        scene.cluster().rules = &["secrets"];
+        let excess = scene.run(Mode::Ensure).await.excess;
+        let remedy = excess.as_ref().and_then(|excess| excess.remedy.clone());
+        assert_eq!(excess.map(|excess| excess.rights), rights, "{verify}");
+        let Some(remedy) = remedy else { continue };
+        for part in [
+            "kind: ServiceAccount\nmetadata:\n  name: image-puller\n  namespace: demo\n",
+            "  name: image-puller-image-puller\n  namespace: team\n",
+            "- kind: ServiceAccount\n  name: ensure-pull-secret\n  namespace: demo\n",
+        ] {
+            assert!(remedy.contains(part), "{part} {remedy}");
+        }
+    }
+    let scene = Scene::new();
+    let excess = scene.run(Mode::Ensure).await.excess.expect("a review");
+    assert_eq!((excess.rights, excess.remedy), (vec![], None));
+    let scene = Scene::new();
+    scene.cluster().hangs = |_, path, _| path.ends_with("/selfsubjectrulesreviews");
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!((reasons(&outcome), outcome.excess), (vec![], None));
+    let elapsed = scene.cluster().started.elapsed();
+    assert!(
+        elapsed < Duration::from_secs(6),
+        "the review is bounded: {elapsed:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_reports_a_token_request_or_placeholder_that_is_refused() {
+    type Fails = fn(&Method, &str) -> Option<u16>;
+    let token: Fails = |_, path| path.ends_with("/token").then_some(403);
+    let placeholder: Fails = |method, _| (*method == Method::PATCH).then_some(403);
+    for (fails, action, writes) in [
+        (token, Action::Created, vec![PLACEHOLDER]),
+        (placeholder, Action::None, vec![]),
+    ] {
+        let scene = Scene::new();
+        scene.cluster().fails = fails;
+        let outcome = scene.run(Mode::Ensure).await;
+        assert_eq!(
+            (reasons(&outcome), outcome.action),
+            (vec![Reason::ApiForbidden], action)
+        );
+        assert_eq!(scene.cluster().writes, writes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_requests_a_token_for_the_secret_that_replaced_another() {
+    let scene = Scene::with_document(&document(&jwt("old", 60)));
+    // Another Secret of the same name, from the first token request on.
+    scene.cluster().before = |method, cluster| {
+        if *method == Method::POST
+            && cluster.issued == 0
+            && let Some(secret) = &mut cluster.secret
+        {
+            secret["metadata"]["uid"] = "7a1c".into();
+        }
+    };
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), vec![]);
+    assert_eq!(scene.cluster().writes, [TOKEN, APPLY]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_ends_with_an_expired_file_and_verifies_a_stored_one_once() {
+    let scene = Scene::with_document(&document("robot")).with_token_file("robot");
+    scene.cluster().registry = |_| 401;
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), [Reason::CredentialRejected]);
+    assert_eq!(scene.cluster().passwords.len(), 2, "one retry, then no more");
+    for mode in [Mode::Ensure, Mode::Plan, Mode::Doctor] {
+        let scene = Scene::with_document(&document("robot")).with_token_file(jwt("old", -60));
+        let outcome = scene.run(mode).await;
+        assert_eq!(reasons(&outcome), [Reason::CredentialExpired], "{mode:?}");
+        assert_eq!(scene.cluster().writes, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_starts_over_where_the_secret_is_gone_at_the_token_request() {
+    let scene = Scene::with_document(&document(&jwt("old", 60)));
+    scene.cluster().before = |method, cluster| {
+        if *method == Method::POST && cluster.writes.is_empty() {
+            cluster.secret = None;
+        }
+    };
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!((reasons(&outcome), outcome.action), (vec![], Action::Created));
+    assert_eq!(scene.cluster().writes, [PLACEHOLDER, TOKEN, APPLY]);
 }

@@ -83,7 +83,7 @@ fn labels_and_annotations(
     section(diff, "annotations", |diff| {
         for (name, value) in &fields.annotations {
             let old = annotations.get(name);
-            match secret_fields::known_after_mint(name).filter(|_| is_requested) {
+            match secret_fields::known_after_request(name).filter(|_| is_requested) {
                 // Whatever is expected, another value comes.
                 Some(words) => diff.value(name, old.map(foreign), Some(words.to_owned())),
                 None if old == Some(value) => {}

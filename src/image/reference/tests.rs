@@ -175,7 +175,7 @@ fn longest_name_has_255_characters_and_longest_tag_128() {
 
 proptest! {
     #[test]
-    fn what_parses_is_made_of_safe_characters_and_reads_as_itself(
+    fn parsed_reference_has_safe_characters_and_parses_again(
         text in "[a-zA-Z0-9._:/@\\[\\]\u{e9} -]{0,40}",
     ) {
         if let Ok(canonical) = display(&text) {

@@ -1,8 +1,8 @@
-//! Registries whose `/v2/` answers 200 to everybody: zot, Nexus and Artifactory with anonymous access, open
-//! registries, and servers that are no registry at all.
+//! Registries whose `/v2/` answers 200 without credentials (zot, Nexus and Artifactory with anonymous access, open
+//! registries), and servers that may be no registry.
 //!
-//! What everybody may pull shows nothing about a credential. A repository that asks for credentials does, and so does
-//! `/v2/`, where it refuses this credential.
+//! An image that anonymous clients may pull shows nothing about a credential. A repository that asks for credentials
+//! does, and so does `/v2/`, where it refuses this credential.
 
 use futures_util::future::join_all;
 
@@ -20,28 +20,24 @@ pub(in crate::registry) struct Anonymous;
 
 impl Kind for Anonymous {}
 
-/// Asks each image's repository without credentials first. `unknown`: why `/v2/` didn't show that this is a registry;
-/// then no credential is sent to it unless a repository shows it.
+/// Requests each image without credentials first. `unknown`: why `/v2/` didn't show that this is a registry; then no
+/// credential is sent to it unless a repository shows it.
 pub(super) async fn verify(
     mut session: Session<'_>,
     unknown: Option<Inconclusive>,
     images: &[&ImageReference],
     push: bool,
 ) -> Answers {
-    let without = session.without_credentials().without_scheme();
+    let without = session.without_credentials(None);
     let found = join_all(images.iter().map(|image| without.manifest(image))).await;
     if let Some(inconclusive) = unknown
         && !found.iter().any(shows_a_registry)
     {
         return Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images);
     }
-    if let (None, Some(scheme)) = (
-        session.scheme(),
-        found.iter().find_map(|found| found.challenge.clone()),
-    ) {
-        // skopeo and CRI-O don't answer a challenge that comes from the repository alone; containerd does.
-        session.set_scheme(scheme);
-    }
+    // skopeo and CRI-O don't answer a challenge that comes from the repository alone; containerd does.
+    let challenge = || found.iter().find_map(|found| found.challenge.clone());
+    session.scheme = session.scheme.take().or_else(challenge);
     let closed: Vec<&ImageReference> = images
         .iter()
         .zip(&found)
@@ -69,15 +65,15 @@ pub(super) async fn verify(
         let unsupported = RegistryVerdict::Inconclusive(ProtocolError::Challenge.into());
         verdicts.push(verdict.unwrap_or(unsupported));
     }
-    // What such a registry lacks, it lacks for everybody: that shows nothing about the credential.
-    let tells_nothing = verdicts.iter().all(|verdict| {
+    // What is missing for anonymous clients too shows nothing about the credential.
+    let shows_nothing = verdicts.iter().all(|verdict| {
         matches!(
             verdict,
             RegistryVerdict::RepositoryMissing | RegistryVerdict::TagMissing
         )
     });
     Answers {
-        login: tells_nothing.then_some(RegistryVerdict::Inconclusive(Inconclusive::Anonymous)),
+        login: shows_nothing.then_some(RegistryVerdict::Inconclusive(Inconclusive::Anonymous)),
         images: verdicts,
     }
 }
@@ -91,7 +87,7 @@ async fn ask(
     closed: &[&ImageReference],
     push: bool,
 ) -> Result<Vec<RegistryVerdict>, RegistryVerdict> {
-    if matches!(session.scheme(), Some(AuthScheme::Bearer { .. })) && !closed.is_empty() {
+    if matches!(session.scheme, Some(AuthScheme::Bearer { .. })) && !closed.is_empty() {
         let verdicts = bearer::verify(session, closed, push).await.images;
         return if verdicts.contains(&RegistryVerdict::Rejected) {
             Err(RegistryVerdict::Rejected)
@@ -114,9 +110,9 @@ async fn ask(
 async fn login(session: &mut Session<'_>) -> Login {
     let (mut login, challenge) = session.login_with_challenge().await;
     if let (Login::Refused, None, Some(scheme @ AuthScheme::Bearer { .. })) =
-        (&login, session.scheme(), challenge)
+        (&login, &session.scheme, challenge)
     {
-        session.set_scheme(scheme);
+        session.scheme = Some(scheme);
         login = session.login().await;
     }
     match login {

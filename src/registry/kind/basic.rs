@@ -1,4 +1,4 @@
-//! Registries that ask for user name and password with each request.
+//! Registries with Basic authentication: user name and password with each request.
 
 use futures_util::future::join_all;
 
@@ -10,7 +10,7 @@ pub(super) struct Basic;
 
 impl Kind for Basic {}
 
-/// The login first: such a registry may serve a public image to anybody, whatever the password.
+/// Sends the login first: such a registry may serve a public image whatever the password.
 pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {
     let login = session.confirmed_login().await;
     if images.is_empty() || login != Login::Accepted {

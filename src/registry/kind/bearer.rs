@@ -1,7 +1,7 @@
 //! Registries with a token service.
 //!
-//! The token service's answer without a scope is the login: with a scope, many services give a wrong password an
-//! anonymous token, which pulls every public image.
+//! The login is a token request without a scope: with a scope, many services give a wrong password an anonymous token,
+//! which pulls every public image.
 
 use futures_util::future::{join, join_all};
 
@@ -12,13 +12,13 @@ use crate::{image::ImageReference, registry::Session};
 pub(super) struct Bearer;
 
 impl Kind for Bearer {
-    /// The token service gave a token: it knows the credential, or lets everybody in.
+    /// The token service gave a token: it knows the credential, or allows anonymous access.
     fn manifest_refused(&self) -> PullAnswer {
         PullAnswer::Forbidden
     }
 }
 
-/// The login and the first image at the same time, the other images once the login is accepted.
+/// Sends the login and the first image's request at the same time, the other images' once the login is accepted.
 pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], push: bool) -> Answers {
     let Some((first, others)) = images.split_first() else {
         return Answers::all(&login_verdict(session.confirmed_login().await), images);
@@ -71,51 +71,50 @@ async fn without_login(
         ),
     };
     let anonymous = if asks_anonymously {
-        Some(session.without_credentials().pull(image).await)
+        let anonymous = session.without_credentials(session.scheme.clone());
+        Some(anonymous.pull(image).await)
     } else {
         None
     };
     match conclude(login, answer, anonymous) {
-        Conclusion::Image(answer) => accepted(session, image, answer, push).await,
-        Conclusion::Verdict(verdict) => verdict,
+        Ok(answer) => accepted(session, image, answer, push).await,
+        Err(verdict) => verdict,
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Conclusion {
-    /// The image's answer is about this credential.
-    Image(PullAnswer),
-    /// It isn't.
-    Verdict(RegistryVerdict),
-}
-
-/// What login and image mean together; `anonymous` is the image's answer without credentials, where it was asked.
+/// The image's answer where it is about this credential, from login and image together; `anonymous` is the image's answer
+/// without credentials, where it was requested.
 ///
 /// - Refused: some services refuse every request without a scope. What the repository serves with this credential and
 ///   not without it shows that it is accepted.
-/// - 400: the service answers no request without a scope. What everybody may pull shows nothing.
-fn conclude(login: Login, answer: PullAnswer, anonymous: Option<PullAnswer>) -> Conclusion {
-    let is_for_everybody = anonymous.as_ref() == Some(&answer);
+/// - 400: the service answers no request without a scope. What anonymous clients may pull shows nothing.
+///
+/// # Errors
+/// The verdict on the credential, where the image's answer is not about it.
+pub(super) fn conclude(
+    login: Login,
+    answer: PullAnswer,
+    anonymous: Option<PullAnswer>,
+) -> Result<PullAnswer, RegistryVerdict> {
+    let is_public = anonymous.as_ref() == Some(&answer);
     match (login, answer) {
-        (Login::Accepted, answer) => Conclusion::Image(answer),
+        (Login::Accepted, answer) => Ok(answer),
         (Login::Inconclusive(inconclusive), _)
         | (Login::NeedsScope, PullAnswer::Inconclusive(inconclusive)) => {
-            Conclusion::Verdict(RegistryVerdict::Inconclusive(inconclusive))
+            Err(RegistryVerdict::Inconclusive(inconclusive))
         }
         (Login::Refused | Login::NeedsScope, PullAnswer::Refused)
         | (Login::Refused, PullAnswer::Forbidden | PullAnswer::Inconclusive(_)) => {
-            Conclusion::Verdict(RegistryVerdict::Rejected)
+            Err(RegistryVerdict::Rejected)
         }
-        (Login::Refused, _) if is_for_everybody => Conclusion::Verdict(RegistryVerdict::Rejected),
-        (Login::NeedsScope, PullAnswer::Served) if is_for_everybody => Conclusion::Verdict(
-            RegistryVerdict::Inconclusive(ProtocolError::LoginNotAnswered.into()),
-        ),
+        (Login::Refused, _) if is_public => Err(RegistryVerdict::Rejected),
+        (Login::NeedsScope, PullAnswer::Served) if is_public => Err(RegistryVerdict::Inconclusive(
+            ProtocolError::LoginNotAnswered.into(),
+        )),
         (Login::Refused | Login::NeedsScope, answer) => match anonymous {
-            // It could not be told from what everybody gets.
-            Some(PullAnswer::Inconclusive(inconclusive)) => {
-                Conclusion::Verdict(RegistryVerdict::Inconclusive(inconclusive))
-            }
-            _ => Conclusion::Image(answer),
+            // It can't be compared with what anonymous clients get.
+            Some(PullAnswer::Inconclusive(inconclusive)) => Err(RegistryVerdict::Inconclusive(inconclusive)),
+            _ => Ok(answer),
         },
     }
 }

@@ -142,7 +142,7 @@ pub async fn verify(
             inconclusive @ Inconclusive::Protocol(
                 ProtocolError::Status(_) | ProtocolError::Challenge | ProtocolError::NotARegistry,
             ),
-        ) if !by_name(session.registry()).uses_rbac() => {
+        ) if !by_name(session.registry).uses_rbac() => {
             anonymous::verify(session, Some(inconclusive), images, push).await
         }
         Err(inconclusive) => Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images),
@@ -159,7 +159,7 @@ fn login_verdict(login: Login) -> RegistryVerdict {
     }
 }
 
-/// The verdict on an image whose credential is accepted; push is asked only where the image was found.
+/// The verdict on an image whose credential is accepted; push is tried only where the image was found.
 async fn accepted(
     session: &Session<'_>,
     image: &ImageReference,

@@ -1,4 +1,4 @@
-//! One way into each reason, in which everything from outside holds the credential.
+//! One case for each reason, in which all external text has the credential.
 
 use anyhow::Result;
 use base64::{
@@ -14,54 +14,54 @@ use test_cluster::registry::OPENSHIFT;
 use super::hostile::{ApiServer, BAIT, Knowledge, Registry};
 use crate::world::World;
 
-/// How a run is brought to its reason.
+/// Setup of a run that ends with a certain reason.
 pub struct Case {
-    /// What is stored before; none for no Secret.
+    /// Secret that is stored before the run; none for no Secret.
     pub stored: Option<Stored>,
-    /// Which token is the canary.
+    /// Token that is the canary.
     pub token: Token,
     /// The registry.
     pub registry: Registry,
     /// The API server.
     pub api_server: ApiServer,
-    /// Whether the account may pull.
+    /// True if the ServiceAccount may pull.
     pub granted: bool,
     /// Variables beside the usual ones.
     pub environment: fn(&World, &Knowledge) -> Vec<(&'static str, String)>,
-    /// What is done to the pod's files.
+    /// Change of the pod's files.
     pub files: fn(&World, &Knowledge) -> Result<()>,
-    /// How the program is started.
+    /// Start of the program.
     pub start: Start,
 }
 
 /// A Secret that is stored before the run.
 pub struct Stored {
-    /// Its type.
+    /// Type of the Secret.
     pub secret_type: &'static str,
-    /// What it holds; it holds an empty document while the token that is bound to it is requested. With a finalizer, it
-    /// is then deleted.
+    /// Change of the Secret. Until then it has an empty document, so that a token can be bound to it. If the change
+    /// adds a finalizer, the Secret is deleted afterwards.
     pub edit: fn(&mut Secret, &Knowledge),
 }
 
-/// Which token is the canary.
+/// Token that is the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// One that the API server accepts, bound to the Secret where there is one.
+    /// Accepted by the API server, and bound to the Secret if there is one.
     Good,
     /// The one that is mounted, which is bound to a pod.
     Mounted,
-    /// One that has expired, with names in it that nobody has.
+    /// Expired, with claims of accounts that don't exist.
     Expired,
 }
 
-/// How the program is started.
+/// Start of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// As always.
     Normally,
-    /// And told to stop while the API server lets it wait.
+    /// SIGTERM while a call to the API server hangs.
     Interrupted,
-    /// With so few files allowed that its runtime can't start: the one defect that can be had without one.
+    /// With too few open files for its runtime: a defect that needs no defect in the code.
     WithoutFiles,
 }
 
@@ -74,7 +74,7 @@ impl Default for Case {
             }),
             token: Token::Good,
             registry: Registry::Serves,
-            api_server: ApiServer::Mints,
+            api_server: ApiServer::IssuesCanary,
             granted: true,
             environment: |_, _| Vec::new(),
             files: |_, _| Ok(()),
@@ -83,10 +83,12 @@ impl Default for Case {
     }
 }
 
+type MakeCase = fn() -> Case;
+
 /// A case for each reason; each gives the program other external text.
-pub const CASES: &[(Reason, fn() -> Case)] = &[
+pub const CASES: &[(Reason, MakeCase)] = &[
     (Reason::Ok, Case::default),
-    (Reason::RegistryAnonymous, || Case::at(Registry::AsksNobody)),
+    (Reason::RegistryAnonymous, || Case::at(Registry::Anonymous)),
     (Reason::NotVerified, || Case {
         environment: |_, _| vec![("PULL_SECRET_VERIFY", "structure".to_owned())],
         ..Case::default()
@@ -259,7 +261,7 @@ impl Case {
         }
     }
 
-    /// The canary stands in a file.
+    /// Case whose canary is in the token file.
     fn from_file() -> Self {
         Self {
             environment: |world, _| {
@@ -283,9 +285,9 @@ impl From<ApiServer> for Case {
     }
 }
 
-/// The canary in every variable that is not about the log, and in some that nobody reads.
+/// The canary in every variable but those of the log, and in some unknown ones.
 fn by_mistake(knowledge: &Knowledge) -> Vec<(&'static str, String)> {
-    let ours = VARIABLES
+    let managed = VARIABLES
         .iter()
         .map(|variable| variable.name)
         .filter(|name| !name.starts_with("PULL_SECRET_LOG"));
@@ -299,7 +301,8 @@ fn by_mistake(knowledge: &Knowledge) -> Vec<(&'static str, String)> {
         "HTTPS_PROXY",
         format!("http://user:{}@proxy.test:1", knowledge.token),
     );
-    ours.chain(unread)
+    managed
+        .chain(unread)
         .map(|name| (name, knowledge.token.clone()))
         .chain([proxy])
         .collect()
@@ -317,7 +320,7 @@ fn hold(secret: &mut Secret, document: impl Into<Vec<u8>>) {
     data.insert(".dockerconfigjson".to_owned(), ByteString(document.into()));
 }
 
-/// A token whose time is over; its names are bait.
+/// An expired token whose claims are bait.
 pub fn expired_token() -> String {
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(json!({"alg": "RS256", "kid": "canary-canary-canary"}));

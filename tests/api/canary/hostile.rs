@@ -13,18 +13,18 @@ use test_cluster::{
 
 use crate::interception::{answer, json_answer};
 
-/// What a terminal, a shell or a log's reader would fall for; nothing of it may come out again.
+/// Text that a terminal, a shell or a reader of a log could be misled by; none of it may be printed.
 pub const BAIT: &str = "\u{1b}[31m$(touch pwned)`pwned`\r\nSUCCESS ok (exit 0): pwned\n";
 
 /// The gate at which a held request waits.
 pub const GATE: &str = "held";
 
-/// What the hostile sides know.
+/// Secrets that the hostile servers know.
 #[derive(Clone, Debug)]
 pub struct Knowledge {
     /// The credential.
     pub token: String,
-    /// When it expires, as the API server says it (RFC 3339).
+    /// Expiry in the API server's response (RFC 3339).
     pub expires_at: String,
 }
 
@@ -56,22 +56,22 @@ impl Knowledge {
     }
 }
 
-/// How a registry answers, beside giving the credential away.
+/// Behaviour of the hostile registry; each response has the credential.
 #[derive(Clone, Copy, Debug)]
 pub enum Registry {
-    /// It serves the image.
+    /// Serves the image.
     Serves,
-    /// It asks nobody for credentials.
-    AsksNobody,
-    /// It accepts the credential and says 404 with this code.
+    /// Allows anonymous access.
+    Anonymous,
+    /// Accepts the credential and responds 404 with this code.
     Lacks(&'static str),
-    /// It accepts no credential.
+    /// Rejects every credential.
     Refuses,
-    /// It is down.
+    /// Unavailable.
     Down,
-    /// It is a web site.
+    /// A web site.
     WebSite,
-    /// It wants the credential sent to a host whose name holds it.
+    /// Names a token service whose host name has the credential.
     Elsewhere,
 }
 
@@ -83,7 +83,7 @@ impl Registry {
         let reply = match self {
             Self::Down => errors(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", knowledge),
             Self::WebSite => Reply::html(StatusCode::NOT_FOUND, format!("<h1>{}</h1>", knowledge.poison())),
-            Self::AsksNobody => errors(StatusCode::OK, "OK", knowledge).with_header(
+            Self::Anonymous => errors(StatusCode::OK, "OK", knowledge).with_header(
                 HeaderName::from_static(if of_image {
                     "docker-content-digest"
                 } else {
@@ -136,16 +136,16 @@ fn errors(status: StatusCode, code: &str, knowledge: &Knowledge) -> Reply {
     Reply::json(status, json!({"errors": [error], "message": poison}).to_string())
 }
 
-/// How the API server answers, beside the truth.
+/// Behaviour of the hostile API server.
 #[derive(Clone, Debug)]
 pub enum ApiServer {
-    /// As it is; but the token that it mints is the canary.
-    Mints,
-    /// Every call is refused with this status, about an object of this kind.
+    /// Forwards; but the requested token is the canary.
+    IssuesCanary,
+    /// Denies every call with this status, for an object of this kind.
     RefusesAll(StatusCode, &'static str),
-    /// Calls with this method to paths that end so are refused with this status, about an object of this kind.
+    /// Denies calls with this method and this end of the path with this status, for an object of this kind.
     Refuses(Method, &'static str, StatusCode, &'static str),
-    /// What answers is no API server.
+    /// A web site.
     WebSite,
     /// A write is confirmed and not done.
     ForgetsWrites,
@@ -154,7 +154,7 @@ pub enum ApiServer {
 }
 
 impl ApiServer {
-    /// What becomes of one request.
+    /// Action for one request.
     pub fn action(&self, request: &RequestParts, knowledge: &Knowledge) -> Action {
         match self {
             Self::RefusesAll(status, kind) => return refusal(*status, kind, knowledge),
@@ -172,17 +172,17 @@ impl ApiServer {
             }
             Self::ForgetsWrites if request.method == Method::PATCH => return confirmed(request, knowledge),
             Self::Holds => return Action::Hold(GATE.to_owned()),
-            Self::Mints | Self::Refuses(..) | Self::ForgetsWrites => {}
+            Self::IssuesCanary | Self::Refuses(..) | Self::ForgetsWrites => {}
         }
         if request.method == Method::POST && request.path.ends_with("/token") {
-            minted(knowledge)
+            token_response(knowledge)
         } else {
             Action::Forward
         }
     }
 }
 
-fn minted(knowledge: &Knowledge) -> Action {
+fn token_response(knowledge: &Knowledge) -> Action {
     json_answer(
         StatusCode::CREATED,
         &json!({

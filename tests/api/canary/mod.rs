@@ -1,5 +1,5 @@
-//! The credential is in no output: every reason, at every level, in both formats, while registry and API server hand
-//! it back in bodies, headers and realms, and a variable holds it by mistake.
+//! No output has the credential: for each reason, at every level, in both formats, while registry and API server return
+//! it in bodies, headers and realms, and a variable has it by mistake.
 
 mod cases;
 mod hostile;
@@ -30,7 +30,7 @@ use crate::{
 
 /// Cases at a time: more would only wait for the two processors of a small machine.
 const AT_ONCE: usize = 6;
-/// Pieces of the credential this long are looked for, so that a clipped one is found too.
+/// Length of the pieces of the credential that no output may have; a clipped credential has such a piece.
 const FRAGMENT: usize = 16;
 const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 const FORMATS: [&str; 2] = ["text", "json"];
@@ -181,7 +181,7 @@ impl Stage {
         running.wait().await
     }
 
-    /// Whole spellings of the credential are looked for in every run; here its pieces, and the bait.
+    /// Every run checks for the whole credential; this checks for its pieces and the bait.
     fn check(&self, outcome: &Outcome) -> Result<()> {
         let termination_message = fs::read_to_string(self.termination_message()).unwrap_or_default();
         let output = &outcome.output;

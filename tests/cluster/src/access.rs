@@ -1,4 +1,4 @@
-//! How to reach a running cluster: what its owner writes down and every test process reads.
+//! Access to a running cluster: its owner writes it, every test process reads it.
 
 use std::{
     ffi::OsStr,
@@ -38,7 +38,7 @@ pub struct ClusterAccess {
     pub binaries: Binaries,
     /// Every process of the cluster, its supervisor's included.
     pub pids: Vec<u32>,
-    /// The registries beside the control plane; none where its owner didn't ask for them.
+    /// Registries beside the control plane; none if its owner did not request them.
     pub registries: Option<Registries>,
     /// The node beside the control plane; none where its owner didn't start one.
     pub node: Option<NodeAccess>,
@@ -54,7 +54,7 @@ impl ClusterAccess {
     /// The cluster that the whole suite shares.
     ///
     /// # Panics
-    /// Where the suite was started without one, or its state file can't be read.
+    /// If the suite was started without one, or its state file can't be read.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ClusterAccess> = OnceLock::new();
         SHARED.get_or_init(|| {
@@ -87,7 +87,7 @@ impl ClusterAccess {
     /// Writes a state file, whole or not at all.
     ///
     /// # Errors
-    /// Where it can't be written.
+    /// If it can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let unfinished = path.with_extension("unfinished");
         fs::write(&unfinished, serde_json::to_vec_pretty(self)?)
@@ -98,7 +98,7 @@ impl ClusterAccess {
     /// A client with all rights. It belongs to the runtime it was made in: one for each test.
     ///
     /// # Errors
-    /// Where the client can't be built.
+    /// If the client can't be built.
     pub async fn client(&self) -> Result<Client> {
         self.client_of(&self.admin_token).await
     }
@@ -106,7 +106,7 @@ impl ClusterAccess {
     /// A client that authenticates with `token`, such as a service account's.
     ///
     /// # Errors
-    /// Where the client can't be built.
+    /// If the client can't be built.
     pub async fn client_of(&self, token: &str) -> Result<Client> {
         Client::try_from(self.config(token).await?).context("cannot build a client of the test cluster")
     }
@@ -126,7 +126,7 @@ impl ClusterAccess {
     /// The registries beside the control plane.
     ///
     /// # Errors
-    /// Where the cluster was started without them.
+    /// If the cluster was started without them.
     pub fn registries(&self) -> Result<&Registries> {
         self.registries
             .as_ref()
@@ -136,7 +136,7 @@ impl ClusterAccess {
     /// The node beside the control plane.
     ///
     /// # Errors
-    /// Where the cluster was started without one.
+    /// If the cluster was started without one.
     pub fn node(&self) -> Result<&NodeAccess> {
         self.node.as_ref().context(
             "this test cluster was started without a node: run the suite with `cargo xtask test --node`",
@@ -155,7 +155,7 @@ impl ClusterAccess {
             .context("cannot configure a client of the test cluster")?;
         // The caller's HTTPS_PROXY is none of our business: the server is on this machine.
         config.proxy_url = None;
-        // Tells the suite's own requests from the program's in the audit log.
+        // User agent of the suite's own requests in the audit log.
         config.headers.push((
             http::header::USER_AGENT,
             http::HeaderValue::from_static(Self::USER_AGENT),

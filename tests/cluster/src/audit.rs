@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use crate::{access::ClusterAccess, random::random_hex};
 
-/// How long the log may lag behind the answers.
+/// Longest time that the log may lag behind the responses.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often the log is read while the marker isn't there yet.
+/// Interval between reads of the log until the marker is there.
 const POLL: Duration = Duration::from_millis(20);
 
-/// One answered request.
+/// A request with its response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuditedRequest {
     /// `get`, `create`, `patch`, ...
@@ -35,15 +35,15 @@ pub struct AuditedRequest {
     pub namespace: String,
     /// The HTTP status of the answer.
     pub code: u16,
-    /// Who asked, as the API server saw it.
+    /// Caller, as the API server authenticated it.
     pub user: String,
     /// The `jti` of the token that was shown; empty where it has none.
     pub credential_id: String,
-    /// The path and query asked for.
+    /// Requested path and query.
     pub uri: String,
 }
 
-/// Where the API server says which token it was (Kubernetes `staging/src/k8s.io/apiserver/pkg/authentication/user`).
+/// Id of the token, in the API server's words (Kubernetes `staging/src/k8s.io/apiserver/pkg/authentication/user`).
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// A place in the log; what was answered before it is older.
@@ -66,15 +66,15 @@ impl<'a> AuditLog<'a> {
     /// Marks the present: makes a request of its own and waits until the log shows it.
     ///
     /// # Errors
-    /// Where the API server doesn't answer, or the log doesn't show the request in time.
+    /// If the API server doesn't answer, or the log doesn't show the request in time.
     pub async fn mark(&self) -> Result<Marker> {
         self.mark_after(Marker { offset: 0 })
             .await
             .map(|(marker, _)| marker)
     }
 
-    /// The requests answered between `since` and now whose user agent starts with `user_agent` and that concern
-    /// `namespace`: its objects, or, where an object has no namespace (reviews), asked by one of its service accounts.
+    /// Requests between `since` and now whose user agent starts with `user_agent` and that belong to `namespace`: for
+    /// its objects or, if an object has no namespace (reviews), from one of its service accounts.
     ///
     /// # Errors
     /// As `mark`.

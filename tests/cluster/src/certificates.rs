@@ -1,7 +1,7 @@
 //! Certificate authorities of one run, and the server certificates they issue.
 //!
-//! The API server and the registries get different authorities, as on a real cluster: a test can then prove that the
-//! neither signs for the other.
+//! The API server and the registries have different CAs, as on a real cluster: a test can then show that neither is
+//! trusted for the other.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -23,7 +23,7 @@ pub struct ServerCertificate {
 }
 
 impl Authority {
-    /// A new self-signed authority whose common name is `name`.
+    /// A new self-signed CA with the common name `name`.
     pub fn new(name: &str) -> Result<Self, rcgen::Error> {
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -59,7 +59,7 @@ impl ServiceAccountDir {
         self.directory.path()
     }
 
-    /// One of its files, to be changed or removed by a test.
+    /// One of its files, for a test to change or remove.
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -87,7 +87,7 @@ impl ServiceAccountDir {
     /// Deletes the pod at once; its mounted token becomes invalid (the API server may still accept it for 10 s).
     ///
     /// # Errors
-    /// Where the pod is gone already.
+    /// If the pod is gone already.
     pub async fn delete_pod(&self) -> Result<()> {
         // No kubelet would confirm the end of a graceful deletion.
         let at_once = DeleteParams::default().grace_period(0);

@@ -1,8 +1,8 @@
-//! What holds after every run, whatever failed in it, or ended it: what pulled before still pulls, nothing of others is
-//! lost, and what the run says is true of what is stored.
+//! Invariants of every run, whatever failed in it or ended it: an image that could be pulled before can be pulled
+//! after, no unmanaged data is lost, and the report is true.
 //!
-//! Stored objects come from the API server by the suite's own client, and whether they pull is asked of an independent
-//! one: nothing that the program says is taken for true.
+//! The suite's own client reads stored objects, and an independent client checks pulls: the program's statements are
+//! not trusted.
 
 use std::collections::BTreeMap;
 
@@ -13,40 +13,40 @@ use crate::{clients::Puller, program::Outcome};
 
 const DOCUMENT: &str = ".dockerconfigjson";
 const EXPIRES_AT: &str = "ensure-pull-secret/expires-at";
-/// What a first run leaves where it ends before it has a credential.
+/// State after a first run that ends before it has a credential.
 const PLACEHOLDER: &[u8] = br#"{"auths":{}}"#;
 
-/// What belongs to others on a Secret.
+/// Unmanaged data of a Secret.
 #[derive(Clone, Debug, Default)]
-pub struct Foreign {
+pub struct Unmanaged {
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
     /// Data beside the document.
     pub data: BTreeMap<String, Vec<u8>>,
-    /// Parts of the document, in the order in which they stand there, each byte as it is.
+    /// Parts of the document in their order, byte for byte.
     pub document: Vec<String>,
 }
 
-/// What was stored before a run.
+/// State before a run.
 #[derive(Clone, Debug)]
 pub struct Before {
     secret: Option<Secret>,
     pulled: bool,
-    foreign: Foreign,
+    unmanaged: Unmanaged,
 }
 
-/// What is stored after a run.
+/// State after a run.
 #[derive(Clone, Copy, Debug)]
 pub struct After {
-    /// How it differs from what was stored before.
+    /// Difference from the state before.
     pub change: Change,
-    /// Whether it pulls.
+    /// True if it pulls.
     pub pulls: bool,
 }
 
-/// How what is stored after a run differs from what was stored before.
+/// Difference between the states before and after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Not at all.
@@ -57,11 +57,11 @@ pub enum Change {
     Changed,
 }
 
-impl Foreign {
+impl Unmanaged {
     /// Nothing of this is missing or different in `secret`.
     ///
     /// # Errors
-    /// Names what is.
+    /// Describes the state.
     pub fn ensure_in(&self, secret: &Secret) -> Result<()> {
         ensure_holds(
             "label",
@@ -105,14 +105,19 @@ fn ensure_holds<Stored, Value: PartialEq>(
 }
 
 impl Before {
-    /// What is stored, none where there is no Secret. `foreign` has to be in it.
+    /// The stored state, none without a Secret. It must have `foreign`.
     ///
     /// # Errors
-    /// Where it isn't, or the registry gives no verdict.
-    pub async fn new(secret: Option<Secret>, foreign: Foreign, puller: &Puller, image: &str) -> Result<Self> {
+    /// If it isn't, or the registry gives no verdict.
+    pub async fn new(
+        secret: Option<Secret>,
+        unmanaged: Unmanaged,
+        puller: &Puller,
+        image: &str,
+    ) -> Result<Self> {
         let pulled = match &secret {
             Some(secret) => {
-                foreign.ensure_in(secret).context("before the run")?;
+                unmanaged.ensure_in(secret).context("before the run")?;
                 puller.pulls(document(secret), image).await?
             }
             None => false,
@@ -120,21 +125,22 @@ impl Before {
         Ok(Self {
             secret,
             pulled,
-            foreign,
+            unmanaged,
         })
     }
 
-    /// What belongs to others on it.
-    pub fn foreign(&self) -> &Foreign {
-        &self.foreign
+    /// Unmanaged data.
+    pub fn unmanaged(&self) -> &Unmanaged {
+        &self.unmanaged
     }
 
-    /// Whether it pulled.
+    /// True if it pulled.
     pub fn pulled(&self) -> bool {
         self.pulled
     }
 
-    /// What pulled before pulls after; nothing of others is lost; what was written is never worse than what was there.
+    /// Checks that an image that could be pulled before can be pulled after, that no unmanaged data is lost, and that a
+    /// changed document is never worse.
     ///
     /// # Errors
     /// Names the promise that is broken.
@@ -174,7 +180,7 @@ impl Before {
             after.metadata.uid == before.metadata.uid,
             "the Secret was deleted and made again"
         );
-        self.foreign.ensure_in(after)?;
+        self.unmanaged.ensure_in(after)?;
         ensure!(
             pulls || !self.pulled,
             "it pulled before the run and does not any more"
@@ -192,9 +198,10 @@ impl Before {
     }
 }
 
-/// What a run of `ensure` or `verify` says of the Secret is true of what is stored after it.
+/// Checks the report of a run of `ensure` or `verify` against the state after it.
 ///
-/// `answers_were_lost`: a write may have been done without the program being told. It then says less than was done.
+/// `answers_were_lost`: a write may have been done without a response to the program. Then it reports less than was
+/// done.
 ///
 /// # Errors
 /// Names what isn't true.
@@ -209,10 +216,10 @@ pub fn ensure_true(
         ("none" | "unchanged", Change::None)
         | ("created", Change::Created)
         | ("refreshed" | "repaired", Change::Changed) => {}
-        // Another run's placeholder looks like one whose answer was lost.
+        // The placeholder of another run looks like one whose response was lost.
         ("refreshed" | "none", Change::Created) | ("none" | "unchanged", Change::Changed)
             if answers_were_lost => {}
-        (action, change) => bail!("ACTION says {action}, and what is stored says {change:?}"),
+        (action, change) => bail!("ACTION is {action}, but the stored Secret is {change:?}"),
     }
     if outcome.result("STATUS") == "SUCCESS" {
         ensure!(pulls, "SUCCESS, and it does not pull");
@@ -226,7 +233,7 @@ pub fn ensure_true(
     if matches!(outcome.result("VERIFIED"), "pull" | "login" | "review") {
         ensure!(
             pulls,
-            "VERIFIED says {}, and it does not pull",
+            "VERIFIED is {}, but it can't pull",
             outcome.result("VERIFIED")
         );
     }
@@ -263,14 +270,14 @@ mod tests {
 
     #[test]
     fn each_kind_of_loss_is_reported() {
-        let foreign = Foreign {
+        let unmanaged = Unmanaged {
             labels: [("team".to_owned(), "blue".to_owned())].into(),
             annotations: [("note".to_owned(), "kept".to_owned())].into(),
             data: [("extra".to_owned(), b"\x00\xff".to_vec())].into(),
             document: vec!["\"a\" :1".to_owned(), "\"b\":2.50".to_owned()],
         };
         let whole = secret("{\"a\" :1,\"ours\":{},\"b\":2.50}");
-        foreign.ensure_in(&whole).expect("all is there");
+        unmanaged.ensure_in(&whole).expect("all is there");
         let mut cases: Vec<(Secret, &str)> = [
             "{\"a\":1,\"b\":2.50}",
             "{\"a\" :1,\"b\":2.5}",
@@ -290,7 +297,7 @@ mod tests {
         }
         cases.push((without, "key extra"));
         for (secret, named) in cases {
-            let error = foreign.ensure_in(&secret).expect_err(named);
+            let error = unmanaged.ensure_in(&secret).expect_err(named);
             assert!(error.to_string().contains(named), "{error}");
         }
     }

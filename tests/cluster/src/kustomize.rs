@@ -1,4 +1,4 @@
-//! What a kustomization gives, by kustomize's own library: the one in the module that pins Tekton.
+//! Rendered kustomizations, by kustomize's own library: the one in the module that pins Tekton.
 
 use std::{
     ffi::OsStr,
@@ -23,7 +23,7 @@ pub fn tekton() -> PathBuf {
 /// The project's kustomizations, and its components, by their directories from the top of the clone: `tekton/base`.
 ///
 /// # Errors
-/// Where one can't be read, or is neither.
+/// If one can't be read, or is neither.
 pub fn directories() -> Result<(Vec<String>, Vec<String>)> {
     let (mut kustomizations, mut components) = (Vec::new(), Vec::new());
     let mut pending = vec![(tekton(), "tekton".to_owned())];
@@ -60,16 +60,16 @@ pub fn directories() -> Result<(Vec<String>, Vec<String>)> {
 /// the cache lacks it: blocks.
 ///
 /// # Errors
-/// Where the renderer can't be built, or kustomize refuses the kustomization; then in its words.
+/// If the renderer can't be built, or kustomize rejects the kustomization, with its message.
 pub fn render(directory: &Path) -> Result<Vec<Value>> {
     let mut renderings = render_all(&[directory])?;
     renderings.pop().context("one directory gives one rendering")?
 }
 
-/// As [`render`], for several directories in one run: each one's objects, or why kustomize refuses it.
+/// Like [`render`], for several directories in one run: the objects of each, or kustomize's error.
 ///
 /// # Errors
-/// Where the renderer can't be built or run.
+/// If the renderer can't be built or run.
 pub fn render_all(directories: &[&Path]) -> Result<Vec<Result<Vec<Value>>>> {
     /// As the renderer writes it.
     #[derive(Deserialize)]
@@ -105,7 +105,7 @@ impl UserKustomization {
     /// Writes `text` as `kustomization.yaml`.
     ///
     /// # Errors
-    /// Where files can't be copied or written.
+    /// If files can't be copied or written.
     pub fn new(text: &str) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("kustomization-")
@@ -150,7 +150,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One run of the Go program that has kustomize's and Tekton's code; gives its standard output.
+/// Runs the Go program with kustomize's and Tekton's code; returns its standard output.
 pub(crate) fn manifests(arguments: &[&OsStr], input: &[u8]) -> Result<Vec<u8>> {
     let mut child = Command::new(servers::manifests()?)
         .args(arguments)

@@ -44,7 +44,7 @@ enum Command {
     /// The half of `node` that is in the namespaces.
     #[command(hide = true)]
     Inside {
-        /// With what a cluster's platform gives: names of registries, trusted authorities, OpenShift's role for pulling.
+        /// With the services of a cluster's platform: names of registries, trusted CAs, OpenShift's role for pulling.
         #[arg(long)]
         platform: bool,
         /// The command and its arguments.

@@ -17,7 +17,7 @@ const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 /// The documents of a YAML text; comments between two separators are none.
 ///
 /// # Errors
-/// Where it isn't YAML.
+/// If it isn't YAML.
 pub fn documents(manifests: &str) -> Result<Vec<Value>> {
     let mut documents: Vec<Value> =
         serde_saphyr::from_multiple(manifests).context("cannot read a manifest as YAML")?;
@@ -25,7 +25,7 @@ pub fn documents(manifests: &str) -> Result<Vec<Value>> {
     Ok(documents)
 }
 
-/// Applies every document of `manifests`, and says whether a role or a binding was among them.
+/// Applies every document of `manifests`; true if a role or a binding was among them.
 pub(crate) async fn apply_manifests(client: &Client, namespace: &str, manifests: &str) -> Result<bool> {
     apply_documents(client, namespace, documents(manifests)?).await
 }

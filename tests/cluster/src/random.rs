@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 /// 128 random bits in hexadecimal.
 ///
 /// # Errors
-/// Where the system has no randomness.
+/// If the system has no randomness.
 pub(crate) fn random_hex() -> Result<String> {
     let mut bytes = [0; 16];
     SystemRandom::new()

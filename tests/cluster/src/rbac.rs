@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::{manifest::apply_manifests, random::random_hex};
 
-/// How long the cache may lag behind.
+/// Longest lag of the cache.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often the authorizer is asked.
+/// Interval between reviews.
 const POLL: Duration = Duration::from_millis(10);
 const GROUP: &str = "rbac.authorization.k8s.io";
 

@@ -26,9 +26,9 @@ use tokio::{
     time::sleep,
 };
 
-/// How long the command may take to end after a signal before it is killed.
+/// Time limit for the command to end after a signal; then it is killed.
 const GRACE: Duration = Duration::from_secs(10);
-/// How often a node's namespaces are asked whether they have ended.
+/// Interval between checks whether a node's namespaces have ended.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Starts a cluster, runs the command, and ends both, with the command's exit code.
@@ -111,8 +111,8 @@ fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
 async fn run_with(cluster: &Cluster, command: &[OsString], mut end: End) -> Result<ExitCode> {
     let (variable, state) = cluster.environment()?;
     let (program, arguments) = command.split_first().context("no command was given")?;
-    // It joins the servers' process group before it is executed: with all that it starts, it ends with this process
-    // however that ends. Adopting it once it runs would leave a moment without a parent.
+    // It joins the servers' process group before it is executed: so it ends with this process however that ends. To
+    // join later would leave a moment without a parent.
     let mut child = Command::from(cluster.supervisor().command(Path::new(program))?)
         .args(arguments)
         .env(variable, state)
@@ -125,7 +125,7 @@ async fn run_with(cluster: &Cluster, command: &[OsString], mut end: End) -> Resu
     }
 }
 
-/// Who says that it is time to end.
+/// Signals that end it.
 enum End {
     Signal {
         interrupt: tokio::signal::unix::Signal,
@@ -173,7 +173,7 @@ impl End {
 /// Passes the signal on and waits for the command; kills it where it doesn't end.
 async fn stop(child: &mut Child, signal: Signal) -> Result<ExitCode> {
     if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-        // It fails only where the command has just ended by itself.
+        // It fails only if the command has just ended by itself.
         let _ = kill_process(pid, signal);
     }
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {

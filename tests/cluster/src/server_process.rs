@@ -1,4 +1,4 @@
-//! One server as a child process: its log, its readiness, its signals, its end.
+//! A server as a child process: its log, its readiness, its signals, its end.
 
 use std::{
     fs::File,
@@ -13,9 +13,9 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid};
 use tokio::time::Instant;
 
-/// How often a server is asked whether it is ready.
+/// Interval between readiness checks.
 const POLL: Duration = Duration::from_millis(25);
-/// How many lines of a server's log an error shows.
+/// Lines of a server's log in an error.
 const TAIL: usize = 20;
 
 /// A running server; dropping it kills it and waits for its end.
@@ -30,7 +30,7 @@ impl ServerProcess {
     /// Starts `command` without input, with both outputs appended to the file `log`.
     ///
     /// # Errors
-    /// Where the log can't be opened or the program can't be started.
+    /// If the log can't be opened or the program can't be started.
     pub fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let output = File::options()
             .create(true)
@@ -55,7 +55,7 @@ impl ServerProcess {
         self.child.id()
     }
 
-    /// Where the server's output goes.
+    /// Log of the server's output.
     pub fn log(&self) -> &Path {
         &self.log
     }
@@ -63,7 +63,7 @@ impl ServerProcess {
     /// Fails, with the end of the server's log, where the server has ended.
     ///
     /// # Errors
-    /// Where it has ended, or its state can't be read.
+    /// If it has ended, or its state can't be read.
     pub fn ensure_running(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait().context("cannot ask for a server's state")? {
             bail!(
@@ -75,10 +75,10 @@ impl ServerProcess {
         Ok(())
     }
 
-    /// Asks `probe` until it says yes; fails early where the server ends first.
+    /// Calls `probe` until it returns true; fails early if the server ends first.
     ///
     /// # Errors
-    /// Where the server ends, or `patience` is over.
+    /// If the server ends, or `patience` is over.
     pub async fn await_ready<F: Future<Output = bool>>(
         &mut self,
         patience: Duration,
@@ -102,7 +102,7 @@ impl ServerProcess {
         }
     }
 
-    /// Waits for the server's end, and gives what `ensure_running` says of it.
+    /// Waits for the server's end; returns the error of `ensure_running`.
     pub async fn ended(&mut self) -> anyhow::Error {
         loop {
             if let Err(error) = self.ensure_running() {
@@ -112,12 +112,12 @@ impl ServerProcess {
         }
     }
 
-    /// Keeps the server from doing anything until `thaw` (SIGSTOP), and returns when it has come to rest: the kernel
-    /// stops the threads of a process one after the other, and until the last of them one may still answer (wait(2),
-    /// `WSTOPPED`: the parent is told then).
+    /// Stops the server until `thaw` (SIGSTOP), and returns when all of it has stopped: the kernel stops the threads of
+    /// a process one after the other, and until the last of them one may still respond (wait(2), `WSTOPPED`: the parent
+    /// is notified then).
     ///
     /// # Errors
-    /// Where the process is gone.
+    /// If the process is gone.
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)?;
         let stopped = waitid(
@@ -134,7 +134,7 @@ impl ServerProcess {
     /// Ends `freeze` (SIGCONT).
     ///
     /// # Errors
-    /// Where the process is gone.
+    /// If the process is gone.
     pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
@@ -166,8 +166,8 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Whether a process with this id exists and is running; a zombie is not.
-pub fn is_alive(pid: u32) -> bool {
+/// True if a process with this id exists and is running; a zombie is not.
+pub fn is_running(pid: u32) -> bool {
     let exists = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
@@ -175,7 +175,7 @@ pub fn is_alive(pid: u32) -> bool {
     exists && !is_zombie(pid)
 }
 
-/// Whether a process has ended but its parent hasn't taken notice, as under an init that doesn't (proc(5), `stat`).
+/// True if a process has ended but its parent hasn't taken notice, as under an init that doesn't (proc(5), `stat`).
 fn is_zombie(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
@@ -229,9 +229,9 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let server = shell("exec sleep 600", &directory.path().join("log"))?;
         let pid = server.pid();
-        assert!(is_alive(pid));
+        assert!(is_running(pid));
         drop(server);
-        assert!(!is_alive(pid));
+        assert!(!is_running(pid));
         Ok(())
     }
 }

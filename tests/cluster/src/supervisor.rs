@@ -32,7 +32,7 @@ impl Supervisor {
     /// Starts the script and the group's leader, and makes the directory.
     ///
     /// # Errors
-    /// Where `sh`, `cat` or `mktemp` can't be run, or the temporary directory can't be written.
+    /// If `sh`, `cat` or `mktemp` can't be run, or the temporary directory can't be written.
     pub fn start() -> Result<Self> {
         // `cat` on a pipe that only we hold: it ends with us even if the script never starts.
         let leader = Command::new("cat")
@@ -68,7 +68,7 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Where the servers keep their files; gone when the owner is.
+    /// Directory of the servers' files; removed at the end of the owner.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -76,7 +76,7 @@ impl Supervisor {
     /// A command for a server: it will join the process group that ends with the owner.
     ///
     /// # Errors
-    /// Where the group's leader has no usable process id.
+    /// If the group's leader has no usable process id.
     pub fn command(&self, program: &Path) -> Result<Command> {
         let group = i32::try_from(self.leader.id()).context("the process group's id is out of range")?;
         let mut command = Command::new(program);
@@ -103,7 +103,7 @@ impl Drop for Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server_process::is_alive;
+    use crate::server_process::is_running;
 
     #[test]
     fn a_dropped_supervisor_leaves_neither_process_nor_directory() -> Result<()> {
@@ -112,12 +112,12 @@ mod tests {
         std::fs::write(directory.join("file"), "content")?;
         let mut server = supervisor.command(Path::new("sleep"))?.arg("600").spawn()?;
         let [script, leader] = supervisor.pids();
-        assert!(is_alive(script) && is_alive(leader) && is_alive(server.id()));
+        assert!(is_running(script) && is_running(leader) && is_running(server.id()));
 
         drop(supervisor);
 
         assert!(!server.wait()?.success(), "the server was killed");
-        assert!(!is_alive(script) && !is_alive(leader));
+        assert!(!is_running(script) && !is_running(leader));
         assert!(!directory.exists());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What Tekton's admission webhook would say of an object, by Tekton's own code; no webhook is needed.
+//! Errors of Tekton's admission webhook about an object, by Tekton's own code; no webhook is needed.
 
 use std::ffi::OsStr;
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::kustomize::manifests;
 
-/// What Tekton objects to.
+/// Error of Tekton.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct Objection {
-    /// Which of the objects, counted from 0.
+    /// Index of the object, from 0.
     pub index: usize,
-    /// Where in it, as `spec.steps[0].command`; empty where Tekton doesn't say.
+    /// Field, such as `spec.steps[0].command`; empty if Tekton doesn't report one.
     pub field: String,
-    /// What is wrong with it.
+    /// Message.
     pub message: String,
 }
 
@@ -24,7 +24,7 @@ pub struct Objection {
 /// validator where the cache lacks it: blocks.
 ///
 /// # Errors
-/// Where the validator can't be built or run.
+/// If the validator can't be built or run.
 pub fn objections(objects: &[Value]) -> Result<Vec<Objection>> {
     let answer = manifests(&[OsStr::new("validate")], &serde_json::to_vec(objects)?)?;
     serde_json::from_slice(&answer).context("the validator's answer is not what was agreed")

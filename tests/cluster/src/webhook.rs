@@ -16,14 +16,14 @@ use crate::{
     namespace::TestNamespace,
 };
 
-/// How long the API server may take to notice a new webhook.
+/// Time limit for the API server to notice a new webhook.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mutating webhook for every update of a Secret in this namespace, at work when this returns. `patch` gives a JSON
 /// patch for an AdmissionReview.
 ///
 /// # Errors
-/// Where the API server refuses it, or doesn't ask it.
+/// If the API server rejects it, or doesn't call it.
 pub async fn mutate(
     namespace: &TestNamespace,
     patch: impl Fn(&Value) -> Value + Send + Sync + 'static,
@@ -62,11 +62,11 @@ pub async fn mutate(
     Ok(server)
 }
 
-/// Registers a mutating webhook for what `rules` and the namespace selector say; it answers as long as the returned
-/// server lives. The API server needs a moment to notice it.
+/// Registers a mutating webhook for `rules` and the namespace selector; it responds until the returned server is
+/// dropped. The API server needs a moment to notice it.
 ///
 /// # Errors
-/// Where the API server refuses it.
+/// If the API server refuses it.
 pub async fn register(
     client: &Client,
     name: &str,

@@ -9,7 +9,7 @@ use kube::{Api, api::PostParams};
 use serde_json::json;
 use test_cluster::{access::ClusterAccess, namespace::TestNamespace};
 
-/// Who the API server says that a token is; none where it doesn't accept it.
+/// User of a token, as the API server authenticates it; none if it rejects the token.
 async fn user_of(access: &ClusterAccess, token: &str) -> Result<Option<String>> {
     let reviews = Api::<SelfSubjectReview>::all(access.client_of(token).await?);
     match reviews

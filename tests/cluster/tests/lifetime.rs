@@ -13,15 +13,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use test_cluster::{
     access::ClusterAccess,
     control_plane::{Cluster, Options},
-    server_process::is_alive,
+    server_process::is_running,
 };
 
-/// How long servers may survive an owner that can't wait for their end.
+/// Longest time that servers may outlive an owner that can't wait for their end.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Set in a child suite: the file to write its state to before it panics.
 const CHILD_SUITE: &str = "TEST_CLUSTER_CHILD_SUITE";
 
-/// A child suite under `test-cluster run`; it says where its state is, then waits for ever.
+/// A child suite under `test-cluster run`; it prints the path of its state, then waits for ever.
 struct Suite {
     owner: Child,
     access: ClusterAccess,
@@ -65,7 +65,12 @@ fn ensure_gone(access: &ClusterAccess) -> Result<()> {
     );
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let left: Vec<u32> = access.pids.iter().copied().filter(|pid| is_alive(*pid)).collect();
+        let left: Vec<u32> = access
+            .pids
+            .iter()
+            .copied()
+            .filter(|pid| is_running(*pid))
+            .collect();
         if left.is_empty() && !access.directory.exists() {
             return Ok(());
         }
@@ -82,10 +87,10 @@ fn ensure_gone(access: &ClusterAccess) -> Result<()> {
 #[test]
 fn nothing_is_left_after_ctrl_c() -> Result<()> {
     let suite = Suite::start()?;
-    assert!(suite.access.pids.iter().all(|pid| is_alive(*pid)));
+    assert!(suite.access.pids.iter().all(|pid| is_running(*pid)));
     let (status, access, command) = suite.end_by(Signal::INT)?;
     assert_eq!(status.code(), Some(130));
-    assert!(!is_alive(command), "the suite's command is left");
+    assert!(!is_running(command), "the suite's command is left");
     ensure_gone(&access)
 }
 
@@ -93,7 +98,7 @@ fn nothing_is_left_after_ctrl_c() -> Result<()> {
 fn nothing_is_left_after_sigterm() -> Result<()> {
     let (status, access, command) = Suite::start()?.end_by(Signal::TERM)?;
     assert_eq!(status.code(), Some(143));
-    assert!(!is_alive(command), "the suite's command is left");
+    assert!(!is_running(command), "the suite's command is left");
     ensure_gone(&access)
 }
 
@@ -102,7 +107,7 @@ fn nothing_is_left_after_sigkill() -> Result<()> {
     let (_, access, command) = Suite::start()?.end_by(Signal::KILL)?;
     ensure_gone(&access)?;
     let deadline = Instant::now() + PATIENCE;
-    while is_alive(command) {
+    while is_running(command) {
         ensure!(Instant::now() < deadline, "the suite's command is left");
         std::thread::sleep(Duration::from_millis(20));
     }

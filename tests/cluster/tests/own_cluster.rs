@@ -57,7 +57,7 @@ async fn another_signing_key_ends_the_tokens_and_keeps_the_objects() -> Result<(
     let after = namespace.token("runner", None, 3600).await?;
     assert!(accepted(&after).await?);
 
-    // The suite's own signature counts as the API server's; the time in the claims is judged all the same.
+    // The suite's own signature counts as the API server's; the time in the claims is still checked.
     let mut forged = claims(&after)?;
     assert!(accepted(&cluster.signing_key().sign(&forged)?).await?);
     forged["exp"] = Value::from(now - 60);
@@ -149,7 +149,7 @@ async fn busy_api_server_is_idle_when_frozen() -> Result<()> {
     Ok(())
 }
 
-/// What the threads of a process are doing that are not stopped: the third field of their `stat` (proc(5)).
+/// State of the threads of a process that aren't stopped: the third field of their `stat` (proc(5)).
 fn threads_that_move(pid: u32) -> Result<Vec<String>> {
     let mut moving = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {

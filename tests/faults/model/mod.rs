@@ -1,4 +1,4 @@
-//! Sequences of writers, faults, time and runs, drawn at random, and a model that says how each run has to end.
+//! Random sequences of writers, faults, time and runs, and a model that predicts the end of each run.
 
 mod state;
 mod system;
@@ -13,7 +13,7 @@ use self::state::State;
 pub use self::system::System;
 use crate::crashes::Moment;
 
-/// What happens next.
+/// Next event.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A run of `ensure`.
@@ -30,34 +30,34 @@ pub enum Event {
     Labels(u32),
     /// Another tool writes an entry of its own.
     Entry(u32),
-    /// Somebody takes the dashboard's label away.
+    /// Another manager removes the dashboard's label.
     TakesLabel,
-    /// Somebody takes our entry away.
+    /// Another manager removes the managed entry.
     TakesEntry,
-    /// Somebody writes the entries without `auths`, as in the incident.
+    /// Another manager writes the entries without `auths`, as in the incident.
     Unwraps,
-    /// Somebody applies an empty placeholder again, as GitOps does.
+    /// GitOps applies an empty placeholder again.
     Blanks,
-    /// Somebody deletes the Secret.
+    /// The Secret is deleted.
     Deletes,
-    /// Somebody deletes the Secret and restores it from a backup: the same content, another object.
+    /// The Secret is deleted and restored from a backup: the same content, another object.
     Restores,
     /// Time passes: too little is left of the stored token's life.
     Ages,
     /// An administrator takes the right to pull away.
     Revokes,
-    /// And gives it back.
+    /// The pull permission is granted again.
     Grants,
 }
 
 /// A random fault: the server, the number of the call, and one of the faults that are possible for a call.
 #[derive(Clone, Debug)]
 pub struct Drawn {
-    /// Whether it is the registry's.
+    /// True if it is a fault of the registry.
     pub at_registry: bool,
     /// The call, from 1.
     pub number: usize,
-    /// Which of the faults.
+    /// Index of the fault.
     pub which: proptest::sample::Index,
 }
 
@@ -100,7 +100,7 @@ impl ReferenceStateMachine for Model {
         .boxed()
     }
 
-    /// What others do to a Secret needs one.
+    /// Changes of a Secret need one.
     fn preconditions(state: &State, event: &Event) -> bool {
         match event {
             Event::Ensure | Event::Verify | Event::Plan | Event::Fault(_) | Event::Killed(..) => true,

@@ -1,24 +1,24 @@
-//! What there is, as far as it matters, and what follows from it: the contract in small.
+//! Model of the state, and of its consequences: a short form of the contract.
 
 use super::Event;
 
-/// What there is.
+/// State of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The Secret.
     pub secret: Option<Stored>,
-    /// Whether the puller may pull.
+    /// True if the puller may pull.
     pub may_pull: bool,
 }
 
 /// A Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Whether the document has `auths`.
+    /// True if the document has `auths`.
     pub wrapped: bool,
     /// Our entry.
-    pub ours: Ours,
-    /// Whether the label is there by which the dashboard finds it.
+    pub managed: Managed,
+    /// True if the Secret has the dashboard's label.
     pub labelled: bool,
     /// Another tool's label.
     pub label: Option<u32>,
@@ -28,19 +28,19 @@ pub struct Stored {
 
 /// Our entry of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ours {
+pub enum Managed {
     /// There is none.
     None,
-    /// It is good for a day.
+    /// Valid for a day.
     Fresh,
-    /// It is good for minutes.
+    /// Valid for minutes.
     Old,
-    /// It is bound to an object that is gone.
+    /// Bound to a deleted object.
     OfAnother,
 }
 
 impl State {
-    /// What there is after an event.
+    /// State after an event.
     pub fn after(mut self, event: &Event) -> Self {
         match event {
             Event::Verify | Event::Plan => {}
@@ -48,7 +48,7 @@ impl State {
                 let kept = self.secret.as_ref();
                 self.secret = Some(Stored {
                     wrapped: true,
-                    ours: Ours::Fresh,
+                    managed: Managed::Fresh,
                     labelled: true,
                     label: kept.and_then(|stored| stored.label),
                     entry: kept.and_then(|stored| stored.entry),
@@ -66,35 +66,35 @@ impl State {
         self
     }
 
-    /// Whether what is stored pulls; none where that takes its time to show.
+    /// True if the stored credential can pull; none if the change takes time to have an effect.
     pub fn pulls(&self) -> Option<bool> {
         match &self.secret {
-            Some(stored) if stored.wrapped && self.may_pull => match stored.ours {
-                Ours::None => Some(false),
-                Ours::Fresh | Ours::Old => Some(true),
+            Some(stored) if stored.wrapped && self.may_pull => match stored.managed {
+                Managed::None => Some(false),
+                Managed::Fresh | Managed::Old => Some(true),
                 // An API server remembers for 10 s that it accepted a token.
-                Ours::OfAnother => None,
+                Managed::OfAnother => None,
             },
             _ => Some(false),
         }
     }
 
-    /// What `ensure` does to the object: ACTION.
+    /// Effect of `ensure` on the object: ACTION.
     pub fn action(&self) -> &'static str {
         match &self.secret {
             None => "created",
             Some(stored) if !stored.wrapped => "repaired",
-            Some(stored) if stored.ours == Ours::Fresh && stored.labelled => "unchanged",
+            Some(stored) if stored.managed == Managed::Fresh && stored.labelled => "unchanged",
             Some(_) => "refreshed",
         }
     }
 
-    /// How `ensure` ends: REASON.
+    /// End of `ensure`: REASON.
     pub fn ensured(&self) -> &'static str {
         if self.may_pull { "ok" } else { "pull-forbidden" }
     }
 
-    /// What `verify` may say: every complaint that is true, `ok` where none is. REASON.
+    /// Possible ends of `verify`: each true problem, or `ok` if there is none. REASON.
     pub fn verified(&self) -> Vec<&'static str> {
         let Some(stored) = &self.secret else {
             return vec!["secret-missing"];
@@ -103,11 +103,11 @@ impl State {
             return vec!["auths-missing"];
         }
         let mut complaints = Vec::new();
-        match stored.ours {
-            Ours::None => return vec!["no-matching-entry"],
-            Ours::Fresh => {}
-            Ours::Old => complaints.push("expires-before-next-run"),
-            Ours::OfAnother => complaints.extend(["credential-rejected", "ok"]),
+        match stored.managed {
+            Managed::None => return vec!["no-matching-entry"],
+            Managed::Fresh => {}
+            Managed::Old => complaints.push("expires-before-next-run"),
+            Managed::OfAnother => complaints.extend(["credential-rejected", "ok"]),
         }
         if !self.may_pull {
             complaints.retain(|complaint| *complaint != "ok");
@@ -126,17 +126,17 @@ impl Stored {
             Event::Labels(number) => self.label = Some(*number),
             Event::Entry(number) => self.entry = Some(*number),
             Event::TakesLabel => self.labelled = false,
-            Event::TakesEntry => self.ours = Ours::None,
+            Event::TakesEntry => self.managed = Managed::None,
             Event::Unwraps => self.wrapped = false,
             Event::Blanks => {
-                (self.wrapped, self.ours, self.entry) = (true, Ours::None, None);
+                (self.wrapped, self.managed, self.entry) = (true, Managed::None, None);
             }
             Event::Restores => {
-                if self.ours != Ours::None {
-                    self.ours = Ours::OfAnother;
+                if self.managed != Managed::None {
+                    self.managed = Managed::OfAnother;
                 }
             }
-            Event::Ages => self.ours = Ours::Old,
+            Event::Ages => self.managed = Managed::Old,
             Event::Ensure
             | Event::Verify
             | Event::Plan

@@ -1,4 +1,4 @@
-//! What the model is compared with: the program, the real servers, and others that write by their own means.
+//! The system that the model is compared with: the program, the real servers, and other writers.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -9,7 +9,7 @@ use kube::Api;
 use proptest_state_machine::StateMachineTest;
 use serde_json::{Map, Value, json};
 use test_cluster::{
-    invariants::{After, Before, Foreign, ensure_true},
+    invariants::{After, Before, Unmanaged, ensure_true},
     listener::faulty::{Fault, Plan, Side},
     program::{Outcome, Program},
     registry::OPENSHIFT,
@@ -34,14 +34,14 @@ const LABEL: &str = "opendatahub.io/dashboard";
 /// The time of a run that a fault befalls.
 const SHORT: &str = "4s";
 
-/// What all sequences share; they run one after the other.
+/// Resources of all sequences, which run one after the other.
 static SHARED: LazyLock<(Runtime, World, Slots)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime");
     let (world, slots) = runtime.block_on(World::new(1)).expect("a namespace");
     (runtime, world, slots)
 });
 
-/// One Secret, and what the model says of it.
+/// A Secret, and the model's state of it.
 pub struct System {
     world: &'static World,
     slot: Taken<'static>,
@@ -82,8 +82,8 @@ impl StateMachineTest for System {
 
     fn check_invariants(system: &Self, _: &State) {
         let (runtime, ..) = &*SHARED;
-        let told = runtime.block_on(system.ensure_as_modelled());
-        told.unwrap_or_else(|error| panic!("not {:?}: {error:#}", system.state));
+        let result = runtime.block_on(system.ensure_as_modelled());
+        result.unwrap_or_else(|error| panic!("not {:?}: {error:#}", system.state));
     }
 }
 
@@ -94,7 +94,7 @@ impl System {
             Event::Verify => self.verifies().await,
             Event::Plan => self.plans().await,
             Event::Fault(drawn) => {
-                self.is_befallen_by(drawn).await?;
+                self.suffers(drawn).await?;
                 self.ensures(&self.actions_after_part_of_one()).await
             }
             Event::Killed(number, moment) => {
@@ -147,7 +147,7 @@ impl System {
         }
     }
 
-    /// A run in peace, which ends as the model says; the object suffers one of these actions.
+    /// Runs without faults; the run ends as the model predicts, and the object changes by one of these actions.
     async fn ensures(&self, actions: &[&str]) -> Result<()> {
         let before = self.before().await?;
         let outcome = self.program("ensure").run().await?;
@@ -191,7 +191,7 @@ impl System {
         Ok(outcome)
     }
 
-    async fn is_befallen_by(&self, drawn: &Drawn) -> Result<()> {
+    async fn suffers(&self, drawn: &Drawn) -> Result<()> {
         let (side, kind) = if drawn.at_registry {
             (Side::Registry, Kind::Manifest)
         } else {
@@ -222,7 +222,7 @@ impl System {
         let proxies = self.proxies(Side::ApiServer, number, held, &before)?;
         let mut running = proxies.lead(self.program("ensure")).spawn()?;
         tokio::select! {
-            () = proxies.befallen(Side::ApiServer, held) => {
+            () = proxies.occurred(Side::ApiServer, held) => {
                 running.kill().await?;
                 self.ensure_stored_kept(&before).await.map(drop)
             }
@@ -271,12 +271,12 @@ impl System {
             return Ok((secret, Some(after)));
         }
         if let Some(secret) = &secret {
-            before.foreign().ensure_in(secret)?;
+            before.unmanaged().ensure_in(secret)?;
         }
         Ok((secret, None))
     }
 
-    /// What is stored is what the model says.
+    /// The stored Secret has the state of the model.
     async fn ensure_as_modelled(&self) -> Result<()> {
         let secret = self.secret().await?;
         ensure!(
@@ -286,7 +286,7 @@ impl System {
         let (Some(secret), Some(stored)) = (secret, &self.state.secret) else {
             return Ok(());
         };
-        self.foreign().ensure_in(&secret)?;
+        self.unmanaged().ensure_in(&secret)?;
         let labels = secret.metadata.labels.unwrap_or_default();
         ensure!(
             labels.contains_key(LABEL) == stored.labelled,
@@ -302,23 +302,23 @@ impl System {
         Ok(())
     }
 
-    /// What an undisturbed run may do after one that got as far as it got.
+    /// Possible actions of an undisturbed run after one that was interrupted.
     fn actions_after_part_of_one(&self) -> Vec<&'static str> {
         vec![self.state.action(), "refreshed", "unchanged"]
     }
 
     async fn before(&self) -> Result<Before> {
         let (puller, image) = (self.world.puller(), self.world.image());
-        Before::new(self.secret().await?, self.foreign(), puller, image).await
+        Before::new(self.secret().await?, self.unmanaged(), puller, image).await
     }
 
-    fn foreign(&self) -> Foreign {
-        let mut foreign = Foreign::default();
+    fn unmanaged(&self) -> Unmanaged {
+        let mut unmanaged = Unmanaged::default();
         if let Some(stored) = &self.state.secret {
-            foreign.labels.extend(stored.label.map(Writer::label));
-            foreign.document.extend(stored.entry.map(Writer::entry));
+            unmanaged.labels.extend(stored.label.map(Writer::label));
+            unmanaged.document.extend(stored.entry.map(Writer::entry));
         }
-        foreign
+        unmanaged
     }
 
     async fn secret(&self) -> Result<Option<Secret>> {
@@ -347,14 +347,14 @@ impl System {
         self.world.namespace().create(&secret).await.map(drop)
     }
 
-    /// The stored token is one that was minted a day ago, as far as can be seen.
+    /// The stored token seems to be one that was requested a day ago.
     async fn ages(&self) -> Result<()> {
         let secret = self.secret().await?.context("there is a Secret")?;
         let token = self.world.short_lived_token(&secret).await?;
         let auth = STANDARD.encode(format!("<token>:{token}"));
         self.edits_document(|document| {
-            let ours = json!({"username": "<token>", "password": token, "auth": auth});
-            entries(document)?.insert(OPENSHIFT.to_owned(), ours);
+            let managed = json!({"username": "<token>", "password": token, "auth": auth});
+            entries(document)?.insert(OPENSHIFT.to_owned(), managed);
             Ok(())
         })
         .await

@@ -33,10 +33,10 @@ impl Kubectl {
         command
     }
 
-    /// Runs it, and gives what it printed.
+    /// Runs it; returns its output.
     ///
     /// # Errors
-    /// What it says on standard error, where it fails.
+    /// If it fails, with its standard error.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
         self.run_with_input(arguments, "").await
     }
@@ -44,7 +44,7 @@ impl Kubectl {
     /// As `run`, with something on standard input.
     ///
     /// # Errors
-    /// What it says on standard error, where it fails.
+    /// If it fails, with its standard error.
     pub async fn run_with_input<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -78,7 +78,7 @@ impl Kubectl {
     /// Applies a kustomization as the user does.
     ///
     /// # Errors
-    /// Where kubectl refuses it.
+    /// If kubectl refuses it.
     pub async fn apply_kustomization(&self, directory: &Path) -> Result<String> {
         self.run([
             OsStr::new("apply"),
@@ -91,7 +91,7 @@ impl Kubectl {
     /// Creates objects of a manifest, and gives their names as `kind/name`, one a line.
     ///
     /// # Errors
-    /// Where the API server refuses one.
+    /// If the API server refuses one.
     pub async fn create(&self, manifest: &str) -> Result<String> {
         let names = self
             .run_with_input(["create", "--filename", "-", "--output", "name"], manifest)
@@ -99,10 +99,10 @@ impl Kubectl {
         Ok(names.trim().to_owned())
     }
 
-    /// An object, such as `pod/model`, as it is now.
+    /// An object, such as `pod/model`, in its current state.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub async fn get(&self, name: &str) -> Result<Value> {
         let object = self.run(["get", name, "--output", "json"]).await?;
         serde_json::from_str(&object).with_context(|| format!("kubectl's {name} is no JSON"))
@@ -111,7 +111,7 @@ impl Kubectl {
     /// The objects of a kind, with a label selector where it isn't empty.
     ///
     /// # Errors
-    /// Where kubectl fails.
+    /// If kubectl fails.
     pub async fn list(&self, kind: &str, selector: &str) -> Result<Vec<Value>> {
         let list = self
             .run(["get", kind, "--selector", selector, "--output", "json"])

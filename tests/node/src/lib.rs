@@ -1,4 +1,4 @@
-//! What the tests on a node start from: a namespace, the user's own kustomization applied into it, a model's image.
+//! Start of the tests on a node: a namespace, the user's own kustomization applied to it, a model's image.
 
 mod kubectl;
 mod model;

@@ -32,7 +32,7 @@ impl Model {
     /// Pushes a new image, past every credential, as `namespace/name`, with `:latest` where the name has no tag.
     ///
     /// # Errors
-    /// Where the store refuses it.
+    /// If the store refuses it.
     pub fn push(namespace: &str, name: &str) -> Result<Self> {
         let (name, tag) = name.split_once(':').unwrap_or((name, "latest"));
         let path = format!("{namespace}/{name}");
@@ -56,11 +56,11 @@ impl Model {
         format!("{}@{}", self.repository, self.digest)
     }
 
-    /// Fails where the image could be pulled without the credential that is tested: containerd has it, or the registry
-    /// gives it to anybody.
+    /// Fails if the image can be pulled without the credential under test: containerd has it, or the registry allows
+    /// anonymous access to it.
     ///
     /// # Errors
-    /// Where that is so.
+    /// If that is so.
     pub async fn assert_out_of_reach(&self) -> Result<()> {
         let access = ClusterAccess::shared();
         let socket = access.node()?.container_runtime.clone();
@@ -95,7 +95,7 @@ impl Model {
     /// The accepted requests of the kubelet's runtime for this image, by user.
     ///
     /// # Errors
-    /// Where the registry's log can't be read.
+    /// If the registry's log can't be read.
     pub fn pulled_by(&self) -> Result<Vec<String>> {
         let log = &ClusterAccess::shared().registries()?.openshift.request_log;
         let manifest = format!("/v2/{}/manifests/{}", self.path, self.digest);
@@ -140,7 +140,7 @@ impl Model {
     /// Waits until the pod is in ImagePullBackOff; gives its uid.
     ///
     /// # Errors
-    /// Where it doesn't get there.
+    /// If it doesn't get there.
     pub async fn await_back_off(kubectl: &Kubectl, pod: &str) -> Result<String> {
         let name = format!("pod/{pod}");
         eventually("a pod without a credential is in ImagePullBackOff", || async {
@@ -158,7 +158,7 @@ impl Model {
     /// Waits until the pod runs, and fails where it isn't the same one that never restarted.
     ///
     /// # Errors
-    /// Where it doesn't get there.
+    /// If it doesn't get there.
     pub async fn await_running(kubectl: &Kubectl, pod: &str, uid: Option<&str>) -> Result<()> {
         let name = format!("pod/{pod}");
         let running = eventually("the pod runs", || async {
@@ -189,7 +189,7 @@ fn unique() -> Result<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("the kernel has no randomness")
 }
 
-/// Pulls with an independent client; an error holds what it said.
+/// Pulls with an independent client; an error has its output.
 pub fn pull(document: Option<&[u8]>, reference: &str) -> std::result::Result<(), String> {
     let attempt = || -> Result<std::result::Result<(), String>> {
         let access = ClusterAccess::shared();
@@ -207,8 +207,8 @@ pub fn pull(document: Option<&[u8]>, reference: &str) -> std::result::Result<(),
     attempt().map_err(|error| format!("{error:#}"))?
 }
 
-/// The document of the incident: credentials without the `auths` around them, which the API server accepts and the
-/// kubelet silently finds nothing in.
+/// The document of the incident: credentials without `auths` around them, which the API server accepts and in which the
+/// kubelet silently finds nothing.
 pub fn unwrapped(token: &str) -> Vec<u8> {
     let auth = STANDARD.encode(format!("<token>:{token}"));
     json!({ OPENSHIFT: { "auth": auth } }).to_string().into_bytes()

@@ -1,5 +1,5 @@
-//! Images of this machine in the registry that allows anonymous access, to be pulled by digest; first of all the program's own, as it
-//! is shipped.
+//! Images of this machine in the registry that allows anonymous access, to pull by digest; first of all the program's
+//! own, as shipped.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,7 +34,7 @@ impl PushedImage {
 /// The program's image, pushed once for all tests.
 ///
 /// # Errors
-/// Where its layout is missing, or the store refuses it.
+/// If its layout is missing, or the store refuses it.
 pub async fn program_image() -> Result<PushedImage> {
     static IMAGE: OnceCell<PushedImage> = OnceCell::const_new();
     let image = IMAGE
@@ -55,7 +55,7 @@ pub async fn program_image() -> Result<PushedImage> {
 /// Pushes the image in an OCI layout, past every credential.
 ///
 /// # Errors
-/// Where the store refuses it.
+/// If the store refuses it.
 pub fn push_layout(layout: &Path, repository: &str) -> Result<PushedImage> {
     let access = ClusterAccess::shared();
     let registries = access.registries()?;

@@ -2,19 +2,19 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-/// A block of shell that stands below a line `<!-- run: NAME -->`.
+/// A block of shell below a line `<!-- run: NAME -->`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Block {
     /// Its name.
     pub name: String,
-    /// What is typed.
+    /// Its commands.
     pub script: String,
 }
 
 /// The blocks in their order.
 ///
 /// # Errors
-/// Where a marker has no block of shell below it.
+/// If a marker has no block of shell below it.
 pub fn blocks(markdown: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines();
@@ -41,7 +41,7 @@ pub fn blocks(markdown: &str) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-/// All blocks as one script that says, on standard output, when each begins, and ends with the first that fails.
+/// All blocks as one script that prints when each begins, and ends with the first that fails.
 pub fn script(blocks: &[Block]) -> String {
     let mut script = "set -euo pipefail\n".to_owned();
     for Block { name, script: typed } in blocks {
@@ -50,10 +50,10 @@ pub fn script(blocks: &[Block]) -> String {
     script
 }
 
-/// What was printed under a block's name.
+/// Output of the block with this name.
 ///
 /// # Errors
-/// Where it didn't begin.
+/// If it didn't begin.
 pub fn output_of<'a>(output: &'a str, name: &str) -> Result<&'a str> {
     let begin = format!("## {name}\n");
     let (_, rest) = output

@@ -1,4 +1,4 @@
-//! The samples, as somebody uses them: with their own image names, in a cluster whose registry has no DNS name.
+//! The samples, as a user applies them: with their own image names, in a cluster whose registry has no DNS name.
 
 use std::fs;
 
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use crate::{World, world::manifests};
 
-/// The image of the samples' stand-ins.
+/// Image in place of the samples' images.
 const STAND_IN: &str = "registry.access.redhat.com/ubi9/ubi-minimal:9.6";
 /// The project of the samples' images, in the registry with OpenShift's rules.
 const PROJECT: &str = "image-registry.openshift-image-registry.svc:5000/my-models";
 
 impl World {
-    /// The objects of a sample, with the stand-ins' image and the project replaced by what this cluster has.
+    /// Objects of a sample, with this cluster's image and project.
     ///
     /// # Errors
-    /// Where it can't be read, or kubectl can't read it.
+    /// If it can't be read, or kubectl can't read it.
     pub async fn sample(&self, name: &str) -> Result<Vec<Value>> {
         let path = manifests().join("samples").join(name);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -41,7 +41,7 @@ impl World {
     /// Creates the objects of a sample that need nothing else.
     ///
     /// # Errors
-    /// Where the API server refuses one.
+    /// If the API server refuses one.
     pub async fn create_sample(&self, name: &str) -> Result<()> {
         for object in self.sample(name).await? {
             self.kubectl.create(&object.to_string()).await?;
@@ -52,7 +52,7 @@ impl World {
     /// The only object of a sample that runs something, with the registries' addresses for its pods.
     ///
     /// # Errors
-    /// Where it isn't one object.
+    /// If it isn't one object.
     pub async fn run_of_sample(&self, name: &str) -> Result<Value> {
         let mut objects = self.sample(name).await?;
         let mut run = objects.pop().with_context(|| format!("{name} is empty"))?;

@@ -1,4 +1,4 @@
-//! A TaskRun, and what somebody sees who reads only its status.
+//! A TaskRun, and the information in its status.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{World, eventually, world::RUNNER};
 
-/// Tekton's limit for everything that one container says (pkg/termination/write.go), in bytes.
+/// Tekton's limit for the termination message of one container (pkg/termination/write.go), in bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;
-/// What the contract promises for all results together, JSON escapes counted, in bytes.
+/// The contract's limit for all results together, with JSON escapes, in bytes.
 const RESULTS_LIMIT: usize = 1024;
 
 /// A TaskRun that is not created yet.
@@ -63,7 +63,7 @@ impl<'a> TaskRun<'a> {
     /// Creates it, and gives its name.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn create(self) -> Result<String> {
         let params: Vec<Value> = self
             .params
@@ -87,7 +87,7 @@ impl<'a> TaskRun<'a> {
     /// Creates it, and waits for its end.
     ///
     /// # Errors
-    /// Where it isn't accepted or doesn't end.
+    /// If it isn't accepted or doesn't end.
     pub async fn run(self) -> Result<TaskRunStatus> {
         let world = self.world;
         let name = self.create().await?;
@@ -108,7 +108,7 @@ impl TaskRunStatus {
     /// Waits for a TaskRun's end.
     ///
     /// # Errors
-    /// Where it doesn't end.
+    /// If it doesn't end.
     pub async fn await_end(world: &World, name: &str) -> Result<Self> {
         let status = eventually(&format!("{name} ends"), || async {
             let run = world.kubectl.get(name).await?;
@@ -126,7 +126,7 @@ impl TaskRunStatus {
         })
     }
 
-    /// Whether the TaskRun succeeded.
+    /// True if the TaskRun succeeded.
     pub fn succeeded(&self) -> bool {
         self.status["conditions"][0]["status"] == "True"
     }
@@ -162,7 +162,7 @@ impl TaskRunStatus {
     /// Fails where results are missing, or are not within the limits of the contract and of Tekton.
     ///
     /// # Errors
-    /// Which one.
+    /// Index of the step.
     pub fn assert_results(&self, status: &str, reason: &str) -> Result<&Self> {
         let results = self.results();
         for name in [
@@ -176,10 +176,10 @@ impl TaskRunStatus {
         ] {
             anyhow::ensure!(results.contains_key(name), "{name} is missing: {}", self.status);
         }
-        let said = (self.result("STATUS"), self.result("REASON"));
+        let ended = (self.result("STATUS"), self.result("REASON"));
         anyhow::ensure!(
-            (said.0.as_str(), said.1.as_str()) == (status, reason),
-            "{said:?} instead of {status} {reason}: {}",
+            (ended.0.as_str(), ended.1.as_str()) == (status, reason),
+            "{ended:?} instead of {status} {reason}: {}",
             self.result("MESSAGE")
         );
         let test_output: Value =

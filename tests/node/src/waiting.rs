@@ -7,13 +7,13 @@ use tokio::time::{Instant, sleep};
 
 /// The longest that anything here may take: a kubelet's second back-off, twice, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// How often it is looked at.
+/// Interval between checks.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Looks until `look` gives something, and gives that; fails with what `look` said last.
+/// Calls `look` until it returns a value; fails with the last error of `look`.
 ///
 /// # Errors
-/// Where [`PATIENCE`] is over, or `look` fails.
+/// If [`PATIENCE`] is over, or `look` fails.
 pub async fn eventually<T, Look, Looked>(what: &str, mut look: Look) -> Result<T>
 where
     Look: FnMut() -> Looked,

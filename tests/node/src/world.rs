@@ -24,10 +24,10 @@ use crate::{Kubectl, Model, TaskRun, model::pull, pushed_image::program_image};
 pub const SECRET: &str = "internal-registry";
 /// The account that runs the program.
 pub const RUNNER: &str = "ensure-pull-secret";
-/// The account whose token is stored.
+/// ServiceAccount whose token is stored.
 pub const PULLER: &str = "model-puller";
 
-/// What every account of a namespace may do on OpenShift: pull the namespace's own images.
+/// Permission of every ServiceAccount of a namespace on OpenShift: pull the namespace's own images.
 fn image_puller() -> Value {
     json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }])
 }
@@ -46,7 +46,7 @@ impl World {
     /// The namespace alone, with the registries' authority as `trusted-ca`.
     ///
     /// # Errors
-    /// Where the API server refuses any of it.
+    /// If the API server refuses any of it.
     pub async fn empty(prefix: &str) -> Result<Self> {
         let access = ClusterAccess::shared();
         let node = access.node()?.clone();
@@ -78,7 +78,7 @@ impl World {
     /// As `empty`, with everything of `tekton/` installed, and the right to pull that the puller has on OpenShift.
     ///
     /// # Errors
-    /// Where the install fails.
+    /// If the install fails.
     pub async fn new(prefix: &str) -> Result<Self> {
         let world = Self::empty(prefix).await?;
         world.install(&json!({ "resources": ["tekton"] })).await?;
@@ -86,10 +86,10 @@ impl World {
         Ok(world)
     }
 
-    /// Applies the user's kustomization: what `own` says, with namespace, image and the registries' addresses.
+    /// Applies the user's kustomization: `own`, with namespace, image and the registries' addresses.
     ///
     /// # Errors
-    /// Where kustomize or the API server refuses it.
+    /// If kustomize or the API server refuses it.
     pub async fn install(&self, own: &Value) -> Result<()> {
         let directory = self.kustomization(own).await?;
         self.kubectl.apply_kustomization(&directory).await.map(drop)
@@ -98,7 +98,7 @@ impl World {
     /// Writes the user's kustomization beside a copy of `tekton/`, and gives its directory.
     ///
     /// # Errors
-    /// Where a file can't be written, or the image can't be pushed.
+    /// If a file can't be written, or the image can't be pushed.
     pub async fn kustomization(&self, own: &Value) -> Result<PathBuf> {
         let image = program_image().await?;
         let aliases = json!([{ "op": "add", "path": "/spec/jobTemplate/spec/template/spec/hostAliases", "value": self.host_aliases() }]);
@@ -111,8 +111,8 @@ impl World {
             "patches": [{ "target": { "kind": "CronJob" }, "patch": aliases.to_string() }],
         });
         for (field, value) in own.as_object().into_iter().flatten() {
-            if let (Some(Value::Array(ours)), Value::Array(more)) = (kustomization.get_mut(field), value) {
-                ours.extend(more.clone());
+            if let (Some(Value::Array(managed)), Value::Array(more)) = (kustomization.get_mut(field), value) {
+                managed.extend(more.clone());
             } else {
                 kustomization[field] = value.clone();
             }
@@ -125,10 +125,10 @@ impl World {
         Ok(directory)
     }
 
-    /// Lets the puller pull this namespace's images, as OpenShift does by itself.
+    /// Lets the puller pull this namespace's images, as OpenShift does by default.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn grant_pull(&self) -> Result<()> {
         self.namespace.grant(PULLER, "image-puller", image_puller()).await
     }
@@ -136,7 +136,7 @@ impl World {
     /// Takes that back.
     ///
     /// # Errors
-    /// Where it wasn't granted.
+    /// If it wasn't granted.
     pub async fn revoke_pull(&self) -> Result<()> {
         self.namespace.revoke(PULLER, "image-puller").await
     }
@@ -144,7 +144,7 @@ impl World {
     /// A new image of this namespace.
     ///
     /// # Errors
-    /// Where it can't be pushed.
+    /// If it can't be pushed.
     pub fn model(&self, name: &str) -> Result<Model> {
         Model::push(self.namespace.name(), name)
     }
@@ -176,15 +176,15 @@ impl World {
     /// The stored document.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub async fn document(&self) -> Result<Vec<u8>> {
         self.namespace.docker_config_json(SECRET).await
     }
 
-    /// Whether the stored document pulls an image, by an independent client's word.
+    /// True if the stored document pulls an image, by an independent client's word.
     ///
     /// # Errors
-    /// Where there is no document.
+    /// If there is no document.
     pub async fn stored_pulls(&self, image: &str) -> Result<std::result::Result<(), String>> {
         Ok(pull(Some(&self.document().await?), image))
     }
@@ -193,7 +193,7 @@ impl World {
     /// they were installed.
     ///
     /// # Errors
-    /// Where there is no CronJob.
+    /// If there is no CronJob.
     pub async fn job_from_cron_job(&self, name: &str, environment: &[(&str, &str)]) -> Result<Value> {
         let from = "--from=cronjob/ensure-pull-secret";
         let job = self
@@ -213,7 +213,7 @@ impl World {
     /// A program of this machine that finds kubectl, and the cluster, as the user has them.
     ///
     /// # Errors
-    /// Where kubectl's place is unknown.
+    /// If kubectl's place is unknown.
     pub fn command_with_kubectl(program: &str) -> Result<Command> {
         let node = ClusterAccess::shared().node()?;
         let kubectl = node.kubectl.parent().context("kubectl is in a directory")?;
@@ -230,7 +230,7 @@ impl World {
     /// Writes a kubeconfig that authenticates with `token`, and gives its path.
     ///
     /// # Errors
-    /// Where it can't be written.
+    /// If it can't be written.
     pub fn kubeconfig_of(&self, token: &str) -> Result<String> {
         let path = self.directory.path().join("kubeconfig");
         let kubeconfig = ClusterAccess::shared().kubeconfig_of(token);
@@ -272,7 +272,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// An address that pods can reach and that has no listener, another one each time (`node/namespaces.sh` routes the prefix).
 ///
 /// # Errors
-/// Where all have been given away.
+/// If all have been given away.
 pub fn free_address() -> Result<Ipv4Addr> {
     static NEXT: AtomicU8 = AtomicU8::new(100);
     let last = NEXT.fetch_add(1, Ordering::Relaxed);

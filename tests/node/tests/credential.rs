@@ -1,4 +1,4 @@
-//! What is stored: it outlives the run that made it, ends with the Secret, and opens nothing but the registry.
+//! The stored credential: it outlives its run, ends with the Secret, and is valid only for the registry.
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -76,13 +76,13 @@ async fn stored_token_has_no_access_to_the_cluster() -> Result<()> {
                 .args(["auth", "can-i", verb, resource])
                 .output()
                 .await?;
-            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             ensure!(
-                said == "yes" || said == "no",
-                "{said} {}",
+                answer == "yes" || answer == "no",
+                "{answer} {}",
                 String::from_utf8_lossy(&output.stderr)
             );
-            anyhow::Ok(said == "yes")
+            anyhow::Ok(answer == "yes")
         }
     };
     for (verb, resource) in [

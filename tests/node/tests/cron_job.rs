@@ -1,5 +1,5 @@
-//! The CronJob as it is installed: a permanent failure ends its Job at once, a transient one is tried again, an eviction
-//! is nobody's failure.
+//! The CronJob as installed: a permanent failure ends its Job at once, a transient one is retried, an eviction is no
+//! failure.
 
 use std::net::TcpListener;
 
@@ -8,7 +8,7 @@ use node_tests::{SECRET, World, eventually};
 use serde_json::{Value, json};
 use test_cluster::{access::ClusterAccess, listener::Forwarder, registry::OPENSHIFT};
 
-/// The conditions of a Job that ended, by type; what it is instead while it hasn't.
+/// Conditions of an ended Job, by type; its state if it hasn't ended.
 async fn await_end(world: &World, job: &str) -> Result<Value> {
     let name = format!("job/{job}");
     eventually(&format!("{name} ends"), || async {
@@ -69,7 +69,7 @@ async fn a_permanent_failure_ends_the_job_with_its_first_pod() -> Result<()> {
     ensure!(
         terminated["message"]
             .as_str()
-            .is_some_and(|said| said.contains("api-forbidden")),
+            .is_some_and(|message| message.contains("api-forbidden")),
         "{terminated}"
     );
     Ok(())
@@ -80,10 +80,10 @@ async fn transient_failure_is_retried_until_success() -> Result<()> {
     let world = World::new("transient").await?;
     let first = world.task_run().run().await?;
     first.assert_results("SUCCESS", "ok")?;
-    let silent = Silent::bind()?;
+    let inconclusive = InconclusiveRegistry::bind()?;
     let environment = [("PULL_SECRET_MODE", "verify"), ("PULL_SECRET_TIMEOUT", "6s")];
     let mut job = world.job_from_cron_job("transient", &environment).await?;
-    silent.stand_for_the_registry(&mut job);
+    inconclusive.stand_for_the_registry(&mut job);
     world.kubectl.create(&job.to_string()).await?;
     eventually("the first pod fails with 75", || async {
         let pods = world.kubectl.list("pods", "job-name=transient").await?;
@@ -95,7 +95,7 @@ async fn transient_failure_is_retried_until_success() -> Result<()> {
         })
     })
     .await?;
-    let _registry = silent.answer()?;
+    let _registry = inconclusive.answer()?;
     let end = await_end(&world, "transient").await?;
     ensure!(end["type"] == "Complete", "{end}");
     let job = world.kubectl.get("job/transient").await?;
@@ -110,17 +110,17 @@ async fn transient_failure_is_retried_until_success() -> Result<()> {
 #[tokio::test]
 async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
     let world = World::new("eviction").await?;
-    let silent = Silent::bind()?;
+    let inconclusive = InconclusiveRegistry::bind()?;
     let mut job = world.job_from_cron_job("eviction", &[]).await?;
-    silent.stand_for_the_registry(&mut job);
-    // With no second try at all, an eviction that was counted would fail the Job.
+    inconclusive.stand_for_the_registry(&mut job);
+    // Without retries, a counted eviction would fail the Job.
     job["spec"]["backoffLimit"] = json!(0);
     world.kubectl.create(&job.to_string()).await?;
     let pod = eventually("its pod asks the registry", || async {
         let pods = world.kubectl.list("pods", "job-name=eviction").await?;
         let running = pods.iter().find(|pod| pod["status"]["phase"] == "Running");
         Ok(match running.and_then(|pod| pod["metadata"]["name"].as_str()) {
-            Some(name) if silent.was_asked() => Ok(name.to_owned()),
+            Some(name) if inconclusive.was_requested() => Ok(name.to_owned()),
             _ => Err(format!("{} pods", pods.len())),
         })
     })
@@ -140,7 +140,7 @@ async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
             &eviction.to_string(),
         )
         .await?;
-    let _registry = silent.answer()?;
+    let _registry = inconclusive.answer()?;
     let end = await_end(&world, "eviction").await?;
     ensure!(end["type"] == "Complete", "{end}");
     let status = world.kubectl.get("job/eviction").await?["status"].clone();
@@ -187,14 +187,14 @@ fn exit_code(pod: &Value) -> Value {
 }
 
 /// An address of the node in place of the registry that accepts no connection: they wait.
-struct Silent {
+struct InconclusiveRegistry {
     listener: TcpListener,
     address: std::net::Ipv4Addr,
 }
 
-impl Silent {
-    /// An address of its own on the node's loopback device: any of 127/8 is there, but pods reach only what is routed, so
-    /// it is taken from the registries' prefix.
+impl InconclusiveRegistry {
+    /// An unused address on the node's loopback device: any of 127/8 is there, but pods reach only routed ones, so it
+    /// is from the registries' prefix.
     fn bind() -> Result<Self> {
         let address = node_tests::free_address()?;
         let port = OPENSHIFT
@@ -212,9 +212,9 @@ impl Silent {
         job["spec"]["template"]["spec"]["hostAliases"] = json!([{ "ip": self.address, "hostnames": [host] }]);
     }
 
-    /// Whether somebody waits for an answer: the kernel has accepted a connection.
-    fn was_asked(&self) -> bool {
-        // What is in the queue is seen by taking it; there is no response before `answer`.
+    /// True if a client waits for a response: the kernel has accepted a connection.
+    fn was_requested(&self) -> bool {
+        // Accepting it shows that it is in the queue; it gets no response before `answer`.
         self.listener.set_nonblocking(true).is_ok() && self.listener.accept().is_ok()
     }
 

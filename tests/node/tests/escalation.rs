@@ -1,5 +1,4 @@
-//! What `create` on an absent Secret is worth to whoever holds the runner's token, and what the admission policy leaves of
-//! it.
+//! Effect of `create` on an absent Secret for a holder of the runner's token, with and without the admission policy.
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
@@ -81,7 +80,7 @@ async fn policy_denies_the_runner_another_token_and_allows_the_run() -> Result<(
         Ok(match steal(&world, client.clone()).await {
             Err(kube::Error::Api(status)) if status.code == 403 => Ok(status.message.clone()),
             other => {
-                // What slipped through before the policy was at work.
+                // Token requests that succeeded before the policy had an effect.
                 if other.is_ok() {
                     world.namespace.delete_secret(SECRET).await?;
                 }
@@ -105,7 +104,7 @@ async fn policy_denies_the_runner_another_token_and_allows_the_run() -> Result<(
     refreshed.assert_results("SUCCESS", "ok")?;
     ensure!(refreshed.result("ACTION") == "refreshed", "{}", refreshed.status);
 
-    // More than the policy permits: the sentence says so to somebody who reads only the status.
+    // The policy denies it: the message in the status says so.
     let longer = world
         .task_run()
         .param("TOKEN_LIFETIME", "48h")

@@ -1,4 +1,4 @@
-//! What the program was made for: a model's pod that can't be pulled starts to run, untouched.
+//! The purpose of the program: a model's pod that can't pull its image starts to run without a change.
 
 use anyhow::Result;
 use node_tests::{Model, PULLER, SECRET, World, unwrapped};

@@ -11,10 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long what was killed may take to go.
+/// Time limit for killed processes to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts a pod, waits until it runs, and says by which name everything of this node is called.
+/// Starts a pod, waits until it runs, and prints the name that everything of this node has.
 const SCRIPT: &str = r#"
 field() { sed -n "s/^ *\"$1\": \"\(.*\)\",*$/\1/p" "$TEST_CLUSTER" | head -n 1; }
 export KUBECONFIG="$(field kubeconfig)"
@@ -24,7 +24,7 @@ kubectl=$(field kubectl)
 echo "$TEST_CLUSTER_CONTROL_GROUP"
 "#;
 
-/// What the machine has of its own, in this process's namespaces.
+/// The machine's own objects, in this process's namespaces.
 #[derive(Debug, PartialEq)]
 struct Machine {
     mounts: String,
@@ -107,7 +107,7 @@ fn env(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set: run this with `cargo xtask test --node`"))
 }
 
-/// What bears the node's name: processes by their arguments and control groups, directories.
+/// Objects with the node's name: processes by their arguments and control groups, directories.
 fn left_of(name: &str) -> Result<Vec<String>> {
     let mut left = Vec::new();
     let directory = std::env::temp_dir().join(name);
@@ -121,9 +121,9 @@ fn left_of(name: &str) -> Result<Vec<String>> {
     {
         let path = process.path();
         let read = |file: &str| fs::read(path.join(file)).unwrap_or_default();
-        let told = [read("cmdline"), read("cgroup"), read("mountinfo")].concat();
+        let text = [read("cmdline"), read("cgroup"), read("mountinfo")].concat();
         // A supervisor that is still at work has the name in no argument; this test's own processes neither.
-        if String::from_utf8_lossy(&told).contains(name) {
+        if String::from_utf8_lossy(&text).contains(name) {
             left.push(format!("process {}", process.file_name().display()));
         }
     }

@@ -3,7 +3,8 @@
 use anyhow::{Result, ensure};
 use node_tests::{World, eventually};
 
-/// Of one container with no others beside it, what the kubelet keeps (pkg/kubelet/container, `MaxContainerTerminationMessageLength`).
+/// The kubelet's limit for the message of one container without others (pkg/kubelet/container,
+/// `MaxContainerTerminationMessageLength`).
 const KUBELET_LIMIT: usize = 4096;
 
 /// The longest name that a Secret may have.
@@ -31,7 +32,7 @@ async fn a_task_run_with_the_longest_values_keeps_all_its_results() -> Result<()
         .param("IMAGE", images.join(","))
         .run()
         .await?;
-    // It may not touch a Secret of that name: the sentence about it has both long names in it.
+    // It may not access a Secret of that name: the message has both long names.
     run.assert_results("ERROR", "api-forbidden")?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Somebody who reads a TaskRun's status and nothing else learns what is wrong and what to do.
+//! The status of a TaskRun alone shows what is wrong and what to do.
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::{core::v1::ServiceAccount, rbac::v1::RoleBinding};

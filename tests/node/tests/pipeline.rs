@@ -12,7 +12,7 @@ struct Ended<'a> {
 
 impl<'a> Ended<'a> {
     /// Runs the sample Pipeline for an image as the build's stand-in names it, with further parameters and variables of
-    /// the pods of our task.
+    /// the pods of the project's task.
     async fn run(
         world: &'a World,
         image: (&str, &str),
@@ -75,7 +75,7 @@ impl<'a> Ended<'a> {
             .context("the task was skipped")
     }
 
-    /// What the step of a task printed.
+    /// Output of the step of a task.
     async fn log_of(&self, task: &str) -> Result<String> {
         let run = self
             .task(task)
@@ -134,7 +134,7 @@ async fn warning_deploys_the_model() -> Result<()> {
     let ensured = ended.ensure_task().await?;
     ensured.assert_results("WARNING", "registry-unavailable")?;
     ensure!(ended.task("deploy").await?.is_some(), "deploy was skipped");
-    // What is no parameter came through podTemplate.env.
+    // A variable that is no parameter came through podTemplate.env.
     let log = world.kubectl.run(["logs", &ensured.pod()]).await?;
     let last = log.trim_end().lines().last().unwrap_or_default();
     ensure!(

@@ -1,4 +1,4 @@
-//! A newcomer types what `tekton/README.md` says, from the first line to the last, and nothing else.
+//! The commands of `tekton/README.md` are run from the first line to the last, and nothing else.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -55,9 +55,9 @@ async fn readme_commands_install_run_and_uninstall() -> Result<()> {
         .context("cannot run bash")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         bail!(
-            "{}\n{printed}\n{said}\n{}",
+            "{}\n{printed}\n{stderr}\n{}",
             output.status,
             happened(&namespace).await?
         );
@@ -76,7 +76,7 @@ async fn readme_commands_install_run_and_uninstall() -> Result<()> {
     Ok(())
 }
 
-/// What the cluster says of a namespace where something went wrong.
+/// State of a namespace after a failure.
 async fn happened(namespace: &str) -> Result<String> {
     let output = World::command_with_kubectl("kubectl")?
         .args(["events", "--namespace", namespace])

@@ -1,4 +1,4 @@
-//! The Secret is deleted and made anew while a run is at work.
+//! The Secret is deleted and created again during a run.
 
 use std::net::TcpListener;
 

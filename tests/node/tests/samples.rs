@@ -121,16 +121,16 @@ async fn script_reads_the_result_and_decides_whether_to_continue() -> Result<()>
             ))
         }
     };
-    let (code, said) = deploy(model.reference()).await?;
+    let (code, message) = deploy(model.reference()).await?;
     // No DNS: the registry can't be found, which is a warning, and the script goes on.
     ensure!(
-        code == Some(0) && said.starts_with("WARNING registry-unavailable: "),
-        "{code:?} {said}"
+        code == Some(0) && message.starts_with("WARNING registry-unavailable: "),
+        "{code:?} {message}"
     );
-    let (code, said) = deploy(format!("{}@", model.repository)).await?;
+    let (code, message) = deploy(format!("{}@", model.repository)).await?;
     ensure!(
-        code == Some(1) && said.starts_with("ERROR invalid-configuration: "),
-        "{code:?} {said}"
+        code == Some(1) && message.starts_with("ERROR invalid-configuration: "),
+        "{code:?} {message}"
     );
     Ok(())
 }
@@ -160,7 +160,7 @@ async fn a_gitops_hook_creates_the_secret_and_a_second_sync_changes_nothing() ->
         world.namespace.secret(SECRET).await?.is_some(),
         "there is no Secret"
     );
-    // Argo CD deletes the hook before it makes it anew.
+    // Argo CD deletes the hook before it creates it again.
     world
         .kubectl
         .run(["delete", "job", "ensure-pull-secret-first"])
@@ -206,7 +206,7 @@ async fn the_demo_pipeline_pushes_with_the_authfile_and_verifies_the_pull() -> R
     let access = secret
         .data
         .and_then(|mut data| data.remove("ACCESS_TYPE"))
-        .context("it says who may do what")?;
+        .context("it has the rules")?;
     ensure!(
         String::from_utf8_lossy(&access.0).contains("Push"),
         "ACCESS_TYPE is {:?}",
@@ -229,7 +229,7 @@ async fn grant_in_another_namespace_lets_the_puller_pull() -> Result<()> {
             run.result("MESSAGE")
         );
     }
-    // OpenShift has the role; what its registry asks about is in it.
+    // OpenShift has the role; it has the permission that its registry reviews.
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": { "name": "system:image-puller" },

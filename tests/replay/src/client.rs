@@ -1,4 +1,4 @@
-//! The client: a connection for each server, one request after the other, nothing kept and nothing said.
+//! The client: one connection for each server, one request after the other, no output.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ type Connection = SendRequest<Full<Bytes>>;
 /// Sends all of it.
 ///
 /// # Errors
-/// Where a server can't be reached, or answers with another status than it did when the recording was made.
+/// If a server can't be reached, or responds with another status than in the recording.
 pub async fn replay(recording: &Recording) -> Result<()> {
     let mut connections: Vec<Option<Connection>> = recording.servers.iter().map(|_| None).collect();
     let mut learned = Learned::default();
@@ -73,7 +73,7 @@ async fn connect(server: &Server) -> Result<Connection> {
     tcp.set_nodelay(true)?;
     let stream = TlsConnector::from(Arc::new(tls)).connect(host, tcp).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the sender; what goes wrong is seen there.
+    // It ends with the sender, which reports errors.
     tokio::spawn(connection);
     Ok(sender)
 }

@@ -1,10 +1,10 @@
-//! What the answers said that later requests repeat.
+//! Values of responses that later requests repeat.
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use crate::{MINTED, MINTED_BEARER, RESOURCE_VERSION, UID};
+use crate::{RESOURCE_VERSION, TOKEN_BASIC, TOKEN_BEARER, UID};
 
 /// The latest uid, version and token.
 #[derive(Default)]
@@ -31,7 +31,7 @@ struct Metadata {
 }
 
 impl Learned {
-    /// Remembers what an answer says; one that is no object says nothing.
+    /// Records the values of a response; a response that is no object has none.
     pub fn learn(&mut self, body: &[u8]) {
         let Ok(object) = serde_json::from_slice::<Object>(body) else {
             return;
@@ -48,7 +48,7 @@ impl Learned {
     /// A body with its placeholders filled.
     ///
     /// # Errors
-    /// Where no answer has said yet what belongs there.
+    /// If no response had the value yet.
     pub fn fill(&self, body: &str) -> Result<String> {
         let mut filled = body.to_owned();
         for (placeholder, value) in [(UID, &self.uid), (RESOURCE_VERSION, &self.resource_version)] {
@@ -62,18 +62,18 @@ impl Learned {
         Ok(filled)
     }
 
-    /// A header's value, or the minted token's where the placeholder stands for it.
+    /// A header's value, or the requested token in place of its placeholder.
     ///
     /// # Errors
-    /// Where no token has been minted yet.
+    /// If no token was requested yet.
     pub fn header(&self, value: &str, username: &str) -> Result<String> {
-        let token = || self.token.as_deref().context("no token has been minted yet");
+        let token = || self.token.as_deref().context("no token was requested yet");
         match value {
-            MINTED => Ok(format!(
+            TOKEN_BASIC => Ok(format!(
                 "Basic {}",
                 STANDARD.encode(format!("{username}:{}", token()?))
             )),
-            MINTED_BEARER => Ok(format!("Bearer {}", token()?)),
+            TOKEN_BEARER => Ok(format!("Bearer {}", token()?)),
             other => Ok(other.to_owned()),
         }
     }
@@ -101,8 +101,8 @@ mod tests {
         let mut learned = Learned::default();
         learned.learn(br#"{"metadata":{"uid":"secret","resourceVersion":"1"}}"#);
         learned.learn(br#"{"metadata":{"name":"puller"},"status":{"token":"abc"}}"#);
-        assert_eq!(learned.header(MINTED, "u")?, "Basic dTphYmM=");
-        assert_eq!(learned.header(MINTED_BEARER, "u")?, "Bearer abc");
+        assert_eq!(learned.header(TOKEN_BASIC, "u")?, "Basic dTphYmM=");
+        assert_eq!(learned.header(TOKEN_BEARER, "u")?, "Bearer abc");
         assert_eq!(learned.header("Bearer x", "u")?, "Bearer x");
         assert_eq!(learned.fill(UID)?, "secret");
         Ok(())
@@ -112,6 +112,6 @@ mod tests {
     fn value_that_no_response_has_is_an_error() {
         let learned = Learned::default();
         learned.fill(UID).expect_err("no uid");
-        learned.header(MINTED, "u").expect_err("no token");
+        learned.header(TOKEN_BASIC, "u").expect_err("no token");
     }
 }

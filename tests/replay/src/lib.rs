@@ -1,7 +1,7 @@
 //! Recorded HTTPS requests, and a client that sends them again with as little else as can be.
 //!
-//! What the API server gives an object anew each time (uid, version, token) can't be sent again as it was: the recording
-//! has placeholders in these places, which are filled from the answers of the replay itself.
+//! Values that the API server creates for each object (uid, version, token) can't be sent as recorded: the recording
+//! has placeholders in these places, which are replaced by the values of the replay's own responses.
 
 pub mod client;
 mod learned;
@@ -14,18 +14,18 @@ use serde::{Deserialize, Serialize};
 pub const UID: &str = "@UID@";
 /// In a body: its resourceVersion.
 pub const RESOURCE_VERSION: &str = "@RESOURCE-VERSION@";
-/// In place of an Authorization header's value: Basic, with the token that was minted last.
-pub const MINTED: &str = "@MINTED@";
+/// Placeholder of an Authorization header's value: Basic, with the last requested token.
+pub const TOKEN_BASIC: &str = "@TOKEN-BASIC@";
 
 /// In place of an Authorization header's value: Bearer, with that token.
-pub const MINTED_BEARER: &str = "@MINTED-BEARER@";
+pub const TOKEN_BEARER: &str = "@TOKEN-BEARER@";
 
 /// The requests of one run, in their order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Recording {
-    /// Whom they go to; each gets one connection, made with its first request.
+    /// Servers of the requests; each gets one connection, opened by its first request.
     pub servers: Vec<Server>,
-    /// The user name beside a minted token.
+    /// User name beside a requested token.
     pub username: String,
     /// The requests.
     pub exchanges: Vec<Exchange>,
@@ -36,16 +36,16 @@ pub struct Recording {
 pub struct Server {
     /// `host:port` for the Host header; its certificate is for the host.
     pub name: String,
-    /// Where to connect.
+    /// Address to connect to.
     pub address: SocketAddr,
     /// The authority of its certificate, PEM.
     pub authority: String,
 }
 
-/// One request, and how it was answered.
+/// A request and the status of its response.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Exchange {
-    /// Which of the servers it goes to.
+    /// Index of the server.
     pub server: usize,
     /// The method.
     pub method: String,

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use crate::{machine::cache, part::Part, verdict::Verdict};
 
-/// What is going to be built before the command does its work, with the usual time on two cores; empty where an earlier
-/// run built it.
+/// Builds before the command's work, with their usual time on two cores; empty where an earlier run built everything.
 pub fn cold_start(verdict: &Verdict, has_xtask: bool) -> Vec<String> {
     let servers = cache().map(|cache| cache.join("servers"));
     lines(verdict, has_xtask, servers.as_deref().is_some_and(has_servers))

@@ -1,12 +1,10 @@
-//! The command line of `cargo xtask`, as far as it decides what is needed.
+//! The command line of `cargo xtask`, as far as it decides the requirements.
 
-use crate::{compiler::Processor, need::Lookup, part::Part, verdict::Verdict};
+use crate::{compiler::Processor, need::Machine, part::Part, verdict::Verdict};
 
-/// What a command line asks for.
+/// Request of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The command and its parts, in words.
-    pub name: String,
     /// The parts without which the command fails.
     pub required: Vec<Part>,
     /// The parts that are skipped where something is missing, except in CI.
@@ -18,7 +16,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the arguments. `None` where the command needs nothing that is worth a check, or asks for help.
+    /// Reads the arguments. `None` for help, and for commands without requirements.
     pub fn of(arguments: &[String]) -> Option<Self> {
         let has = |name: &str| arguments.iter().any(|argument| argument == name);
         // `--recorded` writes a page from what an earlier run left.
@@ -41,7 +39,6 @@ impl Request {
             _ => return None,
         };
         Some(Self {
-            name: format!("cargo xtask {command}"),
             required,
             optional,
             install: has("--install"),
@@ -62,7 +59,6 @@ impl Request {
             ),
         };
         Self {
-            name: "cargo xtask test".to_owned(),
             required,
             optional,
             install: false,
@@ -72,28 +68,22 @@ impl Request {
 
     /// The binaries of an image: those that `--platform` names, or both.
     fn platforms(arguments: &[String]) -> Vec<Part> {
-        let mut named = arguments
+        let named = arguments
             .iter()
             .skip_while(|argument| !argument.starts_with("--platform"));
-        let list = named.next().map(|first| match first.split_once('=') {
-            Some((_, list)) => list.to_owned(),
-            None => named.next().cloned().unwrap_or_default(),
-        });
+        // `--platform` and its list, or both in one argument and the next option.
+        let list: String = named.take(2).map(String::as_str).collect();
         let both = [
             (Part::Binary, Processor::native()),
             (Part::OtherBinary, Processor::other()),
         ];
-        both.into_iter()
-            .filter(|(_, processor)| {
-                list.as_ref()
-                    .is_none_or(|list| list.contains(processor.architecture()))
-            })
-            .map(|(part, _)| part)
-            .collect()
+        let is_named = |processor: Processor| list.is_empty() || list.contains(processor.architecture());
+        let named = both.into_iter().filter(|(_, processor)| is_named(*processor));
+        named.map(|(part, _)| part).collect()
     }
 
     /// Judges all parts.
-    pub fn verdict(&self, machine: &impl Lookup, ci: bool) -> Verdict {
+    pub fn verdict(&self, machine: &impl Machine, ci: bool) -> Verdict {
         let parts: Vec<Part> = self.required.iter().chain(&self.optional).copied().collect();
         Verdict::of(&parts, machine, ci)
     }
@@ -116,20 +106,9 @@ mod tests {
 
     #[test]
     fn t9_every_command_that_builds_the_static_binary_checks_its_target() {
-        for line in [
-            "demo",
-            "demo --keep",
-            "demo --node --keep",
-            "test",
-            "test --api",
-            "test --node",
-            "picture --check",
-            "reliability --case x",
-            "bench",
-            "coverage",
-            "size",
-            "image --push registry.example.com/team/tool",
-        ] {
+        let lines = "demo,demo --keep,demo --node --keep,test,test --api,test --node,picture --check,\
+                     reliability --case x,bench,coverage,size,image --push registry.example.com/team/tool";
+        for line in lines.split(',') {
             let request = request(line).expect(line);
             let parts = request.required.iter().chain(&request.optional);
             let needs: Vec<_> = parts.flat_map(|part| part.needs(false)).collect();
@@ -140,15 +119,8 @@ mod tests {
 
     #[test]
     fn t9_help_and_commands_without_requirements_are_passed_on() {
-        for line in [
-            "",
-            "--help",
-            "demo --help",
-            "test -h",
-            "generate",
-            "reliability --recorded",
-            "no-such-command",
-        ] {
+        let lines = ",--help,demo --help,test -h,generate,reliability --recorded,no-such-command";
+        for line in lines.split(',') {
             assert_eq!(request(line), None, "{line}");
         }
     }

@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
-/// The variables that `cargo run` sets for its program. Build scripts, ring's in particular, take them for a
-/// change: passed on to the next cargo, each change between `cargo build` and `cargo xtask` would build half the tree anew.
+/// The variables that `cargo run` sets for its program. Build scripts, ring's in particular, treat them as a change: the
+/// next cargo would build half the tree again after each `cargo build`.
 pub fn own_variables() -> impl Iterator<Item = OsString> {
     std::env::vars_os()
         .filter(|(name, value)| is_own(name, value))

@@ -1,4 +1,4 @@
-//! Installation of what is missing: Debian packages, and Rust targets.
+//! Installation of Debian packages and Rust targets that are missing.
 
 use std::{
     env,
@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    machine::{ThisMachine, root},
-    need::Lookup as _,
+    machine::{ThisMachine, has_program, root},
+    need::{Machine as _, Need},
     verdict::Verdict,
 };
 
@@ -17,33 +17,30 @@ use crate::{
 /// Where there is no apt-get, no way to become root, or apt-get fails; the message names the packages.
 pub fn install(verdict: &Verdict) -> Result<(), String> {
     let packages: Vec<&str> = verdict.packages().into_iter().collect();
-    let Some(command) = verdict.command(ThisMachine.root()) else {
+    let is_root = ThisMachine.has(Need::Root);
+    let Some(command) = verdict.command(is_root) else {
         return Ok(());
     };
     let list = packages.join(" ");
-    if !ThisMachine.program("apt-get") {
+    if !has_program("apt-get") {
         return Err(format!(
             "--install needs apt-get; install with this system's package manager (Debian's names): {list}"
         ));
     }
-    if !ThisMachine.root() && !ThisMachine.program("sudo") {
+    if !is_root && !has_program("sudo") {
         return Err(format!("--install needs root or sudo; as root: {command}"));
     }
     eprintln!("xtask: installing {list}");
-    let steps = [
-        vec!["update"],
-        [&["install", "--yes", "--no-install-recommends"], &packages[..]].concat(),
-    ];
-    for arguments in steps {
-        let mut apt_get = if ThisMachine.root() {
-            Command::new("apt-get")
-        } else {
-            let mut sudo = Command::new("sudo");
-            sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-            sudo
-        };
-        apt_get.env("DEBIAN_FRONTEND", "noninteractive").args(&arguments);
-        if !apt_get.status().is_ok_and(|status| status.success()) {
+    let apt_get = ["sudo", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    let apt_get = &apt_get[if is_root { 3 } else { 0 }..];
+    let install = [&["install", "--yes", "--no-install-recommends"], &packages[..]].concat();
+    for arguments in [vec!["update"], install] {
+        let mut command = Command::new(apt_get[0]);
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(&apt_get[1..])
+            .args(&arguments);
+        if !command.status().is_ok_and(|status| status.success()) {
             return Err(format!("apt-get {} failed", arguments.join(" ")));
         }
     }
@@ -54,12 +51,12 @@ pub fn install(verdict: &Verdict) -> Result<(), String> {
 ///
 /// # Errors
 /// Where there is no rustup, or it refuses; the message is the command to type.
-pub fn add_targets(targets: &[&str]) -> Result<(), String> {
+pub fn add_targets(targets: &[&'static str]) -> Result<(), String> {
     if targets.is_empty() {
         return Ok(());
     }
     let list = targets.join(" ");
-    if !ThisMachine.program("rustup") {
+    if !has_program("rustup") {
         return Err(format!(
             "the Rust target {list} is not installed, and rustup is not either. Install Rust with rustup \
              (https://rustup.rs), then type:\n\n    rustup target add {list}\n"
@@ -79,7 +76,7 @@ pub fn add_targets(targets: &[&str]) -> Result<(), String> {
         .stdin(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if added && targets.iter().all(|target| ThisMachine.target(target)) {
+    if added && targets.iter().all(|target| ThisMachine.has(Need::Target(target))) {
         return Ok(());
     }
     Err(format!(

@@ -18,7 +18,7 @@ pub use command::Request;
 pub use environment::{in_ci, own_variables};
 pub use install::{add_targets, install};
 pub use machine::{BUSYBOX, ThisMachine, network_plugins, root, tools};
-pub use need::{GoVersion, Lookup, Need};
+pub use need::{GoVersion, Machine, Need};
 pub use part::Part;
 pub use verdict::Verdict;
 

@@ -1,7 +1,9 @@
-//! This machine: what is installed on it.
+//! This machine, and the programs that are installed on it.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -9,12 +11,12 @@ use std::{
 use crate::{
     compiler::{Processor, compiles},
     environment::own_variables,
-    need::{GoVersion, Lookup},
+    need::{Go, GoVersion, Machine, Need},
 };
 
 /// The static busybox of Debian's package: the only file of an image.
 pub const BUSYBOX: &str = "/bin/busybox";
-/// Where distributions put the network plugins.
+/// Directories of distributions for the network plugins.
 const PLUGIN_DIRECTORIES: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
 /// The Go modules of the test cluster, below the top of the clone.
 const GO_MODULES: &str = "tests/cluster";
@@ -36,80 +38,65 @@ pub fn network_plugins() -> Option<&'static str> {
 #[derive(Clone, Copy, Debug)]
 pub struct ThisMachine;
 
-impl Lookup for ThisMachine {
-    fn program(&self, name: &str) -> bool {
-        // `join` gives an absolute path as it is.
-        env::var_os("PATH")
-            .is_some_and(|path| env::split_paths(&path).any(|directory| directory.join(name).is_file()))
+impl Machine for ThisMachine {
+    fn has(&self, need: Need) -> bool {
+        match need {
+            Need::Go => self.go().is_enough(),
+            Need::Target(target) => has_target(target),
+            Need::Compiler(processor) => has_compiler(processor),
+            Need::Program(name, _) => has_program(name),
+            Need::ImageBuilder => has_program("buildah") || has_program("podman"),
+            Need::CargoTool(name) => {
+                has_program(name) || tools().is_some_and(|tools| tools.join(name).is_file())
+            }
+            Need::NetworkPlugins => network_plugins().is_some(),
+            Need::Linux => cfg!(target_os = "linux"),
+            Need::Root => fs::read_to_string("/proc/self/status")
+                .is_ok_and(|status| effective_user(&status) == Some("0")),
+            Need::Namespaces => output("unshare", &["--net", "--mount", "--pid", "--fork", "true"]).is_some(),
+        }
     }
 
-    fn cargo_tool(&self, name: &str) -> bool {
-        self.program(name) || tools().is_some_and(|tools| tools.join(name).is_file())
-    }
-
-    fn go(&self) -> Option<GoVersion> {
-        GoVersion::parse(&output(Command::new("go").args(["env", "GOVERSION"]))?)
-    }
-
-    fn go_needed(&self) -> GoVersion {
+    fn go(&self) -> Go {
         let modules = fs::read_dir(root().join(GO_MODULES))
             .into_iter()
             .flatten()
             .flatten();
-        modules
-            .filter_map(|module| fs::read_to_string(module.path().join("go.mod")).ok())
-            .filter_map(|text| GoVersion::parse(text.lines().find_map(|line| line.strip_prefix("go "))?))
-            .max()
-            .unwrap_or(GoVersion(1, 0))
-    }
-
-    fn go_updates_itself(&self) -> bool {
-        output(Command::new("go").args(["env", "GOTOOLCHAIN"]))
-            .is_some_and(|value| value.trim() == "auto" || value.trim().ends_with("+auto"))
-    }
-
-    fn target(&self, target: &str) -> bool {
-        // Without the configuration's variables, which would choose another compiler.
-        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let mut command = Command::new(rustc);
-        command
-            .args(["--print", "target-libdir", "--target", target])
-            .current_dir(root());
-        output(&mut command).is_some_and(|directory| has_core(Path::new(directory.trim())))
-    }
-
-    fn compiler(&self, processor: Processor) -> bool {
-        let chosen = processor.variable();
-        if env::var_os(&chosen).is_some() && !own_variables().any(|name| name == *chosen) {
-            return true;
+        let files = modules.filter_map(|module| fs::read_to_string(module.path().join("go.mod")).ok());
+        let needed = files
+            .filter_map(|text| GoVersion::parse(text.lines().find_map(|line| line.strip_prefix("go "))?));
+        let toolchain = output("go", &["env", "GOTOOLCHAIN"]).unwrap_or_default();
+        Go {
+            installed: output("go", &["env", "GOVERSION"]).and_then(|version| GoVersion::parse(&version)),
+            needed: needed.max().unwrap_or(GoVersion(1, 0)),
+            updates_itself: toolchain.trim() == "auto" || toolchain.trim().ends_with("+auto"),
         }
-        if processor == Processor::native() {
-            return compiles("cc");
-        }
-        processor.cross_compilers().into_iter().any(compiles)
     }
+}
 
-    fn network_plugins(&self) -> bool {
-        network_plugins().is_some()
-    }
+/// Whether the file is a program of `PATH`, or exists where it is a path.
+pub(crate) fn has_program(name: &str) -> bool {
+    // `join` gives an absolute path as it is.
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|directory| directory.join(name).is_file()))
+}
 
-    fn linux(&self) -> bool {
-        cfg!(target_os = "linux")
-    }
+fn has_target(target: &str) -> bool {
+    // Without the configuration's variables, which would choose another compiler.
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    output(rustc, &["--print", "target-libdir", "--target", target])
+        .is_some_and(|directory| has_core(Path::new(directory.trim())))
+}
 
-    fn root(&self) -> bool {
-        fs::read_to_string("/proc/self/status").is_ok_and(|status| effective_user(&status) == Some("0"))
+fn has_compiler(processor: Processor) -> bool {
+    let chosen = processor.variable();
+    if env::var_os(&chosen).is_some() && !own_variables().any(|name| name == *chosen) {
+        return true;
     }
-
-    fn namespaces(&self) -> bool {
-        Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "true"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+    if processor == Processor::native() {
+        return compiles("cc");
     }
+    processor.cross_compilers().into_iter().any(compiles)
 }
 
 /// Whether a target's directory has the crate that every other needs: rustup leaves the directory itself behind.
@@ -143,9 +130,11 @@ pub(crate) fn cache() -> Option<PathBuf> {
     Some(cache.join("ensure-pull-secret"))
 }
 
-/// What a program prints; `None` where it fails.
-fn output(command: &mut Command) -> Option<String> {
-    let output = command
+/// Standard output of a program; `None` where it fails.
+fn output(program: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
@@ -167,15 +156,15 @@ mod tests {
 
     #[test]
     fn the_modules_name_the_go_version_that_they_need() {
-        assert!(ThisMachine.go_needed() > GoVersion(1, 20));
+        assert!(ThisMachine.go().needed > GoVersion(1, 20));
     }
 
     #[test]
     fn t9_a_target_without_its_libraries_is_missing() {
-        assert!(!ThisMachine.target("no-such-target"));
+        assert!(!has_target("no-such-target"));
         // Known to rustc, and not in rust-toolchain.toml.
-        assert!(!ThisMachine.target("riscv64gc-unknown-linux-musl"));
+        assert!(!has_target("riscv64gc-unknown-linux-musl"));
         let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        assert!(ThisMachine.target(&own), "this test was compiled with it");
+        assert!(has_target(&own), "this test was compiled with it");
     }
 }

@@ -13,7 +13,7 @@ use requirements::{Request, ThisMachine, add_targets, cold_start, in_ci, install
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let Some(request) = Request::of(&arguments) {
-        match prepare(&request) {
+        match prepare(&request, &arguments[0]) {
             Ok(()) if request.check => return ExitCode::SUCCESS,
             Ok(()) => {}
             Err(message) => {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 /// Checks the machine, and installs what it may.
-fn prepare(request: &Request) -> Result<(), String> {
+fn prepare(request: &Request, command: &str) -> Result<(), String> {
     let ci = in_ci();
     let mut verdict = request.verdict(&ThisMachine, ci);
     if request.install {
@@ -39,7 +39,7 @@ fn prepare(request: &Request) -> Result<(), String> {
     for line in &explanation {
         eprintln!("xtask: {line}");
     }
-    if request.name == "cargo xtask test" && !request.install && verdict.command(true).is_some() {
+    if command == "test" && !request.install && verdict.command(true).is_some() {
         eprintln!("xtask: or let this command do it: cargo xtask test --install");
     }
     if request.is_refused(&verdict, ci) {

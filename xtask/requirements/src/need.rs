@@ -4,30 +4,12 @@ use std::fmt;
 
 use crate::compiler::Processor;
 
-/// What is looked up on a machine.
-pub trait Lookup {
-    /// Whether the file is a program of `PATH`, or exists where it is a path.
-    fn program(&self, name: &str) -> bool;
-    /// Whether a tool written in Rust is in `PATH`, or where `.ci/run` keeps it.
-    fn cargo_tool(&self, name: &str) -> bool;
-    /// The installed Go's version.
-    fn go(&self) -> Option<GoVersion>;
-    /// The version of Go that the modules of the test cluster need.
-    fn go_needed(&self) -> GoVersion;
-    /// Whether Go may download a newer version of itself (`GOTOOLCHAIN`).
-    fn go_updates_itself(&self) -> bool;
-    /// Whether Rust's standard library for a target is installed.
-    fn target(&self, target: &str) -> bool;
-    /// Whether a C compiler for a processor is installed, with the C library's headers.
-    fn compiler(&self, processor: Processor) -> bool;
-    /// Whether a directory of network plugins has `bridge`.
-    fn network_plugins(&self) -> bool;
-    /// Whether the system is Linux.
-    fn linux(&self) -> bool;
-    /// Whether the user is root.
-    fn root(&self) -> bool;
-    /// Whether the kernel lets this user make a node's namespaces.
-    fn namespaces(&self) -> bool;
+/// A machine, as far as commands need something of it.
+pub trait Machine {
+    /// Whether the machine has it.
+    fn has(&self, need: Need) -> bool;
+    /// Go on this machine.
+    fn go(&self) -> Go;
 }
 
 /// A version of Go: major and minor.
@@ -54,16 +36,36 @@ impl fmt::Display for GoVersion {
     }
 }
 
-/// What a part needs.
+/// Go on a machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Go {
+    /// The installed version.
+    pub installed: Option<GoVersion>,
+    /// The version that the modules of the test cluster need.
+    pub needed: GoVersion,
+    /// Whether Go may download a newer version of itself (`GOTOOLCHAIN`).
+    pub updates_itself: bool,
+}
+
+impl Go {
+    /// Whether it builds the servers.
+    pub fn is_enough(self) -> bool {
+        self.installed.is_some_and(|installed| {
+            installed >= self.needed || self.updates_itself && installed >= GoVersion::UPDATES_ITSELF
+        })
+    }
+}
+
+/// Requirement of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Go, which builds the servers.
     Go,
     /// Rust's standard library for a target.
     Target(&'static str),
-    /// A C compiler for a processor: this machine's, or the image's other one.
+    /// A C compiler for a processor, with the C library's headers: this machine's, or the image's other one.
     Compiler(Processor),
-    /// A program, and the Debian package that has it.
+    /// A program of `PATH`, or a file, and the Debian package that has it.
     Program(&'static str, &'static str),
     /// buildah or podman: either builds the image.
     ImageBuilder,
@@ -79,72 +81,33 @@ pub enum Need {
     Namespaces,
 }
 
-/// How a need is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// By Debian packages.
-    Packages(&'static [&'static str]),
-    /// By one Debian package.
-    Package(&'static str),
-    /// By `rustup target add`.
-    Target(&'static str),
-    /// By `cargo install`.
-    CargoTool(&'static str),
-    /// By hand, as the need's own name says.
-    Other,
-}
-
 impl Need {
-    /// Whether the machine has it.
-    pub fn is_met(self, machine: &impl Lookup) -> bool {
+    /// The Debian packages that have it; empty where no package does.
+    pub fn packages(self) -> Vec<&'static str> {
         match self {
-            Self::Go => machine.go().is_some_and(|installed| {
-                installed >= machine.go_needed()
-                    || (installed >= GoVersion::UPDATES_ITSELF && machine.go_updates_itself())
-            }),
-            Self::Target(target) => machine.target(target),
-            Self::Compiler(processor) => machine.compiler(processor),
-            Self::Program(name, _) => machine.program(name),
-            Self::ImageBuilder => machine.program("buildah") || machine.program("podman"),
-            Self::CargoTool(name) => machine.cargo_tool(name),
-            Self::NetworkPlugins => machine.network_plugins(),
-            Self::Linux => machine.linux(),
-            Self::Root => machine.root(),
-            Self::Namespaces => machine.namespaces(),
-        }
-    }
-
-    /// How it is met.
-    pub fn remedy(self) -> Remedy {
-        match self {
-            Self::Compiler(processor) => Remedy::Packages(processor.packages()),
-            Self::Program(_, package) => Remedy::Package(package),
-            Self::ImageBuilder => Remedy::Package("buildah"),
-            Self::NetworkPlugins => Remedy::Package("containernetworking-plugins"),
-            Self::Target(target) => Remedy::Target(target),
-            Self::CargoTool(name) => Remedy::CargoTool(name),
-            Self::Go | Self::Linux | Self::Root | Self::Namespaces => Remedy::Other,
+            Self::Compiler(processor) => processor.packages().to_vec(),
+            Self::Program(_, package) => vec![package],
+            Self::ImageBuilder => vec!["buildah"],
+            Self::NetworkPlugins => vec!["containernetworking-plugins"],
+            _ => Vec::new(),
         }
     }
 
     /// Its name in a message, with the remedy where that is no package.
-    pub fn describe(self, machine: &impl Lookup) -> String {
+    pub fn describe(self, machine: &impl Machine) -> String {
         match self {
             Self::Go => {
-                let installed = machine
-                    .go()
-                    .map_or_else(String::new, |version| format!(", {version} is installed"));
-                format!(
-                    "Go {} or later (https://go.dev/dl{installed})",
-                    machine.go_needed()
-                )
+                let Go {
+                    installed, needed, ..
+                } = machine.go();
+                let installed =
+                    installed.map_or_else(String::new, |version| format!(", {version} is installed"));
+                format!("Go {needed} or later (https://go.dev/dl{installed})")
             }
             Self::Target(target) => format!("the Rust target {target}"),
-            Self::Compiler(processor) => match processor.packages() {
-                ["gcc", ..] => "a C compiler".to_owned(),
-                _ => format!("a C compiler for {}", processor.name()),
-            },
-            Self::Program(name, _) => (*name.rsplit('/').next().unwrap_or(name)).to_owned(),
+            Self::Compiler(processor) if processor == Processor::native() => "a C compiler".to_owned(),
+            Self::Compiler(processor) => format!("a C compiler for {}", processor.name()),
+            Self::Program(name, _) => name.rsplit('/').next().unwrap_or(name).to_owned(),
             Self::ImageBuilder => "buildah or podman".to_owned(),
             Self::CargoTool(name) => format!("{name} (cargo install --locked {name})"),
             Self::NetworkPlugins => "container network plugins".to_owned(),
@@ -159,7 +122,7 @@ impl Need {
 }
 
 /// Needs in one line.
-pub fn list(needs: &[Need], machine: &impl Lookup) -> String {
+pub fn list(needs: &[Need], machine: &impl Machine) -> String {
     let mut names: Vec<String> = needs.iter().map(|need| need.describe(machine)).collect();
     names.dedup();
     names.join(", ")

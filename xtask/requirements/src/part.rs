@@ -1,4 +1,4 @@
-//! The parts of the commands, and what each of them needs.
+//! The parts of the commands, and the requirements of each.
 
 use crate::{compiler::Processor, need::Need};
 
@@ -40,7 +40,7 @@ fn binary(processor: Processor) -> [Need; 2] {
     [Need::Compiler(processor), Need::Target(processor.target())]
 }
 
-/// What makes a node's namespaces and runs containers in them.
+/// Programs and permissions for a node's namespaces and the containers in them.
 const NODE: [Need; 12] = [
     Need::Linux,
     Need::Root,
@@ -78,47 +78,32 @@ impl Part {
         }
     }
 
-    /// What it needs. In CI, both builders of images are tried.
+    /// Its requirements. In CI, both builders of images are tried.
     pub fn needs(self, ci: bool) -> Vec<Need> {
-        let mut needs = match self {
-            Self::Unit | Self::Dependencies | Self::Yaml | Self::Fuzz | Self::Coverage | Self::NodeAlone => {
-                Vec::new()
-            }
-            Self::Lint => vec![Need::Go],
-            Self::Binary => binary(Processor::native()).to_vec(),
-            Self::OtherBinary => binary(Processor::other()).to_vec(),
-            Self::Servers | Self::Api | Self::Skopeo | Self::Image | Self::Node => [Need::Go]
-                .into_iter()
-                .chain(binary(Processor::native()))
-                .collect(),
+        let skopeo = Need::Program("skopeo", "skopeo");
+        let servers = || [&[Need::Go][..], &binary(Processor::native())].concat();
+        let builders = if ci {
+            &[
+                Need::Program("buildah", "buildah"),
+                Need::Program("podman", "podman"),
+            ][..]
+        } else {
+            &[Need::ImageBuilder]
         };
         match self {
-            Self::Servers | Self::Binary | Self::OtherBinary | Self::Api | Self::Lint => {}
-            Self::Unit => needs.push(Need::Compiler(Processor::native())),
-            Self::Skopeo => needs.push(Need::Program("skopeo", "skopeo")),
-            Self::Image => {
-                needs.push(Need::Program("skopeo", "skopeo"));
-                if ci {
-                    needs.push(Need::Program("buildah", "buildah"));
-                    needs.push(Need::Program("podman", "podman"));
-                } else {
-                    needs.push(Need::ImageBuilder);
-                }
-                needs.extend(binary(Processor::other()));
-            }
-            Self::Node => {
-                needs.push(Need::ImageBuilder);
-                needs.extend(NODE);
-            }
-            Self::NodeAlone => needs.extend(NODE),
-            Self::Dependencies => needs.push(Need::CargoTool("cargo-deny")),
-            Self::Yaml => needs.push(Need::Program("yamllint", "yamllint")),
-            Self::Coverage => needs.push(Need::CargoTool("cargo-llvm-cov")),
-            Self::Fuzz => {
-                needs.push(Need::CargoTool("cargo-fuzz"));
-                needs.push(Need::Program("c++", "g++"));
-            }
+            Self::Servers | Self::Api => servers(),
+            Self::Binary => binary(Processor::native()).to_vec(),
+            Self::OtherBinary => binary(Processor::other()).to_vec(),
+            Self::Unit => vec![Need::Compiler(Processor::native())],
+            Self::Skopeo => [servers(), vec![skopeo]].concat(),
+            Self::Image => [&servers()[..], &[skopeo], builders, &binary(Processor::other())].concat(),
+            Self::Node => [&servers()[..], &[Need::ImageBuilder], &NODE].concat(),
+            Self::NodeAlone => NODE.to_vec(),
+            Self::Lint => vec![Need::Go],
+            Self::Dependencies => vec![Need::CargoTool("cargo-deny")],
+            Self::Yaml => vec![Need::Program("yamllint", "yamllint")],
+            Self::Fuzz => vec![Need::CargoTool("cargo-fuzz"), Need::Program("c++", "g++")],
+            Self::Coverage => vec![Need::CargoTool("cargo-llvm-cov")],
         }
-        needs
     }
 }

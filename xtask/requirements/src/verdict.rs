@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    need::{Lookup, Need, Remedy, list},
+    need::{Machine, Need, list},
     part::Part,
 };
 
-/// What runs on a machine, what doesn't, and what would change that.
+/// The parts that run on a machine, and those that don't, with what is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// The parts that run, once `targets` are installed.
@@ -20,35 +20,28 @@ pub struct Verdict {
 
 impl Verdict {
     /// Judges each part. A missing Rust target alone is no reason to skip a part, since rustup can add it.
-    pub fn of(parts: &[Part], machine: &impl Lookup, ci: bool) -> Self {
+    pub fn of(parts: &[Part], machine: &impl Machine, ci: bool) -> Self {
         let mut verdict = Self::default();
         for part in parts {
-            let missing: Vec<Need> = part
-                .needs(ci)
-                .into_iter()
-                .filter(|need| !need.is_met(machine))
-                .collect();
-            let targets: Vec<&'static str> = missing.iter().filter_map(target).collect();
-            let mut others: Vec<Need> = missing
-                .into_iter()
-                .filter(|need| target(need).is_none())
-                .collect();
-            // Whether it may make namespaces says nothing where root is missing: one cause, one message.
-            if others
-                .iter()
-                .any(|need| matches!(need, Need::Root | Need::Linux | Need::Program("unshare", _)))
-            {
+            let (mut targets, mut others) = (Vec::new(), Vec::new());
+            for need in part.needs(ci).into_iter().filter(|need| !machine.has(*need)) {
+                match need {
+                    Need::Target(target) => targets.push(target),
+                    _ => others.push(need),
+                }
+            }
+            // Without root, Linux or unshare, no namespace can be made: one cause, one message.
+            let is_cause =
+                |need: &Need| matches!(need, Need::Root | Need::Linux | Need::Program("unshare", _));
+            if others.iter().any(is_cause) {
                 others.retain(|need| *need != Need::Namespaces);
             }
-            if !others.is_empty() {
+            if others.is_empty() {
+                verdict.runnable.push(*part);
+                targets.retain(|target| !verdict.targets.contains(target));
+                verdict.targets.extend(targets);
+            } else {
                 verdict.skipped.push((*part, others));
-                continue;
-            }
-            verdict.runnable.push(*part);
-            for target in targets {
-                if !verdict.targets.contains(&target) {
-                    verdict.targets.push(target);
-                }
             }
         }
         verdict
@@ -61,15 +54,8 @@ impl Verdict {
 
     /// The Debian packages that are missing.
     pub fn packages(&self) -> BTreeSet<&'static str> {
-        self.skipped
-            .iter()
-            .flat_map(|(_, needs)| needs)
-            .flat_map(|need| match need.remedy() {
-                Remedy::Packages(packages) => packages.to_vec(),
-                Remedy::Package(package) => vec![package],
-                Remedy::Target(_) | Remedy::CargoTool(_) | Remedy::Other => Vec::new(),
-            })
-            .collect()
+        let needs = self.skipped.iter().flat_map(|(_, needs)| needs);
+        needs.flat_map(|need| need.packages()).collect()
     }
 
     /// The command that installs the missing packages on Debian and Ubuntu; `None` where none is missing.
@@ -85,23 +71,14 @@ impl Verdict {
     }
 
     /// The parts that don't run, and how to change that, a line each; empty where all run.
-    pub fn explanation(&self, machine: &impl Lookup) -> Vec<String> {
-        let mut lines: Vec<String> = self
-            .skipped
-            .iter()
-            .map(|(part, needs)| format!("not run: {}: needs {}", part.name(), list(needs, machine)))
-            .collect();
-        if let Some(command) = self.command(machine.root()) {
-            lines.push(format!("install the packages (Debian, Ubuntu): {command}"));
-        }
+    pub fn explanation(&self, machine: &impl Machine) -> Vec<String> {
+        let skipped = self.skipped.iter();
+        let lines =
+            skipped.map(|(part, needs)| format!("not run: {}: needs {}", part.name(), list(needs, machine)));
+        let command = self.command(machine.has(Need::Root));
         lines
-    }
-}
-
-fn target(need: &Need) -> Option<&'static str> {
-    match need {
-        Need::Target(target) => Some(target),
-        _ => None,
+            .chain(command.map(|command| format!("install the packages (Debian, Ubuntu): {command}")))
+            .collect()
     }
 }
 

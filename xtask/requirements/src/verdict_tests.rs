@@ -2,95 +2,68 @@ use super::*;
 use crate::{
     command::Request,
     compiler::Processor,
-    need::{GoVersion, Lookup},
+    machine::BUSYBOX,
+    need::{Go, GoVersion, Machine},
 };
 
-/// A machine of which everything is known.
+const SKOPEO: Need = Need::Program("skopeo", "skopeo");
+const BUILDAH: Need = Need::Program("buildah", "buildah");
+const PODMAN: Need = Need::Program("podman", "podman");
+
+/// A machine that has everything but `missing`.
 #[derive(Clone)]
 struct Fake {
-    programs: Vec<&'static str>,
-    targets: Vec<&'static str>,
-    compilers: Vec<Processor>,
-    go: Option<GoVersion>,
-    go_updates_itself: bool,
-    plugins: bool,
-    root: bool,
-    namespaces: bool,
+    missing: Vec<Need>,
+    go: Go,
 }
 
 impl Fake {
     /// Rust with its targets, Go and a C compiler, and nothing else.
     fn new_machine() -> Self {
+        let mut missing = packaged();
+        missing.push(Need::Compiler(Processor::other()));
+        Self::without(&missing)
+    }
+
+    fn without(missing: &[Need]) -> Self {
+        let go = Go {
+            installed: Some(GoVersion(1, 26)),
+            needed: GoVersion(1, 26),
+            updates_itself: false,
+        };
         Self {
-            programs: vec!["unshare", "mount"],
-            targets: vec![Processor::native().target(), Processor::other().target()],
-            compilers: vec![Processor::native()],
-            go: Some(GoVersion(1, 26)),
-            go_updates_itself: false,
-            plugins: false,
-            root: true,
-            namespaces: true,
+            missing: missing.to_vec(),
+            go,
         }
-    }
-
-    /// As `.ci/run` leaves it.
-    fn complete() -> Self {
-        let mut machine = Self::new_machine();
-        machine.programs.extend([
-            "skopeo",
-            "buildah",
-            "podman",
-            "ip",
-            "iptables",
-            "containerd",
-            "ctr",
-            "runc",
-            "/bin/busybox",
-        ]);
-        machine.compilers.push(Processor::other());
-        machine.plugins = true;
-        machine
-    }
-
-    fn without(mut self, program: &str) -> Self {
-        self.programs.retain(|name| *name != program);
-        self
     }
 }
 
-impl Lookup for Fake {
-    fn program(&self, name: &str) -> bool {
-        self.programs.contains(&name)
+/// Needs that `.ci/run` installs.
+fn packaged() -> Vec<Need> {
+    vec![
+        SKOPEO,
+        BUILDAH,
+        PODMAN,
+        Need::Program("ip", "iproute2"),
+        Need::Program("iptables", "iptables"),
+        Need::Program("containerd", "containerd"),
+        Need::Program("ctr", "containerd"),
+        Need::Program("runc", "runc"),
+        Need::Program(BUSYBOX, "busybox-static"),
+        Need::NetworkPlugins,
+    ]
+}
+
+impl Machine for Fake {
+    fn has(&self, need: Need) -> bool {
+        match need {
+            Need::Go => self.go.is_enough(),
+            Need::ImageBuilder => self.has(BUILDAH) || self.has(PODMAN),
+            need => !self.missing.contains(&need),
+        }
     }
-    fn cargo_tool(&self, name: &str) -> bool {
-        self.program(name)
-    }
-    fn go(&self) -> Option<GoVersion> {
+    fn go(&self) -> Go {
         self.go
-    }
-    fn go_needed(&self) -> GoVersion {
-        GoVersion(1, 26)
-    }
-    fn go_updates_itself(&self) -> bool {
-        self.go_updates_itself
-    }
-    fn target(&self, target: &str) -> bool {
-        self.targets.contains(&target)
-    }
-    fn compiler(&self, processor: Processor) -> bool {
-        self.compilers.contains(&processor)
-    }
-    fn network_plugins(&self) -> bool {
-        self.plugins
-    }
-    fn linux(&self) -> bool {
-        true
-    }
-    fn root(&self) -> bool {
-        self.root
-    }
-    fn namespaces(&self) -> bool {
-        self.namespaces
     }
 }
 
@@ -130,16 +103,10 @@ fn t9_one_command_installs_every_missing_package() {
     let command = verdict.command(true).expect("a command");
     let install = "apt-get update && apt-get install --yes --no-install-recommends ";
     let packages: Vec<&str> = command.strip_prefix(install).expect(install).split(' ').collect();
-    let mut expected = vec![
-        "buildah",
-        "busybox-static",
-        "containerd",
-        "containernetworking-plugins",
-        "iproute2",
-        "iptables",
-        "runc",
-        "skopeo",
-    ];
+    let mut expected: Vec<&str> =
+        "buildah busybox-static containerd containernetworking-plugins iproute2 iptables runc skopeo"
+            .split(' ')
+            .collect();
     expected.extend(Processor::other().packages());
     expected.sort_unstable();
     assert_eq!(packages, expected);
@@ -150,58 +117,38 @@ fn t9_one_command_installs_every_missing_package() {
 #[test]
 fn t9_a_complete_machine_skips_nothing() {
     for ci in [false, true] {
-        let verdict = request("test").verdict(&Fake::complete(), ci);
+        let verdict = request("test").verdict(&Fake::without(&[]), ci);
         assert_eq!(skipped(&verdict), []);
         assert_eq!(verdict.targets, Vec::<&str>::new());
-        assert_eq!(verdict.explanation(&Fake::complete()), Vec::<String>::new());
+        assert_eq!(verdict.explanation(&Fake::without(&[])), Vec::<String>::new());
         assert_eq!(verdict.command(true), None);
     }
 }
 
 #[test]
 fn t9_in_ci_each_tier_that_cannot_run_is_refused() {
-    for program in [
-        "skopeo",
-        "buildah",
-        "podman",
-        "containerd",
-        "runc",
-        "ctr",
-        "ip",
-        "iptables",
-        "/bin/busybox",
-    ] {
-        let machine = Fake::complete().without(program);
-        let test = request("test");
-        assert!(
-            test.is_refused(&test.verdict(&machine, true), true),
-            "without {program}"
-        );
-        assert!(
-            !test.is_refused(&test.verdict(&machine, false), false),
-            "without {program}"
-        );
+    let test = request("test");
+    for need in packaged() {
+        let machine = Fake::without(&[need]);
+        let refused = [true, false].map(|ci| test.is_refused(&test.verdict(&machine, ci), ci));
+        assert_eq!(refused, [true, false], "without {need:?}");
     }
 }
 
 #[test]
 fn t9_a_missing_target_is_added_and_skips_nothing() {
-    let mut machine = Fake::complete();
-    machine.targets.clear();
+    let targets = [Processor::native().target(), Processor::other().target()];
+    let mut machine = Fake::without(&targets.map(Need::Target));
     let demo = request("demo").verdict(&machine, false);
-    assert_eq!(demo.targets, [Processor::native().target()]);
+    assert_eq!(demo.targets, [targets[0]]);
     let test = request("test").verdict(&machine, true);
     assert_eq!(skipped(&test), []);
-    assert_eq!(
-        test.targets,
-        [Processor::native().target(), Processor::other().target()]
-    );
+    assert_eq!(test.targets, targets);
 
     // The other platform's target is of no use without its compiler.
-    let mut machine = Fake::new_machine();
-    machine.targets.clear();
+    machine.missing.push(Need::Compiler(Processor::other()));
     let test = request("test").verdict(&machine, false);
-    assert_eq!(test.targets, [Processor::native().target()]);
+    assert_eq!(test.targets, [targets[0]]);
     assert_eq!(
         request("test --unit").verdict(&machine, false).targets,
         Vec::<&str>::new()
@@ -221,13 +168,13 @@ fn t9_ci_installs_every_package_that_a_part_needs() {
             .chain(&request.optional)
             .flat_map(|part| part.needs(true))
         {
-            let packages = match need.remedy() {
+            let packages = match need {
                 // In every Debian.
-                Remedy::Package("util-linux" | "mount") | Remedy::Other => vec![],
-                Remedy::Packages(["gcc", "libc6-dev"]) => vec!["gcc"],
-                Remedy::Packages(packages) => packages.to_vec(),
-                Remedy::Package(name) | Remedy::CargoTool(name) => vec![name],
-                Remedy::Target(_) => vec!["rustup"],
+                Need::Program(_, "util-linux" | "mount") => vec![],
+                Need::Compiler(processor) if processor == Processor::native() => vec!["gcc"],
+                Need::CargoTool(name) => vec![name],
+                Need::Target(_) => vec!["rustup"],
+                _ => need.packages(),
             };
             for package in packages {
                 assert!(words.contains(&package), "{line}: {package}");
@@ -238,11 +185,11 @@ fn t9_ci_installs_every_package_that_a_part_needs() {
 
 #[test]
 fn t9_either_builder_of_images_will_do() {
-    for program in ["buildah", "podman"] {
-        let verdict = request("test").verdict(&Fake::complete().without(program), false);
+    for builder in [BUILDAH, PODMAN] {
+        let verdict = request("test").verdict(&Fake::without(&[builder]), false);
         assert_eq!(skipped(&verdict), []);
     }
-    let neither = Fake::complete().without("buildah").without("podman");
+    let neither = Fake::without(&[BUILDAH, PODMAN]);
     assert_eq!(
         skipped(&request("test").verdict(&neither, false)),
         [Part::Image, Part::Node]
@@ -259,9 +206,9 @@ fn t9_go_must_be_new_enough_or_update_itself() {
         (Some("go1.26.0"), false, true),
         (Some("go1.27rc1"), false, true),
     ] {
-        let mut machine = Fake::complete();
-        machine.go = installed.and_then(GoVersion::parse);
-        machine.go_updates_itself = updates_itself;
+        let mut machine = Fake::without(&[]);
+        machine.go.installed = installed.and_then(GoVersion::parse);
+        machine.go.updates_itself = updates_itself;
         let demo = request("demo");
         let verdict = demo.verdict(&machine, false);
         assert_eq!(!demo.is_refused(&verdict, false), runs, "{installed:?}");
@@ -269,8 +216,8 @@ fn t9_go_must_be_new_enough_or_update_itself() {
         assert!(test.runs(Part::Unit), "{installed:?}");
         assert_eq!(test.runs(Part::Api), runs, "{installed:?}");
     }
-    let mut machine = Fake::complete();
-    machine.go = GoVersion::parse("go1.19.8");
+    let mut machine = Fake::without(&[]);
+    machine.go.installed = GoVersion::parse("go1.19.8");
     let explanation = request("demo").verdict(&machine, false).explanation(&machine);
     assert_eq!(
         explanation,
@@ -282,9 +229,7 @@ fn t9_go_must_be_new_enough_or_update_itself() {
 
 #[test]
 fn t9_a_user_who_is_not_root_runs_all_but_the_node() {
-    let mut machine = Fake::complete();
-    machine.root = false;
-    machine.namespaces = false;
+    let machine = Fake::without(&[Need::Root, Need::Namespaces]);
     let test = request("test");
     let verdict = test.verdict(&machine, false);
     assert_eq!(verdict.skipped, [(Part::Node, vec![Need::Root])]);
@@ -292,11 +237,10 @@ fn t9_a_user_who_is_not_root_runs_all_but_the_node() {
     let node = request("test --node");
     assert!(
         node.is_refused(&node.verdict(&machine, false), false),
-        "it was asked for"
+        "it is required"
     );
 
     // Root of a container without privileges.
-    machine.root = true;
-    let verdict = test.verdict(&machine, false);
+    let verdict = test.verdict(&Fake::without(&[Need::Namespaces]), false);
     assert_eq!(verdict.skipped, [(Part::Node, vec![Need::Namespaces])]);
 }

@@ -4,30 +4,43 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
-    process::{Command, Output},
+    process::Command,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 /// A machine that consists of a directory of programs. Its cargo reports that it was started.
-struct Machine {
-    programs: TempDir,
-}
+struct Machine(TempDir);
 
 impl Machine {
     /// Rust, Go and a C compiler.
     fn new() -> Self {
-        let machine = Self {
-            programs: tempfile::tempdir().expect("a directory"),
-        };
+        let machine = Self::without_targets();
+        for processor in ["x86_64", "aarch64"] {
+            let target = machine
+                .path()
+                .join(format!("rustlib/{processor}-unknown-linux-musl"));
+            fs::create_dir_all(&target).expect("a directory");
+            fs::write(target.join("libcore-0.rlib"), "").expect("written");
+        }
+        machine
+    }
+
+    /// As `new`, without the static targets of Rust.
+    fn without_targets() -> Self {
+        let machine = Self(tempfile::tempdir().expect("a directory"));
         machine.script("cargo", "echo cargo was started: $*; exit 0");
-        machine.script(
-            "go",
-            r#"case $2 in GOVERSION) echo go1.99.0;; GOTOOLCHAIN) echo local;; esac"#,
-        );
+        let versions = "case $2 in GOVERSION) echo go1.99.0;; GOTOOLCHAIN) echo local;; esac";
+        machine.script("go", versions);
         machine.script("cc", "exit 0");
-        machine.rust(&["x86_64", "aarch64"]);
+        machine.script("rustc", &format!("echo {}/rustlib/$4", machine.path().display()));
+        machine
+    }
+
+    fn without_go() -> Self {
+        let machine = Self::new();
+        fs::remove_file(machine.path().join("go")).expect("it was there");
         machine
     }
 
@@ -37,29 +50,12 @@ impl Machine {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
     }
 
-    /// A rustc with the static targets of these processors. A rustup adds a target by this directory.
-    fn rust(&self, processors: &[&str]) {
-        let libraries = self.path().join("rustlib");
-        fs::create_dir_all(&libraries).expect("a directory");
-        self.script("rustc", &format!("echo {}/$4", libraries.display()));
-        for processor in processors {
-            let target = libraries.join(format!("{processor}-unknown-linux-musl"));
-            fs::create_dir_all(&target).expect("a directory");
-            fs::write(target.join("libcore-0.rlib"), "").expect("written");
-        }
-    }
-
-    fn without(self, program: &str) -> Self {
-        fs::remove_file(self.path().join(program)).expect("it was there");
-        self
-    }
-
     fn path(&self) -> &Path {
-        self.programs.path()
+        self.0.path()
     }
 
-    /// `cargo xtask` with these arguments.
-    fn xtask(&self, arguments: &str, ci: bool) -> Run {
+    /// Runs `cargo xtask` with these arguments. Gives success, standard output and standard error.
+    fn xtask(&self, arguments: &str, ci: bool) -> (bool, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_requirements"));
         command
             .args(arguments.split_whitespace())
@@ -67,57 +63,36 @@ impl Machine {
             .env("PATH", self.path())
             .env("HOME", self.path())
             .env("CARGO", self.path().join("cargo"))
-            .env("RUSTUP_TOOLCHAIN", "1.2.3");
-        if ci {
-            command.env("CI", "true");
-        }
+            .env("RUSTUP_TOOLCHAIN", "1.2.3")
+            .envs(ci.then_some(("CI", "true")));
         let begun = Instant::now();
         let output = command.output().expect("it runs");
         assert!(begun.elapsed() < Duration::from_secs(10), "nothing is built");
-        Run::of(&output)
+        let [printed, errors] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+        (output.status.success(), printed, errors)
+    }
+
+    /// Asserts that xtask is started, and that these parts are reported.
+    fn starts(&self, arguments: &str, ci: bool, reported: &[&str]) -> String {
+        let (success, printed, errors) = self.xtask(arguments, ci);
+        let started = format!("--package xtask -- {arguments}\n");
+        assert!(success && printed.ends_with(&started), "{printed}\n{errors}");
+        assert_contains(&errors, reported);
+        errors
+    }
+
+    /// Asserts that nothing is started, and that these parts are reported.
+    fn refuses(&self, arguments: &str, ci: bool, reported: &[&str]) {
+        let (success, printed, errors) = self.xtask(arguments, ci);
+        assert!(!success && printed.is_empty(), "{printed}\n{errors}");
+        assert_contains(&errors, reported);
     }
 }
 
-/// How it ended.
-#[derive(Debug)]
-struct Run {
-    success: bool,
-    errors: String,
-    /// What cargo was asked for; `None` where it was not started.
-    started: Option<String>,
-}
-
-impl Run {
-    fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self {
-            success: output.status.success(),
-            errors: text(&output.stderr),
-            started: text(&output.stdout)
-                .trim()
-                .strip_prefix("cargo was started: ")
-                .map(str::to_owned),
-        }
-    }
-
-    fn assert_started(&self, arguments: &str) {
-        let started = self.started.as_deref().expect(&self.errors);
-        assert!(self.success, "{self:?}");
-        assert!(
-            started.ends_with(&format!("--package xtask -- {arguments}")),
-            "{self:?}"
-        );
-    }
-
-    fn assert_refused(&self, parts: &[&str]) {
-        assert!(!self.success && self.started.is_none(), "{self:?}");
-        self.assert_reports(parts);
-    }
-
-    fn assert_reports(&self, parts: &[&str]) {
-        for part in parts {
-            assert!(self.errors.contains(part), "{part}: {}", self.errors);
-        }
+fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
     }
 }
 
@@ -128,116 +103,89 @@ fn target() -> String {
 
 #[test]
 fn t9_rust_go_and_a_c_compiler_are_enough_for_demo_and_test() {
-    let machine = Machine::new();
-    let run = machine.xtask("demo --keep", false);
-    run.assert_started("demo --keep");
-    assert!(!run.errors.contains("not run"), "{run:?}");
-    let run = machine.xtask("test", false);
-    run.assert_started("test");
-    run.assert_reports(&[
+    let errors = Machine::new().starts("demo --keep", false, &[]);
+    assert!(!errors.contains("not run"), "{errors}");
+    let reported = [
         "not run: API tier, comparison with skopeo: needs skopeo",
         "not run: API tier, tests of the image: needs skopeo, buildah or podman, a C compiler for",
         "not run: node tier: needs ",
         "apt-get install --yes --no-install-recommends ",
         "cargo xtask test --install",
-    ]);
+    ];
+    Machine::new().starts("test", false, &reported);
 }
 
 #[test]
 fn t9_ci_refuses_at_once_what_cannot_run() {
-    let run = Machine::new().xtask("test", true);
-    run.assert_refused(&["not run: node tier", "skopeo", "apt-get install", "CI is set"]);
-    Machine::new().xtask("demo", true).assert_started("demo");
+    let reported = ["not run: node tier", "skopeo", "apt-get install", "CI is set"];
+    Machine::new().refuses("test", true, &reported);
+    Machine::new().starts("demo", true, &[]);
 }
 
 #[test]
 fn t9_a_check_alone_starts_nothing() {
-    let run = Machine::new().xtask("test --check", false);
-    assert!(run.success && run.started.is_none(), "{run:?}");
-    run.assert_reports(&["not run: node tier"]);
-    let run = Machine::new().xtask("test --check", true);
-    run.assert_refused(&["not run: node tier", "CI is set"]);
+    let (success, printed, errors) = Machine::new().xtask("test --check", false);
+    assert!(success && printed.is_empty(), "{printed}");
+    assert_contains(&errors, &["not run: node tier"]);
+    Machine::new().refuses("test --check", true, &["not run: node tier", "CI is set"]);
 }
 
 #[test]
 fn t9_rustup_adds_a_missing_target_before_the_build() {
-    let machine = Machine::new();
-    fs::remove_dir_all(machine.path().join("rustlib")).expect("it was there");
-    machine.rust(&[]);
+    let machine = Machine::without_targets();
     // The shell of the script has to find mkdir.
     symlink("/bin/mkdir", machine.path().join("mkdir")).expect("a link");
-    machine.script(
-        "rustup",
-        &format!(
-            "echo \"rustup $*\" >&2; mkdir -p {0}/rustlib/$5; : > {0}/rustlib/$5/libcore-0.rlib",
-            machine.path().display()
-        ),
-    );
-    let run = machine.xtask("demo", false);
-    run.assert_started("demo");
-    run.assert_reports(&[&format!("rustup target add --toolchain 1.2.3 {}", target())]);
+    let libraries = format!("{}/rustlib/$5", machine.path().display());
+    let commands = format!("echo \"rustup $*\" >&2; mkdir -p {libraries}; : > {libraries}/libcore-0.rlib");
+    machine.script("rustup", &commands);
+    let reported = format!("rustup target add --toolchain 1.2.3 {}", target());
+    machine.starts("demo", false, &[&reported]);
 }
 
 #[test]
 fn t9_the_command_is_printed_where_rustup_refuses() {
     let command = format!("\n    rustup target add --toolchain 1.2.3 {}\n", target());
-    for line in [
-        "demo",
-        "test",
-        "test --api",
-        "picture",
-        "reliability",
-        "bench",
-        "size",
-    ] {
-        let machine = Machine::new();
-        fs::remove_dir_all(machine.path().join("rustlib")).expect("it was there");
-        machine.rust(&[]);
-        machine.script("rustup", "echo 'Read-only file system' >&2; exit 1");
-        let run = machine.xtask(line, false);
-        run.assert_refused(&["Read-only file system", "could not add it", &command]);
+    let machine = Machine::without_targets();
+    machine.script("rustup", "echo 'Read-only file system' >&2; exit 1");
+    for line in "demo,test,test --api,picture,reliability,bench,size".split(',') {
+        machine.refuses(
+            line,
+            false,
+            &["Read-only file system", "could not add it", &command],
+        );
     }
 }
 
 #[test]
 fn t9_without_rustup_the_way_to_a_target_is_printed() {
-    let machine = Machine::new();
-    fs::remove_dir_all(machine.path().join("rustlib")).expect("it was there");
-    machine.rust(&[]);
-    let run = machine.xtask("demo", false);
-    run.assert_refused(&["https://rustup.rs", &format!("rustup target add {}", target())]);
+    let machine = Machine::without_targets();
+    let command = format!("rustup target add {}", target());
+    machine.refuses("demo", false, &["https://rustup.rs", &command]);
     // The unit tests need no static binary.
-    machine.xtask("test --unit", false).assert_started("test --unit");
+    machine.starts("test --unit", false, &[]);
 }
 
 #[test]
 fn t9_a_missing_go_leaves_the_unit_tests_and_refuses_the_demo() {
-    let run = Machine::new().without("go").xtask("demo", false);
-    run.assert_refused(&["Go 1.", "or later (https://go.dev/dl)"]);
-    let run = Machine::new().without("go").xtask("test", false);
-    run.assert_started("test");
-    run.assert_reports(&["not run: API tier: needs Go"]);
+    let reported = ["Go 1.", "or later (https://go.dev/dl)"];
+    Machine::without_go().refuses("demo", false, &reported);
+    Machine::without_go().starts("test", false, &["not run: API tier: needs Go"]);
 }
 
 #[test]
 fn t9_a_tier_that_was_asked_for_is_never_skipped() {
-    let run = Machine::new().xtask("test --node", false);
-    run.assert_refused(&["not run: node tier", "nothing was built"]);
+    let reported = ["not run: node tier", "nothing was built"];
+    Machine::new().refuses("test --node", false, &reported);
 }
 
 #[test]
 fn t9_install_runs_apt_get_or_lists_the_packages() {
     let machine = Machine::new();
-    let run = machine.xtask("test --install", false);
-    run.assert_refused(&["--install needs apt-get", "skopeo"]);
+    machine.refuses("test --install", false, &["--install needs apt-get", "skopeo"]);
 
     machine.script("apt-get", "echo \"apt-get $*\" >&2");
     // Of `sudo env VARIABLE=value apt-get …`, the rest.
     machine.script("sudo", "shift 2; \"$@\"");
-    let run = machine.xtask("test --install", false);
-    run.assert_started("test --install");
-    run.assert_reports(&[
-        "apt-get update\n",
-        "apt-get install --yes --no-install-recommends buildah",
-    ]);
+    let install = "apt-get install --yes --no-install-recommends buildah";
+    machine.starts("test --install", false, &["apt-get update\n", install]);
 }

@@ -59,7 +59,7 @@ pub struct Contender<'a> {
     directory: TempDir,
 }
 
-/// What a contender runs.
+/// Command of a contender.
 pub enum Kind {
     /// The program.
     Program,
@@ -93,7 +93,7 @@ impl<'a> Contender<'a> {
         let needs = RoleParams {
             namespace: namespace.name(),
             secret: SECRET,
-            minted_for: Some(PULLER),
+            token_account: Some(PULLER),
             runner: Some(Subject {
                 namespace: namespace.name(),
                 name: RUNNER,
@@ -173,23 +173,8 @@ impl<'a> Contender<'a> {
 
     fn shell(&self, launcher: Option<&Path>) -> Result<Command> {
         let directory = self.tools.kubectl.parent().context("kubectl is in a directory")?;
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "pod",
-            "contexts": [{
-                "name": "pod",
-                "context": { "cluster": "pod", "user": "pod", "namespace": self.namespace.name() },
-            }],
-            "clusters": [{
-                "name": "pod",
-                "cluster": {
-                    "server": format!("https://{}", self.cluster.access().api_server),
-                    "certificate-authority": self.runner.file("ca.crt"),
-                },
-            }],
-            "users": [{ "name": "pod", "user": { "token": self.runner.token() } }],
-        });
+        let mut kubeconfig = self.cluster.access().kubeconfig_of(self.runner.token());
+        kubeconfig["contexts"][0]["context"]["namespace"] = self.namespace.name().into();
         let mut shell = job::command(Path::new("/bin/sh"), launcher);
         shell
             .arg(self.write("shell.sh", SCRIPT)?)

@@ -1,10 +1,10 @@
-//! What is measured, and how it is printed.
+//! Measured figures, and their text.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a run finds.
+/// State of the Secret before a run.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum State {
     /// No Secret.
@@ -85,15 +85,6 @@ pub fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
 
-/// Markdown table.
-pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
-    let head = line(heads.to_vec()) + &line(vec!["---"; heads.len()]);
-    rows.iter().fold(head, |text, row| {
-        text + &line(row.iter().map(String::as_str).collect())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,11 +99,5 @@ mod tests {
         let mut other = Score::default();
         other.add(Duration::from_millis(2));
         assert!((score.ratio_to(&other) - 2.5).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_table_has_a_line_for_each_row() {
-        let rows = [vec!["a".to_owned(), "1".to_owned()]];
-        assert_eq!(table(&["", "x"], &rows), "|  | x |\n| --- | --- |\n| a | 1 |\n");
     }
 }

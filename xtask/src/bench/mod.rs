@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures time, memory and size on real servers, and writes docs/benchmarks.md.
+//! `cargo xtask bench`: measures time, memory and size on real servers, and writes the tables of docs/benchmarks.md.
 //!
 //! No test compares these figures: they differ from machine to machine and from run to run.
 
@@ -13,7 +13,7 @@ mod stored;
 
 use std::{fs, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use container_image::Platform;
 use test_cluster::{
     access::ClusterAccess,
@@ -26,7 +26,7 @@ use self::{
     contender::{Contender, Tools},
     page::Page,
 };
-use crate::{interrupt, project, release};
+use crate::{generate::markers, interrupt, project, release};
 
 const PAGE: &str = "docs/benchmarks.md";
 
@@ -47,7 +47,7 @@ pub fn bench(rounds: u32) -> Result<ExitCode> {
     };
     interrupt::run(async move {
         let cluster = Cluster::start(Options::new().registries()).await?;
-        let versions = versions(cluster.access()).await?;
+        let versions = versions(cluster.access(), rounds).await?;
         let mut contenders = Contender::all(&cluster, &tools).await?;
         let loopback = contest::run(&mut contenders, rounds).await?;
         drop(contenders);
@@ -58,47 +58,37 @@ pub fn bench(rounds: u32) -> Result<ExitCode> {
             Err(obstacle) => Err(obstacle),
         };
         let page = Page {
-            rounds,
             loopback,
             node,
             versions,
         };
-        let text = page.markdown();
-        fs::write(project::file(PAGE), &text).with_context(|| format!("cannot write {PAGE}"))?;
-        println!("{text}\nwrote {PAGE}");
+        markers::write(PAGE, "cargo xtask bench", &page.parts())?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Versions of the program and the servers, and the machine with its load.
-async fn versions(access: &ClusterAccess) -> Result<Vec<[String; 2]>> {
+/// Versions of the program and the servers, the machine with its load, and the number of runs.
+async fn versions(access: &ClusterAccess, rounds: u32) -> Result<Vec<[String; 2]>> {
     let kubernetes = access.client().await?.apiserver_version().await?;
-    let shell = project::shell()?;
-    let machine = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = machine
-        .lines()
-        .find_map(|line| line.strip_prefix("model name\t: "));
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (machine, load) = (read("/proc/cpuinfo"), read("/proc/loadavg"));
+    let mut lines = machine.lines();
+    let model = lines.find_map(|line| line.strip_prefix("model name\t: "));
+    let model = model.unwrap_or(std::env::consts::ARCH);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let program = env!("CARGO_PKG_VERSION");
+    let (program, target) = (env!("CARGO_PKG_VERSION"), Platform::native()?.target());
+    let shell = project::shell()?;
+    let compiler = cmd!(shell, "rustc --version").quiet().read()?;
     let rows = [
-        (
-            "program",
-            format!("ensure-pull-secret {program}, {}", Platform::native()?.target()),
-        ),
-        ("compiler", cmd!(shell, "rustc --version").quiet().read()?),
+        ("program", format!("ensure-pull-secret {program}, {target}")),
+        ("compiler", compiler),
         ("kube-apiserver, kubectl", kubernetes.git_version),
-        (
-            "machine",
-            format!(
-                "Linux, {cores} cores, {}",
-                model.unwrap_or(std::env::consts::ARCH)
-            ),
-        ),
+        ("machine", format!("Linux, {cores} cores, {model}")),
         (
             "load average of one minute at the start",
             load.split(' ').next().unwrap_or_default().to_owned(),
         ),
+        ("runs of each contender in each state", rounds.to_string()),
     ];
     Ok(rows.map(|(name, version)| [name.to_owned(), version]).into())
 }

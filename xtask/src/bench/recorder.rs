@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use replay::{Exchange, MINTED, MINTED_BEARER, RESOURCE_VERSION, Recording, Server, UID};
+use replay::{Exchange, RESOURCE_VERSION, Recording, Server, TOKEN_BASIC, TOKEN_BEARER, UID};
 use serde_json::Value;
 use test_cluster::{
     access::ClusterAccess,
@@ -120,9 +120,9 @@ impl Recorder {
             if let Some((_, value)) = authorization.filter(|_| requested_token) {
                 if *server == REGISTRY {
                     recording.username = username(value)?;
-                    MINTED.clone_into(value);
+                    TOKEN_BASIC.clone_into(value);
                 } else if request.path.contains("/selfsubject") {
-                    MINTED_BEARER.clone_into(value);
+                    TOKEN_BEARER.clone_into(value);
                 }
             }
             requested_token |= request.method == "POST" && request.path.ends_with("/token");

@@ -15,7 +15,7 @@ use super::figures::State;
 
 /// Shortest lifetime that the API server grants, in seconds. It is less than [`NEXT_RUN_WITHIN`], so a refresh is due.
 const DUE_LIFETIME: i64 = 600;
-/// How long such a token is used: it must not expire before the program reads it.
+/// Time for which such a token is used: it must not expire before the program reads it.
 const DUE_FOR: Duration = Duration::from_secs(300);
 /// `NEXT_RUN_WITHIN` of the program.
 pub const NEXT_RUN_WITHIN: &str = "1h";

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::project;
+use crate::{markdown, project};
 
 /// Lines by file below `src/` and by number, with true where a test reached the line. Tests are left out.
 pub type Lines = BTreeMap<String, BTreeMap<usize, bool>>;
@@ -60,9 +60,8 @@ fn shipped_lines(name: &str, text: &str) -> usize {
 
 /// Markdown table with a row for each folder of `src/`, and the last row for all of them.
 pub fn table(unit: &Lines, all: &Lines) -> String {
-    let mut table = "| folder | lines | unit tests | all tiers |\n| --- | ---: | ---: | ---: |\n".to_owned();
     let folders: BTreeSet<_> = all.keys().map(|name| folder(name)).collect();
-    for only in folders.into_iter().map(Some).chain([None]) {
+    let rows = folders.into_iter().map(Some).chain([None]).map(|only| {
         let of = |lines: &Lines| -> Vec<bool> {
             let files = lines
                 .iter()
@@ -71,10 +70,9 @@ pub fn table(unit: &Lines, all: &Lines) -> String {
         };
         let name = only.map_or_else(|| "**all**".to_owned(), |name| format!("`{name}`"));
         let (unit, all) = (of(unit), of(all));
-        let row = (name, all.len(), percent(&unit), percent(&all));
-        let _ = writeln!(table, "| {} | {} | {} % | {} % |", row.0, row.1, row.2, row.3);
-    }
-    table
+        vec![name, all.len().to_string(), percent(&unit), percent(&all)]
+    });
+    markdown::table(&["folder", "lines", "unit tests", "all tiers"], 1, rows)
 }
 
 /// First part of a path below `src/`, without `.rs`.
@@ -87,7 +85,7 @@ fn folder(name: &str) -> &str {
 fn percent(lines: &[bool]) -> String {
     let reached = lines.iter().filter(|reached| **reached).count();
     let tenths = (reached * 1000).checked_div(lines.len()).unwrap_or(1000);
-    format!("{}.{}", tenths / 10, tenths % 10)
+    format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
 /// Lines that no test reached, file by file.

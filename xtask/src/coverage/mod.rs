@@ -6,7 +6,7 @@
 
 mod lines;
 
-use std::{collections::BTreeMap, fs, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use test_cluster::{
@@ -30,6 +30,7 @@ const PAGE: &str = "docs/reliability.md";
 const TARGET: &str = "target/llvm-cov-target";
 /// Number of files that the processes of a run share. Without it, each of thousands of processes writes its own file.
 const POOL: &str = "%8m";
+
 /// Runs the unit tests, then all tests that need no node, with counters, and writes the figures.
 ///
 /// # Errors
@@ -40,13 +41,9 @@ pub fn coverage() -> Result<ExitCode> {
     interrupt::run(async {
         let unit = instrumented.unit().await?;
         let all = instrumented.all().await?;
-        let path = project::file(PAGE);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
-        let command = "cargo xtask coverage";
         let content = lines::table(&unit, &all);
-        let text = markers::between_by(markers::Comment::Markdown, &text, "coverage", command, &content)?;
-        fs::write(&path, text).with_context(|| format!("cannot write {PAGE}"))?;
-        print!("{}\n{content}\nwrote {PAGE}\n", lines::missed(&all));
+        println!("{}\n{content}", lines::missed(&all));
+        markers::write(PAGE, "cargo xtask coverage", &[("coverage", content)])?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -65,11 +62,11 @@ impl<'shell> Instrumented<'shell> {
             shell,
             variables: [("CARGO_TARGET_DIR".to_owned(), target)].into(),
         };
-        let said = new.llvm_cov("show-env").quiet().ignore_stderr().read().context(
+        let printed = new.llvm_cov("show-env").quiet().ignore_stderr().read().context(
             "cargo-llvm-cov does not print its variables; install it with `cargo install --locked cargo-llvm-cov` and \
              `rustup component add llvm-tools`",
         )?;
-        for line in said.lines() {
+        for line in printed.lines() {
             let (name, value) = line
                 .split_once('=')
                 .with_context(|| format!("cargo-llvm-cov prints no variable in {line:?}"))?;

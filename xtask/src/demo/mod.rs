@@ -16,10 +16,10 @@ use test_cluster::control_plane::{Cluster, Options};
 
 use crate::{interrupt, release, transcript::Transcript};
 
-/// Tells the story; with `keep`, leaves everything running until a signal.
+/// Plays the story; with `keep`, leaves everything running until a signal.
 ///
 /// # Errors
-/// Where the servers can't be built or started, or the story isn't true.
+/// Where the servers can't be built or started, or a step has another result than the story.
 pub fn demo(keep: bool) -> Result<ExitCode> {
     let binary = release::build()?;
     interrupt::run(run(binary, keep))
@@ -27,10 +27,10 @@ pub fn demo(keep: bool) -> Result<ExitCode> {
 
 async fn run(binary: PathBuf, keep: bool) -> Result<ExitCode> {
     let begun = Instant::now();
-    let mut transcript = Transcript::printed();
+    let mut transcript = Transcript::new(true);
     story::introduce(&mut transcript);
     let cluster = Cluster::start(Options::new().registries()).await?;
-    story::tell(cluster.access(), &binary, &mut transcript).await?;
+    story::play(cluster.access(), &binary, &mut transcript).await?;
     story::conclude(&mut transcript, begun);
     if !keep {
         return Ok(ExitCode::SUCCESS);

@@ -12,15 +12,15 @@ use test_cluster::{
 
 use crate::{interrupt, project, release};
 
-/// How often it is looked at whether the cluster is ready.
+/// Time between two checks of the cluster.
 const POLL: Duration = Duration::from_millis(100);
-/// Where the cluster's state is put, when it is ready.
+/// File with the cluster's state; it exists once the cluster is ready.
 const STATE: &str = "ready.json";
 
 /// Starts the cluster, prints how to use it, and keeps it until a signal.
 ///
 /// # Errors
-/// Where no node can run here, or it doesn't get ready.
+/// Where no node can run here, or the cluster doesn't get ready.
 pub fn demo() -> Result<ExitCode> {
     if let Some(obstacle) = obstacle() {
         bail!("{obstacle}");
@@ -33,36 +33,37 @@ pub fn demo() -> Result<ExitCode> {
 }
 
 async fn keep(test_cluster: OsString) -> Result<ExitCode> {
-    // Renamed into its place, so that whoever finds it finds all of it.
-    let tell = format!(
+    // Renamed when it is complete.
+    let report = format!(
         "cp \"$TEST_CLUSTER\" \"$TMPDIR/new\" && mv \"$TMPDIR/new\" \"$TMPDIR/{STATE}\" && exec sleep infinity"
     );
     let command = [test_cluster, "inside".into(), "--platform".into(), "--".into()]
         .into_iter()
-        .chain(["sh", "-c", &tell].map(OsString::from))
+        .chain(["sh", "-c", &report].map(OsString::from))
         .collect::<Vec<_>>();
     let mut namespaces = Namespaces::start(&command)?;
     let state = namespaces.directory().join(STATE);
-    while !state.exists() {
-        if let Some(code) = namespaces.ended()? {
-            bail!("the cluster ended with {code} before it was ready");
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    wait(&mut namespaces, || state.exists()).await?;
     let access = ClusterAccess::read(&state)?;
     let first = namespaces
         .first_process()
         .context("the namespaces have a first process")?;
     println!("{}", way_in(&access, first, namespaces.directory())?);
-    loop {
+    wait(&mut namespaces, || false).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait(namespaces: &mut Namespaces, is_done: impl Fn() -> bool) -> Result<()> {
+    while !is_done() {
         if let Some(code) = namespaces.ended()? {
             bail!("the cluster ended with {code}");
         }
         tokio::time::sleep(POLL).await;
     }
+    Ok(())
 }
 
-/// What is typed to get in and to use it.
+/// Commands to enter the cluster and to use it.
 fn way_in(access: &ClusterAccess, first: u32, directory: &Path) -> Result<String> {
     let node = access.node()?;
     let registries = access.registries()?;

@@ -86,8 +86,7 @@ impl Setting {
     /// Where the registry refuses it.
     pub fn push(&self) -> Result<String> {
         let store = self.namespace.access().registries()?.store;
-        let (_, reference) = image_parts();
-        tokio::task::block_in_place(|| push_image(store, reference))
+        tokio::task::block_in_place(|| push_image(store, &repository()))
     }
 
     /// Stores the secret that a person writes by hand: a good token, another registry's account, and no `auths` around
@@ -122,7 +121,7 @@ impl Setting {
     pub async fn crane_pulls(&self) -> Result<Result<(), String>> {
         let document = self.namespace.docker_config_json(names::SECRET).await?;
         Ok(tokio::task::block_in_place(|| {
-            self.crane.pulls(Some(&document), image())
+            self.crane.pulls(Some(&document), &image())
         }))
     }
 
@@ -174,23 +173,11 @@ impl Setting {
 }
 
 /// The image by its name in the cluster.
-pub const fn image() -> &'static str {
-    "image-registry.openshift-image-registry.svc:5000/private-ai-demo/granite:1.0"
+pub fn image() -> String {
+    format!("{OPENSHIFT}/{}", repository())
 }
 
-/// Registry, and repository with tag.
-fn image_parts() -> (&'static str, &'static str) {
-    image().split_once('/').unwrap_or((OPENSHIFT, image()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_image_is_in_openshifts_registry_and_in_the_storys_namespace() {
-        let (registry, repository) = image_parts();
-        assert_eq!(registry, OPENSHIFT);
-        assert!(repository.starts_with(&format!("{}/", names::NAMESPACE)));
-    }
+/// The image's repository and tag, in the namespace of the story.
+fn repository() -> String {
+    format!("{}/granite:1.0", names::NAMESPACE)
 }

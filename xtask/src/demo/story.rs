@@ -12,23 +12,23 @@ use crate::{
     transcript::{Kind, Transcript},
 };
 
-/// What the story is about, before anything is started.
+/// Introduction, before anything is started.
 pub fn introduce(transcript: &mut Transcript) {
     transcript.say(Kind::Heading, "A model image that cannot be pulled");
     transcript.say(
         Kind::Text,
-        "A pipeline built it and pushed it to OpenShift's internal registry, somebody wrote the pull secret by hand, \
-         and the model's pod stays in ImagePullBackOff. Here is that cluster in small: a real Kubernetes API server, \
-         and a registry that asks it who may pull, as OpenShift's does. Both \
-         start now, which takes a few seconds, and nothing leaves this machine.",
+        "A pipeline built it and pushed it to OpenShift's internal registry, a person wrote the pull secret by hand, \
+         and the model's pod stays in ImagePullBackOff. This is that cluster on a small scale: a real Kubernetes API \
+         server, and a registry that sends it access reviews, as OpenShift's registry does. Both start now, within a \
+         few seconds; nothing leaves this machine.",
     );
 }
 
-/// Tells it on a running cluster, with the binary as it is shipped.
+/// Plays the story on a running cluster, with the shipped binary.
 ///
 /// # Errors
-/// Where anything happens that the story doesn't tell: then it isn't true any more.
-pub async fn tell(access: &ClusterAccess, binary: &Path, transcript: &mut Transcript) -> Result<()> {
+/// Where a step has another result than the story.
+pub async fn play(access: &ClusterAccess, binary: &Path, transcript: &mut Transcript) -> Result<()> {
     let setting = Setting::new(access, binary).await?;
     incident(&setting, transcript).await?;
     diagnosis(&setting, transcript).await?;
@@ -47,8 +47,8 @@ async fn incident(setting: &Setting, transcript: &mut Transcript) -> Result<()> 
     setting.write_unwrapped_secret().await?;
     transcript.say(
         Kind::Text,
-        "The API server takes it. No client finds a credential in it; crane, which is independent of this project, \
-         says:",
+        "The API server accepts it. No client finds a credential in it; crane, which is independent of this project, \
+         reports:",
     );
     transcript.say(Kind::Command, "crane pull $IMAGE");
     match setting.crane_pulls().await? {
@@ -96,10 +96,10 @@ async fn repair(setting: &Setting, transcript: &mut Transcript) -> Result<()> {
     let results = ["STATUS", "ACTION", "VERIFIED", "EXPIRES_AT", "MESSAGE"];
     transcript.table(&results.map(|name| (name, repaired.result(name))));
 
-    transcript.heading("5  crane again, with the very bytes that are stored now");
+    transcript.heading("5  crane again, with the stored bytes");
     transcript.say(Kind::Command, "crane pull $IMAGE");
     match setting.crane_pulls().await? {
-        Ok(()) => transcript.say(Kind::Good, "pulled, every layer of it"),
+        Ok(()) => transcript.say(Kind::Good, "pulled, with every layer"),
         Err(words) => anyhow::bail!("crane can't pull with what was stored: {words}"),
     }
     Ok(())
@@ -124,7 +124,7 @@ async fn steady_state(setting: &Setting, transcript: &mut Transcript) -> Result<
         ),
     );
 
-    transcript.heading("7  What is in it, without printing a token");
+    transcript.heading("7  The keys of the Secret, without a token");
     transcript.say(
         Kind::Command,
         "kubectl get secret $PULL_SECRET_NAME -o json |\njq -c '.data[\".dockerconfigjson\"] | @base64d | fromjson | \
@@ -148,7 +148,7 @@ fn expect(outcome: &Outcome, status: &str, reason: &str, action: &str) -> Result
     let seen = ["STATUS", "REASON", "ACTION"].map(|name| outcome.result(name));
     ensure!(
         seen == [status, reason, action],
-        "the run ended otherwise than the story has it:\n{outcome}"
+        "the run had another result than in the story:\n{outcome}"
     );
     Ok(())
 }

@@ -1,8 +1,12 @@
-//! A written file with a generated part: what is between two marked lines is replaced, the rest is left alone.
+//! A file with generated parts, each between two marked lines.
+
+use std::fs;
 
 use anyhow::{Context as _, Result};
 
-/// How a file's language writes a comment.
+use crate::project;
+
+/// Syntax of a comment.
 #[derive(Clone, Copy, Debug)]
 pub enum Comment {
     /// `<!-- text -->`, with an empty line around what is between: Markdown takes the comment for a part of a table
@@ -21,11 +25,22 @@ pub fn between(comment: Comment, text: &str, name: &str, content: &str) -> Resul
     between_by(comment, text, name, "cargo xtask generate", content)
 }
 
-/// As `between`, where another `command` than `cargo xtask generate` writes it and is named by the marker.
+/// Writes the parts of a page, by name, that another `command` than `cargo xtask generate` generates.
 ///
 /// # Errors
-/// Where a marker is missing.
-pub fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: &str) -> Result<String> {
+/// Where a marker is missing, or the page can't be read or written.
+pub fn write(page: &str, command: &str, parts: &[(&str, String)]) -> Result<()> {
+    let path = project::file(page);
+    let mut text = fs::read_to_string(&path).with_context(|| format!("cannot read {page}"))?;
+    for (name, content) in parts {
+        text = between_by(Comment::Markdown, &text, name, command, content)?;
+    }
+    fs::write(&path, text).with_context(|| format!("cannot write {page}"))?;
+    println!("wrote {page}");
+    Ok(())
+}
+
+fn between_by(comment: Comment, text: &str, name: &str, command: &str, content: &str) -> Result<String> {
     let (opening, closing) = match comment {
         Comment::Markdown => ("<!-- ", " -->\n"),
         Comment::Yaml => ("# ", "\n"),
@@ -48,7 +63,7 @@ pub fn between_by(comment: Comment, text: &str, name: &str, command: &str, conte
 }
 
 /// Every line that isn't empty behind `margin`.
-pub fn moved(content: &str, margin: &str) -> String {
+fn moved(content: &str, margin: &str) -> String {
     content
         .split_inclusive('\n')
         .map(|line| {

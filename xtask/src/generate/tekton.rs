@@ -1,23 +1,36 @@
 //! Params, results and environment of Task and StepAction, and the CronJob's exit codes: from the definitions behind
 //! `--help`.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use ensure_pull_secret::{
     config::{DefaultValue, PREFIX, VARIABLES, Variable},
     outcome::{Reason, ResultName},
 };
 
-use super::markers::{Comment, between, moved};
+use super::markers::{Comment, between};
+use crate::markdown::table;
 
 /// The widest line of what is written here, in characters, its margin left out.
 const WIDTH: usize = 110;
 
-/// The Task, with its generated parts put in.
+/// The Task with its params, results and environment.
 ///
 /// # Errors
 /// Where a marker is missing.
 pub fn task(text: &str) -> Result<String> {
-    [("params", params()), ("results", results()), ("env", env())]
+    with_parts(text, "$(results.")
+}
+
+/// The StepAction with its params, results and environment.
+///
+/// # Errors
+/// Where a marker is missing.
+pub fn step_action(text: &str) -> Result<String> {
+    with_parts(text, "$(step.results.")
+}
+
+fn with_parts(text: &str, result: &str) -> Result<String> {
+    [("params", params()), ("results", results()), ("env", env(result))]
         .into_iter()
         .try_fold(text.to_owned(), |text, (name, content)| {
             between(Comment::Yaml, &text, name, &content)
@@ -40,61 +53,15 @@ pub fn cron_job(text: &str) -> Result<String> {
     between(Comment::Yaml, text, "pod failure policy", &rules)
 }
 
-/// The StepAction: the Task's own step, without what stands on the step that refers to it (volumes, resources, timeout).
-///
-/// # Errors
-/// Where the Task has not the form that is expected.
-pub fn step_action(task: &str) -> Result<String> {
-    let step = |key| Ok::<_, anyhow::Error>(nearer(&member(task, 4, key)?));
-    let (metadata, image, command, environment, security) = (
-        member(task, 0, "metadata")?,
-        step("image")?,
-        step("command")?,
-        step("env")?.replace("$(results.", "$(step.results."),
-        step("securityContext")?,
-    );
-    let (params, results) = (moved(&params(), "  "), moved(&results(), "  "));
-    Ok(format!(
-        "# Written by `cargo xtask generate` from the Task's step: for a Task of your own that has several steps.\n\
-         apiVersion: tekton.dev/v1beta1\n\
-         kind: StepAction\n\
-         {metadata}\
-         spec:\n\
-         {DESCRIPTION}\
-         {image}{command}  \
-         params:\n{params}  \
-         results:\n{results}\
-         {environment}{security}"
-    ))
-}
-
-const DESCRIPTION: &str = "  description: |
-    Creates or refreshes an image pull secret from a ServiceAccount token and verifies that the built image can be
-    pulled with it.
-
-    The credential expires at EXPIRES_AT; install the CronJob, which refreshes it. A pod that names the secret no longer
-    gets OpenShift's own pull secret.
-
-    The install sets which ServiceAccount's token is stored and how it is verified; no param does.
-
-    The step that refers to it sets computeResources and a timeout longer than TIMEOUT; the Task republishes the results
-    that it wants. A registry of another authority: mount its certificates at /trusted-ca by the Task's stepTemplate.
-";
-
 /// The params as a Markdown table.
 pub fn params_markdown() -> String {
-    let rows = task_variables().map(|variable| {
-        format!(
-            "| `{}` | {} |\n",
-            param(variable),
-            description(variable).replace('|', "\\|").replace('<', "&lt;")
-        )
-    });
-    format!("| param | meaning |\n| --- | --- |\n{}", rows.collect::<String>())
+    let escaped = |variable| description(variable).replace('|', "\\|").replace('<', "&lt;");
+    let rows = task_variables().map(|variable| vec![format!("`{}`", param(variable)), escaped(variable)]);
+    table(&["param", "meaning"], 2, rows)
 }
 
-/// What ends the Job at once. Left out: done; what the table calls worth another try (75); and a defect (70), which is
-/// tried again as any crash is.
+/// Exit codes that end the Job at once: all but success, retryable failures (75) and a defect (70), which is retried like
+/// a crash.
 fn permanent_exit_codes() -> Vec<u8> {
     let exit_code = |reason: Reason| reason.info().exit_code;
     let others = [Reason::Ok, Reason::ApiUnavailable, Reason::Internal].map(exit_code);
@@ -156,7 +123,8 @@ fn results() -> String {
         .collect()
 }
 
-fn env() -> String {
+/// Every param in its variable; `result` is the beginning of a reference to a result.
+fn env(result: &str) -> String {
     let params = task_variables().map(|variable| {
         format!(
             "- name: {}\n  value: $(params.{})\n",
@@ -164,12 +132,9 @@ fn env() -> String {
             param(variable)
         )
     });
-    let results = ResultName::ALL.iter().map(|result| {
-        format!(
-            "- name: {}\n  value: $(results.{}.path)\n",
-            result.variable(),
-            result.as_str()
-        )
+    let results = ResultName::ALL.iter().map(|one| {
+        let (variable, name) = (one.variable(), one.as_str());
+        format!("- name: {variable}\n  value: {result}{name}.path)\n")
     });
     params.chain(results).collect()
 }
@@ -183,60 +148,19 @@ fn folded(text: &str) -> String {
     format!("  description: >-\n    {}\n", lines.join("\n    "))
 }
 
-/// A key of a mapping whose keys are `indent` from the margin, with its comment before it left out and all that belongs
-/// to it.
-fn member(text: &str, indent: usize, key: &str) -> Result<String> {
-    let margin = " ".repeat(indent);
-    let begin = format!("{margin}{key}:");
-    let mut lines = text.lines().skip_while(|line| !line.starts_with(&begin));
-    let first = lines
-        .next()
-        .with_context(|| format!("there is no line that begins with {begin:?}"))?;
-    let mut member = format!("{first}\n");
-    // A comment belongs to what comes after it.
-    let mut comments = String::new();
-    for line in lines {
-        let Some(line_within) = line.strip_prefix(&margin) else {
-            break;
-        };
-        if line_within.starts_with('#') {
-            comments.push_str(&format!("{line}\n"));
-        } else if line_within.starts_with([' ', '-']) {
-            member.push_str(&comments);
-            comments.clear();
-            member.push_str(&format!("{line}\n"));
-        } else {
-            break;
-        }
-    }
-    Ok(member)
-}
-
-/// Two columns to the left, without the generator's own markers.
-fn nearer(lines: &str) -> String {
-    lines
-        .lines()
-        .filter(|line| !line.contains("`cargo xtask generate`"))
-        .map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line)))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+    use test_cluster::manifest::documents;
+
     use super::*;
 
     #[test]
     fn p5_s1_no_param_is_generated_for_what_the_installer_sets() {
         let params: Vec<_> = task_variables().map(param).collect();
-        for name in [
-            "TRUSTED_HOSTS",
-            "CONNECT_TO",
-            "REGISTRY_CA_FILE",
-            "TOKEN_FILE",
-            "SERVICE_ACCOUNT_DIR",
-            "SERVICE_ACCOUNT",
-            "VERIFY",
-        ] {
+        let installers =
+            "TRUSTED_HOSTS CONNECT_TO REGISTRY_CA_FILE TOKEN_FILE SERVICE_ACCOUNT_DIR SERVICE_ACCOUNT VERIFY";
+        for name in installers.split(' ') {
             assert!(!params.contains(&name), "{name}");
         }
         assert!(params.contains(&"IMAGE"));
@@ -277,6 +201,12 @@ mod tests {
             anyhow::Ok(())
         };
         refused(task, super::super::TASK, &of_task)?;
+        let of_step_action = of_task.map(|(from, to)| {
+            let step = |text: &str| text.replace("$(results.", "$(step.results.");
+            (step(from), step(to))
+        });
+        let of_step_action: Vec<_> = of_step_action.iter().map(|(from, to)| (&**from, &**to)).collect();
+        refused(step_action, super::super::STEP_ACTION, &of_step_action)?;
         refused(cron_job, super::super::CRON_JOB, &of_cron_job)
     }
 
@@ -284,19 +214,10 @@ mod tests {
     /// "Type hinting").
     #[test]
     fn no_result_is_a_build_output_for_chains() {
-        let outputs = [
-            "IMAGES",
-            "IMAGE_URL",
-            "IMAGE_DIGEST",
-            "ARTIFACT_URI",
-            "ARTIFACT_DIGEST",
-            "ARTIFACT_OUTPUTS",
-        ];
+        let outputs = "IMAGES IMAGE_URL IMAGE_DIGEST ARTIFACT_URI ARTIFACT_DIGEST ARTIFACT_OUTPUTS";
         for result in ResultName::ALL {
-            assert!(
-                !outputs.iter().any(|output| result.as_str().ends_with(output)),
-                "{result:?}"
-            );
+            let name = result.as_str();
+            assert!(!outputs.split(' ').any(|output| name.ends_with(output)), "{name}");
         }
     }
 
@@ -306,11 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn a_member_ends_where_the_next_begins() -> Result<()> {
-        let text = "a:\n  b:\n  # of the item\n  - x\n    y\n  # of c\n  c: 1\nd: 2\n";
-        assert_eq!(member(text, 2, "b")?, "  b:\n  # of the item\n  - x\n    y\n");
-        assert_eq!(member(text, 2, "c")?, "  c: 1\n");
-        assert!(member(text, 0, "e").is_err());
+    fn step_action_runs_the_program_as_the_task_does() -> Result<()> {
+        let read = |name: &str| documents(&std::fs::read_to_string(crate::project::file(name))?);
+        let (task, step_action) = (read(super::super::TASK)?, read(super::super::STEP_ACTION)?);
+        let (task, step_action) = (&task[0], &step_action[0]);
+        assert_eq!(step_action["metadata"], task["metadata"]);
+        let step = task["spec"]["steps"][0].to_string();
+        let step: Value = serde_json::from_str(&step.replace("$(results.", "$(step.results."))?;
+        for field in ["image", "command", "env", "securityContext"] {
+            assert_eq!(step_action["spec"][field], step[field], "{field}");
+        }
         Ok(())
     }
 }

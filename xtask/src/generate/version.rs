@@ -1,6 +1,6 @@
 //! The version in the manifests and the image: tags and labels, in step with Cargo.toml.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result};
 
@@ -9,8 +9,7 @@ use crate::project;
 /// The version of the whole workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What stands before a version: the image, which has one spelling everywhere, the catalog's label, the image's own, and
-/// the tag that OpenShift builds.
+/// Text before a version: image, label of Tekton's catalog, label of the image, and the tag that OpenShift builds.
 const BEFORE: [&str; 5] = [
     "registry.invalid/ensure-pull-secret:",
     "app.kubernetes.io/version: \"",
@@ -25,39 +24,25 @@ const BEFORE: [&str; 5] = [
 /// Where the directory or one of its files can't be read.
 pub fn files() -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
-    add(Path::new("tekton"), &mut files)?;
-    add_file(Path::new("Containerfile"), &mut files)?;
+    for path in project::files("tekton")?
+        .into_iter()
+        .chain(["Containerfile".to_owned()])
+    {
+        let text = fs::read_to_string(project::file(&path)).with_context(|| format!("cannot read {path}"))?;
+        if BEFORE.iter().any(|before| text.contains(before)) {
+            files.insert(path, with_versions(text));
+        }
+    }
     Ok(files)
 }
 
-fn add(directory: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
-    let full = project::root().join(directory);
-    let entries = fs::read_dir(&full).with_context(|| format!("cannot list {}", directory.display()))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
-        let path = directory.join(entry.file_name());
-        if entry.path().is_dir() {
-            add(&path, files)?;
-            continue;
-        }
-        add_file(&path, files)?;
-    }
-    Ok(())
+/// `text` with [`VERSION`] in place of every version after one of [`BEFORE`].
+fn with_versions(text: String) -> String {
+    BEFORE
+        .iter()
+        .fold(text, |text, before| with_version(&text, before))
 }
 
-fn add_file(path: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
-    let text = fs::read_to_string(project::root().join(path))
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    if BEFORE.iter().any(|before| text.contains(before)) {
-        let text = BEFORE
-            .iter()
-            .fold(text, |text, before| with_version(&text, before));
-        files.insert(path.to_string_lossy().into_owned(), text);
-    }
-    Ok(())
-}
-
-/// `text` with [`VERSION`] in place of every version that stands behind `before`.
 fn with_version(text: &str, before: &str) -> String {
     let mut parts = text.split(before);
     let mut written = parts.next().unwrap_or_default().to_owned();
@@ -79,9 +64,6 @@ mod tests {
         let [image, label, ..] = BEFORE;
         let text =
             |version: &str| format!("a: {image}{version}\nb: 0.0.1\n{label}{version}\"\n{image}{version}");
-        let written = BEFORE
-            .iter()
-            .fold(text("0.0.1-rc.1"), |text, before| with_version(&text, before));
-        assert_eq!(written, text(VERSION));
+        assert_eq!(with_versions(text("0.0.1-rc.1")), text(VERSION));
     }
 }

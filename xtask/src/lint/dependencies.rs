@@ -1,11 +1,11 @@
-//! What we depend on, by cargo-deny.
+//! Dependencies, checked by cargo-deny.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
 use crate::project;
@@ -13,18 +13,14 @@ use crate::project;
 /// deny.toml: licences, duplicates, banned crates, sources; advisories if their database can be fetched or a copy is there.
 ///
 /// # Errors
-/// Where a dependency is against it, or, in CI, cargo-deny isn't installed.
+/// Where a dependency violates it, or, in CI, cargo-deny isn't installed.
 pub fn check(shell: &Shell) -> Result<()> {
-    let Some(cargo_deny) = project::tool(shell, "cargo-deny") else {
-        let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
-        if project::in_ci() {
-            bail!("{advice}");
-        }
-        eprintln!("dependencies were not checked: {advice}");
+    let advice = "cargo-deny is not installed: `cargo install --locked cargo-deny`";
+    let Some(cargo_deny) = project::tool_or_advice(shell, "cargo-deny", advice)? else {
         return Ok(());
     };
     let binary = ["--locked", "check"];
-    // Of the tools, duplicates alone are let pass, as deny.toml says.
+    // Duplicates are allowed in the tools only: see deny.toml.
     let workspace = ["--locked", "--workspace", "check", "--allow", "duplicate"];
     for arguments in [&binary[..], &workspace[..]] {
         cmd!(
@@ -32,7 +28,7 @@ pub fn check(shell: &Shell) -> Result<()> {
             "{cargo_deny} {arguments...} --hide-inclusion-graph bans licenses sources"
         )
         .run()
-        .context("a dependency is against deny.toml")?;
+        .context("a dependency violates deny.toml")?;
     }
     if !advisories(shell, &cargo_deny, &databases()?)? {
         eprintln!(

@@ -1,10 +1,6 @@
 //! The relative links of every page: the file exists, and so does the heading that a fragment names.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Component, Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use regex::Regex;
@@ -24,36 +20,37 @@ pub fn check(shell: &Shell) -> Result<()> {
     let mut pages = BTreeMap::new();
     for name in names.lines().filter(|name| project::file(name).exists()) {
         let text = fs::read_to_string(project::file(name)).with_context(|| format!("cannot read {name}"))?;
-        pages.insert(PathBuf::from(name), text);
+        pages.insert(name.to_owned(), text);
     }
-    let broken = broken(&pages, |path| project::root().join(path).exists());
+    let root = project::root().canonicalize().context("the clone is gone")?;
+    let broken = broken(&root, &pages);
     ensure!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
     Ok(())
 }
 
-/// Every broken link of `pages`, whose paths are relative to the clone as those given to `exists` are.
-fn broken(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&Path) -> bool) -> Vec<String> {
-    let link = Regex::new(r"\]\(([^)\s]+)\)").expect("a valid pattern");
+/// Every broken link of `pages`, whose paths are relative to `root`.
+fn broken(root: &Path, pages: &BTreeMap<String, String>) -> Vec<String> {
+    let link = Regex::new(r"\]\(([^)\s:]+)\)").expect("a valid pattern");
     let mut broken = Vec::new();
     for (page, text) in pages {
-        let found = without_code_blocks(text);
-        for link in link.captures_iter(&found).filter_map(|found| found.get(1)) {
-            let link = link.as_str();
-            if link.contains(':') {
-                continue;
-            }
-            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
-            let target = match path {
-                "" => page.clone(),
-                path => normal(&page.parent().unwrap_or(Path::new("")).join(path)),
+        let text = without_code_blocks(text);
+        for link in link.captures_iter(&text).filter_map(|found| found.get(1)) {
+            let (path, fragment) = link.as_str().split_once('#').unwrap_or((link.as_str(), ""));
+            let own = root.join(page);
+            let target = if path.is_empty() {
+                own
+            } else {
+                own.with_file_name(path)
             };
-            let has_heading = || {
-                pages
-                    .get(&target)
-                    .is_none_or(|text| headings(text).contains(&fragment.to_owned()))
-            };
-            if !exists(&target) || !(fragment.is_empty() || has_heading()) {
-                broken.push(format!("{}: {link}", page.display()));
+            // Without `..`; fails where there is no such file.
+            let target = target.canonicalize().ok();
+            let name = target
+                .as_ref()
+                .and_then(|target| target.strip_prefix(root).ok()?.to_str());
+            let page_text = name.and_then(|name| pages.get(name));
+            let lacks = |text: &String| !headings(text).iter().any(|heading| heading == fragment);
+            if target.is_none() || !fragment.is_empty() && page_text.is_some_and(lacks) {
+                broken.push(format!("{page}: {}", link.as_str()));
             }
         }
     }
@@ -62,21 +59,6 @@ fn broken(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&Path) -> bool) -> 
 
 fn without_code_blocks(text: &str) -> String {
     text.split("```").step_by(2).collect()
-}
-
-/// The path without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                normal.pop();
-            }
-            Component::CurDir => {}
-            part => normal.push(part),
-        }
-    }
-    normal
 }
 
 /// The fragments of a page's headings, as GitHub makes them.
@@ -97,23 +79,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn broken_links_are_reported() {
-        let pages = BTreeMap::from([
-            (PathBuf::from("README.md"), "# One\n[a](docs/a.md#in-the-pod) [b](#one) [c](https://x.test/y)".to_owned()),
+    fn broken_links_are_reported() -> Result<()> {
+        let root = tempfile::tempdir()?;
+        let root = root.path().canonicalize()?;
+        fs::create_dir(root.join("docs"))?;
+        let mut pages = BTreeMap::new();
+        for (page, text) in [
             (
-                PathBuf::from("docs/a.md"),
-                "# A\n## In the pod\n[up](../README.md) [x](../b.md) [y](../README.md#two) [z](#none)\n```\n[w](no.md)\n```\n"
-                    .to_owned(),
+                "README.md",
+                "# One\n[a](docs/a.md#in-the-pod) [b](#one) [c](https://x.test/y)",
             ),
-        ]);
-        let exists = |path: &Path| pages.contains_key(path);
-        assert_eq!(
-            broken(&pages, exists),
-            [
-                "docs/a.md: ../b.md",
-                "docs/a.md: ../README.md#two",
-                "docs/a.md: #none"
-            ]
-        );
+            (
+                "docs/a.md",
+                "# A\n## In the pod\n[up](../README.md) [x](../b.md) [y](../README.md#two) [z](#none)\n```\n[w](no.md)\n```\n",
+            ),
+        ] {
+            fs::write(root.join(page), text)?;
+            pages.insert(page.to_owned(), text.to_owned());
+        }
+        let reported = [
+            "docs/a.md: ../b.md",
+            "docs/a.md: ../README.md#two",
+            "docs/a.md: #none",
+        ];
+        assert_eq!(broken(&root, &pages), reported);
+        Ok(())
     }
 }

@@ -15,41 +15,30 @@ use crate::{generate, project};
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let cargo = || project::cargo(&shell);
-    cargo()
-        .args(["fmt", "--all", "--check"])
-        .run()
-        .context("the format differs: run `cargo fmt --all`")?;
-    // A separate workspace; tests/corpus.rs compiles its code.
-    let fuzz = ["--manifest-path", "fuzz/Cargo.toml"];
-    cargo()
-        .arg("fmt")
-        .args(fuzz)
-        .arg("--check")
-        .run()
-        .context("the format differs: run `cargo fmt --manifest-path fuzz/Cargo.toml`")?;
-    cargo()
-        .args(["fetch", "--quiet", "--locked"])
-        .args(fuzz)
-        .run()
-        .context(
+    // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
+    for (line, advice) in [
+        ("fmt --all --check", "the format differs: run `cargo fmt --all`"),
+        (
+            "fmt --manifest-path fuzz/Cargo.toml --check",
+            "the format differs: run `cargo fmt --manifest-path fuzz/Cargo.toml`",
+        ),
+        (
+            "fetch --quiet --locked --manifest-path fuzz/Cargo.toml",
             "fuzz/Cargo.lock is out of date: run `cargo update --workspace --manifest-path fuzz/Cargo.toml`",
-        )?;
-    cargo()
-        .args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "--deny",
-            "warnings",
-        ])
-        .run()
-        .context("clippy failed")?;
+        ),
+        (
+            "clippy --workspace --all-targets --locked -- --deny warnings",
+            "clippy failed",
+        ),
+    ] {
+        project::cargo(&shell)
+            .args(line.split(' '))
+            .run()
+            .context(advice)?;
+    }
     dependencies::check(&shell)?;
     go::check(&shell)?;
     links::check(&shell)?;
     generate::generate(true)?;
-    manifests::check()
+    manifests::check(&shell)
 }

@@ -128,23 +128,12 @@ pub fn compare(record: &Path) -> Result<()> {
 }
 
 fn write(record: &Path) -> Result<()> {
-    let path = project::file(PAGE);
     let record = parsed(record)?;
-    let parts = [page::matrix(&record), page::endings(&record)];
-    let written = parts
-        .iter()
-        .try_fold(read(&path)?, |text, page::Part { name, content }| {
-            markers::between_by(
-                markers::Comment::Markdown,
-                &text,
-                name,
-                "cargo xtask reliability",
-                content,
-            )
-        })?;
-    fs::write(&path, written).with_context(|| format!("cannot write {PAGE}"))?;
-    println!("wrote {PAGE}");
-    Ok(())
+    let parts = [
+        ("matrix", page::matrix(&record)),
+        ("endings", page::endings(&record)),
+    ];
+    markers::write(PAGE, "cargo xtask reliability", &parts)
 }
 
 fn parsed(record: &Path) -> Result<page::Record> {

@@ -1,11 +1,10 @@
 //! The fault matrix as Markdown.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use crate::markdown::table;
 
 /// Record of a run of the matrix (tests/faults/record.rs).
 #[derive(Deserialize)]
@@ -39,212 +38,174 @@ enum Course {
 /// Separates the ending of a single fault from that of a lasting one.
 const LASTING: &str = "; from then on ";
 
-/// A generated part of the page.
-pub struct Part {
-    /// Name in its markers.
-    pub name: &'static str,
-    /// Content between its markers.
-    pub content: String,
-}
-
 /// Number of cases, and the expected ending of each: the same after every run.
-pub fn matrix(record: &Record) -> Part {
+pub fn matrix(record: &Record) -> String {
+    let situations = situations(record);
+    let rows = situations.iter().map(|(title, cases)| {
+        let calls = unique(cases.iter().map(|case| &*case.call)).len();
+        let courses = [Course::Once, Course::Lasting, Course::Pair];
+        let counts = courses.map(|course| cases.iter().filter(|case| case.course == course).count());
+        let numbers = [&[calls], &counts[..], &[cases.len()]].concat();
+        let numbers = numbers.iter().map(usize::to_string);
+        [title.clone()].into_iter().chain(numbers).collect()
+    });
+    let heads = [
+        "situation",
+        "calls",
+        "a fault once",
+        "a fault from then on",
+        "pairs",
+        "all",
+    ];
+    let counts = table(&heads, 1, rows);
     let mut content = format!(
-        "{} cases, with seed {}:\n\n{}",
+        "{} cases, with seed {}:\n\n{counts}",
         record.cases.len(),
-        record.seed,
-        counts(record)
+        record.seed
     );
-    for (setting, reviewed) in settings(record) {
-        let _ = write!(content, "\n### {}\n\n", title(setting, reviewed));
-        content.push_str(&table(record, setting, reviewed));
+    for (title, cases) in &situations {
+        content += &format!("\n### {title}\n\n{}", endings_of_faults(cases));
     }
-    Part {
-        name: "matrix",
-        content,
-    }
+    content
 }
 
 /// Number of cases by ending, in the run that writes the page.
-pub fn endings(record: &Record) -> Part {
+pub fn endings(record: &Record) -> String {
+    let cases = &record.cases;
     let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
-    for case in &record.cases {
+    for case in cases {
         *ended
             .entry(case.ended.as_deref().unwrap_or("no ending"))
             .or_default() += 1;
     }
     let mut rows: Vec<_> = ended.into_iter().collect();
     rows.sort_by_key(|(ending, count)| (std::cmp::Reverse(*count), *ending));
-    let mut content = "| ended with | cases |\n| --- | ---: |\n".to_owned();
-    for (ending, count) in rows {
-        let _ = writeln!(content, "| {} | {count} |", shown(ending));
-    }
-    let tries = record
-        .cases
+    let rows = rows
         .iter()
-        .map(|case| case.tries)
-        .max()
-        .unwrap_or_default();
-    let again = record.cases.iter().filter(|case| case.again).count();
-    let _ = write!(
-        content,
-        "\nMost requests to one server in one run: {tries}. Cases that ran again, alone: {again}.\n"
-    );
-    Part {
-        name: "endings",
-        content,
-    }
+        .map(|(ending, count)| vec![shown(ending), count.to_string()]);
+    let tries = cases.iter().map(|case| case.tries).max().unwrap_or_default();
+    let again = cases.iter().filter(|case| case.again).count();
+    format!(
+        "{}\nMost requests to one server in one run: {tries}. Cases that ran again, alone: {again}.\n",
+        table(&["ended with", "cases"], 1, rows)
+    )
 }
 
 /// Cases of a run that the tables of `page` have otherwise or lack. The tables only count pairs.
 pub fn differences(page: &str, record: &Record) -> Vec<String> {
     let mut cells = BTreeMap::new();
-    let (mut setting, mut calls) = ("", Vec::new());
+    let (mut title, mut calls) = ("", Vec::new());
     for line in page.lines() {
-        if let Some(title) = line.strip_prefix("### ") {
-            (setting, calls) = (title, Vec::new());
+        if let Some(heading) = line.strip_prefix("### ") {
+            (title, calls) = (heading, Vec::new());
         }
         let mut row = line.split('|').map(str::trim).skip(1);
         match row.next() {
             Some("fault") => calls = row.collect(),
             Some(faults) => {
                 for (call, cell) in calls.iter().zip(row) {
-                    cells.extend(faults.split(", ").map(|fault| ((setting, *call, fault), cell)));
+                    cells.extend(faults.split(", ").map(|fault| ((title, *call, fault), cell)));
                 }
             }
             None => {}
         }
     }
+    let differs = |case: &Case| {
+        let title = case.title();
+        let cell = cells.get(&(&*title, &*case.call, &*case.fault));
+        let on_page = cell.map_or("nothing", |cell| match (cell.split_once(LASTING), case.course) {
+            (Some((once, _)), Course::Once) => once,
+            (Some((_, lasting)), _) => lasting,
+            (None, _) => cell,
+        });
+        let expected = case.expected();
+        (on_page != expected).then(|| format!("{}: {expected}, on the page {on_page}", case.name))
+    };
     let single = record.cases.iter().filter(|case| case.course != Course::Pair);
-    single
-        .filter_map(|case| {
-            let title = title(&case.setting, case.reviewed);
-            let cell = cells.get(&(title.as_str(), case.call.as_str(), case.fault.as_str()));
-            let on_page = cell.map(|cell| {
-                let (once, lasting) = cell.split_once(LASTING).unwrap_or((cell, cell));
-                if case.course == Course::Lasting {
-                    lasting
-                } else {
-                    once
-                }
-            });
-            let expected = expected(case);
-            (on_page != Some(&expected)).then(|| {
-                format!(
-                    "{}: {expected}, on the page {}",
-                    case.name,
-                    on_page.unwrap_or("nothing")
-                )
-            })
-        })
-        .collect()
+    single.filter_map(differs).collect()
 }
 
-fn settings(record: &Record) -> Vec<(&str, bool)> {
-    let mut found = Vec::new();
+impl Case {
+    /// Heading of the table with this case.
+    fn title(&self) -> String {
+        let registry = if self.reviewed {
+            ", with a registry that is not trusted"
+        } else {
+            ""
+        };
+        format!("{}{registry}", self.setting)
+    }
+
+    /// Expected endings in words.
+    fn expected(&self) -> String {
+        let expected: Vec<_> = self.expected.iter().map(|ending| shown(ending)).collect();
+        expected.join(" or ")
+    }
+}
+
+/// Cases by the heading of their table, in the order of the record.
+fn situations(record: &Record) -> Vec<(String, Vec<&Case>)> {
+    let mut found: Vec<(String, Vec<&Case>)> = Vec::new();
     for case in &record.cases {
-        let setting = (case.setting.as_str(), case.reviewed);
-        if !found.contains(&setting) {
-            found.push(setting);
+        let title = case.title();
+        match found.iter_mut().find(|(other, _)| *other == title) {
+            Some((_, cases)) => cases.push(case),
+            None => found.push((title, vec![case])),
         }
     }
     found
 }
 
-fn title(setting: &str, reviewed: bool) -> String {
-    if reviewed {
-        format!("{setting}, with a registry that is not trusted")
-    } else {
-        setting.to_owned()
-    }
-}
-
-fn counts(record: &Record) -> String {
-    let mut text =
-        "| situation | calls | a fault once | a fault from then on | pairs | all |\n| --- | ---: | ---: | ---: | ---: | ---: |\n".to_owned();
-    for (setting, reviewed) in settings(record) {
-        let cases: Vec<_> = of(record, setting, reviewed).collect();
-        let calls: BTreeSet<_> = cases.iter().map(|case| &case.call).collect();
-        let count = |course| cases.iter().filter(|case| case.course == course).count();
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} |",
-            title(setting, reviewed),
-            calls.len(),
-            count(Course::Once),
-            count(Course::Lasting),
-            count(Course::Pair),
-            cases.len()
-        );
-    }
-    text
-}
-
-fn of<'a>(record: &'a Record, setting: &'a str, reviewed: bool) -> impl Iterator<Item = &'a Case> {
-    let cases = record.cases.iter();
-    cases.filter(move |case| case.setting == setting && case.reviewed == reviewed)
-}
-
 /// Table with one row for all faults that have the same endings.
-fn table(record: &Record, setting: &str, reviewed: bool) -> String {
-    let (mut calls, mut faults) = (Vec::new(), Vec::new());
-    let mut cells: BTreeMap<(&str, &str), BTreeMap<Course, String>> = BTreeMap::new();
-    for case in of(record, setting, reviewed).filter(|case| case.course != Course::Pair) {
-        let (call, fault) = (case.call.as_str(), case.fault.as_str());
-        if !calls.contains(&call) {
-            calls.push(call);
-        }
-        if !faults.contains(&fault) {
-            faults.push(fault);
-        }
-        cells
-            .entry((call, fault))
-            .or_default()
-            .insert(case.course, expected(case));
-    }
-    let mut rows: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
-    for fault in faults {
-        let row: Vec<String> = calls
-            .iter()
-            .map(|call| cells.get(&(*call, fault)).map_or_else(String::new, cell))
-            .collect();
-        match rows.iter_mut().find(|(cells, _)| *cells == row) {
-            Some((_, alike)) => alike.push(fault),
-            None => rows.push((row, vec![fault])),
+fn endings_of_faults(cases: &[&Case]) -> String {
+    let single = || cases.iter().filter(|case| case.course != Course::Pair);
+    let calls = unique(single().map(|case| &*case.call));
+    let mut rows: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
+    for fault in unique(single().map(|case| &*case.fault)) {
+        let row: Vec<_> = calls.iter().map(|call| cell(cases, call, fault)).collect();
+        match rows.iter_mut().find(|(_, cells)| *cells == row) {
+            Some((alike, _)) => alike.push(fault),
+            None => rows.push((vec![fault], row)),
         }
     }
-    let mut text = format!(
-        "| fault | {} |\n|{}\n",
-        calls.join(" | "),
-        " --- |".repeat(calls.len() + 1)
-    );
-    for (cells, alike) in rows {
-        let _ = writeln!(text, "| {} | {} |", alike.join(", "), cells.join(" | "));
-    }
-    text
+    let rows = rows
+        .into_iter()
+        .map(|(faults, cells)| [vec![faults.join(", ")], cells].concat());
+    table(&[&["fault"], &calls[..]].concat(), calls.len() + 1, rows)
 }
 
-fn cell(courses: &BTreeMap<Course, String>) -> String {
-    match (courses.get(&Course::Once), courses.get(&Course::Lasting)) {
+fn cell(cases: &[&Case], call: &str, fault: &str) -> String {
+    let expected = |course| {
+        let mut cases = cases.iter();
+        let case = cases.find(|case| (case.course, &*case.call, &*case.fault) == (course, call, fault));
+        case.map(|case| case.expected())
+    };
+    match (expected(Course::Once), expected(Course::Lasting)) {
         (Some(once), Some(lasting)) if once != lasting => format!("{once}{LASTING}{lasting}"),
-        (Some(once), _) => once.clone(),
-        (None, Some(lasting)) => lasting.clone(),
-        (None, None) => String::new(),
+        (once, lasting) => once.or(lasting).unwrap_or_default(),
     }
 }
 
-fn expected(case: &Case) -> String {
-    let expected: Vec<_> = case.expected.iter().map(|ending| shown(ending)).collect();
-    expected.join(" or ")
+/// Each value once, in the order of the first ones.
+fn unique<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for value in values {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
 }
 
 /// The reason of `reason (STATUS, exit)` as code, and its status if that is a warning.
 fn shown(ending: &str) -> String {
-    match ending.split_once(" (") {
-        Some((reason, rest)) if rest.starts_with("WARNING") => format!("`{reason}` as a warning"),
-        Some((reason, _)) => format!("`{reason}`"),
-        None => format!("`{ending}`"),
-    }
+    let (reason, rest) = ending.split_once(" (").unwrap_or((ending, ""));
+    let status = if rest.starts_with("WARNING") {
+        " as a warning"
+    } else {
+        ""
+    };
+    format!("`{reason}`{status}")
 }
 
 #[cfg(test)]
@@ -275,9 +236,8 @@ mod tests {
 
     #[test]
     fn faults_with_the_same_endings_share_a_row() {
-        let part = matrix(&record());
-        let rows: Vec<_> = part
-            .content
+        let content = matrix(&record());
+        let rows: Vec<_> = content
             .lines()
             .filter(|line| line.starts_with("| ") && !line.starts_with("| ---"))
             .collect();
@@ -289,16 +249,12 @@ mod tests {
             "| hang | `api-unavailable` or `deadline` | `registry-unavailable` as a warning |",
         ];
         assert_eq!(rows, expected);
-        assert!(
-            part.content.starts_with("7 cases, with seed 1:"),
-            "{}",
-            part.content
-        );
+        assert!(content.starts_with("7 cases, with seed 1:"), "{content}");
     }
 
     #[test]
     fn a_sampled_case_is_compared_with_its_own_cell_only() {
-        let page = matrix(&record()).content;
+        let page = matrix(&record());
         assert_eq!(differences(&page, &record()), [""; 0]);
         let mut sample = record();
         sample.cases.truncate(2);
@@ -320,14 +276,9 @@ mod tests {
 
     #[test]
     fn endings_are_counted_the_most_frequent_first() {
-        let part = endings(&record());
-        let first = part.content.lines().nth(2);
-        assert_eq!(first, Some("| `api-unavailable` | 3 |"));
-        assert!(
-            part.content
-                .ends_with("run: 3. Cases that ran again, alone: 1.\n"),
-            "{}",
-            part.content
-        );
+        let content = endings(&record());
+        assert_eq!(content.lines().nth(2), Some("| `api-unavailable` | 3 |"));
+        let last = "run: 3. Cases that ran again, alone: 1.\n";
+        assert!(content.ends_with(last), "{content}");
     }
 }

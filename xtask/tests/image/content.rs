@@ -1,8 +1,7 @@
-//! What is in an image that was copied to a directory.
+//! Content of an image that was copied to a directory.
 
-use std::{fs, io::Read as _, path::Path};
+use std::{fs, path::Path, process::Command};
 
-use flate2::read::GzDecoder;
 use serde_json::Value;
 
 /// An image of one platform.
@@ -11,17 +10,10 @@ pub struct Content {
     /// `config` of the image's configuration: user, entry point, labels.
     pub config: Value,
     pub created: String,
-    pub files: Vec<File>,
-}
-
-/// One entry of its layers.
-#[derive(Debug)]
-pub struct File {
-    pub path: String,
-    pub mode: u32,
-    pub owner: u64,
-    pub modified: u64,
-    pub content: Vec<u8>,
+    /// Each entry of its layers: mode, owner and group, size, time, path.
+    pub entries: Vec<String>,
+    /// All files of its layers, one after the other.
+    pub files: Vec<u8>,
 }
 
 /// Reads a list of images, in its order.
@@ -32,45 +24,45 @@ pub fn read(directory: &Path) -> Vec<Content> {
 }
 
 fn image(directory: &Path, entry: &Value) -> Content {
-    let manifest = json(&directory.join(format!("{}.manifest.json", hex(&entry["digest"]))));
-    let config = json(&directory.join(hex(&manifest["config"]["digest"])));
-    let layers = manifest["layers"].as_array().expect("layers");
+    let blob = |digest: &Value| {
+        let digest = digest.as_str().expect("a digest");
+        digest.strip_prefix("sha256:").expect("SHA-256").to_owned()
+    };
+    let manifest = json(&directory.join(format!("{}.manifest.json", blob(&entry["digest"]))));
+    let config = json(&directory.join(blob(&manifest["config"]["digest"])));
     assert_eq!(config["architecture"], entry["platform"]["architecture"]);
+    let text = |member: &str| config[member].as_str().expect("a string").to_owned();
+    let (mut entries, mut files) = (Vec::new(), Vec::new());
+    for layer in manifest["layers"].as_array().expect("layers") {
+        let layer = directory.join(blob(&layer["digest"]));
+        let list = ["--list", "--verbose", "--numeric-owner", "--full-time", "--utc"];
+        let listed = String::from_utf8(tar(&layer, &list)).expect("a listing is text");
+        entries.extend(listed.lines().map(str::to_owned));
+        files.extend(tar(&layer, &["--extract", "--to-stdout"]));
+    }
     Content {
-        architecture: config["architecture"].as_str().expect("a string").to_owned(),
-        created: config["created"].as_str().expect("a string").to_owned(),
+        architecture: text("architecture"),
+        created: text("created"),
         config: config["config"].clone(),
-        files: layers
-            .iter()
-            .flat_map(|layer| files(&directory.join(hex(&layer["digest"]))))
-            .collect(),
+        entries,
+        files,
     }
 }
 
-fn files(layer: &Path) -> Vec<File> {
-    let compressed = fs::File::open(layer).expect("a layer");
-    let mut archive = tar::Archive::new(GzDecoder::new(compressed));
-    let entries = archive.entries().expect("a tar archive");
-    entries
-        .map(|entry| {
-            let mut entry = entry.expect("an entry");
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).expect("its content");
-            let header = entry.header();
-            File {
-                path: entry.path().expect("a path").display().to_string(),
-                mode: header.mode().expect("a mode"),
-                owner: header.uid().expect("an owner"),
-                modified: header.mtime().expect("a time"),
-                content,
-            }
-        })
-        .collect()
-}
-
-fn hex(digest: &Value) -> &str {
-    let digest = digest.as_str().expect("a digest");
-    digest.strip_prefix("sha256:").expect("SHA-256")
+/// Standard output of tar for a compressed layer.
+fn tar(layer: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("tar")
+        .args(arguments)
+        .args(["--gzip", "--file"])
+        .arg(layer)
+        .output()
+        .expect("tar");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
 }
 
 fn json(path: &Path) -> Value {

@@ -1,4 +1,4 @@
-//! The image: what `cargo xtask image` pushes, and what registries and their clients make of it.
+//! The image that `cargo xtask image` pushes, in registries and their clients.
 
 mod command;
 mod content;

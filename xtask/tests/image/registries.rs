@@ -1,4 +1,4 @@
-//! Pushing as the tests on a node do: the image of this machine's platform, into registries that let not everybody in.
+//! Pushes as in the node tier: the image of this machine's platform, to registries with credentials.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -16,7 +16,7 @@ fn binary() -> PathBuf {
 }
 
 #[tokio::test]
-async fn openshifts_registry_takes_the_image_and_gives_it_by_digest_to_a_puller() -> Result<()> {
+async fn openshifts_registry_serves_the_pushed_image_by_digest_to_a_puller() -> Result<()> {
     let namespace = TestNamespace::new("image").await?;
     // system:image-builder, but for what it can do to Builds, and system:image-puller.
     let groups = ["", "image.openshift.io"];
@@ -51,7 +51,7 @@ async fn openshifts_registry_takes_the_image_and_gives_it_by_digest_to_a_puller(
 }
 
 #[tokio::test]
-async fn each_builder_makes_the_same_image_whenever_it_is_asked() -> Result<()> {
+async fn each_builder_makes_the_same_image_each_time() -> Result<()> {
     let builders = Builder::all_installed();
     assert!(
         builders.len() == 2 || std::env::var_os("CI").is_none(),
@@ -85,7 +85,7 @@ async fn each_builder_makes_the_same_image_whenever_it_is_asked() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_layout_is_the_image_where_no_builder_is_at_hand() -> Result<()> {
+async fn a_layout_is_the_image_without_a_builder() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let layout = directory.path().join("layout");
     container_image::build(&binary())
@@ -110,7 +110,7 @@ async fn a_layout_is_the_image_where_no_builder_is_at_hand() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_not_trusted_or_not_opened_gets_nothing() -> Result<()> {
+async fn a_registry_that_is_not_trusted_or_refuses_gets_nothing() -> Result<()> {
     let user = User::robot();
     let host = &registries().basic.host.name;
     let reference = format!("{host}/tools/refused:v1");

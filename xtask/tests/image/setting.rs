@@ -1,4 +1,4 @@
-//! A registry to push to, what opens it, and skopeo to look at what is there.
+//! A registry to push to, its credentials, and skopeo to read from it.
 
 use std::{
     fs,
@@ -26,13 +26,13 @@ pub fn registries() -> &'static Registries {
         .expect("a cluster with registries")
 }
 
-/// The proxy that knows the registries' names.
+/// The proxy that resolves the registries' names.
 pub fn proxy() -> &'static ConnectProxy {
     static PROXY: OnceLock<ConnectProxy> = OnceLock::new();
     PROXY.get_or_init(|| ConnectProxy::start(registries().routes()).expect("a CONNECT proxy"))
 }
 
-/// A user of one registry: a directory with its authority, a file with a credential, and nothing else.
+/// A user of one registry: a directory with its CA certificate, and a file with a credential.
 pub struct User {
     home: TempDir,
     document: String,
@@ -101,7 +101,7 @@ impl User {
     }
 }
 
-/// Whether anybody pulls it.
+/// Whether it is pulled without a credential.
 pub fn pulls_without_credential(image: &str) -> Result<(), String> {
     skopeo().pulls(None, image)
 }

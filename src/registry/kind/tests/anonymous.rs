@@ -72,7 +72,7 @@ async fn p2_a_repository_shows_a_registry_where_v2_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p8_a_registry_that_lets_everybody_in_is_asked_with_the_credential() {
+async fn p8_anonymous_registry_is_asked_with_the_credential() {
     for with_challenge in [true, false] {
         for (password, images, login, expected) in [
             ("good", &[][..], Some(anonymous()), vec![]),
@@ -126,7 +126,7 @@ async fn p8_a_refusal_with_a_bearer_challenge_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_open_registry_lacks_shows_nothing_about_the_credential() {
+async fn image_missing_for_all_shows_nothing_about_the_credential() {
     let registry = |seen: &Seen| {
         if seen.is("/manifests/") {
             missing(NAME_UNKNOWN)
@@ -137,4 +137,22 @@ async fn what_an_open_registry_lacks_shows_nothing_about_the_credential() {
     let (answers, _) = ask("good", &["team/app:1"], false, registry).await;
     assert_eq!(answers.images, [RegistryVerdict::RepositoryMissing]);
     assert_eq!(answers.login, Some(anonymous()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p8_a_bearer_challenge_of_a_repository_alone_is_answered() {
+    for (password, expected) in [
+        ("good", RegistryVerdict::Pulls),
+        ("wrong", RegistryVerdict::Rejected),
+    ] {
+        let registry = |seen: &Seen| match seen.is("/token") || seen.is("/manifests/") {
+            false => json("{}"),
+            true if seen.is("/token") || seen.credentials == "Bearer robot" => {
+                bearer(seen, strict, refused, repositories)
+            }
+            true => challenge(401, r#"Bearer realm="https://registry.test:5000/token""#),
+        };
+        let (answers, _) = ask(password, &["team/app:1"], false, registry).await;
+        assert_eq!(answers.images, [expected], "{password}");
+    }
 }

@@ -1,6 +1,100 @@
 //! Registries with a token service.
 
 use super::*;
+use crate::registry::{UntrustedParty, kind::bearer::conclude};
+
+#[test]
+fn login_and_image_together_decide_about_the_credential() {
+    let missing = || PullAnswer::RepositoryMissing;
+    let plain = || Inconclusive::from(ProtocolError::NoToken);
+    let undecided = || Err(RegistryVerdict::Inconclusive(plain()));
+    let rejected = || Err(RegistryVerdict::Rejected);
+    for (login, answer, anonymous, expected) in [
+        (
+            Login::Accepted,
+            PullAnswer::Forbidden,
+            None,
+            Ok(PullAnswer::Forbidden),
+        ),
+        (
+            Login::Inconclusive(plain()),
+            PullAnswer::Served,
+            None,
+            undecided(),
+        ),
+        (
+            Login::NeedsScope,
+            PullAnswer::Inconclusive(plain()),
+            None,
+            undecided(),
+        ),
+        (Login::NeedsScope, PullAnswer::Refused, None, rejected()),
+        (
+            Login::NeedsScope,
+            PullAnswer::Forbidden,
+            None,
+            Ok(PullAnswer::Forbidden),
+        ),
+        (
+            Login::NeedsScope,
+            PullAnswer::Served,
+            Some(PullAnswer::Served),
+            Err(inconclusive(ProtocolError::LoginNotAnswered)),
+        ),
+        (Login::NeedsScope, missing(), Some(missing()), Ok(missing())),
+        (Login::Refused, PullAnswer::Refused, None, rejected()),
+        (Login::Refused, PullAnswer::Forbidden, None, rejected()),
+        (
+            Login::Refused,
+            PullAnswer::Inconclusive(plain()),
+            None,
+            rejected(),
+        ),
+        (
+            Login::Refused,
+            PullAnswer::Served,
+            Some(PullAnswer::Served),
+            rejected(),
+        ),
+        (
+            Login::Refused,
+            PullAnswer::Served,
+            Some(missing()),
+            Ok(PullAnswer::Served),
+        ),
+        (
+            Login::Refused,
+            PullAnswer::Served,
+            Some(PullAnswer::Inconclusive(plain())),
+            undecided(),
+        ),
+    ] {
+        let case = format!("{login:?} {answer:?} {anonymous:?}");
+        assert_eq!(conclude(login, answer, anonymous), expected, "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_service_elsewhere_or_without_https_gets_no_credential() {
+    let untrusted = |host: &str| {
+        RegistryVerdict::Inconclusive(Inconclusive::Untrusted(UntrustedParty::Realm(host.to_owned())))
+    };
+    for (realm, expected) in [
+        ("https://other.test/token", untrusted("other.test")),
+        ("https://other.test:8443/token", untrusted("other.test:8443")),
+        ("https://registry.test/token", untrusted("registry.test")),
+        (
+            "http://registry.test:5000/token",
+            inconclusive(ProtocolError::PlainTokenService),
+        ),
+        ("/token", inconclusive(ProtocolError::Challenge)),
+    ] {
+        let registry = move |_: &Seen| challenge(401, &format!("Bearer realm=\"{realm}\""));
+        let (answers, seen) = ask("good", &[], false, registry).await;
+        assert_eq!(answers.login, Some(expected), "{realm}");
+        assert_eq!(seen.len(), 1, "{seen:#?}");
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn p1_a_bearer_login_is_verified_for_itself() {
@@ -69,7 +163,7 @@ async fn p1_a_login_without_images_is_asked_twice_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_a_wrong_password_with_many_images_fails_to_log_in_twice_at_most() {
+async fn p1_wrong_password_fails_to_log_in_twice_for_many_images() {
     let names: Vec<String> = (0..64).map(|number| format!("team/app-{number}:1")).collect();
     let images: Vec<&str> = names.iter().map(String::as_str).collect();
     for wrong_with_scope in [anonymous_token as fn() -> Reply, refused, forbidden] {
@@ -95,7 +189,7 @@ async fn p1_a_wrong_password_with_many_images_fails_to_log_in_twice_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_service_that_refuses_every_login_is_judged_by_the_repository() {
+async fn repository_decides_where_every_login_is_refused() {
     for (image, expected) in [
         ("team/app:1", RegistryVerdict::Pulls),
         ("hidden/app:1", RegistryVerdict::Pulls),
@@ -112,7 +206,7 @@ async fn a_token_service_that_refuses_every_login_is_judged_by_the_repository() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_service_that_needs_a_scope_is_judged_by_the_repository() {
+async fn repository_decides_where_the_token_service_needs_a_scope() {
     let not_answered = || inconclusive(ProtocolError::LoginNotAnswered);
     for (password, image, expected) in [
         ("good", "team/app:1", RegistryVerdict::Pulls),

@@ -6,12 +6,12 @@ use tokio::process::Command;
 
 use super::run::{Home, Network};
 
-/// crane. It looks up credentials more leniently than others: that an entry does *not* match is for skopeo to say.
+/// crane. It looks up credentials more leniently than others: use skopeo to check that an entry does *not* match.
 #[derive(Clone, Debug)]
 pub struct Crane {
     /// The binary.
     pub binary: PathBuf,
-    /// How it reaches the registries.
+    /// Access to the registries.
     pub network: Network,
 }
 

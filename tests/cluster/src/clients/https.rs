@@ -1,4 +1,4 @@
-//! A client that asks one server under its name in the cluster, at its real address, like curl's `--connect-to`.
+//! A client that connects to one server under its name in the cluster, at its real address, like curl's `--connect-to`.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -19,7 +19,7 @@ use crate::listener::background::wait_for;
 use crate::listener::tls;
 use crate::registry::Host;
 
-/// A client of one server. It sends what it is given and follows nothing.
+/// A client of one server. It sends requests unchanged and follows no redirects.
 #[derive(Clone, Debug)]
 pub struct HttpsClient {
     name: String,
@@ -28,7 +28,7 @@ pub struct HttpsClient {
 }
 
 impl HttpsClient {
-    /// A client of `host`, whose certificate has to be of the authority `ca` (PEM) and for the host's name.
+    /// A client of `host`, which must have a certificate of the CA `ca` (PEM) for that name.
     pub fn new(host: &Host, ca: &str) -> Result<Self> {
         Ok(Self {
             name: host.name.clone(),
@@ -63,7 +63,7 @@ impl HttpsClient {
         });
         tokio::select! {
             answer = &mut exchange => answer,
-            // It drives the exchange. Where the server closes, what came before may be the whole answer.
+            // It drives the exchange. If the server closes the connection, the data before may be the whole response.
             outcome = connection => {
                 outcome?;
                 exchange.await

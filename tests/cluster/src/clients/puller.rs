@@ -31,21 +31,21 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// A client of the registry at `host`, whose authority is `ca` (PEM).
+    /// A client of the registry at `host`, with the CA `ca` (PEM).
     ///
     /// # Errors
-    /// Where `ca` is no authority.
+    /// If `ca` is no authority.
     pub fn new(host: &Host, ca: &str) -> Result<Self> {
         Ok(Self {
             registry: HttpsClient::new(host, ca)?,
         })
     }
 
-    /// Whether the document's entry for OpenShift's registry, by its `auth` as the kubelet reads it, gets the manifest of
+    /// True if the document's entry for OpenShift's registry, by its `auth` as the kubelet reads it, gets the manifest of
     /// `image` (`host:port/repository:tag`). A document that no client reads gets nothing.
     ///
     /// # Errors
-    /// Where the registry gives no verdict.
+    /// If the registry gives no verdict.
     pub async fn pulls(&self, document: &[u8], image: &str) -> Result<bool> {
         let read = serde_json::from_slice::<Document>(document).ok();
         let entry = read.and_then(|mut document| document.auths.remove(OPENSHIFT));

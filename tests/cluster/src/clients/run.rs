@@ -1,4 +1,4 @@
-//! One run of a client, from an empty home to its verdict.
+//! One run of a client, from an empty home to its result.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::listener::background::wait_for;
 /// An image of a few hundred bytes from loopback; skopeo tries again for a while on some errors.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How a client reaches the registries.
+/// A client's access to the registries.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// The CONNECT proxy that knows their names.
@@ -45,8 +45,7 @@ impl Home {
             .map_err(|error| format!("cannot write {name}: {error}"))
     }
 
-    /// Runs the command with nothing from this process's environment, in this home. An error holds what it wrote to
-    /// standard error.
+    /// Runs the command with an empty environment, in this home. An error has its standard error.
     pub(super) fn run(
         &self,
         mut command: Command,

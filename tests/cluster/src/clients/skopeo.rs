@@ -20,7 +20,7 @@ pub struct Skopeo {
 }
 
 impl Skopeo {
-    /// The installed skopeo; `None` only where [`WITHOUT_SKOPEO`] is set. An error says how to install it.
+    /// The installed skopeo; `None` only if [`WITHOUT_SKOPEO`] is set. An error explains how to install it.
     pub fn installed(network: Network) -> Result<Option<Self>, String> {
         if std::env::var_os(WITHOUT_SKOPEO).is_some() {
             return Ok(None);
@@ -39,7 +39,7 @@ impl Skopeo {
         self.copy(document, &format!("docker://{image}"), "dir:image")
     }
 
-    /// Copies an image from one place in the registries to another, as it is, with the same credentials for both.
+    /// Copies an image unchanged between registries, with the same credentials for both.
     pub fn copies(&self, document: &[u8], from: &str, to: &str) -> Result<(), String> {
         self.copy(
             Some(document),
@@ -48,7 +48,7 @@ impl Skopeo {
         )
     }
 
-    /// Logs in to a registry, which proves that it accepts the credential, and nothing of what it may do there.
+    /// Logs in to a registry, which shows that it accepts the credential, but not its permissions.
     pub fn logs_in(&self, host: &str, user: &str, password: &str) -> Result<(), String> {
         let home = self.home()?;
         let mut command = Command::new(&self.binary);

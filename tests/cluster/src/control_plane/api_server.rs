@@ -11,10 +11,10 @@ use anyhow::{Context as _, Result};
 use super::{Options, SigningKey, ports::Ports};
 use crate::{certificates::ServerCertificate, server_process::ServerProcess, supervisor::Supervisor};
 
-/// Who every service account token says it is from, as on any cluster.
+/// Issuer of every service account token, as on any cluster.
 pub const ISSUER: &str = "https://kubernetes.default.svc";
 
-/// What is recorded of each request: who, what, with which answer and user agent, and no body.
+/// Audit policy: caller, request, status and user agent, and no body.
 const AUDIT_POLICY: &str = r#"{
   "apiVersion": "audit.k8s.io/v1",
   "kind": "Policy",
@@ -32,7 +32,7 @@ impl Files {
     /// Writes what doesn't change when the server is restarted.
     ///
     /// # Errors
-    /// Where a file can't be written.
+    /// If a file can't be written.
     pub fn write(directory: &Path, certificate: &ServerCertificate, admin_token: &str) -> Result<Self> {
         let files = Self {
             directory: directory.to_owned(),
@@ -61,10 +61,10 @@ impl Files {
     }
 }
 
-/// Starts the API server; it waits for etcd by itself.
+/// Starts the API server; it waits for etcd.
 ///
 /// # Errors
-/// Where it can't be started.
+/// If it can't be started.
 pub fn start(
     binary: &Path,
     supervisor: &Supervisor,

@@ -13,7 +13,7 @@ use crate::{server_process::ServerProcess, supervisor::Supervisor};
 /// Starts etcd with an empty store in the supervisor's directory.
 ///
 /// # Errors
-/// Where it can't be started. That it is ready shows only through the API server.
+/// If it can't be started. That it is ready shows only through the API server.
 pub fn start(binary: &Path, supervisor: &Supervisor, ports: &Ports) -> Result<ServerProcess> {
     // A try with other ports may have left a half-made store.
     let data = store(supervisor);
@@ -39,8 +39,7 @@ pub fn start_again(binary: &Path, supervisor: &Supervisor, ports: &Ports) -> Res
         .arg(format!("--listen-peer-urls={peer}"))
         .arg(format!("--initial-advertise-peer-urls={peer}"))
         .arg(format!("--initial-cluster=default={peer}"))
-        // The store is thrown away with the machine at the latest: waiting for the disk proves nothing. What was written
-        // outlives the process all the same.
+        // The store is temporary, so waiting for the disk has no use. Written data outlives the process all the same.
         .arg("--unsafe-no-fsync")
         .env_clear();
     ServerProcess::spawn("etcd", command, &directory.join("etcd.log"))

@@ -23,14 +23,14 @@ use crate::{
     supervisor::Supervisor,
 };
 
-/// How long an API server may take to get ready: 5 s on an idle machine, more on one that compiles.
+/// Time limit for an API server to get ready: 5 s on an idle machine, more on one that compiles.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the servers are started with other ports if another process took one.
+/// Attempts with other ports if another process took one.
 const TRIES: u32 = 5;
 
 /// A control plane that lives as long as this value, or its process.
 pub struct Cluster {
-    // In the order of their end: the servers, then whoever removes their files.
+    // Dropped in this order: the servers, then the owner of their files.
     registries: Option<RunningRegistries>,
     api_server: ServerProcess,
     others: Vec<ServerProcess>,
@@ -48,7 +48,7 @@ impl Cluster {
     /// Builds the servers where needed, starts them, and returns when the API server is ready.
     ///
     /// # Errors
-    /// Where the servers can't be built or started; the end of the log of the server that failed is in the error.
+    /// If the servers can't be built or started; the end of the log of the server that failed is in the error.
     pub async fn start(options: Options) -> Result<Self> {
         let port = options.api_server_port;
         let ports = move || {
@@ -134,12 +134,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// How to reach it: all that a test needs to know, in this process or another.
+    /// Access for this process or another.
     pub fn access(&self) -> &ClusterAccess {
         &self.access
     }
 
-    /// Tells of the node that was started beside it.
+    /// Adds the node that was started beside it.
     pub(crate) fn set_node(&mut self, node: NodeAccess) {
         self.access.node = Some(node);
     }
@@ -147,14 +147,14 @@ impl Cluster {
     /// Writes the state file and gives the variable that lets other processes find it (`ClusterAccess::shared`).
     ///
     /// # Errors
-    /// Where the file can't be written.
+    /// If the file can't be written.
     pub fn environment(&self) -> Result<(&'static str, PathBuf)> {
         let path = self.supervisor.directory().join("cluster.json");
         self.access.write(&path)?;
         Ok((ClusterAccess::VARIABLE, path))
     }
 
-    /// The registries while they run, to freeze or kill one; none where `Options::registries` wasn't asked for.
+    /// The running registries, to freeze or kill one; none without `Options::registries`.
     pub fn registries(&mut self) -> Option<&mut RunningRegistries> {
         self.registries.as_mut()
     }
@@ -178,7 +178,7 @@ impl Cluster {
     /// cluster is through it. It ends with the cluster.
     ///
     /// # Errors
-    /// Where it can't be started or doesn't get ready.
+    /// If it can't be started or doesn't get ready.
     pub async fn another_api_server(&mut self) -> Result<ClusterAccess> {
         let mut access = self.access.clone();
         access.audit_log = self.files.audit_log().with_extension("another.log");
@@ -219,7 +219,7 @@ impl Cluster {
     /// Kills the API server and starts it again, same address, same store. Where its store was killed, that one too.
     ///
     /// # Errors
-    /// Where it can't be started or doesn't get ready.
+    /// If it can't be started or doesn't get ready.
     pub async fn restart(&mut self) -> Result<()> {
         self.restart_with(self.options.clone()).await
     }
@@ -227,7 +227,7 @@ impl Cluster {
     /// Kills the API server and starts it again with other options; without a signing key among them, the key stays.
     ///
     /// # Errors
-    /// Where it can't be started or doesn't get ready.
+    /// If it can't be started or doesn't get ready.
     pub async fn restart_with(&mut self, options: Options) -> Result<()> {
         self.api_server.kill();
         if let Some(key) = &options.signing_key {
@@ -246,7 +246,7 @@ impl Cluster {
     /// Stops the API server from doing anything, connections included, until `thaw`.
     ///
     /// # Errors
-    /// Where it is gone.
+    /// If it is gone.
     pub fn freeze(&self) -> Result<()> {
         self.api_server.freeze()
     }
@@ -254,7 +254,7 @@ impl Cluster {
     /// Ends `freeze`.
     ///
     /// # Errors
-    /// Where it is gone.
+    /// If it is gone.
     pub fn thaw(&self) -> Result<()> {
         self.api_server.thaw()
     }
@@ -339,8 +339,8 @@ mod tests {
 
     #[tokio::test]
     async fn ports_in_use_are_replaced_by_others() -> Result<()> {
-        let somebody = TcpListener::bind("127.0.0.1:0")?;
-        let taken = somebody.local_addr()?.port();
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let taken = listener.local_addr()?.port();
         let tries = Cell::new(0);
         let ports = || {
             tries.set(tries.get() + 1);

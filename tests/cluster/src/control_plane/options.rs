@@ -1,10 +1,10 @@
-//! How a control plane differs from the usual one.
+//! Differences of a control plane from the shared one.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::SigningKey;
 
-/// What a test asks of a control plane of its own; the default is what the shared one has, but for the registries.
+/// Options of a test's own control plane; the default is that of the shared one, without registries.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub(super) signing_key: Option<SigningKey>,
@@ -20,7 +20,7 @@ impl Options {
         Self::default()
     }
 
-    /// With registries beside it, as the whole suite shares them.
+    /// With registries, as the whole suite shares them.
     #[must_use]
     pub fn registries(mut self) -> Self {
         self.registries = true;
@@ -41,8 +41,8 @@ impl Options {
         self
     }
 
-    /// Grants no token for longer, whatever is asked for (`--service-account-max-token-expiration`, at least an hour:
-    /// the API server refuses to start with less).
+    /// Longest token lifetime (`--service-account-max-token-expiration`, at least an hour: the API server refuses to
+    /// start with less).
     #[must_use]
     pub fn max_token_lifetime(self, lifetime: Duration) -> Self {
         self.flag(
@@ -51,7 +51,7 @@ impl Options {
         )
     }
 
-    /// Asks a webhook about every token that no built-in authenticator knows; `kubeconfig` is the file that names it.
+    /// Sends every token that no built-in authenticator knows to a webhook; `kubeconfig` is its file.
     #[must_use]
     pub fn authentication_webhook(self, kubeconfig: PathBuf) -> Self {
         self.flag("authentication-token-webhook-version", "v1").flag(

@@ -1,4 +1,4 @@
-//! Free loopback ports for servers that can't choose one and tell.
+//! Free loopback ports for servers that can't choose one and report it.
 
 use std::net::TcpListener;
 
@@ -16,13 +16,13 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Ports that were free a moment ago. Another process may take one before its server does: whoever starts the
-    /// servers tries again then.
+    /// Ports that were free a moment ago. Another process may take one before its server does; then the caller tries
+    /// again.
     ///
     /// # Errors
-    /// Where no loopback port can be bound.
+    /// If no loopback port can be bound.
     pub fn free() -> Result<Self> {
-        // All are held until all are known, so that no two are the same.
+        // All are bound until all are known, so that no two are the same.
         let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
         let mut ports = listeners.iter().map(|listener| {
             listener
@@ -41,16 +41,16 @@ impl Ports {
     }
 }
 
-/// One that was free a moment ago.
+/// A port that was free a moment ago.
 ///
 /// # Errors
-/// Where no loopback port can be bound.
+/// If no loopback port can be bound.
 pub fn one() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("cannot find a free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// Whether a server failed because another process has its port.
+/// True if a server failed because another process has its port.
 pub fn is_clash(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("address already in use")
 }

@@ -23,7 +23,7 @@ impl SigningKey {
     /// A new key.
     ///
     /// # Errors
-    /// Where the system has no randomness.
+    /// If the system has no randomness.
     pub fn generate() -> Result<Self> {
         let pair = KeyPair::generate().context("cannot make a key for service account tokens")?;
         let key_id = digest::digest(&digest::SHA256, &pair.subject_public_key_info());
@@ -45,13 +45,13 @@ impl SigningKey {
         &self.public_pem
     }
 
-    /// A JSON Web Token with these claims: for tokens that the API server would not mint, such as an expired one.
+    /// A JSON Web Token with these claims: for tokens that the API server would not issue, such as an expired one.
     ///
     /// `kid` is derived as the API server does (pkg/serviceaccount/jwt.go, `keyIDFromPublicKey`), which looks the key
     /// up by it.
     ///
     /// # Errors
-    /// Where the key can't sign.
+    /// If the key can't sign.
     pub fn sign(&self, claims: &Value) -> Result<String> {
         let random = SystemRandom::new();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.private_der, &random)

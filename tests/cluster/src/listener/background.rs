@@ -77,9 +77,9 @@ where
 mod tests {
     use super::*;
 
-    struct SaysWhenDropped(std::sync::mpsc::Sender<()>);
+    struct ReportsDrop(std::sync::mpsc::Sender<()>);
 
-    impl Drop for SaysWhenDropped {
+    impl Drop for ReportsDrop {
         fn drop(&mut self) {
             let _ = self.0.send(());
         }
@@ -90,7 +90,7 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let (started, has_started) = std::sync::mpsc::channel();
         let background = Background::start("waits for ever", move || async move {
-            let _held = SaysWhenDropped(sender);
+            let _held = ReportsDrop(sender);
             started.send(()).expect("the test waits for it");
             std::future::pending::<()>().await;
         })

@@ -1,6 +1,6 @@
 //! A CONNECT proxy that brings clients to in-cluster names without root, /etc/hosts or DNS.
 //!
-//! It knows the targets it was given and no others: nothing that goes through it leaves loopback.
+//! It connects only to configured targets: nothing that goes through it leaves loopback.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::background::Background;
 use super::http_server::listen;
 
-/// A request's head may be this long; ours come from curl, Go, skopeo and hyper.
+/// Longest head of a request; the clients are curl, Go, skopeo and hyper.
 const HEAD_LIMIT: u64 = 16 * 1024;
 
 /// A running proxy; ends when dropped, with the connections through it.
@@ -39,7 +39,7 @@ impl ConnectProxy {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -49,7 +49,7 @@ impl ConnectProxy {
         format!("http://{}", self.address)
     }
 
-    /// Every `host:port` that was asked for so far, refused ones too, in order.
+    /// Every requested `host:port` so far, refused ones too, in order.
     pub fn targets(&self) -> Vec<String> {
         lock(&self.targets).clone()
     }

@@ -17,7 +17,7 @@ impl Forwarder {
     /// Passes on what `listener` accepts, and what waits there already, to `target`.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system gives no thread.
     pub fn start(listener: TcpListener, target: SocketAddr) -> Result<Self> {
         listener
             .set_nonblocking(true)
@@ -44,7 +44,7 @@ async fn forward(listener: TcpListener, target: SocketAddr) {
 
 async fn pass_on(mut client: TcpStream, target: SocketAddr) -> std::io::Result<()> {
     let mut server = TcpStream::connect(target).await?;
-    // What has come in is on its way at once: it must not wait here until what went before is acknowledged.
+    // Data is forwarded at once: it must not wait for the acknowledgement of earlier data.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     copy_bidirectional(&mut client, &mut server).await.map(drop)
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    /// How often two bytes follow each other, and get an answer.
+    /// Number of pairs of bytes, each with a response.
     const PAIRS: u32 = 50;
     /// Linux acknowledges after 40 ms what nothing is sent back for (`TCP_DELACK_MIN`): a byte that waited for that would
     /// be so late.
@@ -83,7 +83,7 @@ mod tests {
                 if server.read_exact(&mut byte).is_err() || arrived.send(()).is_err() {
                     break;
                 }
-                // Who answers waits with an acknowledgement, to send it along: that of a pair's first byte.
+                // The responder delays its acknowledgement, to send it with its response: that of a pair's first byte.
                 if answers && server.write_all(&byte).is_err() {
                     break;
                 }

@@ -33,7 +33,7 @@ impl Gates {
         let _ = open.wait_for(|open| *open).await;
     }
 
-    /// Opens the gate for what waits there and what is yet to come.
+    /// Opens the gate for waiting and later requests.
     pub fn open(&self, name: &str) {
         self.lock()
             .entry(name.to_owned())
@@ -42,12 +42,12 @@ impl Gates {
             .send_replace(true);
     }
 
-    /// How many have arrived at the gate so far.
+    /// Number of arrivals at the gate so far.
     pub fn arrivals(&self, name: &str) -> usize {
         self.lock().get(name).map_or(0, |gate| gate.arrivals)
     }
 
-    /// Waits until `count` have arrived at the gate. Says how many have, where they don't within `limit`.
+    /// Waits until `count` have arrived at the gate. An error has their number after `limit`.
     pub fn wait_for_arrivals(&self, name: &str, count: usize, limit: Duration) -> Result<(), String> {
         let deadline = Instant::now() + limit;
         let mut gates = self.lock();

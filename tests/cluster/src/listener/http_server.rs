@@ -36,7 +36,7 @@ impl std::fmt::Display for Reset {
 
 impl std::error::Error for Reset {}
 
-/// What a [`Handler`] ends with.
+/// Result of a [`Handler`].
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Reset>> + Send>>;
 
 /// Answers the requests of one server.
@@ -66,7 +66,7 @@ impl HttpServer {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -86,7 +86,7 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Arc<imp
     };
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, or a connection that died while it waited: the next one may do.
+            // Out of file descriptors, or a connection that ended while it waited: the next one may work.
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
@@ -110,7 +110,7 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Arc<im
     let mut first = [0];
     stream.peek(&mut first).await?;
     if first != TLS_HANDSHAKE {
-        // What Go's net/http says in the same situation.
+        // Text of Go's net/http in the same situation.
         let answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
         stream.write_all(answer).await?;
         return Ok(stream.shutdown().await?);

@@ -1,7 +1,7 @@
 //! A proxy in front of a real server, usually the API server, that can hold, answer or break single requests.
 //!
-//! It ends TLS with a certificate of the test's choice and speaks TLS to the server behind: clients are pointed at its
-//! address and trust its authority. Whatever a test wants to happen is a hook, a function of the request.
+//! It ends TLS with a certificate of the test's choice and uses TLS to the server behind: clients get its address and
+//! trust its CA. A hook, a function of the request, decides what happens.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub struct RequestParts {
     pub method: Method,
     /// Its path, without the query.
     pub path: String,
-    /// Its query, without the question mark; empty where there is none.
+    /// Its query, without the question mark; empty without one.
     pub query: String,
     /// Its headers, credentials included.
     pub headers: HeaderMap,
@@ -35,22 +35,22 @@ pub struct RequestParts {
     pub body: Bytes,
 }
 
-/// What happens to a request.
+/// Action for a request.
 #[derive(Debug)]
 pub enum Action {
-    /// It goes to the server, and the server's answer to the client.
+    /// Forward the request, and return the server's response.
     Forward,
-    /// It waits at the gate of this name until [`InterceptingProxy::release`], then it is forwarded.
+    /// Hold it at the gate of this name until [`InterceptingProxy::release`], then forward it.
     Hold(String),
-    /// It is never forwarded; this is the answer.
+    /// Return this response without forwarding.
     Answer(Response<Bytes>),
-    /// It is never forwarded; the connection is reset.
+    /// Reset the connection without forwarding.
     Reset,
-    /// It is forwarded, and when the server has answered, the connection is reset: the work is done, its answer lost.
+    /// Forward it, and reset the connection after the server's response: the work is done, its response lost.
     LoseAnswer,
 }
 
-/// What has become of a request.
+/// Result of a request.
 #[derive(Clone, Debug)]
 pub struct Passage {
     /// The request.
@@ -99,12 +99,12 @@ impl InterceptingProxy {
         Ok(Self { server, state })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
     }
 
-    /// Waits until `count` requests have arrived at the gate; an error says how many have, after `limit`.
+    /// Waits until `count` requests have arrived at the gate; an error has their number after `limit`.
     pub fn wait_until_held(&self, gate: &str, count: usize, limit: Duration) -> Result<(), String> {
         self.state.gates.wait_for_arrivals(gate, count, limit)
     }
@@ -120,7 +120,7 @@ impl InterceptingProxy {
     }
 
     /// Waits until a request that `wanted` accepts is among the passages, and returns it; `None` after `limit`.
-    /// Answered requests are asked for by looking at [`Passage::status`].
+    /// [`Passage::status`] shows whether it has a response.
     pub fn wait_for(&self, limit: Duration, wanted: impl Fn(&Passage) -> bool) -> Option<Passage> {
         let deadline = Instant::now() + limit;
         let mut passages = self.state.lock();

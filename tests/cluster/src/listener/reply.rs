@@ -1,4 +1,4 @@
-//! What a scripted server does with a request, well-behaved or not.
+//! Replies of a scripted server, well-behaved or not.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub enum Reply {
     Truncate(Response<Bytes>, usize),
     /// The response in pieces of so many bytes, with a pause after each.
     Drip {
-        /// What is sent.
+        /// Data to send.
         response: Response<Bytes>,
         /// Bytes in a piece.
         piece: usize,
@@ -66,8 +66,8 @@ impl Reply {
         Self::status(StatusCode::TEMPORARY_REDIRECT).with_header(header::LOCATION, location)
     }
 
-    /// The same with one more header, where the reply is made of a response. Bytes that no header may hold are
-    /// refused by leaving the reply as it is: [`Reply::Raw`] can send those.
+    /// The same with one more header, if the reply is a response. Bytes that no header may have leave the reply
+    /// unchanged: [`Reply::Raw`] can send those.
     #[must_use]
     pub fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
         if let (

@@ -33,7 +33,7 @@ pub struct ReceivedRequest {
     pub body: Bytes,
 }
 
-/// What a server has seen so far.
+/// Data that a server has received so far.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     /// Connections accepted, whether or not anything came of them.
@@ -47,7 +47,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether these bytes occur in what was received, in any case of letters: header names are not case-sensitive.
+    /// True if these bytes occur in what was received, in any case of letters: header names are not case-sensitive.
     pub fn contains(&self, needle: &str) -> bool {
         self.bytes
             .windows(needle.len().max(1))
@@ -90,12 +90,12 @@ impl ScriptedServer {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it has seen so far.
+    /// Data that it has received so far.
     pub fn record(&self) -> Record {
         lock(&self.record).clone()
     }

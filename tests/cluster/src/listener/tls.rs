@@ -1,4 +1,4 @@
-//! TLS configurations from the PEM of an authority: ring, and trust in what is given, nothing else.
+//! TLS configurations from the PEM of a CA: ring, and trust in the given CAs only.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ri
 
 use crate::certificates::ServerCertificate;
 
-/// What a server presents: HTTP/1.1 only, no client certificates.
+/// Server side: HTTP/1.1 only, no client certificates.
 pub fn server(certificate: &ServerCertificate) -> Result<Arc<ServerConfig>> {
     let chain = CertificateDer::pem_slice_iter(certificate.certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()

@@ -1,4 +1,4 @@
-//! The server that a gateway or proxy stands in front of.
+//! The server behind a gateway or proxy.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -49,8 +49,8 @@ pub struct Upstream {
 struct FixedAddress(SocketAddr);
 
 impl Upstream {
-    /// A client of the server at `url`, whose host is an address and whose path is ignored. It trusts the authorities
-    /// in `ca` (PEM; `None` for plain http). With `reuse` false each request gets a connection of its own.
+    /// A client of the server at `url`, whose host is an address and whose path is ignored. It trusts the CAs in `ca`
+    /// (PEM; `None` for plain http). With `reuse` false each request gets its own connection.
     pub fn new(url: &str, ca: Option<&str>, reuse: bool) -> Result<Self> {
         let parts = url
             .parse::<Uri>()
@@ -66,8 +66,8 @@ impl Upstream {
         Self::at(address, scheme, authority, host, ca, reuse)
     }
 
-    /// A client of the TLS server `name` (`host:port`), which is really at `address`. Its certificate has to be of an
-    /// authority in `ca` (PEM) and for the host.
+    /// A client of the TLS server `name` (`host:port`) at `address`. Its certificate must be of a CA in `ca` (PEM) and
+    /// for the host.
     pub fn named(name: &str, address: SocketAddr, ca: &str) -> Result<Self> {
         // A port in the URI would outrank the address's.
         let dns_name = name.rsplit_once(':').map_or(name, |(host, _)| host);
@@ -106,7 +106,7 @@ impl Upstream {
         })
     }
 
-    /// Sends `request` to the server, whatever host its URI names; its Host header stays, where it has one.
+    /// Sends `request` to the server, whatever host its URI has; its Host header is kept.
     pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>> {
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         uri.scheme = Some(self.scheme.clone());

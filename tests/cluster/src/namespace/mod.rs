@@ -20,7 +20,8 @@ use crate::{
     access::ClusterAccess, identity::ServiceAccountDir, manifest::apply_manifests, rbac::settle_rbac,
 };
 
-/// What the kubelet asks for when it mounts a token (pkg/kubelet/token, the projected volume's default), in seconds.
+/// Lifetime that the kubelet requests when it mounts a token (pkg/kubelet/token, the projected volume's default), in
+/// seconds.
 const MOUNTED_TOKEN_LIFETIME: i64 = 3607;
 
 /// A namespace that no other test has; it ends with the cluster.
@@ -35,7 +36,7 @@ impl TestNamespace {
     /// A new namespace of the shared cluster; its name starts with `prefix`.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn new(prefix: &str) -> Result<Self> {
         Self::within(ClusterAccess::shared(), prefix).await
     }
@@ -43,7 +44,7 @@ impl TestNamespace {
     /// A new namespace of any cluster.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn within(access: &ClusterAccess, prefix: &str) -> Result<Self> {
         let metadata = ObjectMeta {
             generate_name: Some(format!("{prefix}-")),
@@ -54,10 +55,10 @@ impl TestNamespace {
             .with_context(|| format!("cannot create a namespace {prefix}-…"))
     }
 
-    /// A new namespace with exactly this name: for the demo, whose names are those of the incident it tells.
+    /// A new namespace with exactly this name: for the demo, which uses the names of the incident.
     ///
     /// # Errors
-    /// Where there is one already, or the API server refuses it.
+    /// If there is one already, or the API server refuses it.
     pub async fn named(access: &ClusterAccess, name: &str) -> Result<Self> {
         Self::create_namespace(access, named(name))
             .await
@@ -107,7 +108,7 @@ impl TestNamespace {
     /// Creates a service account.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn service_account(&self, name: &str) -> Result<ServiceAccount> {
         let account = ServiceAccount {
             metadata: named(name),
@@ -119,12 +120,12 @@ impl TestNamespace {
             .with_context(|| format!("cannot create service account {}/{name}", self.name))
     }
 
-    /// Applies manifests (YAML documents, or JSON) by server-side apply. Those of a namespaced kind land in this
-    /// namespace, whatever namespace they name; so do the subjects of a binding, where they name none. Returns when the
-    /// API server acts by the roles and bindings among them.
+    /// Applies manifests (YAML documents, or JSON) by server-side apply. Objects of a namespaced kind are created in
+    /// this namespace, whatever namespace they have; subjects of a binding without a namespace get it, too. Returns
+    /// when the API server follows the roles and bindings among them.
     ///
     /// # Errors
-    /// Where a document is no object, or the API server refuses it.
+    /// If a document is no object, or the API server refuses it.
     pub async fn apply(&self, manifests: &str) -> Result<()> {
         if apply_manifests(&self.client, &self.name, manifests).await? {
             settle_rbac(&self.client, &self.name).await?;
@@ -135,7 +136,7 @@ impl TestNamespace {
     /// Creates a Role of these rules (as in a manifest) and binds it to a service account of this namespace.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn grant(&self, service_account: &str, role: &str, rules: Value) -> Result<()> {
         let rbac = "rbac.authorization.k8s.io";
         let objects = json!([
@@ -162,7 +163,7 @@ impl TestNamespace {
     /// Deletes the binding that `grant` made. Returns when the API server acts by it.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub async fn revoke(&self, service_account: &str, role: &str) -> Result<()> {
         let binding = format!("{role}-{service_account}");
         self.api::<k8s_openapi::api::rbac::v1::RoleBinding>()
@@ -172,11 +173,11 @@ impl TestNamespace {
         settle_rbac(&self.client, &self.name).await
     }
 
-    /// What a pod of this service account finds in `/var/run/secrets/kubernetes.io/serviceaccount`: creates a Pod (no
+    /// Contents of `/var/run/secrets/kubernetes.io/serviceaccount` of a pod of this service account: creates a Pod (no
     /// scheduler runs it) and a token bound to it, as the kubelet does.
     ///
     /// # Errors
-    /// Where the API server refuses it, in particular where the service account is missing.
+    /// If the API server refuses it, in particular where the service account is missing.
     pub async fn identity(&self, service_account: &str) -> Result<ServiceAccountDir> {
         let pod: Pod = serde_json::from_value(json!({
             "metadata": { "generateName": format!("{service_account}-") },
@@ -221,7 +222,7 @@ impl TestNamespace {
     /// A token of a service account, for `seconds`, bound to an object where one is named.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn token(
         &self,
         service_account: &str,
@@ -242,11 +243,11 @@ impl TestNamespace {
             .await
             .with_context(|| {
                 format!(
-                    "cannot mint a token of service account {}/{service_account}",
+                    "cannot request a token of service account {}/{service_account}",
                     self.name
                 )
             })?;
-        Ok(answer.status.context("a minted token is in the status")?.token)
+        Ok(answer.status.context("the status has the token")?.token)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Secrets of a test's namespace: what is stored, byte for byte.
+//! Secrets of a test's namespace, byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
 const DOCKER_CONFIG_JSON_TYPE: &str = "kubernetes.io/dockerconfigjson";
 
 impl TestNamespace {
-    /// A Secret as it is stored; none where there is none.
+    /// A stored Secret; none if there is none.
     ///
     /// # Errors
-    /// Where the API server doesn't answer.
+    /// If the API server doesn't answer.
     pub async fn secret(&self, name: &str) -> Result<Option<Secret>> {
         self.api()
             .get_opt(name)
@@ -28,7 +28,7 @@ impl TestNamespace {
     /// The bytes of a pull secret's `.dockerconfigjson`.
     ///
     /// # Errors
-    /// Where the Secret or the key is missing.
+    /// If the Secret or the key is missing.
     pub async fn docker_config_json(&self, name: &str) -> Result<Vec<u8>> {
         let secret = self
             .secret(name)
@@ -44,7 +44,7 @@ impl TestNamespace {
     /// Creates a pull secret that holds exactly these bytes.
     ///
     /// # Errors
-    /// Where the API server refuses them: it wants a JSON object.
+    /// If the API server refuses them: it wants a JSON object.
     pub async fn create_docker_config_json(&self, name: &str, document: &[u8]) -> Result<Secret> {
         self.create_secret(name, DOCKER_CONFIG_JSON_TYPE, [(DOCKER_CONFIG_JSON, document)])
             .await
@@ -53,7 +53,7 @@ impl TestNamespace {
     /// Creates a Secret of any type.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn create_secret<'a>(
         &self,
         name: &str,
@@ -73,10 +73,10 @@ impl TestNamespace {
         self.create(&secret).await
     }
 
-    /// Creates a Secret as it is given: labels, owners, immutability and all.
+    /// Creates a Secret unchanged: labels, owners, immutability and all.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn create(&self, secret: &Secret) -> Result<Secret> {
         self.api()
             .create(&PostParams::default(), secret)
@@ -84,10 +84,10 @@ impl TestNamespace {
             .with_context(|| format!("cannot create a secret in {}", self.name))
     }
 
-    /// Replaces a Secret by what is given; `resourceVersion`, where set, must be the stored one's.
+    /// Replaces a Secret by `secret`; a `resourceVersion` must be the stored one's.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn replace(&self, secret: &Secret) -> Result<Secret> {
         let name = secret.metadata.name.as_deref().unwrap_or_default();
         self.api()
@@ -99,7 +99,7 @@ impl TestNamespace {
     /// Deletes a Secret.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub async fn delete_secret(&self, name: &str) -> Result<()> {
         self.api::<Secret>()
             .delete(name, &DeleteParams::default())

@@ -1,4 +1,4 @@
-//! containerd: its files, and what it knows of the registries.
+//! containerd: its files, and its configuration of the registries.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::network::{FIRST_POD, PODS};
 use crate::{registry::Registries, server_process::ServerProcess, supervisor::Supervisor};
 
-/// How long it may take to get ready.
+/// Time limit to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Its socket, in the node's own `/run`.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
@@ -21,7 +21,7 @@ pub const SOCKET: &str = "/run/containerd/containerd.sock";
 /// Starts containerd with `sandbox` as the image that holds a pod's namespaces; it is ready when this returns.
 ///
 /// # Errors
-/// Where a file can't be written, the network plugins are missing, or it doesn't get ready.
+/// If a file can't be written, the network plugins are missing, or it doesn't get ready.
 pub async fn start(supervisor: &Supervisor, registries: &Registries, sandbox: &str) -> Result<ServerProcess> {
     let directory = supervisor.directory().join("containerd");
     fs::create_dir_all(directory.join("cni")).context("cannot make containerd's directory")?;
@@ -60,8 +60,8 @@ fn put(path: &Path, content: &str) -> Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// For each registry the authority of its certificate (containerd, docs/hosts.md). It stands there twice, since the
-/// server is asked again after the host: without it, a missing image would be told as a certificate that isn't trusted.
+/// CA of each registry's certificate (containerd, docs/hosts.md). It is there twice, since the server is requested
+/// again after the host: otherwise a missing image would be reported as an untrusted certificate.
 fn trust(directory: &Path, registries: &Registries) -> Result<()> {
     let authority = directory.join("authority.pem");
     for registry in registries.all() {
@@ -79,7 +79,7 @@ fn trust(directory: &Path, registries: &Registries) -> Result<()> {
     put(&authority, &registries.ca)
 }
 
-/// One bridge for all pods, which the node's own address is on.
+/// One bridge for all pods, with the node's own address.
 fn network(directory: &Path) -> serde_json::Value {
     json!({
         "cniVersion": "1.0.0",

@@ -17,7 +17,7 @@ use crate::registry::{
 pub struct Images {
     /// Does nothing, and so holds a pod's namespaces.
     pub pause: String,
-    /// A shell with the usual commands, for steps that stand in for a user's.
+    /// A shell with the usual commands, for steps in place of a user's.
     pub busybox: String,
     /// Tekton's entrypoint.
     pub entrypoint: String,
@@ -27,7 +27,7 @@ impl Images {
     /// Makes and pushes them.
     ///
     /// # Errors
-    /// Where a program is missing or the registry refuses an image.
+    /// If a program is missing or the registry refuses an image.
     pub fn push(registries: &Registries, entrypoint: &Path) -> Result<Self> {
         let push = |reference: &str, content: Content| -> Result<String> {
             push_to(registries.store, reference, content)?;
@@ -48,11 +48,11 @@ fn push_to(store: SocketAddr, reference: &str, content: Content) -> Result<()> {
 /// An image of busybox that runs one of its commands as a user without rights.
 ///
 /// # Errors
-/// Where busybox isn't installed.
+/// If busybox isn't installed.
 pub fn busybox(command: &[&str]) -> Result<Content> {
     let program = std::fs::read(BUSYBOX).context("busybox is not installed")?;
     let mut files = vec![File::executable("bin/busybox", program)];
-    // What scripts of the suite use.
+    // Commands that scripts of the suite use.
     for name in [
         "sh", "cat", "echo", "sleep", "test", "printf", "true", "false", "env", "id", "wc",
     ] {

@@ -1,4 +1,4 @@
-//! What makes a control plane's objects happen: the controllers, the scheduler and the kubelet.
+//! Controllers, scheduler and kubelet, which act on the control plane's objects.
 
 use std::{
     fs,
@@ -16,10 +16,10 @@ use crate::{server_process::ServerProcess, servers::NodeBinaries, supervisor::Su
 
 /// The node's name.
 pub const NAME: &str = "node";
-/// How long the node may take to get ready.
+/// Time limit for the node to get ready.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What all of them are started with.
+/// Common arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
     /// Ends them, however their owner ends.
@@ -48,7 +48,7 @@ impl Kubernetes {
     /// Starts them; the node is ready when this returns.
     ///
     /// # Errors
-    /// Where one can't be started, or the node doesn't get ready.
+    /// If one can't be started, or the node doesn't get ready.
     pub async fn start(setup: Setup<'_>, client: &Client) -> Result<Self> {
         let controllers = setup.controllers()?;
         let scheduler = setup.spawn(
@@ -155,7 +155,7 @@ fn kubelet_configuration(directory: &Path, control_group: &str) -> serde_json::V
         // Only this network namespace reaches it.
         "authentication": { "anonymous": { "enabled": true }, "webhook": { "enabled": false } },
         "authorization": { "mode": "AlwaysAllow" },
-        // A full disk of the machine is not what is tested.
+        // A full disk of the machine is not under test.
         "evictionHard": { "nodefs.available": "0%", "imagefs.available": "0%", "memory.available": "0%" },
         "maxPods": 250,
         // Tests run at the same time: a pull that waits for another's would be slow, not wrong.

@@ -1,6 +1,6 @@
 //! A whole node beside a control plane: kubelet on containerd, Kubernetes' controllers, scheduler, and Tekton.
 //!
-//! All of it lives in namespaces of its own ([`namespaces`]), which take everything along when they end.
+//! All of it is in its own namespaces ([`namespaces`]), which end everything in them.
 
 mod container_runtime;
 mod images;
@@ -30,7 +30,7 @@ use crate::{
     servers::NodeBinaries,
 };
 
-/// How to reach a node, beside its control plane.
+/// Access to a node, beside that of its control plane.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct NodeAccess {
     /// Kubernetes' client.
@@ -67,11 +67,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node beside `cluster`, whose options are [`options`], inside of namespaces of their own, and tells the
-    /// cluster's access of it.
+    /// Starts a node beside `cluster`, whose options are [`options`], inside its own namespaces, and adds it to the
+    /// cluster's access.
     ///
     /// # Errors
-    /// Where something can't be built, started, or doesn't get ready.
+    /// If something can't be built, started, or doesn't get ready.
     pub async fn start(cluster: &mut Cluster, control_group: &str) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(NodeBinaries::ensure)
             .await

@@ -33,12 +33,11 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
-    /// Makes the namespaces and starts `command` in them. It finds the name of its control group in
-    /// `TEST_CLUSTER_CONTROL_GROUP`, and has to end when its standard input does. Builds the servers first, which blocks for
-    /// minutes where the cache is cold.
+    /// Creates the namespaces and starts `command` in them. Its control group is in `TEST_CLUSTER_CONTROL_GROUP`, and
+    /// it must end when its standard input does. Builds the servers first, which blocks for minutes with a cold cache.
     ///
     /// # Errors
-    /// Where no node can run here, a server can't be built, or a file can't be written.
+    /// If no node can run here, a server can't be built, or a file can't be written.
     pub fn start(command: &[OsString]) -> Result<Self> {
         if let Some(obstacle) = obstacle() {
             bail!("{obstacle}");
@@ -70,7 +69,7 @@ impl Namespaces {
             .args([network::NODE_PREFIX, network::KUBERNETES, &addresses])
             .args(command)
             .env(CONTROL_GROUP, group)
-            // What is made in there goes with the supervisor's directory, even where its maker had no time to.
+            // Files created there are removed with the supervisor's directory, even if their creator had no time.
             .env("TMPDIR", directory)
             .stdin(Stdio::piped())
             .spawn()
@@ -81,14 +80,14 @@ impl Namespaces {
     /// The exit code of the command, where it has ended.
     ///
     /// # Errors
-    /// Where its state can't be read.
+    /// If its state can't be read.
     pub fn ended(&mut self) -> Result<Option<i32>> {
         let status = self.child.try_wait().context("cannot ask for the node's state")?;
         // unshare passes the code on, and ends with 128 and the signal where there is none.
         Ok(status.map(|status| status.code().unwrap_or(1)))
     }
 
-    /// Asks the command to end: its standard input is closed.
+    /// Stops the command: its standard input is closed.
     pub fn ask_to_end(&mut self) {
         drop(self.child.stdin.take());
     }
@@ -100,7 +99,7 @@ impl Namespaces {
         children.split_whitespace().next()?.parse().ok()
     }
 
-    /// Where what runs in the namespaces can leave something for outside.
+    /// Directory for files that processes in the namespaces leave.
     pub fn directory(&self) -> &Path {
         self.supervisor.directory()
     }
@@ -130,7 +129,7 @@ fn hosts() -> String {
         .iter()
         .zip(registry_addresses())
         .map(|(name, address)| format!("{address} {}\n", name.split(':').next().unwrap_or(name)));
-    // The API server asks the kubelet for logs by the node's name.
+    // The API server requests logs from the kubelet by the node's name.
     let own = format!("127.0.0.1 localhost\n{} {}\n", network::NODE, kubernetes::NAME);
     std::iter::once(own).chain(registries).collect()
 }

@@ -22,7 +22,7 @@ pub const KUBERNETES: &str = "10.96.0.1";
 /// The API server's port: `namespaces.sh` leads the service `kubernetes` to it. No other process listens in this network.
 pub const API_SERVER_PORT: u16 = 6443;
 
-/// The addresses that stand for the registries and their token services, in the order of [`hosts`].
+/// Addresses of the registries and their token services, in the order of [`hosts`].
 ///
 /// Each has its own, because all of them listen on the same port.
 pub fn registry_addresses() -> [Ipv4Addr; 6] {
@@ -41,7 +41,7 @@ fn hosts(registries: &Registries) -> Vec<&Host> {
 /// Names of the registries with their addresses in the node's network, as `/etc/hosts` and `hostAliases` have them.
 ///
 /// # Errors
-/// Where a registry's name has no port.
+/// If a registry's name has no port.
 pub fn names(registries: &Registries) -> Result<Vec<(String, Ipv4Addr)>> {
     hosts(registries)
         .into_iter()
@@ -57,7 +57,7 @@ fn split(name: &str) -> Result<(&str, u16)> {
     Ok((host, port.parse().with_context(|| format!("{name} has no port"))?))
 }
 
-/// What listens at the registries' addresses and passes connections on to where they really are; ends when dropped.
+/// Forwarders from the registries' addresses to the real ones; end when dropped.
 #[derive(Debug)]
 pub struct Forwarders {
     _running: Vec<Forwarder>,
@@ -67,7 +67,7 @@ impl Forwarders {
     /// Starts one for each name of a registry.
     ///
     /// # Errors
-    /// Where an address isn't this network's, or is taken.
+    /// If an address isn't this network's, or is taken.
     pub fn start(registries: &Registries) -> Result<Self> {
         let running = hosts(registries)
             .into_iter()

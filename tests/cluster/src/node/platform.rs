@@ -1,5 +1,5 @@
-//! What a cluster's platform gives to pods and namespaces, and a bare one doesn't: names of registries (a DNS), the
-//! cluster's trusted authorities, and OpenShift's role for pulling. With it, manifests run here as they are.
+//! Services of a cluster's platform that a bare one lacks: names of registries (a DNS), the cluster's trusted CAs, and
+//! OpenShift's role for pulling. With them, manifests run here unchanged.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::network;
 use crate::{access::ClusterAccess, listener::ScriptedServer, manifest::apply_documents, webhook::register};
 
-/// OpenShift's ClusterRole for pulling (its `bootstrappolicy`): the part that its registry asks about.
+/// OpenShift's ClusterRole for pulling (its `bootstrappolicy`): the part that its registry reviews.
 const IMAGE_PULLER: &str = "system:image-puller";
-/// What OpenShift's network operator looks for.
+/// Label that OpenShift's network operator looks for.
 const INJECTED: &str = "config.openshift.io/inject-trusted-cabundle";
-/// How long the API server may take to notice that somebody stands in.
+/// Time limit for the API server to notice the webhook.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the platform is to stand in.
+/// Namespaces that get the platform.
 #[derive(Clone, Copy, Debug)]
 pub enum Namespaces<'a> {
     /// In all.
@@ -27,17 +27,17 @@ pub enum Namespaces<'a> {
     One(&'a str),
 }
 
-/// The platform while it stands in; ends when dropped.
+/// The running platform; ends when dropped.
 #[derive(Debug)]
 pub struct Platform {
     _webhook: ScriptedServer,
 }
 
 impl Platform {
-    /// Stands in from now on, for what is created or updated from now on.
+    /// Starts it for objects that are created or updated from now on.
     ///
     /// # Errors
-    /// Where the API server refuses it.
+    /// If the API server refuses it.
     pub async fn stand_in(access: &ClusterAccess, namespaces: Namespaces<'_>) -> Result<Self> {
         let (name, selector) = match namespaces {
             Namespaces::All => ("platform".to_owned(), json!({})),
@@ -86,7 +86,7 @@ impl Platform {
     }
 }
 
-/// Waits until the API server asks.
+/// Waits until the API server calls it.
 async fn at_work(webhook: &ScriptedServer, config_maps: Api<ConfigMap>) -> Result<()> {
     let probe: ConfigMap = serde_json::from_value(json!({ "metadata": { "generateName": "probe-" } }))?;
     let never_stored = PostParams {

@@ -1,7 +1,7 @@
 //! Tekton: its definitions and settings as its own release has them, and its controller as a plain process.
 //!
-//! Left out is the webhook: what it checks, lint checks with the same code, and the controller checks again. Without it
-//! the definitions can't convert between versions, so only those versions exist that Tekton stores.
+//! Without the webhook: lint runs its checks with the same code, and the controller runs them again. Without it the
+//! definitions can't convert between versions, so only the stored versions exist.
 
 use std::{
     fs,
@@ -23,13 +23,13 @@ use crate::{
     supervisor::Supervisor,
 };
 
-/// Where Tekton's settings are, and its controller would be.
+/// Namespace of Tekton's settings and controller.
 pub const NAMESPACE: &str = "tekton-pipelines";
-/// How long definitions and controller may take to get ready.
+/// Time limit for definitions and controller to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the API server is asked.
+/// Interval between requests to the API server.
 const POLL: Duration = Duration::from_millis(50);
-/// Its controller answers here when it is ready.
+/// Readiness endpoint of its controller.
 const PROBES_PORT: u16 = 8080;
 
 /// Tekton's settings that a controller needs to start (each of its packages under `pkg/apis/config`).
@@ -48,7 +48,7 @@ const SETTINGS: [&str; 9] = [
 /// Where a release's manifests are: in its own module.
 ///
 /// # Errors
-/// Where Go can't tell.
+/// If Go can't tell.
 fn configuration_directory() -> Result<PathBuf> {
     let output = Command::new("go")
         .args(["list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline"])
@@ -68,7 +68,7 @@ fn configuration_directory() -> Result<PathBuf> {
 /// Applies Tekton's custom resource definitions, and returns when the API server serves them.
 ///
 /// # Errors
-/// Where Tekton's module is missing, or the API server refuses one.
+/// If Tekton's module is missing, or the API server refuses one.
 pub async fn define(client: &Client) -> Result<()> {
     let directory = configuration_directory()?.join("300-crds");
     let mut definitions = Vec::new();
@@ -124,7 +124,7 @@ fn read(path: &Path) -> Result<Vec<Value>> {
 /// Defines Tekton's kinds, applies its settings and starts its controller; it is ready when this returns.
 ///
 /// # Errors
-/// Where any of it fails.
+/// If any of it fails.
 pub async fn start(
     supervisor: &Supervisor,
     binaries: &NodeBinaries,
@@ -141,7 +141,7 @@ pub async fn start(
     }
     for setting in &mut settings {
         if setting["metadata"]["name"] == "feature-flags" {
-            // Without it, the API server refuses Tekton's own containers in a namespace that enforces `restricted`.
+            // Without it, the API server rejects Tekton's own containers in a namespace that enforces `restricted`.
             setting["data"]["set-security-context"] = json!("true");
             // There is no sidecar injection, so a step need not wait until its pod is read again.
             setting["data"]["running-in-environment-with-injected-sidecars"] = json!("false");
@@ -182,7 +182,7 @@ pub async fn start(
     Ok(controller)
 }
 
-/// Whether the controller answers its readiness probe.
+/// True if the controller answers its readiness probe.
 async fn is_ready() -> Result<bool> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect((NODE, PROBES_PORT)).await?;

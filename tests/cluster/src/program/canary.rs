@@ -1,4 +1,4 @@
-//! Secrets that a test knows, looked for in everything that the program puts out.
+//! Secrets that a test knows, and the search for them in all outputs of the program.
 
 use base64::{
     Engine as _,
@@ -16,11 +16,11 @@ pub struct Canary {
 
 impl Canary {
     /// `secret` itself, each of its parts between dots (a token's header, claims and signature), base64 of it, standard
-    /// and URL-safe, wherever in a longer encoded text it stands, hexadecimal, and percent-encoded. In any case: host
-    /// names have none.
+    /// and URL-safe, anywhere in a longer encoded text, hexadecimal, and percent-encoded. In any case: host names have
+    /// none.
     ///
     /// # Panics
-    /// Where the secret is too short to be told from innocent text.
+    /// If the secret is too short to be told from innocent text.
     pub fn new(secret: &str) -> Self {
         assert!(
             secret.len() >= SHORTEST,
@@ -59,7 +59,7 @@ impl Canary {
         Self { spellings }
     }
 
-    /// How `text` gives the secret away; none where it doesn't.
+    /// Form in which `text` has the secret; none if it doesn't.
     pub fn trace_in(&self, text: &str) -> Option<&str> {
         let text = text.to_ascii_lowercase();
         self.spellings

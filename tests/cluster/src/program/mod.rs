@@ -25,7 +25,7 @@ use crate::identity::ServiceAccountDir;
 
 /// The variable that holds the path of the binary under test.
 pub const BINARY: &str = "ENSURE_PULL_SECRET_BIN";
-/// The variable that says where a binary with counters writes them: `cargo xtask coverage` sets it.
+/// Variable with the path of coverage counters: `cargo xtask coverage` sets it.
 pub const COUNTERS: &str = "LLVM_PROFILE_FILE";
 /// The program's own default timeout is 2 min; one that outlives it by this much hangs.
 const TIMEOUT: Duration = Duration::from_secs(150);
@@ -46,7 +46,7 @@ impl Program {
     /// The binary under test, outside of any pod: its environment has nothing but the paths of the results.
     ///
     /// # Panics
-    /// Where `ENSURE_PULL_SECRET_BIN` is not set.
+    /// If `ENSURE_PULL_SECRET_BIN` is not set.
     pub fn outside() -> Self {
         match std::env::var_os(BINARY) {
             Some(binary) => Self::at(binary),
@@ -101,7 +101,7 @@ impl Program {
         self
     }
 
-    /// Doesn't ask for a result: its `RESULTS_…_PATH` is not set.
+    /// Does not request a result: its `RESULTS_…_PATH` is unset.
     #[must_use]
     pub fn without_result(mut self, name: &str) -> Self {
         self.results.retain(|result| *result != name);
@@ -118,7 +118,7 @@ impl Program {
     /// A secret that must be in no output.
     ///
     /// # Panics
-    /// Where it is too short to be told from innocent text.
+    /// If it is too short to be told from innocent text.
     #[must_use]
     pub fn canary(mut self, secret: &str) -> Self {
         self.canaries.push(Canary::new(secret));
@@ -142,7 +142,7 @@ impl Program {
     /// Runs the program to its end and checks what every run promises.
     ///
     /// # Errors
-    /// Where it can't be started, hangs, is ended by a signal, or breaks a promise; the error shows all outputs.
+    /// If it can't be started, hangs, is ended by a signal, or breaks a promise; the error shows all outputs.
     pub async fn run(&self) -> Result<Outcome> {
         self.spawn()?.wait().await
     }
@@ -150,7 +150,7 @@ impl Program {
     /// Runs the program to its end and checks nothing but canaries: for `--help` and `--version`.
     ///
     /// # Errors
-    /// Where it can't be started, hangs, is ended by a signal, or gives a secret away.
+    /// If it can't be started, hangs, is ended by a signal, or gives a secret away.
     pub async fn output(&self) -> Result<Output> {
         self.spawn()?.output().await
     }
@@ -158,7 +158,7 @@ impl Program {
     /// Starts the program, for tests that send it a signal or act while it runs.
     ///
     /// # Errors
-    /// Where it can't be started.
+    /// If it can't be started.
     pub fn spawn(&self) -> Result<RunningProgram> {
         RunningProgram::start(self.clone())
             .with_context(|| format!("cannot run the program under test, {}", self.binary.display()))

@@ -1,4 +1,4 @@
-//! What one run of the program left behind, checked against what every run promises.
+//! Outputs of one run of the program, checked against the promises of every run.
 
 use std::{fmt, path::Path};
 
@@ -17,7 +17,7 @@ pub const RESULTS: [&str; 7] = [
     "VERIFIED",
     "TEST_OUTPUT",
 ];
-/// All results together stay below this, in bytes, JSON escapes counted.
+/// Limit of all results together, in bytes, with JSON escapes.
 const RESULTS_LIMIT: usize = 1024;
 /// MESSAGE's limit, in bytes.
 const MESSAGE_LIMIT: usize = 300;
@@ -27,7 +27,7 @@ const MESSAGE_LIMIT: usize = 300;
 pub struct Outcome {
     /// Standard output's one JSON object.
     pub report: Value,
-    /// All of it as it came.
+    /// Unparsed outputs.
     pub output: Output,
 }
 
@@ -37,7 +37,7 @@ impl Outcome {
     /// them; no canary in any.
     ///
     /// # Errors
-    /// Where a promise is broken; the error shows all outputs.
+    /// If a promise is broken; the error shows all outputs.
     pub(super) fn checked(
         output: Output,
         wanted: &[&str],
@@ -60,7 +60,7 @@ impl Outcome {
     /// Asserts how the run ended: STATUS, ACTION, REASON and the exit code.
     ///
     /// # Panics
-    /// Where it ended otherwise; shows all outputs.
+    /// If it ended otherwise; shows all outputs.
     #[track_caller]
     pub fn expect(&self, status: &str, action: &str, reason: &str, exit: i32) -> &Self {
         let seen = (
@@ -77,10 +77,10 @@ impl Outcome {
         self
     }
 
-    /// Asserts how much was proven: VERIFIED.
+    /// Asserts VERIFIED.
     ///
     /// # Panics
-    /// Where it is another; shows all outputs.
+    /// If it is another; shows all outputs.
     #[track_caller]
     pub fn expect_verified(&self, verified: &str) -> &Self {
         assert!(
@@ -93,7 +93,7 @@ impl Outcome {
     /// Asserts that MESSAGE names something.
     ///
     /// # Panics
-    /// Where it doesn't; shows all outputs.
+    /// If it doesn't; shows all outputs.
     #[track_caller]
     pub fn expect_message(&self, part: &str) -> &Self {
         assert!(
@@ -103,7 +103,7 @@ impl Outcome {
         self
     }
 
-    /// One result; empty where it was not asked for.
+    /// One result; empty if it was not requested.
     pub fn result(&self, name: &str) -> &str {
         self.output.results.get(name).map_or("", String::as_str)
     }
@@ -111,7 +111,7 @@ impl Outcome {
     /// Asserts that a secret the test learnt only now is in no output either.
     ///
     /// # Panics
-    /// Where it is; without showing the outputs.
+    /// If it is; without showing the outputs.
     #[track_caller]
     pub fn expect_no_trace_of(&self, secret: &str) -> &Self {
         if let Err(error) = self.output.ensure_no_trace_of(&Canary::new(secret)) {
@@ -155,7 +155,7 @@ impl Outcome {
         self.check_last_line()
     }
 
-    /// The report says the same as the results and the exit code.
+    /// The report agrees with the results and the exit code.
     fn check_agreement(&self, wanted: &[&str]) -> Result<()> {
         ensure!(
             self.report.get("exit_code") == Some(&Value::from(self.output.exit)),
@@ -189,7 +189,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// `STATUS REASON (exit N): MESSAGE`, or a record that says it where the log is JSON.
+    /// `STATUS REASON (exit N): MESSAGE`, or a record with them if the log is JSON.
     fn check_last_line(&self) -> Result<()> {
         let field = |name: &str| self.report.get(name).and_then(Value::as_str).unwrap_or_default();
         let last = self

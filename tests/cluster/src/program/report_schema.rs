@@ -16,7 +16,7 @@ pub fn published() -> PathBuf {
 /// Checks a report against a schema, and names every place where it differs.
 ///
 /// # Errors
-/// Where the schema can't be read, or the report doesn't match it.
+/// If the schema can't be read, or the report doesn't match it.
 pub fn check(report: &Value, schema: &Path) -> Result<()> {
     let text =
         fs::read(schema).with_context(|| format!("cannot read the report's schema, {}", schema.display()))?;

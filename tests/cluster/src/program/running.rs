@@ -14,7 +14,7 @@ use tokio::{
 use super::{Canary, Outcome, Program, RESULTS};
 use crate::server_process::Signal;
 
-/// What a run put out, unchecked.
+/// Outputs of a run, unchecked.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The exit code.
@@ -96,7 +96,7 @@ impl RunningProgram {
     /// Sends a signal.
     ///
     /// # Errors
-    /// Where the program has ended.
+    /// If the program has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = self
             .child
@@ -106,16 +106,16 @@ impl RunningProgram {
         kill_process(pid, signal).context("cannot send the program a signal")
     }
 
-    /// Ends when the program has ended; what became of it is for `wait` to say.
+    /// Ends when the program has ended; `wait` returns the result.
     pub async fn ended(&mut self) {
         // Where it can't be waited for, `wait` says so.
         let _ = self.child.wait().await;
     }
 
-    /// Kills the program (SIGKILL) and gives what it had put out until then: standard output, then standard error.
+    /// Kills the program (SIGKILL); returns its output until then: standard output, then standard error.
     ///
     /// # Errors
-    /// Where it had ended, or what it put out isn't text.
+    /// If it had ended, or what it put out isn't text.
     pub async fn kill(mut self) -> Result<String> {
         let ended = self
             .child

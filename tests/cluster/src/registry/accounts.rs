@@ -6,16 +6,16 @@ use anyhow::{Context, Result};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-/// An account and what it may do.
+/// An account and its permissions.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Account {
     /// The user name.
     pub name: String,
     /// The password.
     pub password: String,
-    /// What it may pull. A registry with basic authentication lets every account do everything.
+    /// Repositories that it may pull. A registry with basic authentication lets every account do everything.
     pub pulls: Repositories,
-    /// What it may push.
+    /// Repositories that it may push.
     pub pushes: Repositories,
 }
 
@@ -32,7 +32,7 @@ pub enum Repositories {
 }
 
 impl Repositories {
-    /// Whether a repository belongs to the set.
+    /// True if a repository belongs to the set.
     pub fn contain(&self, repository: &str) -> bool {
         match self {
             Self::All => true,

@@ -15,7 +15,7 @@ use crate::supervisor::Supervisor;
 /// It listens within a tenth of a second; on a busy machine it may take longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a distribution asks for credentials.
+/// Authentication of a distribution.
 #[derive(Clone, Debug)]
 pub enum Authentication {
     /// Not at all: for pushing images from the suite, and behind the gateway.
@@ -24,7 +24,7 @@ pub enum Authentication {
     Htpasswd(PathBuf),
     /// Bearer, with the tokens of a service.
     Token {
-        /// Where clients get a token.
+        /// Token service of the clients.
         realm: String,
         /// The `service` that the challenge names, and the audience of the tokens.
         service: String,
@@ -81,12 +81,12 @@ impl Distribution {
         Ok(Self { process, address })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process, to freeze, kill or look at.
+    /// Its process, to freeze, kill or inspect.
     pub fn process(&mut self) -> &mut ServerProcess {
         &mut self.process
     }
@@ -132,7 +132,7 @@ fn configuration(store: &Path, authentication: &Authentication) -> String {
     yaml
 }
 
-/// The port it chose, from the line of its log that says it.
+/// The port in the line of its log.
 fn listening_address(log: &Path) -> Option<SocketAddr> {
     std::fs::read_to_string(log).ok()?.lines().find_map(address_in)
 }

@@ -1,4 +1,4 @@
-//! TLS and a request log in front of a distribution that asks for credentials itself.
+//! TLS and a request log in front of a distribution with its own authentication.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Registry {
     }
 }
 
-/// Who sent a request that distribution has accepted: it has checked password and signature.
+/// Account of a request that distribution has accepted: it has checked password and signature.
 fn user_of(headers: &HeaderMap) -> Option<String> {
     if let Some((name, _)) = basic_credentials(headers) {
         return Some(name);

@@ -75,16 +75,16 @@ impl File {
     }
 }
 
-/// What an image is made of.
+/// Parts of an image.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// The files of its only layer, without directories: runtimes make those.
     pub files: Vec<File>,
-    /// How it is run: `config` of the OCI image configuration, such as `Entrypoint` and `User`.
+    /// `config` of the OCI image configuration, such as `Entrypoint` and `User`.
     pub config: Value,
 }
 
-/// Pushes a new OCI image to a distribution that asks for no credentials, as `project/name:tag`; its digest
+/// Pushes a new OCI image to a distribution without authentication, as `project/name:tag`; returns its digest
 /// (`sha256:...`).
 pub fn push_image(store: SocketAddr, reference: &str) -> Result<String> {
     let image = Image::new(Format::Oci)?;
@@ -116,7 +116,7 @@ impl Format {
 }
 
 impl Image {
-    /// An image whose layer holds one file with random content.
+    /// An image whose layer has one file with random content.
     pub fn new(format: Format) -> Result<Self> {
         Self::with(
             format,
@@ -130,7 +130,7 @@ impl Image {
     /// An image of this content, for this machine's processor.
     ///
     /// # Errors
-    /// Where the layer can't be packed, as with a path that is too long.
+    /// If the layer can't be packed, as with a path that is too long.
     pub fn with(format: Format, content: Content) -> Result<Self> {
         let tar = tar_of(content.files).context("cannot make a layer")?;
         let config = json!({
@@ -167,7 +167,7 @@ impl Image {
         [sha256(&self.config), sha256(&self.layer)]
     }
 
-    /// Pushes it to a distribution that asks for no credentials, as `project/name:tag`.
+    /// Pushes it to a distribution without authentication, as `project/name:tag`.
     pub fn push(&self, store: SocketAddr, reference: &str) -> Result<()> {
         let (repository, tag) = reference
             .rsplit_once(':')

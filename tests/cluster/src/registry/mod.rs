@@ -1,8 +1,8 @@
 //! Registries of a test cluster: OpenShift's rules, basic authentication, Bearer token services, and none of these.
 //!
-//! All of them are doors to one store of images, served by real CNCF distribution processes: what is pushed once can
-//! be pulled from each, with that one's credentials. [`RunningRegistries`] owns what runs; [`Registries`] describes
-//! it, and can be handed to another process as JSON.
+//! All of them serve one store of images through real CNCF distribution processes: an image that is pushed once can be
+//! pulled from each, with its credentials. [`RunningRegistries`] owns the processes; [`Registries`] describes them, and
+//! can be passed to another process as JSON.
 
 mod accounts;
 mod basic;
@@ -31,7 +31,7 @@ pub const OPENSHIFT: &str = "image-registry.openshift-image-registry.svc:5000";
 /// The namespace that the registries with a token service let everybody pull from, without any credential.
 pub const PUBLIC: &str = "public";
 
-/// What runs, for programs and clients that are to reach it.
+/// Description of the registries for programs and clients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registries {
     /// OpenShift's rules: the password is a token that the API server knows.
@@ -57,7 +57,7 @@ pub struct Registry {
     pub host: Host,
     /// The host of its token service, where that is another.
     pub realm: Option<Host>,
-    /// Its own accounts; none where the API server decides.
+    /// Its own accounts; none if the API server decides.
     pub accounts: Vec<Account>,
     /// The file that its requests are logged to; [`request_log::read`] reads it.
     pub request_log: PathBuf,
@@ -72,15 +72,15 @@ pub struct Host {
     pub address: SocketAddr,
 }
 
-/// The API server that OpenShift's registry asks.
+/// The API server of OpenShift's registry.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
     /// `https://host:port`.
     pub url: String,
-    /// Its certificate authority, PEM.
+    /// Its CA, PEM.
     pub ca: String,
-    /// The registry's own token: it may ask for a SubjectAccessReview. With it, everybody's access is found out for
-    /// requests without a credential of their own; without it, they are denied.
+    /// The registry's own token: it may create SubjectAccessReviews. With it, the permissions of `system:anonymous` are
+    /// reviewed for requests without a credential; without it, they are denied.
     pub registry_token: Option<String>,
 }
 
@@ -106,7 +106,7 @@ impl Registries {
         self.all().map(Registry::connect_to).join(",")
     }
 
-    /// Where each name really is: for a [`ConnectProxy`](crate::listener::ConnectProxy).
+    /// Real address of each name, for a [`ConnectProxy`](crate::listener::ConnectProxy).
     pub fn routes(&self) -> Vec<(String, SocketAddr)> {
         self.all()
             .into_iter()

@@ -1,4 +1,4 @@
-//! What a registry was asked, one JSON object a line, readable from other processes while it grows.
+//! Requests to a registry, one JSON object per line, readable from other processes while it grows.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
-/// One request and its answer. The credential is not part of it.
+/// A request and its response. The credential is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedRequest {
     /// Its method.
@@ -18,7 +18,7 @@ pub struct LoggedRequest {
     pub path: String,
     /// The status of the answer.
     pub status: u16,
-    /// Whose credential it was, where the registry accepted it: a Kubernetes user name
+    /// Account of the credential, if the registry accepted it: a Kubernetes user name
     /// (`system:serviceaccount:namespace:name`) for OpenShift's registry, an account's name for the others.
     pub user: Option<String>,
     /// The client's `User-Agent`.

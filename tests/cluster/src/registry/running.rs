@@ -28,7 +28,7 @@ const REALM_ELSEWHERE: &str = "auth.elsewhere.test:5001";
 /// All of them, in the order of `Registries::all`.
 pub(super) const HOST_NAMES: [&str; 6] = [OPENSHIFT, BASIC, TOKEN, TOKEN_ELSEWHERE, REALM_ELSEWHERE, OPEN];
 
-/// What the registries are made from.
+/// Configuration of the registries.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     /// Ends the processes, however their owner ends.
@@ -47,7 +47,7 @@ pub struct Setup<'a> {
 #[derive(Debug)]
 pub struct RunningRegistries {
     registries: Registries,
-    // Fields are dropped in this order: fronts before what they stand in front of.
+    // Fields are dropped in this order: fronts before their servers.
     _gateway: Gateway,
     _fronts: [Front; 4],
     _token_service: HttpServer,
@@ -107,7 +107,7 @@ impl RunningRegistries {
         })
     }
 
-    /// What runs.
+    /// Description of the registries.
     pub fn registries(&self) -> &Registries {
         &self.registries
     }
@@ -124,7 +124,7 @@ impl RunningRegistries {
     }
 }
 
-/// A token service with what its registry has to know of it.
+/// A token service with the configuration that its registry needs.
 struct Service {
     service: Arc<TokenService>,
     key_set: PathBuf,
@@ -146,7 +146,7 @@ impl Setup<'_> {
     }
 
     fn basic(&self) -> Result<(Registry, Front, Distribution)> {
-        // htpasswd has no permissions: whoever gets in may do everything.
+        // htpasswd has no permissions: every account may do everything.
         let accounts = vec![Account::new("robot", Repositories::All, Repositories::All)?];
         let file = self.directory.join("htpasswd");
         let lines = accounts.iter().map(Account::htpasswd_line);

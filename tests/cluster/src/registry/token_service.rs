@@ -1,5 +1,5 @@
-//! A Bearer token service (distribution, `docs/content/spec/auth/token.md`): an account's password against a
-//! short-lived token for what the account may do of what is asked for.
+//! A Bearer token service (distribution, `docs/content/spec/auth/token.md`): it returns a short-lived token for an
+//! account's password, with the allowed part of the requested scope.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -117,8 +117,8 @@ impl Handler for TokenService {
     }
 }
 
-/// What the account may do of a scope, `repository:<name>:<action>,...`. Everybody may pull what is public; who may
-/// do nothing gets a token all the same, as at Docker Hub and Quay.
+/// Allowed part of a scope, `repository:<name>:<action>,...`. Public images may always be pulled; an account without
+/// any permission still gets a token, as at Docker Hub and Quay.
 fn granted(scope: &str, account: Option<&Account>) -> Option<Value> {
     let (name, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
     let public = name

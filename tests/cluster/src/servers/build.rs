@@ -20,7 +20,7 @@ pub struct Tool {
     module: Module,
     name: &'static str,
     package: &'static str,
-    /// How long a build from an empty Go cache takes on two cores.
+    /// Duration of a build from an empty Go cache on two cores.
     cold: &'static str,
 }
 
@@ -87,7 +87,7 @@ pub const TEKTON_CONTROLLER: Tool = Tool {
     package: "github.com/tektoncd/pipeline/cmd/controller",
     cold: "4 min",
 };
-/// What Tekton runs in each step's container, around the step's own command.
+/// Binary that Tekton runs in each step's container, around the step's own command.
 pub const TEKTON_ENTRYPOINT: Tool = Tool {
     module: Module::Tekton,
     name: "entrypoint",
@@ -101,7 +101,7 @@ pub const MANIFESTS: Tool = Tool {
     package: "./manifests",
     cold: "1 min",
 };
-/// Says what the programs that use a pull secret make of it.
+/// Binary that reports how the clients read a pull secret.
 pub const VERDICT: Tool = Tool {
     module: Module::Consumers,
     name: "verdict",
@@ -109,7 +109,7 @@ pub const VERDICT: Tool = Tool {
     cold: "1 min",
 };
 
-/// How many lines of a failed build are shown.
+/// Printed lines of a failed build.
 const TAIL: usize = 40;
 
 /// The paths of `tools` in the order given, built where the cache lacks them.
@@ -136,9 +136,9 @@ pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(&module.cache)
             .with_context(|| format!("cannot make the servers' cache, {}", module.cache.display()))?;
     }
-    // One lock for all modules: two builds at once would take as long as one after the other.
+    // One lock for all modules: two concurrent builds would take as long as one after the other.
     let _lock = lock(&cache_directory()?.join("lock"))?;
-    // A build whose owner is gone must not go on beside the one that gets the lock next.
+    // A build whose owner has ended must not go on beside the one that gets the lock next.
     let supervisor = Supervisor::start()?;
     let missing: Vec<_> = targets.iter().filter(|target| !target.is_built()).collect();
     let count = missing.len();
@@ -148,7 +148,7 @@ pub fn ensure(tools: &[&Tool]) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A Go module as it is now: where its commands are kept, and how they are linked.
+/// A Go module in its current state: directory of its commands, and linker flags.
 struct Built {
     directory: PathBuf,
     linker_flags: String,
@@ -232,7 +232,7 @@ fn toolchain(module: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// `go` in the servers' module, for this machine, whatever the caller's environment asks for.
+/// `go` in the servers' module, for this machine, whatever the caller's environment has.
 fn go(mut command: Command, module: &Path) -> Command {
     command
         .current_dir(module)
@@ -261,11 +261,11 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Builds one tool under another name and renames it: whoever finds `path` finds a whole binary.
+/// Builds one tool under another name and renames it: a binary at `path` is always complete.
 fn build(supervisor: &Supervisor, target: &Target<'_>, position: &str) -> Result<()> {
     let Target { tool, module, path } = target;
     let unfinished = path.with_extension("unfinished");
-    // -v names each package as it is compiled: the only sign of life that Go gives.
+    // -v prints each package as it is compiled: the only progress that Go reports.
     let mut child = go(supervisor.command(Path::new("go"))?, &module.directory)
         .args(["build", "-v", "-trimpath", "-ldflags", &module.linker_flags, "-o"])
         .arg(&unfinished)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::modules::Module;
 
-/// Where the servers' and clients' binaries are.
+/// Directories of the servers' and clients' binaries.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Binaries {
     /// The API server's store.
@@ -29,7 +29,7 @@ pub struct Binaries {
 /// not among [`Binaries`]. Blocks for minutes where the cache is cold.
 ///
 /// # Errors
-/// Where Go is missing, or the build fails.
+/// If Go is missing, or the build fails.
 pub fn kubectl() -> Result<PathBuf> {
     one(&build::KUBECTL)
 }
@@ -38,16 +38,16 @@ pub fn kubectl() -> Result<PathBuf> {
 /// it. Blocks for minutes where the cache is cold.
 ///
 /// # Errors
-/// Where Go is missing, or the build fails.
+/// If Go is missing, or the build fails.
 pub fn manifests() -> Result<PathBuf> {
     one(&build::MANIFESTS)
 }
 
-/// Builds the program that says what the kubelet, containers/image and go-containerregistry make of a pull secret, where
-/// the cache lacks it. Blocks for a minute where the cache is cold.
+/// Builds the program that reports how the kubelet, containers/image and go-containerregistry read a pull secret, if
+/// the cache lacks it. Blocks for a minute with a cold cache.
 ///
 /// # Errors
-/// Where Go is missing, or the build fails.
+/// If Go is missing, or the build fails.
 pub fn verdict() -> Result<PathBuf> {
     one(&build::VERDICT)
 }
@@ -56,7 +56,7 @@ fn one(tool: &build::Tool) -> Result<PathBuf> {
     build::ensure(&[tool])?.pop().context("one tool gives one path")
 }
 
-/// What a node needs beside the control plane.
+/// Binaries of a node, beside those of the control plane.
 #[derive(Clone, Debug)]
 pub struct NodeBinaries {
     /// Keeps the node's pods.
@@ -77,7 +77,7 @@ impl NodeBinaries {
     /// Builds what the cache lacks, with a progress display. Blocks for minutes where the cache is cold.
     ///
     /// # Errors
-    /// Where Go is missing, or a build fails.
+    /// If Go is missing, or a build fails.
     pub fn ensure() -> Result<Self> {
         let [
             kubelet,
@@ -109,13 +109,13 @@ impl NodeBinaries {
 }
 
 impl Binaries {
-    /// Builds what isn't in the cache yet, with a progress display, and says where all of it is.
+    /// Builds the binaries that aren't in the cache yet, with a progress display; returns their directories.
     ///
     /// `KUBEBUILDER_ASSETS`, where set, is the directory of `etcd` and `kube-apiserver`, as controller-runtime's envtest
     /// has it. Blocks for minutes where the cache is cold: call it from a thread that may.
     ///
     /// # Errors
-    /// Where Go is missing, a build fails, or `KUBEBUILDER_ASSETS` lacks a binary.
+    /// If Go is missing, a build fails, or `KUBEBUILDER_ASSETS` lacks a binary.
     pub fn ensure() -> Result<Self> {
         let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()) else {
             let [etcd, kube_apiserver, registry, crane] = build::ensure(&[

@@ -14,16 +14,16 @@ use super::pins::KubernetesVersion;
 pub enum Module {
     /// Kubernetes, etcd, distribution and their clients.
     Servers,
-    /// Tekton, and what is made from its types. Apart from the servers, because it needs another release of Kubernetes'
-    /// libraries.
+    /// Tekton, and tools made from its types. Separate from the servers, because it needs another release of
+    /// Kubernetes' libraries.
     Tekton,
-    /// What reads a pull secret, as libraries. Separate from the servers, because they must stay as released,
-    /// whatever containers/image requires.
+    /// Clients of a pull secret, as libraries. Separate from the servers, because those must stay as released, whatever
+    /// containers/image requires.
     Consumers,
 }
 
 impl Module {
-    /// Where its `go.mod` is.
+    /// Path of its `go.mod`.
     pub fn directory(self) -> PathBuf {
         let name = match self {
             Self::Servers => "servers",
@@ -33,10 +33,10 @@ impl Module {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
     }
 
-    /// What its programs are told by the linker, beside what all programs are.
+    /// Linker flags of its programs, beside the common ones.
     ///
     /// # Errors
-    /// Where `go_mod`, its text, doesn't say which release it requires.
+    /// If `go_mod`, its text, doesn't say which release it requires.
     pub fn linker_flags(self, go_mod: &str) -> Result<String> {
         match self {
             Self::Servers => Ok(KubernetesVersion::pinned(go_mod)?.linker_flags()),
@@ -56,7 +56,7 @@ impl Module {
     /// The Go sources that are the module's own: a change of theirs is another build, as a change of `go.mod` is.
     ///
     /// # Errors
-    /// Where one can't be read.
+    /// If one can't be read.
     pub fn own_sources(self) -> Result<Vec<String>> {
         let Some(package) = self.own_package() else {
             return Ok(Vec::new());

@@ -1,9 +1,8 @@
-//! The servers' versions: `servers/go.mod` holds them, and the Kubernetes version stands in one line of it.
+//! Versions of the servers: `servers/go.mod` has them, and the Kubernetes version is in one line of it.
 //!
-//! Kubernetes is not made to be a dependency: its `go.mod` points to the staging repositories by relative path, so
-//! whoever builds its commands must replace each of them (`k8s.io/api v0.36.3` for Kubernetes v1.36.3). Those
-//! replacements follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them, in
-//! `consumers/go.mod` too.
+//! Kubernetes can't be an ordinary dependency: its `go.mod` refers to the staging repositories by relative path, so a
+//! build of its commands must replace each of them (`k8s.io/api v0.36.3` for Kubernetes v1.36.3). Those replacements
+//! follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them, in `consumers/go.mod` too.
 
 use std::{path::PathBuf, process::Command};
 
@@ -18,7 +17,7 @@ const KUBERNETES: &str = "k8s.io/kubernetes";
 /// A Kubernetes release, such as v1.36.3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KubernetesVersion {
-    /// Of the pair that decides the API.
+    /// Minor version, which decides the API.
     pub minor: u32,
     /// The patch release.
     pub patch: u32,
@@ -28,7 +27,7 @@ impl KubernetesVersion {
     /// Reads `v1.MINOR.PATCH`.
     ///
     /// # Errors
-    /// Where `text` has another form: only releases of Kubernetes 1 are pinned.
+    /// If `text` has another form: only releases of Kubernetes 1 are pinned.
     pub fn parse(text: &str) -> Result<Self> {
         let numbers = || {
             let (minor, patch) = text.strip_prefix("v1.")?.split_once('.')?;
@@ -43,7 +42,7 @@ impl KubernetesVersion {
     /// The release that `go.mod`'s text requires.
     ///
     /// # Errors
-    /// Where the line is missing or its version isn't a release.
+    /// If the line is missing or its version isn't a release.
     pub fn pinned(go_mod: &str) -> Result<Self> {
         let version = go_mod
             .lines()
@@ -65,7 +64,7 @@ impl KubernetesVersion {
         format!("v0.{}.{}", self.minor, self.patch)
     }
 
-    /// The linker's flags that tell a server its version: a module build says v0.0.0-master, and clients refuse that.
+    /// Linker flags that set a server's version: a module build has v0.0.0-master, and clients reject that.
     pub fn linker_flags(self) -> String {
         let package = "k8s.io/component-base/version";
         format!(
@@ -113,7 +112,7 @@ const PINNED: [GoModule; 2] = [GoModule::Servers, GoModule::Consumers];
 /// that release's own `go.mod`, then tidies. Needs the Go module proxy.
 ///
 /// # Errors
-/// Where Go fails, in particular where the release doesn't exist.
+/// If Go fails, in particular where the release doesn't exist.
 pub fn pin(version: KubernetesVersion) -> Result<()> {
     PINNED
         .into_iter()
@@ -134,15 +133,15 @@ fn pin_module(module: GoModule, version: KubernetesVersion) -> Result<()> {
         !new.is_empty(),
         "{KUBERNETES}@{version} replaces no staging repository; has its layout changed?"
     );
-    let ours: GoMod = serde_json::from_slice(&go(&["mod", "edit", "-json"])?)?;
+    let managed: GoMod = serde_json::from_slice(&go(&["mod", "edit", "-json"])?)?;
 
     let mut edit = vec![
         "mod".to_owned(),
         "edit".to_owned(),
         format!("-require={KUBERNETES}@{version}"),
     ];
-    // Where a replacement only gets another version, it keeps its place in the file.
-    for old in ours.replace.unwrap_or_default() {
+    // A replacement that only gets another version keeps its place in the file.
+    for old in managed.replace.unwrap_or_default() {
         if old.old.path == old.new.path && !new.contains(&old.old.path) {
             edit.push(format!("-dropreplace={}", old.old.path));
         }
@@ -180,7 +179,7 @@ fn go(module: GoModule, arguments: &[&str]) -> Result<Vec<u8>> {
         output.status.success(),
         "`go {}` failed:\n{}{}",
         arguments.join(" "),
-        // With -json Go says on standard output what went wrong.
+        // With -json Go prints its errors on standard output.
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );

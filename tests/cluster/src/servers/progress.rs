@@ -1,4 +1,4 @@
-//! What a build says while it takes minutes.
+//! Progress of a build that takes minutes.
 
 use std::{
     cell::Cell,
@@ -8,19 +8,19 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a build without a terminal says that it is still at work.
+/// Interval between progress lines without a terminal.
 const STILL_AT_WORK: Duration = Duration::from_secs(20);
 
-/// Says what is being built: a spinner on a terminal, plain lines elsewhere.
+/// Progress display: a spinner on a terminal, plain lines elsewhere.
 pub struct Progress {
     spinner: Option<ProgressBar>,
     what: String,
     started: Instant,
-    said: Cell<Instant>,
+    printed: Cell<Instant>,
 }
 
 impl Progress {
-    /// Starts to say `what`.
+    /// Starts to display `what`.
     pub fn start(what: String) -> Self {
         let now = Instant::now();
         let spinner = std::io::stderr().is_terminal().then(|| {
@@ -39,26 +39,26 @@ impl Progress {
             spinner,
             what,
             started: now,
-            said: Cell::new(now),
+            printed: Cell::new(now),
         }
     }
 
-    /// Says which package is being compiled.
+    /// Displays the package that is being compiled.
     pub fn package(&self, package: &str) {
         if let Some(spinner) = &self.spinner {
             spinner.set_message(package.to_owned());
         }
     }
 
-    /// Says, once in a while and where there is no terminal, how long it has taken so far.
+    /// Prints the time so far, in intervals, if there is no terminal.
     pub fn still_at_work(&self) {
-        if self.spinner.is_none() && self.said.get().elapsed() >= STILL_AT_WORK {
-            self.said.set(Instant::now());
+        if self.spinner.is_none() && self.printed.get().elapsed() >= STILL_AT_WORK {
+            self.printed.set(Instant::now());
             eprintln!("{}: {} s", self.what, self.started.elapsed().as_secs());
         }
     }
 
-    /// Says how long it took.
+    /// Prints the whole time.
     pub fn finish(self) {
         if let Some(spinner) = &self.spinner {
             spinner.finish_and_clear();

@@ -18,9 +18,9 @@ use test_cluster::listener::{Reply, ScriptedServer};
 use test_cluster::registry::Host;
 
 const NAME: &str = "server.test:443";
-/// Longer than a refusal that happens once, and than a slow answer.
+/// Longer than a single refusal, and than a slow response.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long nothing comes before it counts as never.
+/// Time without data that counts as never.
 const NEVER: Duration = Duration::from_millis(300);
 
 /// A real server that counts its answers, and a client of the proxy before it.

@@ -1,4 +1,4 @@
-//! A server that does what the test says: its replies as a client sees them, and what it remembers.
+//! A scripted server: its replies as a client sees them, and its records.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use test_cluster::registry::Host;
 
 const GET: &[u8] = b"GET /v2/ HTTP/1.1\r\nHost: registry\r\nAuthorization: Basic c2VjcmV0\r\n\r\n";
 
-/// What one plain connection gets back until its end.
+/// Data of one plain connection until its end.
 fn exchange(server: &ScriptedServer, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -138,7 +138,7 @@ fn a_client_that_does_not_trust_the_certificate_sends_nothing() {
     client(&server, &stranger)
         .send(get("/v2/"))
         .expect_err("untrusted");
-    // The server learns of the refusal after the client has returned with it.
+    // The server notices the refusal after the client has returned with it.
     let begin = Instant::now();
     while server.record().failed_handshakes == 0 {
         assert!(

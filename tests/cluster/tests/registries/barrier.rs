@@ -19,7 +19,7 @@ use crate::world::World;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A proxy in front of the API server, and what its clients have to know.
+/// A proxy in front of the API server, and the data that its clients need.
 fn in_front_of_the_api_server(
     world: &World,
     hook: impl Fn(&RequestParts) -> Action + Send + Sync + 'static,

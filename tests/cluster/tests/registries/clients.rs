@@ -1,4 +1,4 @@
-//! What crane and skopeo say of the registries, given a document or none.
+//! Results of crane and skopeo at the registries, with a document or without.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -179,16 +179,16 @@ fn request_log_has_the_account_and_never_the_credential() {
 #[test]
 fn running_registry_can_be_described_to_another_process() {
     let registries = World::shared().registries();
-    let told = serde_json::to_string(registries).expect("JSON");
-    let heard: Registries = serde_json::from_str(&told).expect("the same type");
-    assert_eq!(heard.connect_to(), registries.connect_to());
+    let json = serde_json::to_string(registries).expect("JSON");
+    let parsed: Registries = serde_json::from_str(&json).expect("the same type");
+    assert_eq!(parsed.connect_to(), registries.connect_to());
     assert_eq!(
-        heard.basic.account("robot").expect("an account").password,
+        parsed.basic.account("robot").expect("an account").password,
         registries.basic.account("robot").expect("an account").password
     );
     for (name, address) in registries.routes() {
         assert!(
-            heard.connect_to().contains(&format!("{name}={address}")),
+            parsed.connect_to().contains(&format!("{name}={address}")),
             "{name}"
         );
     }

@@ -1,4 +1,4 @@
-//! A namespace with accounts that may pull, push or nothing, and tokens that die.
+//! A namespace with accounts that may pull, push or nothing, and tokens that expire.
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest};
 use k8s_openapi::api::core::v1::ServiceAccount;

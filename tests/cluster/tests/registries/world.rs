@@ -64,7 +64,7 @@ impl World {
         HttpsClient::new(&self.registries().openshift.host, &self.registries().ca).expect("a client")
     }
 
-    /// The API server as a gateway asks it, with the admin's token as the registry's own.
+    /// The API server as a gateway uses it, with the admin's token as the registry's own.
     pub fn api_server(&self) -> ApiServer {
         ApiServer {
             url: format!("https://{}", self.access.api_server),

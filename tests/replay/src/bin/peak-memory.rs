@@ -1,7 +1,7 @@
 //! `peak-memory COMMAND [ARGUMENT...]`: runs it, and prints the most resident memory that it, or a process that it waited
 //! for, ever had, in KiB (getrusage, `ru_maxrss`).
 //!
-//! A program of its own because Linux counts what the parent had at the moment of the start: the parent has to be small.
+//! A separate program because Linux counts the parent's memory at the start: the parent must be small.
 
 use std::process::{Command, Stdio};
 

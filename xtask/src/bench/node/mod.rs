@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use clap::Args;
 use container_image::{Builder, BuiltImage, Platform, pulled};
 use serde::{Deserialize, Serialize};
 use test_cluster::{
@@ -117,22 +118,32 @@ pub async fn run(tools: &Tools, program: &Path, kubectl: &Path, rounds: u32) -> 
     })
 }
 
-/// Measures on the node that `TEST_CLUSTER` names, and writes [`Runs`] as JSON to `figures`. `shell` is the OCI layout of
-/// the script's image.
+/// Arguments of the command in the namespaces of a node.
+#[derive(Args)]
+pub struct Arguments {
+    /// How often each contender runs in each state.
+    #[arg(long)]
+    rounds: u32,
+    /// The OCI layout of the shell's image.
+    #[arg(long)]
+    shell: PathBuf,
+    /// The file that gets the figures, as JSON.
+    #[arg(long)]
+    figures: PathBuf,
+}
+
+/// Measures on the node that `TEST_CLUSTER` names, and writes [`Runs`].
 ///
 /// # Errors
 /// When a contender fails or the file can't be written.
-pub fn measure(rounds: u32, shell: &Path, figures: &Path) -> Result<ExitCode> {
+pub fn measure(arguments: &Arguments) -> Result<ExitCode> {
     interrupt::run(async {
-        let mut contenders = Contender::all(ClusterAccess::shared(), shell).await?;
-        let scores = contest::run(&mut contenders, rounds).await?;
-        let [program, _] = &contenders;
-        let runs = Runs {
-            scores,
-            memory_limit: program.memory_limit().await?,
-        };
-        fs::write(figures, serde_json::to_vec(&runs)?)
-            .with_context(|| format!("cannot write {}", figures.display()))?;
+        let mut contenders = Contender::all(ClusterAccess::shared(), &arguments.shell).await?;
+        let scores = contest::run(&mut contenders, arguments.rounds).await?;
+        let memory_limit = contenders[0].memory_limit().await?;
+        let runs = serde_json::to_vec(&Runs { scores, memory_limit })?;
+        let figures = &arguments.figures;
+        fs::write(figures, runs).with_context(|| format!("cannot write {}", figures.display()))?;
         Ok(ExitCode::SUCCESS)
     })
 }

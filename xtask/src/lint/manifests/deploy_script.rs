@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use test_cluster::manifest::documents;
 
@@ -22,21 +22,26 @@ case $1 in
 esac
 "#;
 
-/// How the script ended, and what kubectl was given.
+/// The script's exit code and output, and the commands and the object that kubectl received.
 struct Run {
-    output: Output,
-    created: Option<String>,
+    code: Option<i32>,
+    output: String,
     commands: String,
+    created: Option<String>,
 }
 
 fn run(arguments: &[&str]) -> Result<Run> {
     let directory = TempDir::new().context("cannot make a directory")?;
     let kubectl = directory.path().join("kubectl");
-    fs::write(&kubectl, KUBECTL).context("cannot write kubectl's stand-in")?;
-    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755))
-        .context("cannot make kubectl's stand-in executable")?;
+    fs::write(&kubectl, KUBECTL)
+        .and_then(|()| fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)))
+        .context("cannot write the fake kubectl")?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("bash")
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new("bash")
         .arg(project::file("tekton/samples/deploy.sh"))
         .args(arguments)
         .env("PATH", format!("{}:{path}", directory.path().display()))
@@ -45,25 +50,10 @@ fn run(arguments: &[&str]) -> Result<Run> {
         .context("cannot run bash")?;
     let recorded = |name: &str| fs::read_to_string(directory.path().join(name));
     Ok(Run {
-        output,
-        created: recorded("created").ok(),
+        code: status.code(),
+        output: String::from_utf8([stdout, stderr].concat())?,
         commands: recorded("commands").unwrap_or_default(),
-    })
-}
-
-/// The TaskRun that is to be created for an image.
-fn task_run(image: &str) -> Value {
-    json!({
-        "apiVersion": "tekton.dev/v1",
-        "kind": "TaskRun",
-        "metadata": { "generateName": "ensure-pull-secret-" },
-        "spec": {
-            "serviceAccountName": "ensure-pull-secret",
-            "taskRef": { "kind": "Task", "name": "ensure-pull-secret" },
-            "timeout": "5m",
-            "podTemplate": { "enableServiceLinks": false },
-            "params": [{ "name": "IMAGE", "value": image }],
-        },
+        created: recorded("created").ok(),
     })
 }
 
@@ -77,64 +67,72 @@ fn s9_the_script_creates_one_task_run_for_an_image() -> Result<()> {
         "null",
     ] {
         let run = run(&["my-models", image])?;
-        assert_eq!(run.output.status.code(), Some(0), "{image}: {:?}", run.output);
-        let created = documents(&run.created.context("nothing was created")?)?;
-        assert_eq!(created, [task_run(image)], "{image}");
+        assert_eq!(run.code, Some(0), "{image}: {}", run.output);
+        let task_run = json!({
+            "apiVersion": "tekton.dev/v1",
+            "kind": "TaskRun",
+            "metadata": { "generateName": "ensure-pull-secret-" },
+            "spec": {
+                "serviceAccountName": "ensure-pull-secret",
+                "taskRef": { "kind": "Task", "name": "ensure-pull-secret" },
+                "timeout": "5m",
+                "podTemplate": { "enableServiceLinks": false },
+                "params": [{ "name": "IMAGE", "value": image }],
+            },
+        });
+        assert_eq!(
+            documents(&run.created.context("nothing was created")?)?,
+            [task_run],
+            "{image}"
+        );
         let create = run.commands.lines().next().unwrap_or_default();
         assert!(create.contains("--namespace my-models"), "{}", run.commands);
-        assert_eq!(
-            String::from_utf8_lossy(&run.output.stdout),
-            "SUCCESS SUCCESS: SUCCESS\n"
-        );
+        assert_eq!(run.output, "SUCCESS SUCCESS: SUCCESS\n");
     }
     Ok(())
 }
 
 #[test]
 fn s9_the_script_refuses_a_value_that_would_add_yaml() -> Result<()> {
+    let trusted_host =
+        "a\"\n  podTemplate:\n    env:\n    - {name: PULL_SECRET_TRUSTED_HOSTS, value: evil.example}\n#";
     let role_binding =
         "a\"\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: x}\n#";
-    for image in [
-        "a\"\n  podTemplate:\n    env:\n    - {name: PULL_SECRET_TRUSTED_HOSTS, value: evil.example}\n#",
-        role_binding,
-        "a\"",
-        "a\\",
-        "a\nb",
-        "a\n",
-        "a\rb",
-        "a\tb",
-        "a b",
-        "a,b",
-        "a\u{85}b",
-        "a\u{2028}b",
-        "\u{e4}",
-        "a: b # c'",
-        "{}",
-        "%s%n",
-        "$(context.taskRun.name)",
-        "$(params.NAME)",
-        "$HOME",
-        "`id`",
-        "",
-    ] {
-        let run = run(&["my-models", image])?;
-        assert_eq!(run.output.status.code(), Some(64), "{image:?}: {:?}", run.output);
-        assert_eq!(run.commands, "", "{image:?}");
-        let said = String::from_utf8_lossy(&run.output.stderr);
-        assert!(said.contains("IMAGE must be"), "{image:?}: {said}");
-    }
-    for namespace in ["", "--kubeconfig=x", "a b", "a\nb", "A", "-a", "a-"] {
-        let run = run(&[namespace, "registry.example.com/a:1"])?;
+    // Quotes, white space and line ends, other characters, other languages.
+    let lists: [&[&str]; 4] = [
+        &[trusted_host, role_binding, "a\"", "a\\", "a: b # c'", "{}", ""],
+        &[
+            "a b",
+            "a,b",
+            "a\tb",
+            "a\nb",
+            "a\n",
+            "a\rb",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "\u{e4}",
+        ],
+        &["%s%n", "$HOME", "`id`"],
+        &["$(context.taskRun.name)", "$(params.NAME)"],
+    ];
+    let images = lists.concat().into_iter().map(|image| vec!["my-models", image]);
+    let namespaces = ["", "--kubeconfig=x", "a b", "a\nb", "A", "-a", "a-"];
+    let namespaces = namespaces.map(|namespace| vec![namespace, "registry.example.com/a:1"]);
+    for arguments in images.chain(namespaces).chain([vec![], vec!["my-models"]]) {
+        let run = run(&arguments)?;
         assert_eq!(
-            run.output.status.code(),
-            Some(64),
-            "{namespace:?}: {:?}",
+            (run.code, &*run.commands),
+            (Some(64), ""),
+            "{arguments:?}: {}",
             run.output
         );
-        assert_eq!(run.commands, "", "{namespace:?}");
-    }
-    for arguments in [&[][..], &["my-models"]] {
-        assert_eq!(run(arguments)?.output.status.code(), Some(64), "{arguments:?}");
+        if let ["my-models", _] = arguments[..] {
+            assert!(
+                run.output.contains("IMAGE must be"),
+                "{arguments:?}: {}",
+                run.output
+            );
+        }
     }
     Ok(())
 }

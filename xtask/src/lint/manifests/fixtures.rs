@@ -6,101 +6,92 @@ use serde_json::Value;
 
 use super::{
     collect::{self, Form, Manifests},
-    object::{of_kind, text},
+    object::{OURS, label},
+    rules::{Rule, judge},
 };
 
-/// What an install gives, with the admission policy.
-pub fn installed() -> Vec<Value> {
-    installed_with("components/admission-policy")
+/// All manifests, rendered once.
+pub fn all() -> &'static [Manifests] {
+    static ALL: OnceLock<Vec<Manifests>> = OnceLock::new();
+    ALL.get_or_init(|| collect::manifests().expect("the manifests can be rendered"))
 }
 
-fn installed_with(component: &str) -> Vec<Value> {
-    static INSTALLED: OnceLock<Vec<Manifests>> = OnceLock::new();
-    let all = INSTALLED.get_or_init(|| collect::manifests().expect("the manifests can be rendered"));
-    let one = all
+/// The objects of an install with a component.
+fn installed_with(component: &str) -> &'static [Value] {
+    let mut all = all().iter();
+    let one = all.find(|one| one.form == Form::Installed && one.origin.contains(component));
+    &one.expect("the component exists").objects
+}
+
+/// An install with the admission policy; its first object is of `kind` and has the program's name.
+pub fn installed(kind: &str) -> Vec<Value> {
+    first(kind, "components/admission-policy")
+}
+
+fn first(kind: &str, component: &str) -> Vec<Value> {
+    let mut objects = installed_with(component).to_vec();
+    let index = objects
         .iter()
-        .find(|one| one.form == Form::Installed && one.origin.contains(component));
-    one.expect("there is a component").objects.clone()
-}
-
-fn the(kind: &str) -> Value {
-    of(&installed(), kind)
-}
-
-fn of(objects: &[Value], kind: &str) -> Value {
-    let found = of_kind(objects, kind)
-        .find(|object| text(&object["metadata"], "name").starts_with("ensure-pull-secret"));
-    found.unwrap_or_else(|| panic!("an install has a {kind}")).clone()
+        .position(|object| label(object) == format!("{kind}/{OURS}"));
+    objects.swap(0, index.unwrap_or_else(|| panic!("an install has a {kind}")));
+    objects
 }
 
 /// The shipped CronJob, as an install gives it.
 pub fn cron_job() -> Value {
-    the("CronJob")
+    installed("CronJob").remove(0)
 }
 
 /// The shipped Task, as an install gives it.
 pub fn task() -> Value {
-    the("Task")
+    installed("Task").remove(0)
 }
 
 /// The Task of an install with a robot account.
 pub fn robot_task() -> Value {
-    of(&installed_with("components/robot-account"), "Task")
+    first("Task", "components/robot-account").remove(0)
 }
 
 /// A rule, and manifests that break it.
 pub struct Broken {
-    rule: fn(&Manifests) -> Vec<String>,
+    rule: Rule,
     manifests: Manifests,
 }
 
 impl Broken {
     /// A rule and one object that keeps it.
-    pub fn new(rule: fn(&Manifests) -> Vec<String>, object: Value) -> Self {
+    pub fn new(rule: Rule, object: Value) -> Self {
         Self::among(rule, Form::Installed, vec![object])
     }
 
     /// A rule and objects that keep it.
-    pub fn among(rule: fn(&Manifests) -> Vec<String>, form: Form, objects: Vec<Value>) -> Self {
+    pub fn among(rule: Rule, form: Form, objects: Vec<Value>) -> Self {
         let manifests = Manifests {
             origin: "a test".to_owned(),
             form,
             objects,
         };
-        assert_eq!(rule(&manifests), [""; 0], "unchanged, it keeps the rule");
-        Self { rule, manifests }
+        let new = Self { rule, manifests };
+        new.reports_nothing();
+        new
     }
 
-    /// Puts `value` at the pointer of the first object; a member that isn't there is made.
+    /// Sets the value at a pointer of the first object.
     pub fn with(mut self, pointer: &str, value: Value) -> Self {
-        let (parent, member) = pointer.rsplit_once('/').expect("a pointer");
         let object = self.manifests.objects.first_mut().expect("an object");
-        let mut parent_value = &mut *object;
-        for name in parent.split('/').skip(1) {
-            parent_value = match name.parse::<usize>() {
-                Ok(index) if parent_value.is_array() => &mut parent_value[index],
-                _ => &mut parent_value[name],
-            };
-        }
-        match member.parse::<usize>() {
-            Ok(index) if parent_value.is_array() => parent_value[index] = value,
-            _ => parent_value[member] = value,
-        }
+        let place = pointer.split('/').skip(1);
+        *place.fold(object, |value, name| match name.parse::<usize>() {
+            Ok(index) if value.is_array() => &mut value[index],
+            _ => &mut value[name],
+        }) = value;
         self
     }
 
-    /// Removes what is at the pointer of the first object.
-    pub fn without(mut self, pointer: &str) -> Self {
-        let (parent, member) = pointer.rsplit_once('/').expect("a pointer");
-        let object = self.manifests.objects.first_mut().expect("an object");
-        let parent = object.pointer_mut(parent).expect("the pointer's parent is there");
-        let removed = match parent {
-            Value::Object(members) => members.remove(member),
-            Value::Array(values) => Some(values.remove(member.parse().expect("an index"))),
-            _ => None,
-        };
-        assert!(removed.is_some(), "nothing is at {pointer}");
-        self
+    /// Empties the value at a pointer of the first object.
+    pub fn without(self, pointer: &str) -> Self {
+        let object = self.manifests.objects.first().expect("an object");
+        assert!(object.pointer(pointer).is_some(), "there is no {pointer}");
+        self.with(pointer, Value::Null)
     }
 
     /// Adds an object.
@@ -112,7 +103,7 @@ impl Broken {
     /// Asserts that the rule reports a problem with this text.
     #[track_caller]
     pub fn reports(&self, part: &str) {
-        let problems = (self.rule)(&self.manifests);
+        let problems = judge(self.rule, &self.manifests);
         assert!(
             problems.iter().any(|problem| problem.contains(part)),
             "expected {part:?} in {problems:?}"
@@ -121,7 +112,7 @@ impl Broken {
 
     /// Asserts that the rule finds no problem.
     #[track_caller]
-    pub fn says_nothing(&self) {
-        assert_eq!((self.rule)(&self.manifests), [""; 0]);
+    pub fn reports_nothing(&self) {
+        assert_eq!(judge(self.rule, &self.manifests), [""; 0]);
     }
 }

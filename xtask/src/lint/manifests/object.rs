@@ -6,16 +6,12 @@ use serde_json::Value;
 /// The name of the container, the step, the Task and the StepAction that run the program.
 pub const OURS: &str = "ensure-pull-secret";
 
-/// `Kind/name`, to be told to people.
+/// `Kind/name`, for messages.
 pub fn label(object: &Value) -> String {
     let metadata = &object["metadata"];
-    let name = text(metadata, "name");
-    let name = if name.is_empty() {
-        text(metadata, "generateName")
-    } else {
-        name
-    };
-    format!("{}/{name}", text(object, "kind"))
+    let names = ["name", "generateName"].map(|member| text(metadata, member));
+    let name = names.into_iter().find(|name| !name.is_empty());
+    format!("{}/{}", text(object, "kind"), name.unwrap_or_default())
 }
 
 /// A string member; empty where it is absent or something else.
@@ -28,85 +24,93 @@ pub fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
     value[member].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Those of a kind.
+/// Objects of a kind.
 pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
     objects.iter().filter(move |object| object["kind"] == kind)
 }
 
-/// What runs an image, or a StepAction's.
+/// Every value in `value`, itself included, with the names of the members that lead to it, joined by dots.
+pub fn values(value: &Value) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    collect_values(value, String::new(), &mut found);
+    found
+}
+
+fn collect_values<'a>(value: &'a Value, place: String, found: &mut Vec<(String, &'a Value)>) {
+    found.push((place.clone(), value));
+    let separator = if place.is_empty() { "" } else { "." };
+    for (name, member) in value.as_object().into_iter().flatten() {
+        collect_values(member, format!("{place}{separator}{name}"), found);
+    }
+    for one in value.as_array().into_iter().flatten() {
+        collect_values(one, place.clone(), found);
+    }
+}
+
+/// The last member of a place.
+pub fn last(place: &str) -> &str {
+    place.rsplit('.').next().unwrap_or_default()
+}
+
+/// A container, a step, or a StepAction.
 #[derive(Clone, Copy, Debug)]
 pub struct Container<'a> {
     /// The object it is in.
     pub object: &'a Value,
     /// Its own fields.
     pub fields: &'a Value,
-    /// The pod's fields that hold for it; none for Tekton's steps, whose pod is made later.
+    /// Its pod; `None` for Tekton's steps, whose pod is created later.
     pub pod: Option<&'a Value>,
 }
 
-impl Container<'_> {
-    /// `Kind/name, container name`, to be told to people.
-    pub fn label(&self) -> String {
-        format!("{}, container {:?}", label(self.object), self.name())
-    }
-
+impl<'a> Container<'a> {
     /// Its name; a StepAction's own.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'a str {
         if self.object["kind"] == "StepAction" {
             return text(&self.object["metadata"], "name");
         }
         text(self.fields, "name")
     }
 
-    /// Whether it is a step that takes everything from a StepAction.
-    pub fn is_reference(&self) -> bool {
-        self.fields.get("ref").is_some()
-    }
-
     /// Its environment.
-    pub fn environment(&self) -> &[Value] {
+    pub fn environment(&self) -> &'a [Value] {
         list(self.fields, "env")
     }
 
     /// A variable's value, where it is set to a literal.
-    pub fn variable(&self, name: &str) -> Option<&str> {
-        self.environment()
-            .iter()
-            .find(|variable| variable["name"] == name)
-            .and_then(|variable| variable["value"].as_str())
+    pub fn variable(&self, name: &str) -> Option<&'a str> {
+        let mut variables = self.environment().iter();
+        variables.find(|one| one["name"] == name)?["value"].as_str()
     }
 }
 
-/// Every container, init container, step and sidecar of an object, those of Tasks that are embedded in runs and Pipelines
-/// included.
+/// Every container, init container, step and sidecar of an object, at any depth: of pods, of Tasks that are embedded in
+/// runs and Pipelines, and of the objects in a TriggerTemplate.
 pub fn containers(object: &Value) -> Vec<Container<'_>> {
     let mut found = Vec::new();
-    for pod in pod_specs(object) {
-        for fields in list(pod, "containers").iter().chain(list(pod, "initContainers")) {
-            found.push(Container {
-                object,
-                fields,
-                pod: Some(pod),
-            });
-        }
-    }
     if object["kind"] == "StepAction" {
+        let fields = &object["spec"];
         found.push(Container {
             object,
-            fields: &object["spec"],
+            fields,
             pod: None,
         });
     }
-    for task in task_specs(object) {
-        for fields in list(task, "steps").iter().chain(list(task, "sidecars")) {
-            found.push(Container {
-                object,
-                fields,
-                pod: None,
-            });
+    for (_, parent) in values(object) {
+        for (members, pod) in [
+            (["containers", "initContainers"], Some(parent)),
+            (["steps", "sidecars"], None),
+        ] {
+            let all = members.into_iter().flat_map(|member| list(parent, member));
+            found.extend(all.map(|fields| Container { object, fields, pod }));
         }
     }
     found
+}
+
+/// The container of an object that has the program's name.
+pub fn our_container(object: &Value) -> Option<Container<'_>> {
+    containers(object).into_iter().find(|one| one.name() == OURS)
 }
 
 /// A list of environment variables.
@@ -121,83 +125,30 @@ pub struct Environment<'a> {
 impl<'a> Environment<'a> {
     /// Every setting of a variable: Kubernetes takes the last of several.
     pub fn settings(&self, name: &str) -> Vec<&'a Value> {
-        self.variables
-            .iter()
-            .filter(|variable| variable["name"] == name)
-            .collect()
+        let variables = self.variables.iter();
+        variables.filter(|variable| variable["name"] == name).collect()
     }
 
-    /// Whether it sets a variable to anything but nothing.
+    /// Whether it sets a variable to a value that is not empty.
     pub fn sets(&self, name: &str) -> bool {
         self.settings(name)
             .iter()
-            .any(|setting| setting["value"] != "" && (setting["value"].is_string() || is_from(setting)))
+            .any(|setting| setting.get("valueFrom").is_some() || !text(setting, "value").is_empty())
     }
-}
-
-fn is_from(setting: &Value) -> bool {
-    setting.get("valueFrom").is_some()
 }
 
 /// Every list of environment variables in a value: those of containers and steps, of a stepTemplate or podTemplate, of
 /// the objects in a TriggerTemplate; also a list that stands alone, as documents show it.
 pub fn environments(value: &Value) -> Vec<Environment<'_>> {
+    let ours = |variable: &Value| text(variable, "name").starts_with(PREFIX);
     let mut found = Vec::new();
-    collect_environments(value, &mut Vec::new(), &mut found);
-    found
-}
-
-fn collect_environments<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut Vec<Environment<'a>>) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                path.push(name.clone());
-                collect_environments(member, path, found);
-                path.pop();
-            }
+    for (place, value) in values(value) {
+        let variables = value.as_array().map_or(&[][..], Vec::as_slice);
+        if value.is_array() && last(&place) == "env" || variables.iter().any(ours) {
+            found.push(Environment { place, variables });
         }
-        Value::Array(values) => {
-            let ours = |variable: &Value| text(variable, "name").starts_with(PREFIX);
-            if path.last().is_some_and(|name| name == "env") || values.iter().any(ours) {
-                found.push(Environment {
-                    place: path.join("."),
-                    variables: values,
-                });
-            }
-            for value in values {
-                collect_environments(value, path, found);
-            }
-        }
-        _ => {}
     }
-}
-
-/// The pods that an object is or makes.
-pub fn pod_specs(object: &Value) -> Vec<&Value> {
-    let path = match text(object, "kind") {
-        "Pod" => "/spec",
-        "CronJob" => "/spec/jobTemplate/spec/template/spec",
-        "Job" | "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "/spec/template/spec",
-        _ => return Vec::new(),
-    };
-    object.pointer(path).into_iter().collect()
-}
-
-/// The Tasks that an object is or has in it.
-fn task_specs(object: &Value) -> Vec<&Value> {
-    let spec = &object["spec"];
-    let pipeline = match text(object, "kind") {
-        "Task" => return vec![spec],
-        "TaskRun" => return spec.get("taskSpec").into_iter().collect(),
-        "Pipeline" => spec,
-        "PipelineRun" => &spec["pipelineSpec"],
-        _ => return Vec::new(),
-    };
-    list(pipeline, "tasks")
-        .iter()
-        .chain(list(pipeline, "finally"))
-        .filter_map(|task| task.get("taskSpec"))
-        .collect()
+    found
 }
 
 #[cfg(test)]
@@ -217,10 +168,6 @@ mod tests {
                 "spec.podTemplate.env",
             ),
             (
-                json!({ "spec": { "taskRunSpecs": [{ "podTemplate": { "env": list } }] } }),
-                "spec.taskRunSpecs.podTemplate.env",
-            ),
-            (
                 json!({ "spec": { "resourcetemplates": [{ "spec": { "env": list } }] } }),
                 "spec.resourcetemplates.spec.env",
             ),
@@ -233,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_found_wherever_an_object_keeps_them() {
+    fn containers_are_found_wherever_an_object_has_them() {
         let pod = json!({ "containers": [{ "name": "a" }], "initContainers": [{ "name": "b" }] });
         let task = json!({ "steps": [{ "name": "a" }], "sidecars": [{ "name": "b" }] });
         let tasks =
@@ -244,20 +191,8 @@ mod tests {
                 json!({ "kind": "Job", "spec": { "template": { "spec": pod } } }),
                 &["a", "b"],
             ),
-            (
-                json!({ "kind": "CronJob", "spec": { "jobTemplate": { "spec": { "template": { "spec": pod } } } } }),
-                &["a", "b"],
-            ),
             (json!({ "kind": "Task", "spec": task }), &["a", "b"]),
-            (
-                json!({ "kind": "TaskRun", "spec": { "taskSpec": task } }),
-                &["a", "b"],
-            ),
             (json!({ "kind": "TaskRun", "spec": { "taskRef": {} } }), &[]),
-            (
-                json!({ "kind": "Pipeline", "spec": tasks }),
-                &["a", "b", "a", "b"],
-            ),
             (
                 json!({ "kind": "PipelineRun", "spec": { "pipelineSpec": tasks } }),
                 &["a", "b", "a", "b"],
@@ -266,7 +201,6 @@ mod tests {
                 json!({ "kind": "StepAction", "metadata": { "name": "s" }, "spec": {} }),
                 &["s"],
             ),
-            (json!({ "kind": "ConfigMap" }), &[]),
         ] {
             let found: Vec<_> = containers(&object)
                 .iter()

@@ -1,4 +1,4 @@
-//! Names stand in one place: a user's kustomization that sets them there, and nowhere else, changes them everywhere.
+//! Names are set in one place: a user's kustomization changes them there, and they change everywhere.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -6,8 +6,8 @@ use test_cluster::kustomize::UserKustomization;
 
 use super::{
     collect::{Form, Manifests},
-    object::{OURS, containers, of_kind, text},
-    rules,
+    object::{of_kind, our_container, text, values},
+    rules::{judge, rights},
 };
 
 const NAMESPACE: &str = "their-models";
@@ -16,94 +16,126 @@ const RUNNER: &str = "their-runner";
 const PULLER: &str = "their-puller";
 const REGISTRY: &str = "registry.example.com";
 /// The names in `names.yaml` before a user changes them.
-const OURS_BY_DEFAULT: &[&str] = &[
+const DEFAULTS: &[&str] = &[
     "internal-registry",
     "model-puller",
     "image-registry.openshift-image-registry.svc:5000",
 ];
 
-/// The section "Other names" of tekton/README.md, for an install with the admission policy.
-fn install(resource: &str) -> Result<Vec<Value>> {
-    let text = format!(
-        "namespace: {NAMESPACE}\nresources: [../{resource}]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  behavior: \
-         merge\n  literals:\n  - secret={SECRET}\n  - runner={RUNNER}\n  - puller={PULLER}\n  - registry={REGISTRY}\n  - \
-         maximumTokenSeconds=90000\n  - audiences=their-audience\ncomponents:\n- ../tekton/components/admission-policy\n- \
-         ../tekton/components/names\n"
-    );
-    UserKustomization::new(&text)?.render()
+/// The section "Other names" of tekton/README.md.
+fn install(resource: &str, literals: &[&str], components: &[&str]) -> Result<Vec<Value>> {
+    let kustomization = serde_json::json!({
+        "namespace": NAMESPACE,
+        "resources": [format!("../{resource}")],
+        "configMapGenerator": [{ "name": "ensure-pull-secret", "behavior": "merge", "literals": literals }],
+        "components": components,
+    });
+    UserKustomization::new(&kustomization.to_string())?.render()
 }
 
-/// Every string in an object, but for what people read.
-fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) => found.push(text),
-        Value::Array(values) => values.iter().for_each(|value| strings(value, found)),
-        Value::Object(members) => {
-            for (_, value) in members.iter().filter(|(name, _)| *name != "description") {
-                strings(value, found);
-            }
-        }
-        _ => {}
-    }
+/// Every string in an object, except descriptions.
+fn strings(value: &Value) -> Vec<&str> {
+    let values = values(value).into_iter();
+    let values = values.filter(|(place, _)| !place.split('.').any(|member| member == "description"));
+    values.filter_map(|(_, value)| value.as_str()).collect()
 }
 
 #[test]
 fn every_name_that_is_changed_in_the_one_place_follows_everywhere() -> Result<()> {
+    let literals = [
+        "secret=their-secret",
+        "runner=their-runner",
+        "puller=their-puller",
+        "registry=registry.example.com",
+        "maximumTokenSeconds=90000",
+        "audiences=their-audience",
+    ];
+    let components = [
+        "../tekton/components/admission-policy",
+        "../tekton/components/names",
+    ];
     for resource in [
         "tekton",
         "tekton/cronjob",
         "tekton/overlays/openshift",
         "tekton/overlays/gitops",
     ] {
-        let objects = install(resource)?;
-        let mut found = Vec::new();
+        let objects = install(resource, &literals, &components)?;
         for object in &objects {
-            // A binding's own name is no reference to what it binds.
-            let parts = ["spec", "rules", "subjects", "roleRef", "data"];
-            parts.iter().for_each(|part| strings(&object[*part], &mut found));
+            // A binding's own name doesn't refer to the accounts that it binds.
+            for part in ["spec", "rules", "subjects", "roleRef", "data"] {
+                let strings = strings(&object[part]);
+                let has_default = |name: &&str| strings.iter().any(|text| text.contains(*name));
+                assert_eq!(
+                    DEFAULTS.iter().find(|name| has_default(name)),
+                    None,
+                    "{resource}: {object}"
+                );
+            }
         }
-        for name in OURS_BY_DEFAULT {
-            let left: Vec<_> = found.iter().filter(|text| text.contains(name)).collect();
-            assert!(left.is_empty(), "{resource}: {name} is left: {left:?}");
-        }
+        names_follow(&objects).with_context(|| resource.to_owned())?;
 
-        // Role, bindings, accounts and CronJob name each other as they must, by the new names.
         let manifests = Manifests {
             origin: resource.to_owned(),
             form: Form::Installed,
             objects,
         };
-        let wrong: Vec<String> = [
-            rules::rights::the_role_is_the_contracts,
-            rules::rights::nothing_dangles,
-        ]
-        .iter()
-        .flat_map(|rule| rule(&manifests))
-        .collect();
-        assert_eq!(wrong, [""; 0], "{resource}");
-        names_follow(&manifests.objects).with_context(|| resource.to_owned())?;
+        for rule in [rights::the_role_is_the_contracts, rights::references_exist] {
+            assert_eq!(judge(rule, &manifests), [""; 0], "{resource}");
+        }
     }
+    Ok(())
+}
+
+fn names_follow(objects: &[Value]) -> Result<()> {
+    for object in objects {
+        let kind = text(object, "kind");
+        if !kind.starts_with("ValidatingAdmissionPolicy") {
+            assert_eq!(object["metadata"]["namespace"], NAMESPACE, "{object}");
+        }
+        let expected = match kind {
+            "CronJob" | "Job" => &[SECRET, PULLER, REGISTRY, RUNNER][..],
+            "Task" | "StepAction" => &[SECRET, PULLER, REGISTRY],
+            "ValidatingAdmissionPolicy" => &[SECRET, RUNNER, PULLER, "90000", "their-audience"],
+            _ => &[],
+        };
+        let strings = strings(&object["spec"]);
+        for name in expected {
+            assert!(
+                strings.iter().any(|text| text.contains(name)),
+                "{kind} without {name}"
+            );
+        }
+    }
+    let named =
+        |kind: &'static str, name: &str| of_kind(objects, kind).any(|one| one["metadata"]["name"] == name);
+    assert!(named("ServiceAccount", RUNNER) && named("ServiceAccount", PULLER));
+    let mut bindings = of_kind(objects, "ValidatingAdmissionPolicyBinding");
+    let policy = &bindings.next().context("a binding")?["spec"]["policyName"];
+    assert!(of_kind(objects, "ValidatingAdmissionPolicy").any(|one| one["metadata"]["name"] == *policy));
     Ok(())
 }
 
 /// With a robot account, one that README shows, a user's names reach the Task's literals.
 #[test]
 fn s1_a_users_registry_and_user_name_reach_the_robot_accounts_task() -> Result<()> {
-    let text = format!(
-        "namespace: {NAMESPACE}\nresources: [../tekton/overlays/kubernetes]\nconfigMapGenerator:\n- name: \
-         ensure-pull-secret\n  behavior: merge\n  literals:\n  - secret={SECRET}\n  - registry={REGISTRY}\n  - \
-         username=their-robot\n  - robot=their-token\ncomponents:\n- ../tekton/components/names\n"
-    );
-    let objects = UserKustomization::new(&text)?.render()?;
+    let literals = [
+        "secret=their-secret",
+        "registry=registry.example.com",
+        "username=their-robot",
+        "robot=their-token",
+    ];
+    let objects = install(
+        "tekton/overlays/kubernetes",
+        &literals,
+        &["../tekton/components/names"],
+    )?;
     let runs: Vec<_> = of_kind(&objects, "CronJob")
         .chain(of_kind(&objects, "Task"))
         .collect();
     assert_eq!(runs.len(), 2);
     for object in runs {
-        let container = containers(object)
-            .into_iter()
-            .find(|one| one.name() == OURS)
-            .context("ours")?;
+        let container = our_container(object).context("ours")?;
         for (variable, value) in [
             ("PULL_SECRET_REGISTRY", Some(REGISTRY)),
             ("PULL_SECRET_USERNAME", Some("their-robot")),
@@ -112,67 +144,8 @@ fn s1_a_users_registry_and_user_name_reach_the_robot_accounts_task() -> Result<(
         ] {
             assert_eq!(container.variable(variable), value, "{variable}");
         }
-        let mut words = Vec::new();
-        strings(&object["spec"], &mut words);
-        assert!(words.contains(&"their-token"), "{words:?}");
-    }
-    Ok(())
-}
-
-fn names_follow(objects: &[Value]) -> Result<()> {
-    let named =
-        |kind: &'static str, name: &str| of_kind(objects, kind).any(|one| one["metadata"]["name"] == name);
-    assert!(named("ServiceAccount", RUNNER) && named("ServiceAccount", PULLER));
-    for job in of_kind(objects, "CronJob").chain(of_kind(objects, "Job")) {
-        let container = containers(job)
-            .into_iter()
-            .find(|one| one.name() == OURS)
-            .context("ours")?;
-        for (variable, name) in [
-            ("PULL_SECRET_NAME", SECRET),
-            ("PULL_SECRET_SERVICE_ACCOUNT", PULLER),
-            ("PULL_SECRET_REGISTRY", REGISTRY),
-        ] {
-            assert_eq!(container.variable(variable), Some(name));
-        }
-        let account = container.pod.map(|pod| text(pod, "serviceAccountName"));
-        assert_eq!(account, Some(RUNNER));
-    }
-    for task in of_kind(objects, "Task").chain(of_kind(objects, "StepAction")) {
-        for (param, name) in [("NAME", SECRET), ("REGISTRY", REGISTRY)] {
-            let params = task["spec"]["params"].as_array().context("params")?;
-            let param = params
-                .iter()
-                .find(|one| one["name"] == param)
-                .context("the param")?;
-            assert_eq!(param["default"], name);
-        }
-        let puller = containers(task)
-            .first()
-            .and_then(|step| step.variable("PULL_SECRET_SERVICE_ACCOUNT"))
-            .map(str::to_owned);
-        assert_eq!(puller.as_deref(), Some(PULLER));
-    }
-    let policy = of_kind(objects, "ValidatingAdmissionPolicy")
-        .next()
-        .context("a policy")?;
-    let mut words = Vec::new();
-    strings(&policy["spec"], &mut words);
-    for word in [SECRET, RUNNER, PULLER, "90000", "their-audience"] {
-        assert!(
-            words.iter().any(|text| text.contains(word)),
-            "the policy does not know {word}"
-        );
-    }
-    let binding = of_kind(objects, "ValidatingAdmissionPolicyBinding")
-        .next()
-        .context("a binding")?;
-    assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
-    for object in objects
-        .iter()
-        .filter(|object| !text(object, "kind").starts_with("ValidatingAdmissionPolicy"))
-    {
-        assert_eq!(object["metadata"]["namespace"], NAMESPACE, "{object}");
+        let strings = strings(&object["spec"]);
+        assert!(strings.contains(&"their-token"), "{strings:?}");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::listener::reply::on_the_wire;
 
 /// An answer on the wire.
 pub(super) struct Wire {
-    /// All of it.
+    /// The whole response.
     pub(super) bytes: Vec<u8>,
     head: usize,
 }
@@ -25,7 +25,7 @@ impl Wire {
         }
     }
 
-    /// What is sent where it is cut at `place`: never all of it.
+    /// The part that is sent if it is cut at `place`: never the whole.
     pub(super) fn up_to(&self, place: Place) -> &[u8] {
         let (head, all) = (self.head, self.bytes.len());
         let length = match place {
@@ -49,7 +49,8 @@ impl Wire {
     }
 }
 
-/// The answer with every member of its object twice: first null, then as it is. An answer that is no object stays.
+/// The response with every member of its object twice: first null, then unchanged. A response that is no object is
+/// unchanged.
 pub(super) fn with_duplicate_members(response: Response<Bytes>) -> Response<Bytes> {
     let Ok(Value::Object(members)) = serde_json::from_slice(response.body()) else {
         return response;

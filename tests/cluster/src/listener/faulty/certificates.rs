@@ -1,4 +1,4 @@
-//! What a faulty proxy shows: the right certificate, and wrong ones.
+//! Certificates of a faulty proxy: the right one, and wrong ones.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Certificates {
     /// Those for `name` (a DNS name or an address) by `authority`, and one by an unknown CA.
     ///
     /// # Errors
-    /// Where a certificate can't be made.
+    /// If a certificate can't be made.
     pub fn new(authority: &Authority, name: &str) -> Result<Self> {
         Ok(Self {
             right: tls::server(&authority.issue(&[name])?)?,

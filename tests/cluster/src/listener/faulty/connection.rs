@@ -22,7 +22,7 @@ use crate::listener::upstream::full;
 
 /// Bytes and pause of a slow answer: a whole one takes less than a second.
 const SLOW: (usize, Duration) = (64, Duration::from_millis(2));
-/// Of one that never arrives.
+/// Length of a response that never arrives.
 const TOO_SLOW: (usize, Duration) = (1, Duration::from_millis(200));
 /// The longest TLS record with its header (RFC 8446, section 5.2).
 const RECORD: usize = 16_645;
@@ -52,7 +52,7 @@ pub(super) async fn serve(state: &State, mut stream: TcpStream) -> Result<()> {
         }
         Some(ConnectionFault::PlainHttp) => {
             stream.read_buf(&mut Vec::with_capacity(RECORD)).await?;
-            // What Go's net/http says.
+            // Text of Go's net/http.
             let answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
             stream.write_all(answer).await?;
             return Ok(stream.shutdown().await?);
@@ -122,7 +122,7 @@ async fn requests(state: &State, mut stream: TlsStream<TcpStream>) -> Result<()>
     }
 }
 
-/// What goes back to the client.
+/// Response to the client.
 enum Back {
     Whole(Response<Bytes>),
     InPieces(Response<Bytes>, (usize, Duration)),
@@ -187,7 +187,7 @@ async fn forward(state: &State, number: usize, request: &ReceivedRequest) -> Res
     Ok(response)
 }
 
-/// Sends it, and says how the connection ends, where it does.
+/// Sends it; returns how the connection ends, if it does.
 async fn send(
     stream: &mut TlsStream<TcpStream>,
     back: Back,

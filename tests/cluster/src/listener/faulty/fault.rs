@@ -1,8 +1,8 @@
-//! What can go wrong with one call, and what each is called.
+//! Faults of a call, and their names.
 
 use std::fmt;
 
-/// What goes wrong with one call.
+/// Fault of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// No request gets through.
@@ -17,14 +17,14 @@ pub enum Fault {
     Instead(Invented),
 }
 
-/// How a connection fails before there is a request.
+/// Fault before there is a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionFault {
     /// No process listens.
     Refused,
-    /// Reset as soon as it is there.
+    /// Reset after accept.
     ResetOnAccept,
-    /// Closed as soon as it is there.
+    /// Closed after accept.
     CloseOnAccept,
     /// Nothing comes after the client's first TLS message.
     HangInHandshake,
@@ -44,11 +44,11 @@ pub enum ConnectionFault {
     OtherName,
     /// The certificate is past its end.
     Expired,
-    /// It speaks HTTP without TLS.
+    /// HTTP without TLS.
     PlainHttp,
 }
 
-/// How a request comes to nothing.
+/// Fault of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestFault {
     /// Reset after its head.
@@ -61,12 +61,12 @@ pub enum RequestFault {
     Hang,
 }
 
-/// Where an answer ends too early, and how.
+/// Place at which a response ends early, and the kind of end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cut {
     /// The last byte that is sent is the one before.
     pub place: Place,
-    /// What follows it.
+    /// Before the response.
     pub ending: Ending,
 }
 
@@ -93,11 +93,11 @@ pub enum Place {
     BodyMiddle,
     /// Before the last byte.
     LastByte,
-    /// So many thousandths of it.
+    /// After so many thousandths of it.
     Thousandths(u16),
 }
 
-/// How a connection ends.
+/// End of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// As TLS has it.
@@ -106,7 +106,7 @@ pub enum Ending {
     Abort,
     /// RST.
     Reset,
-    /// It does not end: nothing comes any more.
+    /// No end: no more data comes.
     Hang,
 }
 
@@ -115,20 +115,20 @@ pub enum Ending {
 pub enum ResponseFault {
     /// Slowly, but soon enough.
     Slow,
-    /// So slowly that it never arrives.
+    /// So slow that it never arrives.
     TooSlow,
     /// Every member of the JSON object twice, first as nothing.
     DuplicateMembers,
 }
 
-/// What answers in the server's place.
+/// Response in place of the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Invented {
-    /// This status, as such a server says it.
+    /// This status, in the form of such a server.
     Status(u16),
     /// This status, and how many seconds to wait (`Retry-After`).
     RetryAfter(u16, u32),
-    /// This status, with a line of text, as a load balancer says it.
+    /// This status with a line of text, in the form of a load balancer.
     Text(u16),
     /// This status, without a body.
     Bare(u16),
@@ -154,11 +154,11 @@ pub enum Invented {
     Empty,
     /// 200 and 2 MB of something.
     TwoMegabytes,
-    /// 200 and more than anybody reads.
+    /// 200 with an endless body.
     Endless,
     /// Something that isn't HTTP.
     Garbage,
-    /// What the same read got earlier.
+    /// An earlier response to the same GET.
     Stale,
 }
 

@@ -1,4 +1,4 @@
-//! Answers that no server gave, as such a server, or what stands before it, would say them.
+//! Invented responses, in the form of such a server or of a proxy before it.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -15,14 +15,14 @@ const ENDLESS: usize = 5 << 20;
 
 /// The answer to `request`.
 pub(super) fn answer(side: Side, request: &ReceivedRequest, invented: Invented) -> Response<Bytes> {
-    let said = |status: u16| match side {
+    let respond = |status: u16| match side {
         Side::ApiServer => of_api_server(request, status, &json!({})),
         Side::Registry => of_registry(request, status),
     };
     match invented {
-        Invented::Status(status) => said(status),
+        Invented::Status(status) => respond(status),
         Invented::RetryAfter(status, seconds) => {
-            let mut response = said(status);
+            let mut response = respond(status);
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -64,7 +64,7 @@ pub(super) fn answer(side: Side, request: &ReceivedRequest, invented: Invented) 
     }
 }
 
-/// A Status (apimachinery `pkg/apis/meta/v1`), with what `more` has in place of what is usual.
+/// A Status (apimachinery `pkg/apis/meta/v1`) whose usual fields `more` replaces.
 fn of_api_server(request: &ReceivedRequest, status: u16, more: &Value) -> Response<Bytes> {
     let object = Object::of(request);
     let reason = match status {
@@ -118,7 +118,7 @@ fn unprocessable(request: &ReceivedRequest, field: &str, message: &str) -> Respo
     )
 }
 
-/// What a request is about.
+/// Object of a request.
 struct Object {
     verb: &'static str,
     resource: String,
@@ -165,7 +165,7 @@ impl Object {
     }
 }
 
-/// What distribution, or OpenShift's own code before it, says.
+/// Error of distribution, or of OpenShift's own code before it.
 fn of_registry(request: &ReceivedRequest, status: u16) -> Response<Bytes> {
     let code = match status {
         401 => "UNAUTHORIZED",

@@ -1,7 +1,7 @@
 //! A proxy in front of a real server that injects faults. It counts the calls, and a plan has the fault of each.
 //!
-//! It ends TLS itself and reads requests and writes answers byte by byte, so a fault can sit anywhere: in the handshake,
-//! between head and body, behind the server's work. What nothing is planned for goes to the server and back as it is.
+//! It ends TLS itself and reads requests and writes responses byte by byte, so a fault can be anywhere: in the
+//! handshake, between head and body, after the server's work. Calls without a planned fault are forwarded unchanged.
 
 mod answer;
 mod certificates;
@@ -29,10 +29,10 @@ pub use self::fault::{ConnectionFault, Cut, Ending, Fault, Invented, Place, Requ
 pub use self::plan::Plan;
 use super::upstream::Upstream;
 
-/// For how long a refused call is refused, where only this one is: a second try comes 0.1 to 0.2 s after the first.
+/// Duration of a refused call if only this one is refused: a retry comes 0.1 to 0.2 s after the first.
 const REFUSAL: Duration = Duration::from_millis(250);
 
-/// Which protocol is spoken: what is made up looks like what that one's servers send.
+/// Protocol: an invented response looks like one of that protocol's servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// Kubernetes' API server.
@@ -41,20 +41,20 @@ pub enum Side {
     Registry,
 }
 
-/// One call, as far as it came.
+/// One call, as far as it got.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Its method; none where the connection was broken before a request came.
+    /// Its method; none if the connection was broken before a request came.
     pub method: Option<Method>,
     /// Path and query; empty where there is no request.
     pub target: String,
-    /// Whether the request has a body.
+    /// True if the request has a body.
     pub has_body: bool,
-    /// What was done to it.
+    /// Fault of the call.
     pub fault: Option<Fault>,
-    /// The body of the server's answer, whatever became of it on its way; empty where the server was not asked.
+    /// Body of the server's response, even if it was changed on its way; empty if the server did not get the request.
     pub answered: Bytes,
-    /// Whether it is known what goes back, and that is on its way.
+    /// True if it is known what goes back, and that is on its way.
     pub is_over: bool,
 }
 
@@ -74,7 +74,7 @@ struct State {
     plan: Plan,
     seen: Mutex<Seen>,
     changed: watch::Sender<()>,
-    /// Whether what hangs is to end.
+    /// True if what hangs is to end.
     let_go: watch::Sender<bool>,
     refuse: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
@@ -91,7 +91,7 @@ impl FaultyProxy {
     /// this proxy before. Until `opens` ends, connections wait.
     ///
     /// # Errors
-    /// Where the system gives no port.
+    /// If the system gives no port.
     pub fn start(
         side: Side,
         upstream: Upstream,
@@ -134,13 +134,13 @@ impl FaultyProxy {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// All calls so far, in the order in which they began. Refused ones are there where they are refused once: nobody
-    /// sees the others.
+    /// All calls so far, in the order of their start. A refused call is listed if it is refused once: lasting refusals
+    /// are not seen.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().calls.clone()
     }
@@ -181,8 +181,8 @@ impl State {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens to a connection that has just been made; it counts as a call where it is broken as such. One that is
-    /// made while a call is under way is not for the next one: clients dial while they wait for a connection that is busy.
+    /// Fault of a new connection; it counts as a call if it is broken. A connection that is opened during a call is not
+    /// for the next call: clients dial while they wait for a busy connection.
     fn connected(&self) -> Option<ConnectionFault> {
         let mut seen = self.lock();
         if seen.calls.last().is_some_and(|call| !call.is_over) {
@@ -195,13 +195,14 @@ impl State {
         Some(fault)
     }
 
-    /// Whether the next call is to have a broken connection: one that is there and idle is not for it.
+    /// True if the next call is to have a broken connection: one that is there and idle is not for it.
     fn needs_no_idle(&self) -> bool {
         let next = self.lock().calls.len() + 1;
         self.plan.breaks_connection(next)
     }
 
-    /// Stops listening where the call after the `number`th is to be refused; returns when no connection is accepted any more.
+    /// Stops listening if the call after the `number`th must be refused; returns when no connection is accepted any
+    /// more.
     async fn prepare_after(&self, number: usize) {
         if self.plan.refuses(number + 1) {
             let (done, is_done) = oneshot::channel();

@@ -2,7 +2,7 @@
 
 use super::fault::{ConnectionFault, Fault};
 
-/// What happens to which call; calls are counted from 1.
+/// Faults by call; calls are counted from 1.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     steps: Vec<Step>,
@@ -38,7 +38,7 @@ impl Plan {
         self
     }
 
-    /// What happens to the `call`th; of several plans the last made counts.
+    /// Fault of the `call`th; the last of several plans counts.
     pub fn at(&self, call: usize) -> Option<Fault> {
         let mut steps = self.steps.iter().rev();
         steps

@@ -11,12 +11,12 @@ use crate::listener::upstream::{Body, full};
 /// Is on every answer, errors and `/openshift/token` included.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-/// What a 401 asks for.
+/// Challenge of a 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Challenge<'a> {
     /// No credential: go to `/openshift/token` on the host of the Host header.
     Bearer(&'a str),
-    /// A credential that isn't accepted, or may not do what is asked: the answer doesn't say which.
+    /// Rejected credential, or missing permission: the response doesn't distinguish them.
     AccessDenied,
     /// A credential that doesn't decode.
     Undecodable,
@@ -32,7 +32,7 @@ impl Challenge<'_> {
     }
 }
 
-/// 401 on `/v2/...`. Its detail names what was asked for on a repository, and is null elsewhere.
+/// 401 on `/v2/...`. Its detail has the requested action on a repository, and is null elsewhere.
 pub(super) fn unauthorized(challenge: Challenge<'_>, asked: Option<(&str, &[Need])>) -> Response<Body> {
     let detail = asked.map(|(name, needs)| {
         needs
@@ -77,7 +77,7 @@ pub(super) fn name_unknown() -> Response<Body> {
     )
 }
 
-/// 403 DENIED: an image is pushed to a stream that is absent, by somebody who may not make one.
+/// 403 DENIED: an image is pushed to a missing stream, by an account that may not create one.
 pub(super) fn denied() -> Response<Body> {
     errors(
         StatusCode::FORBIDDEN,

@@ -15,7 +15,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a request presents to prove who sends it.
+/// Credential of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
     /// A token for the API server, whatever its bytes.

@@ -41,7 +41,7 @@ impl Images {
         }
     }
 
-    /// Whether there is an image stream of this name: a repository that was pushed to, with tags or without.
+    /// True if there is an image stream of this name: a repository that was pushed to, with tags or without.
     pub(super) async fn has_stream(&self, name: &str) -> bool {
         let mut request = Request::new(full(""));
         let Ok(uri) = format!("/v2/{name}/tags/list").parse() else {
@@ -54,8 +54,8 @@ impl Images {
             .is_ok_and(|response| response.status() == StatusCode::OK)
     }
 
-    /// The answer for a manifest that distribution doesn't have. OpenShift's tells an absent stream from an absent
-    /// tag, and its details are objects, as distribution's were before version 3.
+    /// Response for a manifest that distribution doesn't have. OpenShift's distinguishes a missing stream from a
+    /// missing tag, and its details are objects, as distribution's were before version 3.
     pub(super) async fn missing_manifest(
         &self,
         response: Response<Body>,
@@ -72,7 +72,7 @@ impl Images {
         };
         let body = body.to_bytes();
         let Ok(mut errors) = serde_json::from_slice::<Value>(&body) else {
-            // To HEAD, there is none.
+            // A response to HEAD has none.
             return Response::from_parts(head, full(body));
         };
         if let Some(detail) = errors

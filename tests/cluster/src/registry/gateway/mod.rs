@@ -1,4 +1,4 @@
-//! OpenShift's integrated registry, as far as a client can tell: its rules in front of a real distribution.
+//! OpenShift's integrated registry, as far as a client can see: its rules in front of a real distribution.
 //!
 //! Distribution holds the images. Who may have them is decided for every request by the API server, with the token
 //! that the request presents; nothing is remembered from one request to the next. `openshift-rows.json` beside the
@@ -32,7 +32,7 @@ use crate::listener::http_server::{Answer, Handler, HttpServer};
 use crate::listener::tls;
 use crate::listener::upstream::Body;
 
-/// How long the real registry waits for a frozen API server: E400 came after 45.0 s.
+/// Time that the real registry waits for a frozen API server: E400 came after 45.0 s.
 pub const REVIEW_LIMIT: Duration = Duration::from_secs(45);
 
 /// A running gateway; ends when dropped.
@@ -47,12 +47,12 @@ struct Registry {
     log: RequestLog,
 }
 
-/// An answer that comes before anything is asked of distribution.
+/// A response without a request to distribution.
 type Refusal = Response<Body>;
 
 impl Gateway {
-    /// Starts a gateway in front of the distribution at `distribution` (plain http, no authentication), which asks
-    /// `api_server` about every token, each time for at most `review_limit`.
+    /// Starts a gateway in front of the distribution at `distribution` (plain http, no authentication), which sends
+    /// reviews of every token to `api_server`, each for at most `review_limit`.
     pub fn start(
         api_server: &ApiServer,
         distribution: SocketAddr,
@@ -73,7 +73,7 @@ impl Gateway {
         Ok(Self { server })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -95,7 +95,7 @@ impl Handler for Registry {
 }
 
 impl Registry {
-    /// `user` is set as soon as the API server has said who it is.
+    /// `user` is set as soon as the API server has authenticated it.
     async fn handle(
         &self,
         request: Request<Incoming>,
@@ -169,7 +169,7 @@ impl Registry {
         }
     }
 
-    /// The token of a request that the API server knows, empty for the word `anonymous`, or the refusal.
+    /// The token of a request that the API server accepts, empty for the word `anonymous`, or the denial.
     async fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -209,7 +209,7 @@ impl Registry {
         }
     }
 
-    /// Whether a blob may be mounted from the repository that the query names; where it may not, it is uploaded.
+    /// True if a blob may be mounted from the repository that the query names; where it may not, it is uploaded.
     async fn may_mount(&self, request: &Request<Incoming>, token: &[u8]) -> Result<bool, Refusal> {
         let Some(from) = query_values(request, "from").next() else {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! The API server's verdict on a token: asked with that very token, each time anew.
+//! The API server's verdict on a token: requested with that token, each time again.
 
 use std::time::Duration;
 
@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 use super::super::ApiServer;
 use crate::listener::upstream::{Upstream, full};
 
-/// How often client-go repeats a request that was answered with 429 or 5xx and a Retry-After (client-go
-/// `rest/request.go`, `maxRetries`).
+/// Retries of client-go for 429 or 5xx with a Retry-After (client-go `rest/request.go`, `maxRetries`).
 const RETRIES: usize = 10;
 
-/// Asks the API server.
+/// Sends reviews to the API server.
 #[derive(Debug)]
 pub(super) struct Reviewer {
     api_server: Upstream,
@@ -39,8 +38,8 @@ pub(super) enum Failure {
 pub(super) struct Permission<'a> {
     /// The verb.
     pub(super) verb: &'a str,
-    /// The resource in group `image.openshift.io`. `imagestreams/layers` is asked for as one string, as the real
-    /// registry does: the API server compares it as such, without a subresource.
+    /// Resource in group `image.openshift.io`. `imagestreams/layers` is one string, as in the real registry: the API
+    /// server compares it as such, without a subresource.
     pub(super) resource: &'a str,
     /// The namespace; empty for all.
     pub(super) namespace: &'a str,
@@ -71,7 +70,7 @@ impl Reviewer {
         })
     }
 
-    /// The user whose token it is. An empty token has no user: the API server decides.
+    /// User of the token. An empty token has no user: the API server decides.
     pub(super) async fn user(&self, token: &[u8]) -> Result<String, Failure> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
         let answer = self
@@ -88,7 +87,7 @@ impl Reviewer {
             .ok_or(Failure::Unavailable(None))
     }
 
-    /// Whether the holder of the token has the permission; with an empty token, whether everybody has it. Where the
+    /// True if the holder of the token has the permission; with an empty token, whether everybody has it. Where the
     /// API server forbids the question, the registry asks in its own name whether everybody has it, as OpenShift's
     /// does; a registry without a token of its own can't.
     pub(super) async fn allows(&self, token: &[u8], permission: Permission<'_>) -> Result<bool, Failure> {
@@ -151,7 +150,7 @@ impl Reviewer {
             .unwrap_or(Err(Failure::Unavailable(None)))
     }
 
-    /// One request. Where the API server asks for a pause before the next, its length comes with the failure.
+    /// One request. If the API server requires a pause before the next, the error has its length.
     async fn attempt(
         &self,
         path: &str,

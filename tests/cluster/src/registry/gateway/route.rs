@@ -1,4 +1,4 @@
-//! What a request to the registry is about: the routes of the distribution spec, and OpenShift's own.
+//! Route of a request to the registry: those of the distribution spec, and OpenShift's own.
 
 use http::Method;
 
@@ -15,18 +15,18 @@ pub(super) enum Route {
     Token,
     /// `/healthz`.
     Health,
-    /// `/v2/<name>/...`; the name may be none that OpenShift accepts.
+    /// `/v2/<name>/...`; OpenShift may reject the name.
     Repository {
-        /// Everything between `/v2/` and what is asked for.
+        /// Everything between `/v2/` and the resource.
         name: String,
-        /// What is asked for.
+        /// The resource.
         part: Part,
     },
     /// Anything else.
     Unknown,
 }
 
-/// What is asked of a repository.
+/// Resource of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// `tags/list`.
@@ -49,7 +49,7 @@ pub(super) enum Need {
 }
 
 impl Need {
-    /// How the registry calls it in the detail of a 401.
+    /// Its name in the detail of a 401.
     pub(super) fn action(self) -> &'static str {
         match self {
             Self::Pull => "pull",

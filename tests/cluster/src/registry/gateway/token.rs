@@ -10,7 +10,7 @@ use super::{Refusal, Registry, answer, credential, query_values, route};
 use crate::listener::upstream::Body;
 
 impl Registry {
-    /// Says whose token it is in `user`. That the token may pull what the scope names is not looked at.
+    /// Writes the token's user to `user`. The permission for the scope is not checked.
     pub(super) async fn token(
         &self,
         request: &Request<Incoming>,

@@ -1,4 +1,4 @@
-//! Asking the gateway what a row says, with the API server in the state that it says, and comparing the answers.
+//! Sends the requests of a row to the gateway, with the API server in the row's state, and compares the responses.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::rows::{Authorization, Expected, Row};
 use super::stage::{Stage, basic};
 use crate::world::World;
 
-/// Asks a row's requests on a stage.
+/// Sends a row's requests on a stage.
 #[derive(Clone, Copy)]
 pub struct Asker<'a> {
     world: &'a World,

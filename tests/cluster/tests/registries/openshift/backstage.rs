@@ -1,4 +1,4 @@
-//! Gateways whose API server is away, slow or wrong.
+//! Gateways whose API server is unavailable, slow or wrong.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::world::World;
 /// In place of 45 s, where a row waits for it.
 const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 
-/// What happens to a request to the API server, by its path.
+/// Action for a request to the API server, by its path.
 type Hook = Box<dyn Fn(&str) -> Action + Send + Sync>;
 
 /// A gateway in front of the same images that has an API server of its own kind.
@@ -30,12 +30,12 @@ pub struct Backstage {
 }
 
 impl Backstage {
-    /// What the state needs, or nothing where the gateway of the world will do.
+    /// Gateway of a state; none if the shared one is enough.
     pub fn of(world: &World, state: &ApiServerState) -> Option<Self> {
         let (hook, patience): (Hook, _) = match state.clone() {
             ApiServerState::Named(name) => match name.as_str() {
                 "well" => return None,
-                "gone" => return Some(Self::start(world, nobody_there(world), None, REVIEW_LIMIT)),
+                "gone" => return Some(Self::start(world, no_api_server(world), None, REVIEW_LIMIT)),
                 "frozen" => (Box::new(|_| Action::Hold("frozen".to_owned())), SHORT_PATIENCE),
                 "resets" => (Box::new(|_| Action::Reset), REVIEW_LIMIT),
                 other => panic!("no state {other:?} of the API server"),
@@ -117,7 +117,7 @@ impl Backstage {
         HttpsClient::new(&host, &self.authority.pem()).expect("a client")
     }
 
-    /// Says so where the API server was asked more or less often than the row has it.
+    /// Fails if the API server got more or fewer requests than the row has.
     pub fn wrong_count(&self, state: &ApiServerState, row: &Row) -> Option<String> {
         let ApiServerState::Answers {
             review,
@@ -146,7 +146,7 @@ fn review_path(review: &str) -> &'static str {
 }
 
 /// The API server of the world, at a port without a listener.
-fn nobody_there(world: &World) -> ApiServer {
+fn no_api_server(world: &World) -> ApiServer {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);

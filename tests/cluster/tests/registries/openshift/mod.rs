@@ -63,7 +63,7 @@ async fn gateway_gives_the_response_of_each_row() {
             let asker = Asker::new(world, stage.as_ref().unwrap_or(&shared));
             Some(scope.spawn(move || asker.ask_all(row, answer)))
         });
-        // Collected first: all rows are asked at the same time.
+        // Collected first: all rows run at the same time.
         for row in running.collect::<Vec<_>>() {
             wrong.extend(row.join().expect("a row's answers are compared, not asserted"));
         }

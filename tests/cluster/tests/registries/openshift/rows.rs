@@ -16,7 +16,7 @@ const FILES: [&str; 8] = [
     include_str!("../../../src/registry/openshift-rows/outages.json"),
 ];
 
-/// One thing that was seen.
+/// One observation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
@@ -25,23 +25,23 @@ pub struct Row {
     /// Requests, `METHOD path`; each gets the answer.
     #[serde(default)]
     pub ask: Vec<String>,
-    /// Whose token `{T}` is; each gets the answer.
+    /// Accounts of the token `{T}`; each gets the response.
     #[serde(default)]
     pub r#as: Vec<String>,
-    /// How the token is presented; each gets the answer.
+    /// Forms of the credential; each gets the response.
     #[serde(default = "basic")]
     pub with: Vec<Authorization>,
     /// Accept headers by name; each gets the answer.
     #[serde(default = "all_media_types")]
     pub accept: Vec<String>,
-    /// What goes on with the API server; each gets the answer.
+    /// States of the API server; each gets the response.
     #[serde(default = "well")]
     pub api_server: Vec<ApiServerState>,
     /// A Role of the account `holder of the rule`, in a project of this row.
     pub rules: Option<Value>,
     /// A group that may pull, in a project of this row.
     pub bound_group: Option<String>,
-    /// What the API server says to forms of the access review.
+    /// The API server's answers to forms of the access review.
     #[serde(default)]
     pub review: BTreeMap<String, bool>,
     answer: Option<Expected>,
@@ -67,7 +67,7 @@ pub enum Authorization {
 pub enum ApiServerState {
     /// `well`, `gone`, `frozen` or `resets`.
     Named(String),
-    /// It answers a review, `self` or `access`, with an error.
+    /// It responds to a review, `self` or `access`, with an error.
     Answers {
         review: String,
         status: u16,
@@ -100,7 +100,7 @@ pub struct Expected {
     pub after_seconds: Option<u64>,
 }
 
-/// What a row's test is.
+/// Test of a row.
 pub enum Play<'a> {
     Asked(&'a Expected),
     Scenario(&'a str),

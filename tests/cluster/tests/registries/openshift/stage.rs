@@ -98,7 +98,7 @@ impl Stage {
             .fold(text, |text, (name, value)| text.replace(name, value))
     }
 
-    /// What the API server says to the holder of the rule in one form of the question for `app`.
+    /// The API server's answer to the holder of the rule in one form of the question for `app`.
     pub async fn review(&self, world: &World, form: &str) -> bool {
         let mut attributes = json!({
             "group": "image.openshift.io", "resource": "imagestreams/layers", "verb": "get",

@@ -1,105 +1,88 @@
-//! Times and leftovers of Jobs and steps.
+//! Times and leftovers of Jobs, steps and runs.
 
-use anyhow::Result;
-use ensure_pull_secret::config::{DefaultValue, VARIABLES};
+use serde_json::Value;
 
 use super::{
     super::{
-        collect::Manifests,
-        object::{OURS, containers, label, of_kind, text},
+        collect::{Form, Manifests},
+        object::{OURS, containers, text},
     },
-    schedule::seconds,
+    schedule::{default, seconds},
+    violations,
 };
 
-/// How long the program takes at most.
-const TIMEOUT: &str = "PULL_SECRET_TIMEOUT";
+/// A Secret from Git would empty a usable credential each time it is applied again; a run is not part of an install, and
+/// has a name of its own each time.
+const NEVER_INSTALLED: &[&str] = &["Secret", "TaskRun", "PipelineRun", "Pod"];
+
+/// No install has a Secret or a run; a run in a sample has a new name each time, so that `kubectl create` works twice.
+pub fn runs_and_secrets_are_created_by_hand(object: &Value, manifests: &Manifests) -> Vec<String> {
+    let kind = text(object, "kind");
+    let is_installed = manifests.form != Form::Sample && NEVER_INSTALLED.contains(&kind);
+    let has_fixed_name = kind.ends_with("Run") && text(&object["metadata"], "generateName").is_empty();
+    violations([
+        (is_installed, "it must not be in an install"),
+        (has_fixed_name, "it has a name instead of generateName"),
+    ])
+}
 
 /// A Job of its own goes away some time after its end, or with Argo CD's next sync; a CronJob's are counted by its history
 /// limits, and a time to live would only hide the last failure (job-ttl-seconds-after-finished).
-pub fn finished_jobs_go_away(manifests: &Manifests) -> Vec<String> {
-    let mut problems = Vec::new();
-    let ttl = "ttlSecondsAfterFinished";
-    for job in of_kind(&manifests.objects, "Job") {
-        let hook = &job["metadata"]["annotations"]["argocd.argoproj.io/hook-delete-policy"];
-        if job["spec"][ttl].is_null() && hook.is_null() {
-            problems.push(format!("{}: {ttl} is not set", label(job)));
-        }
-    }
-    for job in of_kind(&manifests.objects, "CronJob") {
-        if !job["spec"]["jobTemplate"]["spec"][ttl].is_null() {
-            problems.push(format!(
-                "{}: {ttl} is set, which is for the history limits",
-                label(job)
-            ));
-        }
-        for limit in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-            if job["spec"][limit].as_u64().unwrap_or_default() == 0 {
-                problems.push(format!("{}: {limit} is not at least 1", label(job)));
-            }
-        }
-    }
-    problems
+pub fn finished_jobs_go_away(object: &Value, _: &Manifests) -> Vec<String> {
+    let (spec, annotations) = (&object["spec"], &object["metadata"]["annotations"]);
+    let ttl = |spec: &Value| !spec["ttlSecondsAfterFinished"].is_null();
+    let no_history = |limit: &str| spec[limit].as_u64().unwrap_or_default() == 0;
+    let hook = &annotations["argocd.argoproj.io/hook-delete-policy"];
+    let (job, cron_job) = (object["kind"] == "Job", object["kind"] == "CronJob");
+    violations([
+        (
+            job && !ttl(spec) && hook.is_null(),
+            "ttlSecondsAfterFinished is not set",
+        ),
+        (
+            cron_job && ttl(&spec["jobTemplate"]["spec"]),
+            "ttlSecondsAfterFinished is set: the history limits decide",
+        ),
+        (
+            cron_job && no_history("successfulJobsHistoryLimit"),
+            "successfulJobsHistoryLimit is not at least 1",
+        ),
+        (
+            cron_job && no_history("failedJobsHistoryLimit"),
+            "failedJobsHistoryLimit is not at least 1",
+        ),
+    ])
 }
 
-/// A step that Tekton kills leaves no results: its timeout is longer than the program's own.
-pub fn steps_outlive_the_program(manifests: &Manifests) -> Vec<String> {
-    let default = VARIABLES
-        .iter()
-        .find(|variable| variable.name == TIMEOUT)
-        .map(|variable| variable.default);
-    let Some(DefaultValue::Value(default)) = default else {
-        return vec![format!(
-            "{TIMEOUT} has no default any more: this rule has to be written anew"
-        )];
-    };
-    let mut problems = Vec::new();
-    for container in manifests.objects.iter().flat_map(containers) {
-        let ours = container.name() == OURS || container.fields["ref"]["name"] == OURS;
-        if !ours || container.pod.is_some() || container.object["kind"] == "StepAction" {
-            continue;
+/// A step that Tekton ends leaves no results: its timeout is longer than the program's own.
+pub fn steps_outlive_the_program(object: &Value, _: &Manifests) -> Vec<String> {
+    let ours = containers(object).into_iter().filter(|container| {
+        let named = container.name() == OURS || container.fields["ref"]["name"] == OURS;
+        named && container.pod.is_none() && object["kind"] != "StepAction"
+    });
+    ours.filter_map(|container| {
+        let own = default("PULL_SECRET_TIMEOUT").and_then(seconds);
+        match (seconds(text(container.fields, "timeout")), own) {
+            (Ok(step), Ok(own)) if step > own => None,
+            (Ok(_), Ok(own)) => Some(format!("its timeout is not longer than the program's {own} s")),
+            (Err(error), _) | (_, Err(error)) => Some(format!("timeout: {error:#}")),
         }
-        let compared =
-            || -> Result<bool> { Ok(seconds(text(container.fields, "timeout"))? > seconds(default)?) };
-        match compared() {
-            Ok(true) => {}
-            Ok(false) => problems.push(format!(
-                "{}: its timeout is not longer than {TIMEOUT}'s {default}",
-                container.label()
-            )),
-            Err(error) => problems.push(format!("{}: timeout: {error:#}", container.label())),
-        }
-    }
-    problems
+    })
+    .collect()
 }
 
-/// What the program says last is kept where it is looked for, in a CronJob's or a Job's pod; in a step the file is
-/// Tekton's own.
-pub fn last_words_are_kept(manifests: &Manifests) -> Vec<String> {
+/// The program's termination message is written to the container's file, in a CronJob's or a Job's pod; in a step that
+/// file is Tekton's own.
+pub fn termination_message_is_kept(object: &Value, _: &Manifests) -> Vec<String> {
     let name = "PULL_SECRET_TERMINATION_MESSAGE_FILE";
-    let mut problems = Vec::new();
-    for container in manifests
-        .objects
-        .iter()
-        .flat_map(containers)
-        .filter(|container| container.name() == OURS)
-    {
+    let ours = containers(object).into_iter().filter(|one| one.name() == OURS);
+    ours.filter_map(|container| {
+        let path = container.fields["terminationMessagePath"].as_str();
+        let expected = container.pod.map(|_| path.unwrap_or("/dev/termination-log"));
         let seen = container.variable(name);
-        let expected = container.pod.map(|_| {
-            let path = text(container.fields, "terminationMessagePath");
-            if path.is_empty() {
-                "/dev/termination-log"
-            } else {
-                path
-            }
-        });
-        if seen != expected {
-            problems.push(format!(
-                "{}: {name} is {seen:?} instead of {expected:?}",
-                container.label()
-            ));
-        }
-    }
-    problems
+        (seen != expected).then(|| format!("{name} is {seen:?} instead of {expected:?}"))
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -118,24 +101,25 @@ mod tests {
             .reports("is not set");
         let hook =
             json!({ "annotations": { "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation" } });
-        Broken::new(rule, job(hook, json!({}))).says_nothing();
-        Broken::new(rule, cron_job())
-            .with("/spec/jobTemplate/spec/ttlSecondsAfterFinished", json!(60))
-            .reports("history limits");
-        Broken::new(rule, cron_job())
-            .with("/spec/failedJobsHistoryLimit", json!(0))
-            .reports("failedJobsHistoryLimit");
+        Broken::new(rule, job(hook, json!({}))).reports_nothing();
+        for (field, value, problem) in [
+            ("jobTemplate/spec/ttlSecondsAfterFinished", 60, "history limits"),
+            ("failedJobsHistoryLimit", 0, "failedJobsHistoryLimit"),
+        ] {
+            Broken::new(rule, cron_job())
+                .with(&format!("/spec/{field}"), json!(value))
+                .reports(problem);
+        }
     }
 
     #[test]
     fn a_step_that_ends_before_the_program_does_is_found() {
         let rule = steps_outlive_the_program;
+        let timeout = "/spec/steps/0/timeout";
         Broken::new(rule, task())
-            .with("/spec/steps/0/timeout", json!("2m"))
+            .with(timeout, json!("2m"))
             .reports("not longer");
-        Broken::new(rule, task())
-            .without("/spec/steps/0/timeout")
-            .reports("no duration");
+        Broken::new(rule, task()).without(timeout).reports("no duration");
         let step = json!({ "name": "a", "ref": { "name": OURS } });
         Broken::new(rule, task())
             .with("/spec/steps/0", step)
@@ -144,14 +128,31 @@ mod tests {
 
     #[test]
     fn lost_termination_messages_are_reported() {
-        let container = "/spec/jobTemplate/spec/template/spec/containers/0";
-        Broken::new(last_words_are_kept, cron_job())
-            .with(&format!("{container}/terminationMessagePath"), json!("/another"))
+        let rule = termination_message_is_kept;
+        let path = "/spec/jobTemplate/spec/template/spec/containers/0/terminationMessagePath";
+        Broken::new(rule, cron_job())
+            .with(path, json!("/another"))
             .reports("instead of Some(\"/another\")");
         let variable =
             json!({ "name": "PULL_SECRET_TERMINATION_MESSAGE_FILE", "value": "/tekton/termination" });
-        Broken::new(last_words_are_kept, task())
+        Broken::new(rule, task())
             .with("/spec/steps/0/env/0", variable)
             .reports("instead of None");
+    }
+
+    #[test]
+    fn an_installed_secret_or_run_and_a_sample_with_a_fixed_name_are_found() {
+        let rule = runs_and_secrets_are_created_by_hand;
+        let object = |kind: &str, member: &str| json!({ "kind": kind, "metadata": { member: "a" } });
+        for kind in NEVER_INSTALLED {
+            Broken::new(rule, task())
+                .and(object(kind, "name"))
+                .reports(&format!("{kind}/a: it must not be in an install"));
+        }
+        let sample = |object| Broken::among(rule, Form::Sample, vec![object]);
+        sample(object("Secret", "name")).reports_nothing();
+        sample(object("TaskRun", "generateName"))
+            .and(object("TaskRun", "name"))
+            .reports("TaskRun/a: it has a name");
     }
 }

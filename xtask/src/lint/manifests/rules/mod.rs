@@ -3,7 +3,6 @@
 mod containers;
 mod images;
 mod jobs;
-mod kinds;
 mod params;
 pub mod rights;
 mod runner;
@@ -13,35 +12,35 @@ mod token_file;
 mod trust;
 mod words;
 
-use super::collect::{Form, Manifests, Text};
+use serde_json::Value;
 
-/// A rule over objects that belong together: what breaks it.
-type OverManifests = fn(&Manifests) -> Vec<String>;
-/// A rule over everything that we write.
-type OverTexts = fn(&[Text]) -> Vec<String>;
+use super::{
+    collect::{Form, Manifests, Text},
+    object::label,
+};
 
-const OVER_MANIFESTS: &[OverManifests] = &[
-    containers::command_is_set,
-    containers::root_file_system_is_read_only,
+/// A rule for an object among those that belong to it: its violations.
+pub type Rule = fn(&Value, &Manifests) -> Vec<String>;
+
+const RULES: &[Rule] = &[
+    containers::fields_are_set,
     containers::no_user_is_chosen,
-    containers::memory_is_bounded,
     containers::environment_has_no_credential,
-    images::one_image_by_digest,
+    images::image_is_the_installed_one,
     jobs::finished_jobs_go_away,
     jobs::steps_outlive_the_program,
-    jobs::last_words_are_kept,
-    kinds::nothing_is_installed_that_runs_or_is_a_secret,
-    kinds::sample_runs_are_created_anew,
+    jobs::termination_message_is_kept,
+    jobs::runs_and_secrets_are_created_by_hand,
     rights::the_role_is_the_contracts,
-    rights::nothing_dangles,
-    rights::no_rule_says_any,
+    rights::references_exist,
+    rights::no_rule_has_a_wildcard,
     schedule::one_run_may_fail,
-    params::params_are_the_variables,
+    params::task_names_a_puller,
     words::conditions_can_hold,
 ];
 
 /// Rules for what documents show as well, which may be a part of an object.
-const OVER_DOCUMENTS: &[OverManifests] = &[
+const RULES_FOR_DOCUMENTS: &[Rule] = &[
     runner::the_policy_restricts_whoever_creates_secrets,
     runner::the_runner_has_a_name_of_its_own,
     runner::no_service_names_the_api_server,
@@ -50,25 +49,36 @@ const OVER_DOCUMENTS: &[OverManifests] = &[
     trust::what_the_installer_sets_is_literal,
 ];
 
-const OVER_TEXTS: &[OverTexts] = &[images::one_spelling, words::variables_exist, words::reasons_exist];
-
-/// What breaks a rule, each as `where: what: why`.
+/// All violations, each as `where: what: why`.
 pub fn problems(texts: &[Text], pages: &[Text], manifests: &[Manifests]) -> Vec<String> {
-    let mut problems: Vec<String> = OVER_TEXTS.iter().flat_map(|rule| rule(texts)).collect();
+    let mut problems = words::variables_exist(texts);
+    problems.extend(words::reasons_exist(texts));
     for scripts in [texts, pages] {
         problems.extend(scripts::no_value_is_expanded_into_a_document(scripts));
     }
     problems.sort();
     problems.dedup();
     for one in manifests {
-        let over_objects = OVER_MANIFESTS.iter().filter(|_| one.form != Form::Document);
-        for rule in over_objects.chain(OVER_DOCUMENTS) {
-            problems.extend(
-                rule(one)
-                    .into_iter()
-                    .map(|problem| format!("{}: {problem}", one.origin)),
-            );
-        }
+        let for_objects = RULES.iter().filter(|_| one.form != Form::Document);
+        let found = for_objects
+            .chain(RULES_FOR_DOCUMENTS)
+            .flat_map(|rule| judge(*rule, one));
+        problems.extend(found.map(|problem| format!("{}: {problem}", one.origin)));
     }
     problems
+}
+
+/// The violations of one rule, each after the object's name.
+pub fn judge(rule: Rule, manifests: &Manifests) -> Vec<String> {
+    let of = |object| {
+        let problems = rule(object, manifests).into_iter();
+        problems.map(|problem| format!("{}: {problem}", label(object)))
+    };
+    manifests.objects.iter().flat_map(of).collect()
+}
+
+/// The problems of checks that are violated.
+fn violations<T: Into<String>>(checks: impl IntoIterator<Item = (bool, T)>) -> Vec<String> {
+    let violated = checks.into_iter().filter(|(violated, _)| *violated);
+    violated.map(|(_, problem)| problem.into()).collect()
 }

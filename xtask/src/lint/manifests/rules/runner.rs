@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::{
     collect::Manifests,
-    object::{OURS, containers, label, list, of_kind, text},
+    object::{OURS, containers, list, of_kind, text, values},
 };
 
 /// ServiceAccounts that platforms create in every namespace for other work, which the policy would deny: OpenShift
@@ -13,143 +13,105 @@ use super::super::{
 const SHARED: &[&str] = &["pipeline", "default", "builder", "deployer"];
 
 /// The runner of a policy: the eighth part of its match condition, where apostrophes part it.
-fn runner(policy: &Value) -> &str {
-    let conditions = list(&policy["spec"], "matchConditions");
-    let condition = conditions.iter().find(|one| one["name"] == "runner");
-    condition.map_or("", |one| {
-        text(one, "expression").split('\'').nth(7).unwrap_or_default()
-    })
+fn runner(policy: &Value) -> Option<&str> {
+    let mut conditions = list(&policy["spec"], "matchConditions").iter();
+    let condition = conditions.find(|one| one["name"] == "runner")?;
+    text(condition, "expression").split('\'').nth(7)
 }
 
-/// The ServiceAccounts that may create Secrets, each with the binding that permits it.
-fn creators(objects: &[Value]) -> Vec<(&Value, &str)> {
+/// The ServiceAccounts that may create Secrets by a binding.
+fn creators<'a>(binding: &'a Value, objects: &'a [Value]) -> Vec<&'a str> {
     let creates = |rule: &Value| {
-        let has = |member: &str, one: &str| {
+        let has = |member, one: &str| {
             list(rule, member)
                 .iter()
                 .any(|value| value == one || value == "*")
         };
         has("resources", "secrets") && has("verbs", "create")
     };
-    let bindings = of_kind(objects, "RoleBinding").chain(of_kind(objects, "ClusterRoleBinding"));
-    bindings
-        .filter(|binding| {
-            let role = &binding["roleRef"];
-            of_kind(objects, text(role, "kind"))
-                .filter(|one| one["metadata"]["name"] == role["name"])
-                .any(|role| list(role, "rules").iter().any(creates))
-        })
-        .flat_map(|binding| {
-            let subjects = list(binding, "subjects").iter();
-            subjects
-                .filter(|subject| subject["kind"] == "ServiceAccount")
-                .map(move |subject| (binding, text(subject, "name")))
-        })
-        .collect()
+    let role = &binding["roleRef"];
+    let mut roles =
+        of_kind(objects, text(role, "kind")).filter(|one| one["metadata"]["name"] == role["name"]);
+    if !roles.any(|role| list(role, "rules").iter().any(creates)) {
+        return Vec::new();
+    }
+    let subjects = list(binding, "subjects").iter();
+    let accounts = subjects.filter(|subject| subject["kind"] == "ServiceAccount");
+    accounts.map(|subject| text(subject, "name")).collect()
 }
 
-/// Each ServiceAccount that may create Secrets has a runner's name: the policy beside it or, where there is none, the
-/// shipped one restricts it.
-pub fn the_policy_restricts_whoever_creates_secrets(manifests: &Manifests) -> Vec<String> {
-    let mut runners: Vec<&str> = of_kind(&manifests.objects, "ValidatingAdmissionPolicy")
-        .map(runner)
-        .collect();
+/// A ServiceAccount that may create Secrets has a runner's name: the policy beside it or, where there is none, the shipped
+/// one restricts it.
+pub fn the_policy_restricts_whoever_creates_secrets(object: &Value, manifests: &Manifests) -> Vec<String> {
+    let policies = of_kind(&manifests.objects, "ValidatingAdmissionPolicy");
+    let mut runners: Vec<&str> = policies.filter_map(runner).collect();
     if runners.is_empty() {
         runners.push(OURS);
     }
-    let is_restricted = |account: &str| {
-        runners
-            .iter()
-            .any(|runner| format!("{account}-").starts_with(&format!("{runner}-")))
+    let begins = |account: &str, runner: &str| format!("{account}-").starts_with(&format!("{runner}-"));
+    let mut accounts = creators(object, &manifests.objects);
+    accounts.retain(|account| !runners.iter().any(|runner| begins(account, runner)));
+    let problem = |account: &&str| {
+        format!("{account} may create secrets, and the policy of {runners:?} doesn't restrict it")
     };
-    creators(&manifests.objects)
-        .into_iter()
-        .filter(|(_, account)| !is_restricted(account))
-        .map(|(binding, account)| {
-            format!(
-                "{}: {account} may create secrets, and the admission policy of {runners:?} doesn't restrict it",
-                label(binding)
-            )
-        })
-        .collect()
+    accounts.iter().map(problem).collect()
 }
 
 /// No runner has the name of a ServiceAccount that platforms create for other work.
-pub fn the_runner_has_a_name_of_its_own(manifests: &Manifests) -> Vec<String> {
-    let policies =
-        of_kind(&manifests.objects, "ValidatingAdmissionPolicy").map(|policy| (policy, runner(policy)));
-    let mut found: Vec<(&Value, &str)> = policies.chain(creators(&manifests.objects)).collect();
-    for object in &manifests.objects {
-        let pods = containers(object).into_iter().filter(|one| one.name() == OURS);
-        let accounts = pods.filter_map(|one| Some(text(one.pod?, "serviceAccountName")));
-        found.extend(accounts.map(|account| (object, account)));
-        if runs_ours(object) {
-            let spec = &object["spec"];
-            let template = &spec["taskRunTemplate"];
-            let others = list(spec, "taskRunSpecs").iter().chain([spec, template]);
-            found.extend(others.map(|one| (object, text(one, "serviceAccountName"))));
-        }
+pub fn the_runner_has_a_name_of_its_own(object: &Value, manifests: &Manifests) -> Vec<String> {
+    let mut accounts = creators(object, &manifests.objects);
+    accounts.extend(runner(object));
+    let ours = containers(object).into_iter().filter(|one| one.name() == OURS);
+    accounts.extend(ours.filter_map(|one| Some(text(one.pod?, "serviceAccountName"))));
+    if ["TaskRun", "PipelineRun"].contains(&text(object, "kind")) {
+        let spec = &object["spec"];
+        let parts = list(spec, "taskRunSpecs")
+            .iter()
+            .chain([spec, &spec["taskRunTemplate"]]);
+        accounts.extend(parts.map(|part| text(part, "serviceAccountName")));
     }
-    found
-        .into_iter()
-        .filter(|(_, account)| SHARED.contains(account))
-        .map(|(object, account)| format!("{}: the runner is {account}, which has other work", label(object)))
-        .collect()
-}
-
-/// A TaskRun, or a PipelineRun, which names the Pipeline and not our Task.
-fn runs_ours(object: &Value) -> bool {
-    match text(object, "kind") {
-        "TaskRun" => object["spec"]["taskRef"]["name"] == OURS || object["spec"].get("taskSpec").is_some(),
-        "PipelineRun" => true,
-        _ => false,
-    }
+    accounts.retain(|account| SHARED.contains(account));
+    let problem = |account: &&str| format!("the runner is {account}, which has other work");
+    accounts.iter().map(problem).collect()
 }
 
 /// Pods of the runner get no Service's variables: one named `kubernetes` would name another API server. A Task can't say
-/// so, its runs can.
-pub fn no_service_names_the_api_server(manifests: &Manifests) -> Vec<String> {
-    let mut problems = Vec::new();
-    for object in &manifests.objects {
-        let has_links = |pod: &Value| pod["enableServiceLinks"] != false;
-        let spec = &object["spec"];
-        let linked = match text(object, "kind") {
+/// so, its runs can, also those in a TriggerTemplate.
+pub fn no_service_names_the_api_server(object: &Value, _: &Manifests) -> Vec<String> {
+    let has_links = |pod: &Value| pod["enableServiceLinks"] != false;
+    let run_has_links = |run: &Value| {
+        let spec = &run["spec"];
+        let mut tasks = list(spec, "taskRunSpecs").iter();
+        match text(run, "kind") {
             "TaskRun" => has_links(&spec["podTemplate"]),
             "PipelineRun" => {
                 has_links(&spec["taskRunTemplate"]["podTemplate"])
-                    || list(spec, "taskRunSpecs")
-                        .iter()
-                        .any(|one| one["podTemplate"]["enableServiceLinks"] == true)
+                    || tasks.any(|task| task["podTemplate"]["enableServiceLinks"] == true)
             }
-            _ => containers(object)
-                .iter()
-                .any(|one| one.name() == OURS && one.pod.is_some_and(has_links)),
-        };
-        if linked {
-            problems.push(format!("{}: enableServiceLinks is not false", label(object)));
+            _ => false,
         }
-    }
-    problems
+    };
+    let mut ours = containers(object).into_iter().filter(|one| one.name() == OURS);
+    // A document may show a part of a pod.
+    let is_whole = object.get("kind").is_some();
+    let linked = values(object).iter().any(|(_, value)| run_has_links(value))
+        || is_whole && ours.any(|one| one.pod.is_some_and(has_links));
+    let problem = linked.then(|| "enableServiceLinks is not false".to_owned());
+    problem.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::super::{
-        collect::{Form, manifests},
-        fixtures::{Broken, cron_job, installed},
+    use super::super::{
+        super::{
+            collect::Form,
+            fixtures::{Broken, all, cron_job, installed},
+        },
+        judge,
     };
     use super::*;
-
-    fn first(kind: &str) -> Vec<Value> {
-        let mut objects = installed();
-        let index = objects
-            .iter()
-            .position(|object| object["kind"] == kind && object["metadata"]["name"] == OURS);
-        objects.swap(0, index.expect("an install has it"));
-        objects
-    }
 
     fn task_run(spec: &Value) -> Value {
         let mut run = json!({ "kind": "TaskRun", "metadata": { "generateName": "a-" }, "spec": {
@@ -170,27 +132,23 @@ mod tests {
             ("quay", false),
             ("model-pipeline-sa", false),
         ] {
-            let broken = Broken::among(rule, Form::Installed, first("RoleBinding"))
+            let broken = Broken::among(rule, Form::Installed, installed("RoleBinding"))
                 .with("/subjects/0/name", json!(account));
             if restricted {
-                broken.says_nothing();
+                broken.reports_nothing();
             } else {
                 broken.reports(&format!("{account} may create secrets"));
             }
         }
         // Without a policy beside it, the shipped one counts.
-        let mut objects = first("RoleBinding");
+        let mut objects = installed("RoleBinding");
         objects.retain(|object| !text(object, "kind").starts_with("Validating"));
         Broken::among(rule, Form::Sample, objects)
             .with("/subjects/0/name", json!("quay"))
             .reports("quay may create secrets");
         // Beside another policy, its runner counts.
         let condition = "/spec/matchConditions/0/expression";
-        let mut objects = installed();
-        let index = objects
-            .iter()
-            .position(|one| one["kind"] == "ValidatingAdmissionPolicy");
-        objects.swap(0, index.expect("an install has a policy"));
+        let objects = installed("ValidatingAdmissionPolicy");
         let expression = objects[0]
             .pointer(condition)
             .and_then(Value::as_str)
@@ -203,33 +161,35 @@ mod tests {
 
     #[test]
     fn s7_every_creator_of_secrets_below_tekton_is_restricted() {
-        let all = manifests().expect("the manifests can be rendered");
-        let with_creators = all.iter().filter(|one| !creators(&one.objects).is_empty());
-        let origins: Vec<&str> = with_creators.map(|one| one.origin.as_str()).collect();
+        let judged: Vec<_> = all()
+            .iter()
+            .filter(|one| {
+                one.objects
+                    .iter()
+                    .any(|object| !creators(object, &one.objects).is_empty())
+            })
+            .map(|one| one.origin.as_str())
+            .collect();
         for origin in [
             "tekton/samples/robot-account/role.yaml",
-            "tekton",
-            "tekton/overlays/demo-names",
+            "tekton, installed",
+            "tekton/overlays/demo-names, installed",
         ] {
-            assert!(origins.contains(&origin), "{origin} is not judged: {origins:?}");
+            assert!(judged.contains(&origin), "{origin} is not judged: {judged:?}");
         }
-        for one in &all {
-            assert_eq!(
-                the_policy_restricts_whoever_creates_secrets(one),
-                [""; 0],
-                "{}",
-                one.origin
-            );
+        let rule = the_policy_restricts_whoever_creates_secrets;
+        for one in all() {
+            assert_eq!(judge(rule, one), [""; 0], "{}", one.origin);
         }
         let docs = include_str!("../../../../../docs/role.yaml");
         let objects = test_cluster::manifest::documents(docs).expect("YAML");
-        assert_eq!(creators(&objects).len(), 1);
+        assert!(objects.iter().any(|object| creators(object, &objects) == [OURS]));
         let role = Manifests {
             origin: "docs/role.yaml".to_owned(),
             form: Form::Document,
             objects,
         };
-        assert_eq!(the_policy_restricts_whoever_creates_secrets(&role), [""; 0]);
+        assert_eq!(judge(rule, &role), [""; 0]);
     }
 
     #[test]
@@ -237,7 +197,7 @@ mod tests {
         let rule = the_runner_has_a_name_of_its_own;
         for account in SHARED {
             let said = format!("the runner is {account}");
-            Broken::among(rule, Form::Installed, first("RoleBinding"))
+            Broken::among(rule, Form::Installed, installed("RoleBinding"))
                 .with("/subjects/0/name", json!(account))
                 .reports(&said);
             Broken::new(rule, cron_job())
@@ -254,10 +214,7 @@ mod tests {
             for run in runs {
                 Broken::new(rule, task_run(&json!({}))).and(run).reports(&said);
             }
-            let policy = of_kind(&installed(), "ValidatingAdmissionPolicy")
-                .next()
-                .expect("a policy")
-                .clone();
+            let policy = installed("ValidatingAdmissionPolicy").remove(0);
             let condition = "/spec/matchConditions/0/expression";
             let expression = policy
                 .pointer(condition)
@@ -272,7 +229,7 @@ mod tests {
             rule,
             task_run(&json!({ "serviceAccountName": "ensure-pull-secret-quay" })),
         )
-        .says_nothing();
+        .reports_nothing();
     }
 
     #[test]
@@ -295,8 +252,14 @@ mod tests {
                 json!({ "enableServiceLinks": true }),
             )
             .reports("enableServiceLinks");
+        let template = json!({ "kind": "TriggerTemplate", "metadata": { "name": "a" }, "spec": {
+            "resourcetemplates": [task_run(&json!({ "podTemplate": {} }))],
+        } });
+        Broken::new(rule, task_run(&json!({})))
+            .and(template)
+            .reports("TriggerTemplate/a: enableServiceLinks");
         Broken::new(rule, cron_job())
             .without("/spec/jobTemplate/spec/template/spec/enableServiceLinks")
-            .reports("CronJob");
+            .reports("enableServiceLinks");
     }
 }

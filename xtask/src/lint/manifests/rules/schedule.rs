@@ -1,13 +1,16 @@
 //! The CronJob's arithmetic: one whole run may fail, and the secret still never expires.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use ensure_pull_secret::config::{DefaultValue, VARIABLES};
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::Value;
 
-use super::super::{
-    collect::Manifests,
-    object::{Container, OURS, containers, label, of_kind, text},
+use super::{
+    super::{
+        collect::Manifests,
+        object::{list, of_kind, our_container, text},
+    },
+    violations,
 };
 
 /// The delays before a Job's second, third and further pods (Kubernetes, "Pod backoff failure policy"), in seconds.
@@ -16,116 +19,145 @@ const LONGEST_BACKOFF: u64 = 360;
 /// The CronJob controller looks every 10 s: less may never start.
 const LEAST_STARTING_DEADLINE: u64 = 10;
 
-/// Every CronJob keeps the rules of [`keeps`].
-pub fn one_run_may_fail(manifests: &Manifests) -> Vec<String> {
-    of_kind(&manifests.objects, "CronJob")
-        .filter_map(|job| {
-            keeps(job, &manifests.objects)
-                .err()
-                .map(|error| format!("{}: {error:#}", label(job)))
+/// A CronJob's times let one run fail.
+pub fn one_run_may_fail(object: &Value, manifests: &Manifests) -> Vec<String> {
+    if object["kind"] != "CronJob" {
+        return Vec::new();
+    }
+    let maximum = maximum_lifetime(&manifests.objects);
+    let times = Times::of(object).and_then(|times| Ok(times.problems(maximum?)));
+    let mut problems = times.unwrap_or_else(|error| vec![format!("{error:#}")]);
+    problems.extend(violations([
+        (
+            text(&object["spec"], "timeZone") != "Etc/UTC",
+            "timeZone is not Etc/UTC: a gap is longer or shorter twice a year",
+        ),
+        (
+            text(&object["spec"], "concurrencyPolicy") != "Forbid",
+            "concurrencyPolicy is not Forbid",
+        ),
+    ]));
+    problems
+}
+
+/// Times of a CronJob, in seconds.
+struct Times {
+    gap: u64,
+    starting: u64,
+    active: u64,
+    retries: u64,
+    lifetime: u64,
+    timeout: u64,
+    next_run: u64,
+    /// PULL_SECRET_REFRESH_BELOW, a percentage.
+    share: String,
+}
+
+impl Times {
+    fn of(job: &Value) -> Result<Self> {
+        let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
+        let number = |value: &Value, member: &str| {
+            let number = value[member].as_u64();
+            number.with_context(|| format!("{member} is not set"))
+        };
+        let container = our_container(job).context("no container of it is ours")?;
+        let value = |name| container.variable(name).map_or_else(|| default(name), Ok);
+        let duration = |name| seconds(value(name)?).with_context(|| format!("cannot read {name}"));
+        Ok(Self {
+            gap: gap(text(spec, "schedule"))?,
+            starting: number(spec, "startingDeadlineSeconds")?,
+            active: number(job_spec, "activeDeadlineSeconds")?,
+            retries: number(job_spec, "backoffLimit")?,
+            lifetime: duration("PULL_SECRET_TOKEN_LIFETIME")?,
+            timeout: duration("PULL_SECRET_TIMEOUT")?,
+            next_run: duration("PULL_SECRET_NEXT_RUN_WITHIN")?,
+            share: value("PULL_SECRET_REFRESH_BELOW")?.to_owned(),
         })
-        .collect()
+    }
+
+    /// A run that is due at 0 may decide at once, and finds a credential that lives just long enough to be left alone; the
+    /// next, a gap later, fails as a whole; the one after that may start late and needs all its time.
+    fn problems(&self, maximum: Option<u64>) -> Vec<String> {
+        let Self {
+            gap,
+            starting,
+            active,
+            retries,
+            lifetime,
+            timeout,
+            next_run,
+            share,
+        } = self;
+        let latest = 2 * gap + starting + active;
+        let share = share.trim_end_matches('%').parse().unwrap_or(100);
+        let renewed_below = *next_run.max(&(lifetime * share / 100));
+        let backoffs = (0..*retries).map(|retry| (FIRST_BACKOFF << retry.min(10)).min(LONGEST_BACKOFF));
+        let needed = (retries + 1) * timeout + backoffs.sum::<u64>();
+        let maximum = maximum.unwrap_or(*lifetime);
+        violations([
+            (
+                *next_run < latest,
+                format!(
+                    "PULL_SECRET_NEXT_RUN_WITHIN is {next_run} s; with a run that fails, the next one ends up to {latest} s \
+                     later (two gaps, startingDeadlineSeconds, activeDeadlineSeconds)"
+                ),
+            ),
+            (
+                *lifetime <= renewed_below,
+                format!(
+                    "a fresh token lives for {lifetime} s, and every run would renew what lives for less than {renewed_below} s"
+                ),
+            ),
+            (
+                *starting < LEAST_STARTING_DEADLINE,
+                format!(
+                    "startingDeadlineSeconds is {starting}: the controller looks every {LEAST_STARTING_DEADLINE} s"
+                ),
+            ),
+            (
+                starting + active >= *gap,
+                format!(
+                    "a run may take {starting} + {active} s, longer than the gap of {gap} s: Forbid would skip the next run"
+                ),
+            ),
+            (
+                *active < needed,
+                format!(
+                    "activeDeadlineSeconds is {active}: {} pods of {timeout} s and the delays between them take {needed} s",
+                    retries + 1
+                ),
+            ),
+            (
+                *lifetime > maximum,
+                format!(
+                    "it requests tokens of {lifetime} s, and the admission policy lets them live for {maximum} s"
+                ),
+            ),
+        ])
+    }
 }
 
-/// All times in seconds. A run that is due at 0 may decide at once, and finds a credential that lives just long enough to
-/// be left alone; the next, a gap later, fails as a whole; the one after that may start late and needs all its time.
-fn keeps(job: &Value, objects: &[Value]) -> Result<()> {
-    let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
-    let gap = gap(text(spec, "schedule"))?;
-    let number = |value: &Value, member: &str| {
-        value[member]
-            .as_u64()
-            .with_context(|| format!("{member} is not set"))
+/// The longest lifetime of a token that the admission policy accepts, where it is in the same install.
+fn maximum_lifetime(objects: &[Value]) -> Result<Option<u64>> {
+    let Some(policy) = of_kind(objects, "ValidatingAdmissionPolicy").next() else {
+        return Ok(None);
     };
-    let starting = number(spec, "startingDeadlineSeconds")?;
-    let active = number(job_spec, "activeDeadlineSeconds")?;
-    let retries = number(job_spec, "backoffLimit")?;
-    let container = containers(job)
-        .into_iter()
-        .find(|container| container.name() == OURS)
-        .context("no container of it is ours")?;
-    let lifetime = duration(&container, "PULL_SECRET_TOKEN_LIFETIME")?;
-    let timeout = duration(&container, "PULL_SECRET_TIMEOUT")?;
-    let share: u64 = value(&container, "PULL_SECRET_REFRESH_BELOW")?
-        .trim_end_matches('%')
-        .parse()?;
-    let next_run = container
-        .variable("PULL_SECRET_NEXT_RUN_WITHIN")
-        .context("PULL_SECRET_NEXT_RUN_WITHIN is not set")?;
-    let next_run = seconds(next_run)?;
-
-    ensure!(
-        text(spec, "timeZone") == "Etc/UTC",
-        "timeZone is not Etc/UTC: a gap is longer or shorter twice a year"
-    );
-    ensure!(
-        text(spec, "concurrencyPolicy") == "Forbid",
-        "concurrencyPolicy is not Forbid"
-    );
-    let latest = 2 * gap + starting + active;
-    ensure!(
-        next_run >= latest,
-        "PULL_SECRET_NEXT_RUN_WITHIN is {next_run} s; with a run that fails, the next one ends up to {latest} s later (two \
-         gaps, startingDeadlineSeconds, activeDeadlineSeconds)"
-    );
-    let renewed_below = next_run.max(lifetime * share / 100);
-    ensure!(
-        lifetime > renewed_below,
-        "a fresh token lives for {lifetime} s, and every run would renew what lives for less than {renewed_below} s"
-    );
-    ensure!(
-        starting >= LEAST_STARTING_DEADLINE,
-        "startingDeadlineSeconds is {starting}: the controller looks every {LEAST_STARTING_DEADLINE} s"
-    );
-    ensure!(
-        starting + active < gap,
-        "a run may take {starting} + {active} s, longer than the gap of {gap} s: Forbid would skip the next run"
-    );
-    let backoff: u64 = (0..retries)
-        .map(|retry| (FIRST_BACKOFF << retry.min(10)).min(LONGEST_BACKOFF))
-        .sum();
-    let needed = (retries + 1) * timeout + backoff;
-    ensure!(
-        active >= needed,
-        "activeDeadlineSeconds is {active}: {} pods of {timeout} s and the delays between them take {needed} s",
-        retries + 1
-    );
-    policy_lets_pass(lifetime, objects)
+    let mut variables = list(&policy["spec"], "variables").iter();
+    let maximum = variables.find(|variable| variable["name"] == "maximumTokenSeconds");
+    let maximum = maximum.context("the admission policy has no maximumTokenSeconds")?;
+    Ok(Some(text(maximum, "expression").parse()?))
 }
 
-/// The admission policy, where it is installed beside it, lets a token of this lifetime pass.
-fn policy_lets_pass(lifetime: u64, objects: &[Value]) -> Result<()> {
-    for policy in of_kind(objects, "ValidatingAdmissionPolicy") {
-        let variables = policy["spec"]["variables"].as_array();
-        let maximum: u64 = variables
-            .into_iter()
-            .flatten()
-            .find(|variable| variable["name"] == "maximumTokenSeconds")
-            .map(|variable| text(variable, "expression"))
-            .context("the admission policy has no maximumTokenSeconds")?
-            .parse()?;
-        ensure!(
-            lifetime <= maximum,
-            "it asks for tokens of {lifetime} s, and the admission policy lets them live for {maximum} s"
-        );
-    }
-    Ok(())
-}
-
-/// A variable's value or, where it isn't set, its default.
-fn value<'a>(container: &'a Container<'_>, name: &str) -> Result<&'a str> {
-    let default = VARIABLES
+/// The default of a variable.
+pub fn default(name: &str) -> Result<&'static str> {
+    match VARIABLES
         .iter()
-        .find(|variable| variable.name == name)
-        .map(|variable| variable.default);
-    match (container.variable(name), default) {
-        (Some(value), _) | (None, Some(DefaultValue::Value(value))) => Ok(value),
-        _ => Err(anyhow::anyhow!("{name} has neither a value nor a default")),
+        .find(|one| one.name == name)
+        .map(|one| one.default)
+    {
+        Some(DefaultValue::Value(value)) => Ok(value),
+        _ => anyhow::bail!("{name} is not set"),
     }
-}
-
-fn duration(container: &Container<'_>, name: &str) -> Result<u64> {
-    seconds(value(container, name)?).with_context(|| format!("cannot read {name}"))
 }
 
 /// Seconds of a duration as the program, Kubernetes and Tekton write it: `90s`, `15m`, `1h30m`.
@@ -155,74 +187,95 @@ mod tests {
 
     use super::super::super::{
         collect::Form,
-        fixtures::{Broken, cron_job, installed},
+        fixtures::{Broken, installed},
     };
     use super::*;
 
-    const SPEC: &str = "/spec/jobTemplate/spec";
+    const JOB: &str = "/spec/jobTemplate/spec";
 
+    fn cron_job() -> Broken {
+        Broken::among(one_run_may_fail, Form::Installed, installed("CronJob"))
+    }
+
+    /// The first variable of a name counts.
     fn with_variable(name: &str, value: &str) -> Broken {
-        let environment = format!("{SPEC}/template/spec/containers/0/env");
-        let mut variables = cron_job()
-            .pointer(&environment)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        variables.retain(|variable| variable["name"] != name);
-        if !value.is_empty() {
-            variables.push(json!({ "name": name, "value": value }));
-        }
-        Broken::new(one_run_may_fail, cron_job()).with(&environment, json!(variables))
+        cron_job().with(
+            &format!("{JOB}/template/spec/containers/0/env/0"),
+            json!({ "name": name, "value": value }),
+        )
     }
 
     #[test]
-    fn a_next_run_that_is_expected_too_early_or_never_is_found() {
-        with_variable("PULL_SECRET_NEXT_RUN_WITHIN", "9h").says_nothing();
-        for wrong in ["8h", "4h", "none", ""] {
-            with_variable("PULL_SECRET_NEXT_RUN_WITHIN", wrong).reports("");
+    fn variables_that_do_not_fit_the_schedule_are_found() {
+        with_variable("PULL_SECRET_NEXT_RUN_WITHIN", "9h").reports_nothing();
+        for (name, value, problem) in [
+            ("NEXT_RUN_WITHIN", "8h", "two gaps"),
+            ("NEXT_RUN_WITHIN", "4h", "two gaps"),
+            ("NEXT_RUN_WITHIN", "none", "is no duration"),
+            ("NEXT_RUN_WITHIN", "", "is no duration"),
+            ("TOKEN_LIFETIME", "1h", "every run would renew"),
+            ("TOKEN_LIFETIME", "9h", "every run would renew"),
+            ("TOKEN_LIFETIME", "48h", "the admission policy lets them live"),
+        ] {
+            with_variable(&format!("PULL_SECRET_{name}"), value).reports(problem);
         }
-        Broken::new(one_run_may_fail, cron_job())
-            .with("/spec/schedule", json!("17 */6 * * *"))
-            .reports("two gaps");
+        cron_job()
+            .with(&format!("{JOB}/template/spec/containers/0/env"), json!([]))
+            .reports("PULL_SECRET_NEXT_RUN_WITHIN is not set");
     }
 
-    /// Whether a credential is alive whenever it is renewed, by the program's own rule at the shipped times: whichever run
-    /// fails, and however late the others come and end.
-    fn never_expires(next_run: &str, share: &str) -> Result<bool> {
-        const RUNS: i64 = 60;
-        let job = cron_job();
-        let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
-        let number = |value: &Value| value.as_i64().context("it is set");
-        let gap = i64::try_from(gap(text(spec, "schedule"))?)?;
-        let late = number(&spec["startingDeadlineSeconds"])?;
-        let slow = number(&job_spec["activeDeadlineSeconds"])?;
-        let containers = containers(&job);
-        let container = containers.first().context("it has a container")?;
-        let lifetime = i64::try_from(duration(container, "PULL_SECRET_TOKEN_LIFETIME")?)?;
-        let (next_run, share) = (Lifetime::parse(next_run)?, Percentage::parse(share)?);
-        let at = |seconds: i64| Timestamp::from_second(seconds);
+    #[test]
+    fn deadlines_that_do_not_fit_the_schedule_or_the_retries_are_found() {
+        let starting = "/spec/startingDeadlineSeconds";
+        let active = &format!("{JOB}/activeDeadlineSeconds");
+        for (pointer, value, problem) in [
+            (starting, json!(5), "looks every 10 s"),
+            (starting, json!(13600), "Forbid would skip"),
+            (starting, Value::Null, "is not set"),
+            (active, json!(300), "delays between them"),
+            (active, Value::Null, "is not set"),
+            (&format!("{JOB}/backoffLimit"), json!(6), "delays between them"),
+            ("/spec/timeZone", json!("Europe/Berlin"), "Etc/UTC"),
+            ("/spec/concurrencyPolicy", json!("Allow"), "Forbid"),
+            ("/spec/schedule", json!("17 */6 * * *"), "two gaps"),
+            ("/spec/schedule", json!("@daily"), "is not \"M */N * * *\""),
+            ("/spec/schedule", json!("0 */5 * * *"), "divides 24"),
+            ("/spec/schedule", json!("60 */4 * * *"), "is not"),
+            ("/spec/schedule", json!("0 */4 * * 1-5"), "is not"),
+        ] {
+            cron_job().with(pointer, value).reports(problem);
+        }
+    }
 
+    /// Whether each renewal comes before the expiry, by the program's own rule at the shipped times: whichever run fails,
+    /// and however late the others start and end.
+    fn never_expires(times: &Times, next_run: &str, share: &str) -> Result<bool> {
+        const RUNS: u64 = 60;
+        let (next_run, share) = (Lifetime::parse(next_run)?, Percentage::parse(share)?);
+        let at = |seconds: u64| Timestamp::from_second(seconds.cast_signed());
+        let issued = |issued_at| {
+            let (issued_at, expires_at) = (at(issued_at)?, at(issued_at + times.lifetime)?);
+            anyhow::Ok(Validity {
+                issued_at,
+                expires_at,
+            })
+        };
         for failing in 1..RUNS {
-            let mut stored = Validity {
-                issued_at: at(0)?,
-                expires_at: at(lifetime)?,
-            };
+            let mut stored = issued(0)?;
             for run in (1..RUNS).filter(|run| *run != failing) {
-                // Those before the failing run come at once, so that their verdict is as old as it can be; those after it
+                // Runs before the failing one start at once, so that their verdict is as old as it can be; runs after it
                 // as late as they may.
-                let (begun, ended) = if run < failing {
-                    (run * gap, run * gap)
+                let (late, slow) = if run < failing {
+                    (0, 0)
                 } else {
-                    (run * gap + late, run * gap + late + slow)
+                    (times.starting, times.active)
                 };
+                let begun = run * times.gap + late;
                 if !stored.has_enough_left(at(begun)?, share, Some(next_run)) {
-                    if stored.is_expired(at(ended)?) {
+                    if stored.is_expired(at(begun + slow)?) {
                         return Ok(false);
                     }
-                    stored = Validity {
-                        issued_at: at(ended)?,
-                        expires_at: at(ended + lifetime)?,
-                    };
+                    stored = issued(begun + slow)?;
                 }
             }
         }
@@ -231,79 +284,12 @@ mod tests {
 
     #[test]
     fn one_failed_run_of_the_cron_job_never_lets_the_credential_expire() -> Result<()> {
-        let job = cron_job();
-        let containers = containers(&job);
-        let container = containers.first().context("it has a container")?;
-        let shipped = value(container, "PULL_SECRET_NEXT_RUN_WITHIN")?;
-        assert!(never_expires(
-            shipped,
-            value(container, "PULL_SECRET_REFRESH_BELOW")?
-        )?);
-        assert!(never_expires(shipped, "1%")?, "that alone is enough");
-        assert!(!never_expires("4h", "1%")?, "one gap is not");
+        let times = Times::of(&installed("CronJob")[0])?;
+        let shipped = format!("{}s", times.next_run);
+        assert!(never_expires(&times, &shipped, &times.share)?);
+        assert!(never_expires(&times, &shipped, "1%")?, "that alone is enough");
+        assert!(!never_expires(&times, "4h", "1%")?, "one gap is not");
         Ok(())
-    }
-
-    #[test]
-    fn a_token_that_does_not_live_for_two_gaps_is_found() {
-        for wrong in ["1h", "9h"] {
-            with_variable("PULL_SECRET_TOKEN_LIFETIME", wrong).reports("every run would renew");
-        }
-    }
-
-    #[test]
-    fn a_token_that_the_policy_would_refuse_is_found() {
-        let mut objects = installed();
-        let job = objects
-            .iter()
-            .position(|object| object["kind"] == "CronJob")
-            .expect("a CronJob");
-        objects.swap(0, job);
-        Broken::among(one_run_may_fail, Form::Installed, objects)
-            .with(
-                &format!("{SPEC}/template/spec/containers/0/env/0"),
-                json!({ "name": "PULL_SECRET_TOKEN_LIFETIME", "value": "48h" }),
-            )
-            .reports("the admission policy lets them live");
-    }
-
-    #[test]
-    fn deadlines_that_do_not_fit_the_schedule_or_the_retries_are_found() {
-        for (pointer, value, said) in [
-            ("/spec/startingDeadlineSeconds", json!(5), "looks every 10 s"),
-            (
-                "/spec/jobTemplate/spec/activeDeadlineSeconds",
-                json!(300),
-                "delays between them",
-            ),
-            (
-                "/spec/jobTemplate/spec/backoffLimit",
-                json!(6),
-                "delays between them",
-            ),
-            ("/spec/timeZone", json!("Europe/Berlin"), "Etc/UTC"),
-            ("/spec/concurrencyPolicy", json!("Allow"), "Forbid"),
-            ("/spec/schedule", json!("@daily"), "is not \"M */N * * *\""),
-            ("/spec/schedule", json!("0 */5 * * *"), "divides 24"),
-            ("/spec/schedule", json!("60 */4 * * *"), "is not"),
-            ("/spec/schedule", json!("0 */4 * * 1-5"), "is not"),
-        ] {
-            Broken::new(one_run_may_fail, cron_job())
-                .with(pointer, value)
-                .reports(said);
-        }
-        Broken::new(one_run_may_fail, cron_job())
-            .with("/spec/schedule", json!("17 */1 * * *"))
-            .with("/spec/startingDeadlineSeconds", json!(3000))
-            .reports("Forbid would skip");
-        for member in [
-            "/spec/startingDeadlineSeconds",
-            "/spec/jobTemplate/spec/activeDeadlineSeconds",
-        ] {
-            Broken::new(one_run_may_fail, cron_job())
-                .without(member)
-                .reports("is not set");
-        }
     }
 
     #[test]

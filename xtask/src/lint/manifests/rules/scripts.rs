@@ -1,4 +1,4 @@
-//! Shell that is shipped or shown: a value from outside never becomes a part of a document.
+//! Shell that is shipped or shown: an external value never becomes a part of a document.
 
 use regex::Regex;
 
@@ -7,7 +7,7 @@ use super::super::collect::Text;
 /// No here-document expands anything: a quotation mark or a line end in the value would add YAML of its own. `<<'END'`
 /// expands nothing.
 pub fn no_value_is_expanded_into_a_document(texts: &[Text]) -> Vec<String> {
-    let begin = Regex::new(r#"(?:^|[^<])<<-?[ \t]*([A-Za-z_][A-Za-z_0-9]*)"#).expect("a right pattern");
+    let begin = Regex::new(r#"(?:^|[^<])<<-?[ \t]*([A-Za-z_][A-Za-z_0-9]*)"#).expect("a valid pattern");
     let mut problems = Vec::new();
     for Text { path, text } in texts {
         let mut ends_with: Option<String> = None;
@@ -33,7 +33,7 @@ pub fn no_value_is_expanded_into_a_document(texts: &[Text]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> Vec<String> {
+    fn reported(text: &str) -> Vec<String> {
         no_value_is_expanded_into_a_document(&[Text {
             path: "a.sh".to_owned(),
             text: text.to_owned(),
@@ -48,10 +48,10 @@ mod tests {
             "cat << END >file\na: $(hostname)\nEND\n",
             "cat <<END\na: `hostname`\nEND\n",
         ] {
-            let said = said(wrong);
+            let problems = reported(wrong);
             assert!(
-                said.len() == 1 && said[0].starts_with("a.sh:2: "),
-                "{wrong}: {said:?}"
+                problems.len() == 1 && problems[0].starts_with("a.sh:2: "),
+                "{wrong}: {problems:?}"
             );
         }
         for right in [
@@ -61,7 +61,7 @@ mod tests {
             "cat <<<$image\n",
             "echo $((1 << 2)) $image\n",
         ] {
-            assert_eq!(said(right), [""; 0], "{right}");
+            assert_eq!(reported(right), [""; 0], "{right}");
         }
     }
 }

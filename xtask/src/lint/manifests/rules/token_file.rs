@@ -6,58 +6,48 @@ use serde_json::Value;
 use super::{
     super::{
         collect::Manifests,
-        object::{Environment, OURS, containers, environments, label, text},
+        object::{Environment, OURS, containers, environments, list, text},
     },
     trust::is_literal,
 };
 
 /// The variable that names the file.
 pub const TOKEN_FILE: &str = "PULL_SECRET_TOKEN_FILE";
-/// The variables that say where its token goes, and for whom.
-pub const DESTINATION: &[&str] = &["PULL_SECRET_REGISTRY", "PULL_SECRET_USERNAME"];
+/// The variables that decide where its token is sent, and for which user.
+const DESTINATION: &[&str] = &["PULL_SECRET_REGISTRY", "PULL_SECRET_USERNAME"];
 /// Their params.
 const PARAMS: &[&str] = &["REGISTRY", "USERNAME"];
 
-/// Wherever a token file is set, registry and user name are literals in the same list, and no param has their names.
-pub fn its_destination_is_literal(manifests: &Manifests) -> Vec<String> {
+/// Registry and user name beside a token file are literals in the same list, and no param has their names.
+pub fn its_destination_is_literal(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
-    for object in &manifests.objects {
-        let label = label(object);
-        let environments = environments(object);
-        let with_file: Vec<_> = environments.iter().filter(|one| one.sets(TOKEN_FILE)).collect();
-        for environment in &with_file {
-            problems.extend(
-                wrong(environment)
-                    .into_iter()
-                    .map(|problem| format!("{label}: {}: {problem}", environment.place)),
-            );
-        }
-        if with_file.is_empty() {
-            continue;
-        }
-        for params in [&object["spec"]["params"], &object["spec"]["taskSpec"]["params"]] {
-            let params = params.as_array().into_iter().flatten();
-            let names = params
-                .map(|one| text(one, "name"))
-                .filter(|name| PARAMS.contains(name));
-            problems.extend(names.map(|name| {
-                format!("{label}: param {name} beside {TOKEN_FILE}: set its variable to a literal instead")
-            }));
-        }
-        let references = containers(object)
-            .into_iter()
-            .filter(|step| step.fields["ref"]["name"] == OURS);
-        problems.extend(references.map(|step| {
-            format!(
-                "{}: the StepAction takes {PARAMS:?} as params: store a token file by the Task",
-                step.label()
-            )
-        }));
+    let mut with_file = environments(object);
+    with_file.retain(|environment| environment.sets(TOKEN_FILE));
+    for environment in &with_file {
+        let wrong = wrong(environment).into_iter();
+        problems.extend(wrong.map(|problem| format!("{}: {problem}", environment.place)));
     }
+    if with_file.is_empty() {
+        return problems;
+    }
+    for spec in [&object["spec"], &object["spec"]["taskSpec"]] {
+        let names = list(spec, "params").iter().map(|one| text(one, "name"));
+        problems.extend(
+            names.filter(|name| PARAMS.contains(name)).map(|name| {
+                format!("param {name} beside {TOKEN_FILE}: set its variable to a literal instead")
+            }),
+        );
+    }
+    let containers = containers(object).into_iter();
+    let references = containers.filter(|step| step.fields["ref"]["name"] == OURS);
+    problems.extend(references.map(|step| {
+        let name = step.name();
+        format!("step {name:?}: the StepAction takes {PARAMS:?} as params: store a token file by the Task")
+    }));
     problems
 }
 
-/// What is wrong with a list that sets a token file.
+/// Violations in a list that sets a token file.
 fn wrong(environment: &Environment<'_>) -> Vec<String> {
     let mut problems = Vec::new();
     for name in DESTINATION {
@@ -78,7 +68,7 @@ fn wrong(environment: &Environment<'_>) -> Vec<String> {
     problems
 }
 
-/// A literal that isn't empty; not even the path of a workspace is in it.
+/// A literal that isn't empty and has no path of a workspace.
 fn is_fixed(setting: &Value) -> bool {
     let value = text(setting, "value");
     is_literal(setting) && !value.is_empty() && !value.contains("$(")
@@ -88,9 +78,12 @@ fn is_fixed(setting: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::{
-        collect::{Form, manifests},
-        fixtures::{Broken, cron_job, robot_task, task},
+    use super::super::{
+        super::{
+            fixtures::{Broken, all, cron_job, robot_task, task},
+            object::our_container,
+        },
+        judge,
     };
     use super::*;
 
@@ -102,7 +95,7 @@ mod tests {
         json!({ "name": name, "value": value })
     }
 
-    /// What a token file is right beside.
+    /// A token file with its destination.
     fn right() -> Vec<Value> {
         vec![
             variable(TOKEN_FILE, "/robot/token"),
@@ -111,83 +104,99 @@ mod tests {
         ]
     }
 
+    /// Objects in which a list of variables can be set.
+    fn places(env: &[Value]) -> [Value; 6] {
+        [
+            json!({ "podTemplate": { "env": env } }),
+            json!({ "taskRunTemplate": { "podTemplate": { "env": env } } }),
+            json!({ "taskRunSpecs": [{ "podTemplate": { "env": env } }] }),
+            json!({ "taskSpec": { "steps": [{ "env": env }] } }),
+            json!({ "template": { "spec": { "containers": [{ "env": env }] } } }),
+            json!({ "resourcetemplates": [{ "spec": { "podTemplate": { "env": env } } }] }),
+        ]
+        .map(run)
+    }
+
     #[test]
     fn s1_a_token_file_beside_a_registry_or_user_name_from_outside_is_refused() {
-        let places: [fn(Vec<Value>) -> Value; 6] = [
-            |env| json!({ "podTemplate": { "env": env } }),
-            |env| json!({ "taskRunTemplate": { "podTemplate": { "env": env } } }),
-            |env| json!({ "taskRunSpecs": [{ "podTemplate": { "env": env } }] }),
-            |env| json!({ "taskSpec": { "steps": [{ "env": env }] } }),
-            |env| json!({ "template": { "spec": { "containers": [{ "env": env }] } } }),
-            |env| json!({ "resourcetemplates": [{ "spec": { "podTemplate": { "env": env } } }] }),
+        let from_outside = [
+            "",
+            "$(params.REGISTRY)",
+            "$(params.REGISTRIES[*])",
+            "$(params.REGISTRIES[0])",
+            "quay.io,$(params[\"REGISTRY\"])",
+            "$(workspaces.config.path)",
+            "$(context.pipelineRun.name)",
+            "$(PULL_SECRET_IMAGE)",
+            "$(tt.params.registry)",
+            "{{ registry }}",
         ];
-        for place in places {
-            let broken =
-                |env| Broken::new(its_destination_is_literal, run(place(right()))).and(run(place(env)));
-            for (index, name) in [(1, "PULL_SECRET_REGISTRY"), (2, "PULL_SECRET_USERNAME")] {
-                for value in [
-                    "",
-                    "$(params.REGISTRY)",
-                    "$(params.REGISTRIES[*])",
-                    "$(params.REGISTRIES[0])",
-                    "quay.io,$(params[\"REGISTRY\"])",
-                    "$(workspaces.config.path)",
-                    "$(context.pipelineRun.name)",
-                    "$(PULL_SECRET_IMAGE)",
-                    "$(tt.params.registry)",
-                    "{{ registry }}",
-                ] {
+        for (index, name) in [(1, "PULL_SECRET_REGISTRY"), (2, "PULL_SECRET_USERNAME")] {
+            let reference = json!({ "configMapKeyRef": { "name": "a", "key": "b" } });
+            let values = from_outside.map(|value| variable(name, value));
+            let mut wrong: Vec<_> = [&values[..], &[json!({ "name": name, "valueFrom": reference })]]
+                .concat()
+                .into_iter()
+                .map(|variable| {
                     let mut env = right();
-                    env[index] = variable(name, value);
-                    broken(env).reports(name);
+                    env[index] = variable;
+                    (env, name.to_owned())
+                })
+                .collect();
+            let mut without = right();
+            without.remove(index);
+            wrong.push((without, format!("{name} is not")));
+            wrong.push((
+                [right(), vec![variable(name, "evil.example")]].concat(),
+                "set twice".to_owned(),
+            ));
+            for (env, problem) in wrong {
+                for (right, wrong) in places(&right()).into_iter().zip(places(&env)) {
+                    Broken::new(its_destination_is_literal, right)
+                        .and(wrong)
+                        .reports(&problem);
                 }
-                let mut env = right();
-                env[index] =
-                    json!({ "name": name, "valueFrom": { "configMapKeyRef": { "name": "a", "key": "b" } } });
-                broken(env).reports(name);
-                let mut env = right();
-                env.remove(index);
-                broken(env).reports(&format!("{name} is not"));
-                let mut env = right();
-                env.push(variable(name, "evil.example"));
-                broken(env).reports("set twice");
             }
         }
     }
 
     #[test]
     fn s1_a_stand_alone_list_and_a_step_template_are_judged_too() {
-        let rule = its_destination_is_literal;
-        Broken::new(rule, Value::from(right()))
-            .and(json!([variable(TOKEN_FILE, "/robot/token")]))
-            .reports("PULL_SECRET_REGISTRY is not");
-        Broken::new(rule, run(json!({})))
-            .and(run(json!({ "taskSpec": { "stepTemplate": { "env": right() } } })))
-            .reports("stepTemplate");
+        for (object, problem) in [
+            (
+                json!([variable(TOKEN_FILE, "/robot/token")]),
+                "PULL_SECRET_REGISTRY is not",
+            ),
+            (
+                run(json!({ "taskSpec": { "stepTemplate": { "env": right() } } })),
+                "stepTemplate",
+            ),
+        ] {
+            Broken::new(its_destination_is_literal, Value::from(right()))
+                .and(object)
+                .reports(problem);
+        }
     }
 
     #[test]
     fn s1_a_task_with_a_token_file_and_a_param_for_its_registry_is_refused() {
         let rule = its_destination_is_literal;
         // As it was shipped: the file was added, and the Task kept its params.
-        let mut env = task()["spec"]["steps"][0]["env"].clone();
-        env.as_array_mut()
-            .expect("a list")
-            .push(variable(TOKEN_FILE, "/robot/token"));
-        let broken = Broken::new(rule, task()).with("/spec/steps/0/env", env);
-        broken.reports("PULL_SECRET_REGISTRY");
-        broken.reports("PULL_SECRET_USERNAME");
-        broken.reports("param REGISTRY");
-        broken.reports("param USERNAME");
+        let mut env = task()["spec"]["steps"][0]["env"]
+            .as_array()
+            .cloned()
+            .expect("a list");
+        env.push(variable(TOKEN_FILE, "/robot/token"));
+        let broken = Broken::new(rule, task()).with("/spec/steps/0/env", env.into());
         for name in PARAMS {
+            broken.reports(&format!("PULL_SECRET_{name}"));
+            broken.reports(&format!("param {name}"));
             Broken::new(rule, robot_task())
                 .with("/spec/params/0/name", json!(name))
                 .reports(&format!("param {name}"));
-            let passing = run(json!({
-                "podTemplate": { "env": right() }, "params": [{ "name": name, "value": "evil.example" }],
-            }));
+            let params = json!([{ "name": name, "value": "evil.example" }]);
             Broken::new(rule, run(json!({ "podTemplate": { "env": right() } })))
-                .and(passing)
+                .with("/spec/params", params)
                 .reports(&format!("param {name}"));
         }
     }
@@ -212,50 +221,45 @@ mod tests {
 
     #[test]
     fn s1_everything_shipped_with_a_token_file_has_literals() {
-        let all = manifests().expect("the manifests can be rendered");
-        let with_file: Vec<_> = all
-            .iter()
-            .filter(|one| {
-                one.objects
-                    .iter()
-                    .flat_map(environments)
-                    .any(|environment| environment.sets(TOKEN_FILE))
-            })
-            .collect();
-        for (form, origin) in [
-            (Form::Shipped, "tekton/overlays/kubernetes"),
-            (Form::Installed, "tekton/components/robot-account"),
-            (Form::Sample, "tekton/samples/robot-account/taskrun.yaml"),
-            (Form::Document, "README.md"),
-            (Form::Document, "tekton/README.md"),
+        let with_file = all().iter().filter(|one| {
+            let mut environments = one.objects.iter().flat_map(environments);
+            environments.any(|environment| environment.sets(TOKEN_FILE))
+        });
+        let all: Vec<_> = with_file.collect();
+        for origin in [
+            "tekton/overlays/kubernetes, installed",
+            "tekton/components/robot-account, installed",
+            "tekton/samples/robot-account/taskrun.yaml",
+            "README.md",
+            "tekton/README.md",
         ] {
-            let found = with_file
-                .iter()
-                .any(|one| one.form == form && one.origin.starts_with(origin));
-            assert!(found, "{origin} sets no token file as {form:?}");
+            assert!(
+                all.iter().any(|one| one.origin == origin),
+                "{origin} sets no token file"
+            );
         }
-        for one in with_file {
-            assert_eq!(its_destination_is_literal(one), [""; 0], "{}", one.origin);
+        for one in all {
+            assert_eq!(judge(its_destination_is_literal, one), [""; 0], "{}", one.origin);
         }
     }
 
     #[test]
     fn s1_the_names_of_an_install_reach_the_task_with_a_token_file() {
-        let env = |task: &Value, name: &str| {
-            let environment = environments(task).into_iter().find(|one| one.sets(TOKEN_FILE));
-            let settings = environment.map(|one| one.settings(name));
-            settings.and_then(|settings| settings.first().map(|one| text(one, "value").to_owned()))
-        };
         let task = robot_task();
-        assert_eq!(env(&task, "PULL_SECRET_SERVICE_ACCOUNT"), None);
+        let container = our_container(&task).expect("the program's step");
         for (name, value) in [
+            ("SERVICE_ACCOUNT", None),
             (
-                "PULL_SECRET_REGISTRY",
-                "image-registry.openshift-image-registry.svc:5000",
+                "REGISTRY",
+                Some("image-registry.openshift-image-registry.svc:5000"),
             ),
-            ("PULL_SECRET_USERNAME", "<token>"),
+            ("USERNAME", Some("<token>")),
         ] {
-            assert_eq!(env(&task, name).as_deref(), Some(value), "{name}");
+            assert_eq!(
+                container.variable(&format!("PULL_SECRET_{name}")),
+                value,
+                "{name}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the installer sets, and no param: variables, the image, its command and volumes (contract, section 7).
+//! Settings of the installer, never of a param: variables, image, command and volumes (contract, section 7).
 
 use std::sync::LazyLock;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::super::{
     collect::Manifests,
-    object::{Container, OURS, containers, environments, label, text},
+    object::{Container, OURS, containers, environments, text, values},
 };
 
-/// Variables of others that decide whom the program trusts or asks.
+/// Variables of other programs that set trusted certificates, proxies and servers.
 const FOREIGN: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -19,15 +19,15 @@ const FOREIGN: &[&str] = &[
     "ALL_PROXY",
     "NO_PROXY",
 ];
-/// What Kubernetes' own variables for the API server begin with.
+/// Prefix of Kubernetes' variables for the API server.
 const API_SERVER: &str = "KUBERNETES_SERVICE_";
 /// Variables of the contract that no version has yet.
 const LATER: &[&str] = &["PULL_SECRET_EXCHANGE", "PULL_SECRET_AUDIENCE"];
 /// The path of a workspace, which is Tekton's own.
 static WORKSPACE_PATH: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a right pattern"));
+    LazyLock::new(|| Regex::new(r"\$\(workspaces\.[a-zA-Z0-9_-]+\.path\)").expect("a valid pattern"));
 
-/// Whether only the installer sets it.
+/// Whether the variable is the installer's alone.
 fn is_the_installers(name: &str) -> bool {
     let upper = name.to_uppercase();
     is_written(name)
@@ -54,43 +54,35 @@ fn runs_the_program(container: &Container<'_>) -> bool {
             .any(|variable| text(variable, "name").starts_with(PREFIX))
 }
 
-/// What the installer sets is a literal, wherever a variable, an image, a command or a volume is set. Kubernetes' own
+/// Settings of the installer are literals: variables, image, command and volumes. Kubernetes' own
 /// `$(VARIABLE)` is refused too, since that variable may come from a param, and so is `valueFrom`.
-pub fn what_the_installer_sets_is_literal(manifests: &Manifests) -> Vec<String> {
+pub fn what_the_installer_sets_is_literal(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
-    for object in &manifests.objects {
-        let label = label(object);
-        for environment in environments(object) {
-            for variable in environment.variables {
-                let name = text(variable, "name");
-                let free = is_results_path(variable) || !is_the_installers(name);
-                if !free && !is_literal(variable) {
-                    problems.push(format!(
-                        "{label}: {}: {name} is {variable} instead of a literal",
-                        environment.place
-                    ));
-                }
-            }
-        }
-        for container in our_containers(object) {
-            let fields = [
-                "image",
-                "command",
-                "args",
-                "script",
-                "workingDir",
-                "volumeMounts",
-                "envFrom",
-            ];
-            let substituted = fields
-                .iter()
-                .filter(|field| is_substituted(&container.fields[**field]));
-            problems
-                .extend(substituted.map(|field| format!("{}: {field} is not literal", container.label())));
-        }
-        if our_containers(object).next().is_some() && is_substituted(&object["spec"]["volumes"]) {
-            problems.push(format!("{label}: volumes are not literal"));
-        }
+    for environment in environments(object) {
+        let set = environment.variables.iter();
+        let wrong = set.filter(|variable| {
+            is_the_installers(text(variable, "name")) && !is_results_path(variable) && !is_literal(variable)
+        });
+        problems.extend(wrong.map(|variable| format!("{}: {variable} is not literal", environment.place)));
+    }
+    for container in our_containers(object) {
+        let fields = [
+            "image",
+            "command",
+            "args",
+            "script",
+            "workingDir",
+            "volumeMounts",
+            "envFrom",
+        ];
+        let substituted = fields
+            .iter()
+            .filter(|field| is_substituted(&container.fields[**field]));
+        let name = container.name();
+        problems.extend(substituted.map(|field| format!("container {name:?}: {field} is not literal")));
+    }
+    if our_containers(object).next().is_some() && is_substituted(&object["spec"]["volumes"]) {
+        problems.push("volumes are not literal".to_owned());
     }
     problems
 }
@@ -113,25 +105,21 @@ fn is_written(name: &str) -> bool {
     name.starts_with("RESULTS_") && name.ends_with("_PATH")
 }
 
-/// Whether a variable's value is the one that is written there.
+/// Whether a variable's value is used as it is written.
 pub fn is_literal(variable: &Value) -> bool {
     variable.get("valueFrom").is_none() && !is_substituted(&variable["value"])
 }
 
-/// Whether anything of it is replaced later: by Tekton, Kubernetes or Pipelines as Code.
+/// Whether any text in it is replaced later: by Tekton, Kubernetes or Pipelines as Code.
 fn is_substituted(value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            let text = WORKSPACE_PATH.replace_all(text, "");
-            text.contains("$(") || text.contains("{{")
-        }
-        Value::Array(values) => values.iter().any(is_substituted),
-        Value::Object(members) => members.values().any(is_substituted),
-        _ => false,
-    }
+    let values = values(value).into_iter();
+    values.filter_map(|(_, value)| value.as_str()).any(|text| {
+        let text = WORKSPACE_PATH.replace_all(text, "");
+        text.contains("$(") || text.contains("{{")
+    })
 }
 
-/// Contract, section 7: all that has a variable today.
+/// Names of contract, section 7, that have a variable today.
 #[cfg(test)]
 pub const INSTALLERS: &[&str] = &[
     "TRUSTED_HOSTS",
@@ -153,22 +141,13 @@ mod tests {
 
     #[test]
     fn p5_s1_what_the_installer_sets_is_refused_from_a_param() {
-        let own = INSTALLERS.iter().map(|name| format!("{PREFIX}{name}"));
-        let others = [
-            "PULL_SECRET_EXCHANGE",
-            "PULL_SECRET_AUDIENCE",
-            "SSL_CERT_FILE",
-            "SSL_CERT_DIR",
-            "https_proxy",
-            "ALL_PROXY",
-            "no_proxy",
-            "KUBERNETES_SERVICE_HOST",
-            "KUBERNETES_SERVICE_PORT",
-            "RESULTS_STATUS_PATH",
-        ];
         let rule = what_the_installer_sets_is_literal;
-        for name in own.chain(others.map(str::to_owned)) {
-            let wrong = [
+        let own = INSTALLERS.iter().chain(&["EXCHANGE", "AUDIENCE"]);
+        let own = own.map(|name| format!("{PREFIX}{name}"));
+        let others = "SSL_CERT_FILE SSL_CERT_DIR https_proxy ALL_PROXY no_proxy KUBERNETES_SERVICE_HOST \
+                      KUBERNETES_SERVICE_PORT RESULTS_STATUS_PATH";
+        for name in own.chain(others.split_whitespace().map(str::to_owned)) {
+            let values = [
                 "$(params.IMAGE)",
                 "$(params.IMAGE[*])",
                 "a/$(params[\"IMAGE\"])",
@@ -177,58 +156,49 @@ mod tests {
                 "$(workspaces.robot-account.claim)",
                 "{{ trusted }}",
             ];
-            let wrong = wrong.map(|value| json!({ "name": name, "value": value }));
+            let values = values.map(|value| json!({ "name": name, "value": value }));
             let from = ["configMapKeyRef", "fieldRef"]
                 .map(|source| json!({ "name": name, "valueFrom": { source: { "name": "a", "key": "b" } } }));
-            for variable in wrong.iter().chain(&from) {
+            for variable in values.iter().chain(&from) {
                 Broken::new(rule, task())
                     .with("/spec/steps/0/env/0", variable.clone())
                     .reports(&name);
-                for place in [
+                for spec in [
                     json!({ "stepTemplate": { "env": [variable] } }),
                     json!({ "podTemplate": { "env": [variable] } }),
                     json!({ "taskRunSpecs": [{ "podTemplate": { "env": [variable] } }] }),
                     json!({ "resourcetemplates": [{ "spec": { "podTemplate": { "env": [variable] } } }] }),
                 ] {
-                    Broken::new(rule, task())
-                        .and(json!({ "kind": "a", "metadata": { "name": "a" }, "spec": place }))
+                    Broken::new(rule, json!({ "spec": {} }))
+                        .with("/spec", spec)
                         .reports(&name);
                 }
             }
-            let literal = json!({ "name": name, "value": "literal" });
-            Broken::new(rule, task())
-                .with("/spec/steps/0/env/0", literal)
-                .says_nothing();
         }
-        let path =
-            json!({ "name": "PULL_SECRET_TOKEN_FILE", "value": "$(workspaces.robot-account.path)/token" });
-        Broken::new(rule, task())
-            .with("/spec/steps/0/env/0", path)
-            .says_nothing();
+        let literals = INSTALLERS.iter().map(|name| (*name, "literal"));
+        for (name, value) in literals.chain([("TOKEN_FILE", "$(workspaces.robot-account.path)/token")]) {
+            let variable = json!({ "name": format!("{PREFIX}{name}"), "value": value });
+            Broken::new(rule, task())
+                .with("/spec/steps/0/env/0", variable)
+                .reports_nothing();
+        }
     }
 
     #[test]
     fn s1_a_program_from_a_param_is_refused_whatever_its_step_is_called() {
-        let rule = what_the_installer_sets_is_literal;
-        for (field, value) in [
-            ("image", json!("$(params.IMAGE)")),
-            ("command", json!(["$(params.MODE)"])),
-            ("args", json!(["$(params.MODE)"])),
-            ("script", json!("$(params.MODE)")),
-            ("workingDir", json!("$(params.MODE)")),
-            (
-                "envFrom",
-                json!([{ "configMapRef": { "name": "$(params.MODE)" } }]),
-            ),
-        ] {
-            Broken::new(rule, task())
-                .with("/spec/steps/0/name", json!("another"))
-                .with(&format!("/spec/steps/0/{field}"), value)
+        let renamed = || Broken::new(what_the_installer_sets_is_literal, task());
+        let renamed = || renamed().with("/spec/steps/0/name", json!("another"));
+        let param = json!("$(params.MODE)");
+        for field in ["image", "command", "args", "script", "workingDir", "envFrom"] {
+            renamed()
+                .with(
+                    &format!("/spec/steps/0/{field}"),
+                    json!([{ "configMapRef": { "name": param } }]),
+                )
                 .reports(&format!("{field} is not literal"));
         }
-        let volume = json!([{ "name": "trusted-ca", "configMap": { "name": "$(params.DISPLAY_NAME)" } }]);
-        Broken::new(rule, task())
-            .with("/spec/volumes", volume)
+        renamed()
+            .with("/spec/volumes/0/configMap/name", param)
             .reports("volumes are not literal");
     }
 }

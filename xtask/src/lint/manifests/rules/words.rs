@@ -1,4 +1,4 @@
-//! Words of the contract, wherever they are written: reasons, states, variables.
+//! Words of the contract in the manifests: reasons, states, variables.
 
 use ensure_pull_secret::{
     config::VARIABLES,
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::{
     collect::{Manifests, Text},
-    object::{label, list, text},
+    object::{list, text, values},
 };
 
 const STATES: [Status; 4] = [Status::Success, Status::Warning, Status::Failure, Status::Error];
@@ -18,38 +18,27 @@ fn is_reason(word: &str) -> bool {
     Reason::ALL.iter().any(|reason| reason.as_str() == word)
 }
 
-/// What a Pipeline compares STATUS and REASON with can come.
-pub fn conditions_can_hold(manifests: &Manifests) -> Vec<String> {
+/// Values that a Pipeline compares STATUS and REASON with exist.
+pub fn conditions_can_hold(object: &Value, _: &Manifests) -> Vec<String> {
     let mut problems = Vec::new();
-    for object in &manifests.objects {
-        let spec = if object["kind"] == "PipelineRun" {
-            &object["spec"]["pipelineSpec"]
+    for (_, when) in values(object) {
+        let input = text(when, "input");
+        let known: fn(&str) -> bool = if input.ends_with(".results.STATUS)") {
+            |word| STATES.iter().any(|one| one.as_str() == word)
+        } else if input.ends_with(".results.REASON)") {
+            is_reason
         } else {
-            &object["spec"]
+            continue;
         };
-        let tasks = list(spec, "tasks").iter().chain(list(spec, "finally"));
-        for when in tasks.flat_map(|task| list(task, "when")) {
-            let known: fn(&str) -> bool = match text(when, "input") {
-                input if input.ends_with(".results.STATUS)") => {
-                    |word| STATES.iter().any(|one| one.as_str() == word)
-                }
-                input if input.ends_with(".results.REASON)") => is_reason,
-                _ => continue,
-            };
-            let never = list(when, "values")
-                .iter()
-                .filter(|value| !value.as_str().is_some_and(known));
-            problems.extend(
-                never.map(|value: &Value| {
-                    format!("{}: {} is never {value}", label(object), text(when, "input"))
-                }),
-            );
-        }
+        let never = list(when, "values")
+            .iter()
+            .filter(|value| !value.as_str().is_some_and(known));
+        problems.extend(never.map(|value| format!("{input} is never {value}")));
     }
     problems
 }
 
-/// A variable with our prefix is one of the program's; it would be warned about in every run.
+/// Variables with the program's prefix exist: every run would warn of another one.
 pub fn variables_exist(texts: &[Text]) -> Vec<String> {
     let pattern = Regex::new("PULL_SECRET_[A-Z][A-Z_]*[A-Z]").expect("a right pattern");
     words(texts, &pattern, |name| {
@@ -57,8 +46,8 @@ pub fn variables_exist(texts: &[Text]) -> Vec<String> {
     })
 }
 
-/// A word that is called a REASON is one: `REASON api-forbidden`, `REASON is "conflict"`, `` REASON `ok` ``. So is what
-/// begins a row of README's table of reasons: `` | `tag-missing`, `conflict` | ``.
+/// Each word after REASON is a reason: `REASON api-forbidden`, `REASON is "conflict"`, `` REASON `ok` ``. So is each
+/// word that begins a row of README's table of reasons: `` | `tag-missing`, `conflict` | ``.
 pub fn reasons_exist(texts: &[Text]) -> Vec<String> {
     let called =
         Regex::new("REASON(?: is|:|=| =)? ?[`\"']([a-z]+(?:-[a-z]+)*)[`\"']|REASON ([a-z]+(?:-[a-z]+)+)")
@@ -84,7 +73,7 @@ fn words(texts: &[Text], pattern: &Regex, known: impl Fn(&str) -> bool) -> Vec<S
                     .or(found.get(0))
                     .map_or("", |part| part.as_str());
                 if !known(word) {
-                    problems.push(format!("{path}:{}: {word} is none of the program's", index + 1));
+                    problems.push(format!("{path}:{}: {word} is unknown to the program", index + 1));
                 }
             }
         }
@@ -99,7 +88,7 @@ mod tests {
     use super::super::super::fixtures::Broken;
     use super::*;
 
-    fn said(rule: fn(&[Text]) -> Vec<String>, line: &str) -> Vec<String> {
+    fn reported(rule: fn(&[Text]) -> Vec<String>, line: &str) -> Vec<String> {
         rule(&[Text {
             path: "a.yaml".to_owned(),
             text: format!("# one\n{line}\n"),
@@ -107,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_or_a_reason_that_never_comes_is_found() {
+    fn a_state_or_reason_that_never_occurs_is_found() {
         let pipeline = |result: &str, value: &str| {
             json!({ "kind": "Pipeline", "metadata": { "name": "a" }, "spec": { "tasks": [{
                 "when": [{ "input": format!("$(tasks.ensure.results.{result})"), "operator": "in", "values": [value] }],
@@ -121,21 +110,21 @@ mod tests {
                 .and(pipeline(result, wrong))
                 .reports("is never");
         }
-        Broken::new(conditions_can_hold, pipeline("ANOTHER", "anything")).says_nothing();
+        Broken::new(conditions_can_hold, pipeline("ANOTHER", "anything")).reports_nothing();
     }
 
     #[test]
     fn a_variable_that_the_program_does_not_have_is_found_with_its_line() {
         assert_eq!(
-            said(
+            reported(
                 variables_exist,
                 "PULL_SECRET_NAME and PULL_SECRET_ and PULL_SECRET_*"
             ),
             [""; 0]
         );
         assert_eq!(
-            said(variables_exist, "- name: PULL_SECRET_NAMES"),
-            ["a.yaml:2: PULL_SECRET_NAMES is none of the program's"]
+            reported(variables_exist, "- name: PULL_SECRET_NAMES"),
+            ["a.yaml:2: PULL_SECRET_NAMES is unknown to the program"]
         );
     }
 
@@ -148,7 +137,7 @@ mod tests {
             "REASON and MESSAGE",
             "| `tag-missing`, `conflict` | …",
         ] {
-            assert_eq!(said(reasons_exist, right), [""; 0], "{right}");
+            assert_eq!(reported(reasons_exist, right), [""; 0], "{right}");
         }
         for wrong in [
             "REASON `forbidden`",
@@ -156,7 +145,7 @@ mod tests {
             "REASON tag-absent",
             "| `tag-missing`, `tag-absent` | …",
         ] {
-            assert_eq!(said(reasons_exist, wrong).len(), 1, "{wrong}");
+            assert_eq!(reported(reasons_exist, wrong).len(), 1, "{wrong}");
         }
     }
 }

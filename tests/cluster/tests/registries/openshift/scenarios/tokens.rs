@@ -1,4 +1,4 @@
-//! Tokens that die and grants that come and go, while the gateway runs on.
+//! Tokens that expire and grants that come and go, while the gateway keeps running.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn assert_denied(world: &World, path: &str, token: &str) {
     assert_eq!(response.headers()[header::WWW_AUTHENTICATE], DENIED, "{path}");
 }
 
-/// Asks again until the answer is this status; every answer until then is 200.
+/// Repeats a request until the response has this status; every response until then is 200.
 async fn await_status(world: &World, path: &str, token: &str, wanted: u16) {
     let begin = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Registries that say nothing of a credential, each in its own way.
+//! Registries whose answer about a credential is inconclusive, one for each cause.
 
 use anyhow::Result;
 use http::StatusCode;
@@ -10,39 +10,39 @@ use test_cluster::{
 
 use crate::world::World;
 
-/// Why a registry says nothing of a credential.
+/// Cause of an inconclusive answer.
 #[derive(Clone, Copy, Debug)]
-pub enum Silence {
-    /// Nobody listens at its address.
+pub enum Cause {
+    /// No listener at its address.
     Unreachable,
-    /// It asks nobody for credentials.
-    AsksNobody,
-    /// Its certificate is of an authority that nobody named.
+    /// It allows anonymous access.
+    Anonymous,
+    /// Its certificate is from an unknown CA.
     Untrusted,
-    /// It speaks another protocol.
+    /// It uses another protocol.
     OtherProtocol,
 }
 
 /// A server in place of a registry, while this lives.
-pub struct Silent {
+pub struct InconclusiveRegistry {
     server: Option<ScriptedServer>,
 }
 
-impl Silent {
-    /// Puts a silent registry in place of `registry` (`host:port`).
-    pub fn start(world: &World, registry: &str, silence: Silence) -> Result<Self> {
-        let reply = match silence {
-            Silence::Unreachable => return Ok(Self { server: None }),
-            Silence::AsksNobody | Silence::Untrusted => Reply::json(StatusCode::OK, "{}"),
-            Silence::OtherProtocol => Reply::html(StatusCode::NOT_FOUND, "<html>"),
+impl InconclusiveRegistry {
+    /// Replaces `registry` (`host:port`) by an inconclusive one.
+    pub fn start(world: &World, registry: &str, cause: Cause) -> Result<Self> {
+        let reply = match cause {
+            Cause::Unreachable => return Ok(Self { server: None }),
+            Cause::Anonymous | Cause::Untrusted => Reply::json(StatusCode::OK, "{}"),
+            Cause::OtherProtocol => Reply::html(StatusCode::NOT_FOUND, "<html>"),
         };
         let authority = Authority::new("silent")?;
         let host = registry.split(':').next().unwrap_or_default();
-        let server = ScriptedServer::start(Some(&authority.issue(&[host])?), move |request| match silence {
-            Silence::AsksNobody if request.target.contains("/manifests/") => Reply::manifest(),
+        let server = ScriptedServer::start(Some(&authority.issue(&[host])?), move |request| match cause {
+            Cause::Anonymous if request.target.contains("/manifests/") => Reply::manifest(),
             _ => reply.clone(),
         })?;
-        if !matches!(silence, Silence::Untrusted) {
+        if !matches!(cause, Cause::Untrusted) {
             std::fs::write(world.runner.file("service-ca.crt"), authority.pem())?;
         }
         Ok(Self { server: Some(server) })
@@ -50,7 +50,7 @@ impl Silent {
 
     /// The program that finds it under the name `registry`, and gives up soon.
     pub fn instead_of(&self, registry: &str, program: &Program) -> Program {
-        // Nobody listens on port 1 of this machine.
+        // Port 1 of this machine has no listener.
         let address = self
             .server
             .as_ref()
