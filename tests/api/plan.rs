@@ -156,10 +156,7 @@ async fn plan_shows_a_repair_that_keeps_the_other_entries() -> Result<()> {
     let world = World::new("plan-repair").await?;
     let unwrapped =
         format!(r#"{{"{OPENSHIFT}": {{"auth": "dTpw"}}, "quay.io": {{"auth": "dXNlcjpwYXNz", "x": 2.50}}}}"#);
-    world
-        .namespace
-        .create_docker_config_json(SECRET, unwrapped.as_bytes())
-        .await?;
+    world.store(&unwrapped).await?;
     let lines = [
         "-     (no auths object: no client finds a credential)",
         "+     auths:",
@@ -227,10 +224,7 @@ async fn plan_ends_with_the_reason_that_ensure_would_have() -> Result<()> {
     );
     world.namespace.delete_secret(SECRET).await?;
 
-    world
-        .namespace
-        .create_docker_config_json(SECRET, br#"{"auths":{},"Auths":{}}"#)
-        .await?;
+    world.store(br#"{"auths":{},"Auths":{}}"#).await?;
     ends_alike(&world, &program)
         .await?
         .expect("ERROR", "none", "document-ambiguous", 65);
@@ -252,9 +246,8 @@ async fn plan_reports_a_schedule_longer_than_any_token() -> Result<()> {
     let planned = writing_nothing(&world, &program, "plan").await?;
     planned.expect("FAILURE", "none", "expires-before-next-run", 78);
     program
-        .run()
-        .await?
-        .expect("FAILURE", "created", "expires-before-next-run", 78);
+        .expect("FAILURE", "created", "expires-before-next-run", 78)
+        .await?;
     Ok(())
 }
 
