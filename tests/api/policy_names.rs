@@ -117,6 +117,24 @@ async fn s12_two_teams_in_two_namespaces_have_names_of_their_own() -> Result<()>
         .request_token("their-puller", changed(theirs.spec(), &bound))
         .await;
     denied(answer, "must be bound to the Secret")?;
+    // The names are those of the namespace that is written to, wherever the runner is from.
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "guest" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "everything" },
+        "subjects": [{ "kind": "ServiceAccount", "name": first.names.runner, "namespace": first.namespace.name() }],
+    });
+    second.namespace.apply(&binding.to_string()).await?;
+    let guest = Asking::by(&second, first.runner.token()).await?;
+    let another = changed(guest.secret(), &json!({ "metadata": { "name": "another" } }));
+    guest.create(another).await.context("their name, there")?;
+    let ours_there = changed(
+        guest.secret(),
+        &json!({ "metadata": { "name": first.names.secret } }),
+    );
+    denied(
+        guest.create(ours_there).await,
+        "may write no Secret but their-secret, another",
+    )?;
     // Each second name of the annotation is one.
     let another = changed(theirs.secret(), &json!({ "metadata": { "name": "another" } }));
     theirs.create(another).await.context("another of their own")?;
