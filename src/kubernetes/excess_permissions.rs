@@ -17,6 +17,9 @@ use crate::{
 /// Every verb that RBAC has for them.
 const ALL_VERBS: &str = "all verbs";
 
+/// Resource that a puller must not read either.
+const SECRETS: &str = "secrets";
+
 /// Everything that there is: nothing else is shown beside it.
 const EVERYTHING: &str = "all resources of all groups";
 
@@ -40,7 +43,7 @@ const READS: &[&str] = &["get", "list", "watch"];
 
 /// Subresources that reach into a container, a node or a Service: `get` is enough for a WebSocket's `exec` (Kubernetes'
 /// RBAC good practices).
-const CONNECTS: &[&str] = &["exec", "attach", "portforward", "proxy"];
+const CONNECTS: &[&str] = &["exec", "attach", "portforward", "proxy", "*"];
 
 /// A verb that every authenticated identity has, on Kubernetes or on OpenShift.
 struct Common {
@@ -49,8 +52,8 @@ struct Common {
     verb: &'static str,
 }
 
-/// Kubernetes' `system:basic-user`, and OpenShift's cluster roles that are bound to `system:authenticated`
-/// (`pkg/authorization/.../bootstrappolicy/policy.go`: self-access-reviewer, system:build-strategy-*, system:webhook,
+/// Kubernetes' `system:basic-user`, and OpenShift's roles for `system:authenticated` (openshift/origin,
+/// `pkg/cmd/server/bootstrappolicy/policy.go`: self-access-reviewer, system:build-strategy-*, system:webhook,
 /// system:oauth-token-deleter, system:scope-impersonation). Discovery and status only read.
 const COMMON: &[Common] = &[
     Common {
@@ -120,7 +123,7 @@ pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPe
         let reads = |verb: &String| matches!(verb.as_str(), "get" | "head" | "options");
         if !rule.verbs.iter().all(reads) {
             for url in rule.non_resource_urls.iter().flatten() {
-                found.insert(format!("URL {}", shown(url, "*")), &["more than get"]);
+                found.insert(&format!("URL {}", shown(url, "*")), "more than get");
             }
         }
     }
@@ -160,75 +163,65 @@ pub const fn none_found(complete: bool) -> &'static str {
     }
 }
 
-/// Verbs by resource, secrets first.
+/// Verbs by resource, separated by commas.
 #[derive(Default)]
-struct Found(BTreeMap<(bool, String), Vec<&'static str>>);
+struct Found(BTreeMap<String, String>);
 
 impl Found {
     /// Adds what one rule permits on one resource.
     fn add(&mut self, group: &str, resource: &str, granted: &[String], access: Access) {
         let name = resource_name(group, resource);
         if granted.iter().any(|verb| verb == "*") {
-            self.insert(name, &[ALL_VERBS]);
+            self.insert(&name, ALL_VERBS);
             return;
         }
-        let verbs = VERBS
-            .iter()
-            .copied()
-            .filter(|verb| granted.iter().any(|one| one == verb));
-        let (reads, others): (Vec<_>, Vec<_>) = verbs.partition(|verb| READS.contains(verb));
         let is_core = matches!(group, "" | "*");
-        let is_connection = is_core
-            && resource
-                .split('/')
-                .nth(1)
-                .is_some_and(|subresource| CONNECTS.contains(&subresource) || subresource == "*");
-        if is_core && matches!(resource, "secrets" | "*") {
-            self.insert("secrets".to_owned(), &reads);
-        } else if is_connection {
-            self.insert(name.clone(), &reads);
-        }
-        let others: Vec<_> = others
-            .into_iter()
-            .filter(|verb| !is_common(group, resource, verb, access))
-            .collect();
-        self.insert(name, &others);
-    }
-
-    fn insert(&mut self, name: String, verbs: &[&'static str]) {
-        if !verbs.is_empty() {
-            let key = (name != "secrets", name);
-            self.0.entry(key).or_default().extend(verbs);
-        }
-    }
-
-    fn listed(mut self) -> Vec<String> {
-        let everything = self.0.remove_entry(&(true, EVERYTHING.to_owned()));
-        if let Some((name, verbs)) = everything {
-            if verbs.contains(&ALL_VERBS) {
-                self.0.clear();
+        let subresource = resource.split('/').nth(1);
+        for &verb in VERBS.iter().filter(|verb| granted.iter().any(|one| one == *verb)) {
+            if !READS.contains(&verb) {
+                if !is_common(group, resource, verb, access) {
+                    self.insert(&name, verb);
+                }
+            } else if is_core && matches!(resource, "secrets" | "*") {
+                self.insert(SECRETS, verb);
+            } else if is_core && subresource.is_some_and(|name| CONNECTS.contains(&name)) {
+                self.insert(&name, verb);
             }
-            self.0.insert(name, verbs);
         }
-        let left = self.0.len().saturating_sub(MOST_LISTED);
-        let more = (left > 0).then(|| format!("{left} more resources"));
-        let listed = self.0.into_iter().take(MOST_LISTED);
-        listed
-            .map(|((_, name), verbs)| format!("{name} ({})", verbs_in_order(&verbs)))
-            .chain(more)
-            .collect()
     }
-}
 
-/// Each verb once.
-fn verbs_in_order(verbs: &[&'static str]) -> String {
-    if verbs.contains(&ALL_VERBS) {
-        return ALL_VERBS.to_owned();
+    fn insert(&mut self, name: &str, verb: &str) {
+        let verbs = self.0.entry(name.to_owned()).or_default();
+        if verbs.is_empty() {
+            verbs.push_str(verb);
+        } else if !verbs.split(", ").any(|known| known == verb) {
+            verbs.push_str(", ");
+            verbs.push_str(verb);
+        }
     }
-    let mut found = verbs.to_vec();
-    found.sort_unstable_by_key(|verb| VERBS.iter().position(|known| known == verb));
-    found.dedup();
-    found.join(", ")
+
+    /// Each resource with its verbs, secrets first.
+    fn listed(mut self) -> Vec<String> {
+        if self
+            .0
+            .get(EVERYTHING)
+            .is_some_and(|verbs| verbs.contains(ALL_VERBS))
+        {
+            self.0.retain(|name, _| name == EVERYTHING);
+        }
+        let secrets = self.0.remove(SECRETS).map(|verbs| (SECRETS.to_owned(), verbs));
+        let mut listed: Vec<String> = Vec::new();
+        for (name, verbs) in secrets.into_iter().chain(self.0) {
+            let all = verbs.contains(ALL_VERBS);
+            listed.push(format!("{name} ({})", if all { ALL_VERBS } else { &verbs }));
+        }
+        let left = listed.len().saturating_sub(MOST_LISTED);
+        if left > 0 {
+            listed.truncate(MOST_LISTED);
+            listed.push(format!("{left} more resources"));
+        }
+        listed
+    }
 }
 
 /// What every authenticated identity has, or the configured access needs.

@@ -333,7 +333,7 @@ fn s6_rules_of_one_resource_are_one_line_and_secrets_come_first() {
         { "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["one"], "verbs": ["get", "delete"] },
     ]);
     let expected = [
-        "secrets (get, list, delete)",
+        "secrets (list, delete, get)",
         "deployments (create, patch)",
         "deployments.apps (create, patch)",
         "pods (delete)",
