@@ -157,9 +157,9 @@ pub fn sentence(account: Option<&str>, rights: &[String], complete: bool) -> Str
 /// What was and wasn't found, where there is no excess permission.
 pub const fn none_found(complete: bool) -> &'static str {
     if complete {
-        "no permission of the stored token beyond pulling was found in this namespace"
+        "no excess permissions found in this namespace"
     } else {
-        "no permission of the stored token beyond pulling was found in this namespace; the review was incomplete"
+        "no excess permissions found in this namespace; the review was incomplete"
     }
 }
 

@@ -88,8 +88,8 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         "ok",
         "its certificate is trusted, and it asks for a Kubernetes token",
     );
-    line(&ready, "ok", "tries the managed entry first");
-    line(&ready, "ok", "OpenShift's own secret pulls");
+    line(&ready, "ok", " the kubelet tries the managed entry first");
+    line(&ready, "ok", "OpenShift's own pull secret also pulls");
     line(&ready, "ok", "clock agrees");
     line(
         &ready,
@@ -113,7 +113,11 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         .await?;
     let green = doctor(&world, &program).await?;
     green.expect("SUCCESS", "none", "ok", 0);
-    line(&green, "ok", "not held, and not needed while it exists");
+    line(
+        &green,
+        "ok",
+        "not granted, and not needed while the Secret exists",
+    );
     assert!(
         lines(&green, "warn").is_empty() && lines(&green, "fail").is_empty(),
         "{green}"
@@ -160,7 +164,7 @@ async fn doctor_warns_of_a_due_credential_and_of_a_more_specific_entry() -> Resu
     line(
         &outcome,
         "warn",
-        &format!("tries the unmanaged entry {more_specific} before the managed entry"),
+        &format!("the kubelet tries the unmanaged entry {more_specific} first"),
     );
     line(
         &outcome,
@@ -209,7 +213,7 @@ async fn doctor_reports_the_authentication_of_each_registry() -> Result<()> {
     for depth in ["api", "structure"] {
         let skipped = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
         skipped.expect("SUCCESS", "none", "ok", 0);
-        line(&skipped, "ok", "not asked, by PULL_SECRET_VERIFY");
+        line(&skipped, "ok", "not contacted, because of PULL_SECRET_VERIFY");
     }
     let without_file = world.runner.file("gone");
     let outcome = doctor(&world, &basic.env("PULL_SECRET_TOKEN_FILE", without_file)).await?;
@@ -239,7 +243,7 @@ async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result
     line(
         &doctor(&world, &other).await?,
         "ok",
-        "no permission of the stored token beyond pulling was found",
+        "no excess permissions found in this namespace",
     );
     Ok(())
 }

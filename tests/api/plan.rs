@@ -108,8 +108,8 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
     let left_out = [
         going.as_str(),
         "+       image-registry.openshift-image-registry.svc:5000: new token of",
-        "-     opendatahub.io/dashboard (stays where somebody else wrote it too)",
-        "-     OCI_HOST (stays where somebody else wrote it too)",
+        "-     opendatahub.io/dashboard (kept where another field manager owns it)",
+        "-     OCI_HOST (kept where another field manager owns it)",
     ];
     comes_true(&world, &due, "refreshed", &left_out).await?;
     let secret: Secret = world.secret().await?;
@@ -160,7 +160,7 @@ async fn plan_shows_a_repair_that_keeps_the_other_entries() -> Result<()> {
     let lines = [
         "-     (no auths object: no client finds a credential)",
         "+     auths:",
-        "+       quay.io: as it is",
+        "+       quay.io: unchanged",
     ];
     comes_true(&world, &world.program(), "repaired", &lines).await
 }

@@ -85,7 +85,7 @@ async fn token_bound_to_another_secret_is_reported_and_replaced() -> Result<()> 
         .env("PULL_SECRET_MODE", "verify")
         .expect("FAILURE", "none", "credential-rejected", 67)
         .await?
-        .expect_message("is bound to another Secret and dies with that; run ensure");
+        .expect_message("is bound to another Secret and becomes invalid with that one; run ensure");
     program.expect("SUCCESS", "refreshed", "ok", 0).await?;
     assert_eq!(
         claims(&world.stored_token().await?)?["kubernetes.io"]["secret"]["name"],
