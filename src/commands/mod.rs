@@ -9,6 +9,7 @@ mod observe;
 pub mod operation;
 mod permissions;
 mod plan;
+mod stored_value;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -233,14 +233,12 @@ fn forbidden(credential: &Credential, at: &Evidence, image: Option<&ImageReferen
         .and_then(|image| image.repository().split_once('/'))
         .map_or("unknown", |(namespace, _)| namespace);
     let finding = new(format!("namespace {}", clip_name(namespace, NAME)));
-    match (account, image) {
-        (Some((namespace, name)), Some(image)) => {
-            match rbac_yaml::image_puller(Subject { namespace, name }, image, push) {
-                Some(yaml) => finding.with_paste(yaml),
-                None => finding,
-            }
-        }
-        _ => finding.with_remedy("Grant its owner system:image-puller in that namespace."),
+    let grant = account.zip(image).and_then(|((namespace, name), image)| {
+        rbac_yaml::image_puller(Subject { namespace, name }, image, push)
+    });
+    match grant {
+        Some(yaml) => finding.with_paste(yaml),
+        None => finding.with_remedy("Grant its owner system:image-puller in that namespace."),
     }
 }
 

@@ -113,7 +113,11 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         .await?;
     let green = doctor(&world, &program).await?;
     green.expect("SUCCESS", "none", "ok", 0);
-    line(&green, "ok", "not granted, and not needed while the Secret exists");
+    line(
+        &green,
+        "ok",
+        "not granted, and not needed while the Secret exists",
+    );
     assert!(
         lines(&green, "warn").is_empty() && lines(&green, "fail").is_empty(),
         "{green}"
@@ -230,7 +234,7 @@ async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result
     let excess = line(
         &outcome,
         "warn",
-        "may also create pods: so may whoever reads the Secret",
+        "has permissions beyond pulling: pods (create); whoever can read the Secret has them too",
     );
     let paste = excess["paste"].as_str().context("YAML")?;
     world.namespace.apply(paste).await?;

@@ -120,6 +120,29 @@ async fn api_server_with_a_certificate_of_the_registry_ca_gets_no_request() -> R
     Ok(())
 }
 
+/// What a Service named `kubernetes` does to a pod with service links, without and with another `kube-root-ca.crt`.
+#[tokio::test]
+async fn s17_the_mounted_ca_decides_which_server_gets_the_token() -> Result<()> {
+    let world = World::new("s17-service").await?;
+    let authority = Authority::new("attacker")?;
+    let listener = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1"])?), |_| {
+        Reply::status(StatusCode::FORBIDDEN)
+    })?;
+    let program = world
+        .program()
+        .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        .env("KUBERNETES_SERVICE_PORT", listener.address().port().to_string());
+    for mode in ["ensure", "verify", "plan", "doctor"] {
+        let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
+        assert_eq!(outcome.result("STATUS"), "ERROR", "{outcome}");
+        assert_eq!(listener.record().requests.len(), 0, "{mode}");
+    }
+    std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
+    program.run().await?;
+    assert!(listener.record().contains(world.runner.token()), "it decides");
+    Ok(())
+}
+
 #[tokio::test]
 async fn robot_password_is_sent_to_no_untrusted_realm_or_redirect() -> Result<()> {
     const REGISTRY: &str = "registry.test:5000";

@@ -49,7 +49,11 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
             let plan = Plan {
                 action: Action::Refreshed,
                 because: Some("labels, annotations or keys differ"),
-                diff: diff::of_metadata(target.config, &target.namespace, &secret, &fields),
+                diff: diff::of_metadata(
+                    (target.config, &target.namespace, &operation.secrets),
+                    &secret,
+                    &fields,
+                ),
             };
             let end = match permissions::require_write(operation, true).await {
                 Ok(()) => stored(operation, &secret, &credential, &evidence),
@@ -110,7 +114,12 @@ async fn renew(operation: &Operation<'_>, source: &CredentialSource, renewal: Re
     let plan = Plan {
         action,
         because: Some(renewal.because),
-        diff: diff::of_renewal(target.config, &target.namespace, source, secret, &fields),
+        diff: diff::of_renewal(
+            (target.config, &target.namespace, &operation.secrets),
+            source,
+            secret,
+            &fields,
+        ),
     };
     match require_renewal(operation, source, secret.is_some()).await {
         Ok(()) => renewed(operation, source, renewal, plan, fields, &credential).await,
