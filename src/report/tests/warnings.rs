@@ -58,3 +58,18 @@ fn each_doctor_warning_counts_once() {
     let report = Report::new(&outcome, &doctor, &[], true, now());
     assert_eq!(test_output(&report), (2, 3));
 }
+
+#[test]
+fn r2_warnings_are_notes_that_are_counted() {
+    let outcome = Outcome {
+        warnings: vec!["A warning.".to_owned()],
+        notes: vec!["A note.".to_owned()],
+        ..refreshed()
+    };
+    let report = Report::new(&outcome, &context(), &[], true, now());
+    assert_eq!(test_output(&report), (0, 1));
+    assert_eq!((report.status, report.exit_code), ("SUCCESS", 0));
+    assert_eq!(report.notes, ["A warning.", "A note."]);
+    let (_, _, log) = ended(&outcome, &[], &Output::default());
+    assert!(log.contains("A warning.") && log.contains("A note."), "{log}");
+}
