@@ -11,12 +11,14 @@
 mod auth_config;
 mod auth_field;
 mod containers_image;
+mod defect;
 mod document;
 mod edit;
 mod entry;
 mod error;
 mod go_json;
 mod hash;
+mod helpers;
 mod kubelet;
 pub mod lookup;
 pub mod pull_secret;
@@ -25,12 +27,15 @@ mod stored_secrets;
 mod tests;
 
 pub use auth_config::AuthConfig;
+pub use auth_field::NotBase64;
 pub use containers_image::{
     AuthFile, ContainersImageLookupError, ContainersImageRefusal, containers_image_reads,
 };
+pub use defect::EntryDefect;
 pub use document::{Auths, Document};
 pub use edit::EditedDocument;
 pub use entry::{Entry, EntryError};
 pub use error::{Ambiguity, DocumentError, Place, Unreadable};
+pub use helpers::HelperWarning;
 pub use kubelet::{EntryProblem, Keyring, KubeletRefusal, invalid_unmanaged_entry, kubelet_reads};
 pub use stored_secrets::stored_secrets;

@@ -96,6 +96,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// Hints that change neither status nor exit code, one sentence each.
     pub notes: Vec<String>,
+    /// Warnings that change neither status nor exit code and are counted in TEST_OUTPUT, one sentence each.
+    pub warnings: Vec<String>,
     /// Stored credential.
     pub credential: CredentialSummary,
     /// Excess permissions of the credential; none if unknown.

@@ -48,6 +48,7 @@ pub struct Report {
     images: Vec<CheckRow>,
     findings: Vec<FindingRow>,
     notes: Vec<String>,
+    warnings: Vec<String>,
     plan: Option<PlanRow>,
     doctor: Option<Vec<LineRow>>,
     problems: Vec<Problem>,
@@ -144,6 +145,7 @@ impl Report {
             images: outcome.images.iter().map(check_row).collect(),
             findings: findings.iter().map(finding_row).collect(),
             notes: outcome.notes.iter().map(|note| one_line(note)).collect(),
+            warnings: outcome.warnings.iter().map(|warning| one_line(warning)).collect(),
             plan: outcome.plan.as_ref().map(rows::plan),
             doctor: (context.mode == Some(Mode::Doctor)).then(|| rows::doctor(outcome, &findings)),
             problems: problems.to_vec(),
@@ -164,7 +166,10 @@ impl Report {
                     .count();
                 warnings.saturating_sub(findings)
             }
-            None => usize::from(self.excess().is_some()),
+            None => self
+                .warnings
+                .len()
+                .saturating_add(usize::from(self.excess().is_some())),
         }
     }
 
