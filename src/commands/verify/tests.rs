@@ -1,5 +1,6 @@
 //! What `verify` reports about entries, tokens and annotations.
 
+mod entries;
 mod field;
 
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use crate::{
-    commands::fixtures::{Scene, reasons},
+    commands::fixtures::{Login, Scene, reasons},
     config::Mode,
     outcome::{Outcome, Reason},
 };
@@ -227,6 +227,37 @@ async fn v1_v2_v3_v4_v5_v6_verify_decides_each_document_from_the_field() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r10_google_key_file_is_stored_as_it_is_and_verified() {
+    let key = document("gcr-key");
+    let scene = Scene::new()
+        .with("PULL_SECRET_REGISTRY", "gcr.io")
+        .with("PULL_SECRET_IMAGE", "gcr.io/team/app:1.0")
+        .with("PULL_SECRET_CONNECT_TO", "")
+        .with("PULL_SECRET_USERNAME", "_json_key")
+        .with_token_file(key.as_str());
+    let stored = key.trim_end_matches('\n');
+    let scene_registry = |login: &Login<'_>| {
+        if login.password.contains("\n  \"private_key\"") {
+            200
+        } else {
+            401
+        }
+    };
+    scene.cluster().registry = scene_registry;
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), OK, "{}", words(&outcome));
+    let written: serde_json::Value = serde_json::from_str(&scene.cluster().document()).expect("JSON");
+    assert_eq!(written["auths"]["gcr.io"]["password"], stored);
+    assert_eq!(reasons(&scene.run(Mode::Ensure).await), OK);
+    let outcome = scene.run(Mode::Verify).await;
+    assert_eq!((reasons(&outcome), outcome.warnings.len()), (vec![], 0));
+    let wrong = scene.with("PULL_SECRET_USERNAME", "<token>");
+    let outcome = wrong.run(Mode::Ensure).await;
+    assert_eq!(reasons(&outcome), [Reason::InvalidConfiguration]);
+    assert!(words(&outcome).contains("_json_key"), "{}", words(&outcome));
+}
+
+#[tokio::test(start_paused = true)]
 async fn v3_v5_v7_ensure_ends_as_expected_for_each_document_from_the_field() {
     for case in CASES {
         // `docker.io` comes before the managed entry, so that its own user name is used.
@@ -250,6 +281,12 @@ async fn v3_v5_v7_ensure_ends_as_expected_for_each_document_from_the_field() {
         let is_changed = scene.cluster().document() != before;
         let is_left = matches!(case.ensure, AMBIGUOUS | UNREADABLE);
         assert_eq!(is_changed, !is_left, "{}", case.name);
+        let helpers = outcome
+            .warnings
+            .iter()
+            .filter(|warning| warning.contains("instead of auths"));
+        let has_helper = matches!(case.name, "cred-helper" | "desktop-creds-store");
+        assert_eq!(helpers.count(), usize::from(has_helper), "{}", case.name);
         if case.ensure == OK {
             let verified = scene.run(Mode::Verify).await;
             assert_eq!(reasons(&verified), OK, "{}: {}", case.name, words(&verified));
