@@ -4,11 +4,12 @@ mod credential_source;
 mod doctor;
 mod ensure;
 #[cfg(test)]
-pub mod fixtures;
+pub(crate) mod fixtures;
 mod observe;
 pub mod operation;
 mod permissions;
 mod plan;
+mod stored_value;
 mod target;
 #[cfg(test)]
 mod tests;

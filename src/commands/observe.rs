@@ -112,3 +112,6 @@ pub fn stored(
     ));
     outcome
 }
+
+#[cfg(test)]
+mod tests;

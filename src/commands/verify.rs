@@ -11,13 +11,13 @@ use self::{
     candidates::{Candidate, Subject},
 };
 use crate::{
-    commands::operation::Operation,
+    commands::{operation::Operation, stored_value},
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
     dockerconfig::{Auths, Document, containers_image_reads, lookup, pull_secret},
     kubernetes::{secret::StoredSecret, secret_fields},
     outcome::{Check, ExcessPermissions, Finding, Outcome, Reason},
-    text::{SafeName, clip_name},
+    text::clip_name,
     verification::{Evidence, explain},
 };
 
@@ -88,7 +88,7 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
     let first = first_to_expire(summaries);
     found
         .notes
-        .extend(wrong_expiry(&secret, first.expires_at, &expiries));
+        .extend(wrong_expiry(operation, &secret, first.expires_at, &expiries));
     operation.progress.set_credential(first);
     let mut outcome = operation.progress.outcome();
     outcome.excess = excesses.into_iter().flatten().reduce(ExcessPermissions::and);
@@ -251,6 +251,7 @@ fn first_to_expire(summaries: Vec<CredentialSummary>) -> CredentialSummary {
 
 /// Note on an `expires-at` annotation that isn't the expiry of a stored credential: people and dashboards read it.
 fn wrong_expiry(
+    operation: &Operation<'_>,
     secret: &StoredSecret,
     expires_at: Option<Timestamp>,
     expiries: &[Option<Timestamp>],
@@ -263,7 +264,7 @@ fn wrong_expiry(
     Some(format!(
         "The annotation {} is {}, but {expiry}; ensure corrects the annotation.",
         secret_fields::EXPIRES_AT,
-        clip_name(SafeName::of_text(annotation).as_str(), 40)
+        stored_value::shown(annotation.as_bytes(), &operation.secrets)
     ))
 }
 

@@ -89,7 +89,9 @@ pub fn explain_error(
         }
         KubernetesError::Status(status) => unavailable(&object, &format!("it answers {status}")),
         KubernetesError::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
-        KubernetesError::Unreachable(failure) => unavailable(&object, &failure.to_string()),
+        KubernetesError::Unreachable(failure) => {
+            unavailable(&object, &failure.text(|name| context.secrets.show_in(name)))
+        }
     }
 }
 
@@ -110,12 +112,15 @@ fn forbidden(object: &str, namespace: &str, context: &ErrorContext<'_>) -> Findi
         // It only reads.
         Mode::Verify => rbac_yaml::reader(&context.role),
     };
-    Finding::new(
+    let finding = Finding::new(
         Reason::ApiForbidden,
         format!("{} may not {object}", context.runner_name),
     )
-    .about(namespace)
-    .with_paste(role)
+    .about(namespace);
+    match role {
+        Some(role) => finding.with_paste(role),
+        None => finding.with_remedy("Grant it by a Role, or correct the name."),
+    }
 }
 
 fn unavailable(object: &str, answer: &str) -> Finding {

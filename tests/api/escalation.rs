@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 use test_cluster::access::ClusterAccess;
 
-use crate::installation::Installation;
+use crate::{admission_policy::Asking, installation::Installation};
 
 /// An account that may do what the runner may not.
 const MIGHTY: &str = "mighty";
@@ -52,9 +52,8 @@ async fn runner_without_policy_can_request_any_token_while_no_secret_exists() ->
     // The program rejects such a Secret.
     installation
         .program()?
-        .run()
-        .await?
-        .expect("ERROR", "none", "wrong-type", 65);
+        .expect("ERROR", "none", "wrong-type", 65)
+        .await?;
     Ok(())
 }
 
@@ -63,9 +62,8 @@ async fn runner_cannot_change_the_type_of_an_existing_secret() -> Result<()> {
     let installation = Installation::without_policy("escalation-late").await?;
     installation
         .program()?
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let error = ask(&installation).await?.expect_err("the type is immutable");
     assert!(error.to_string().contains("field is immutable"), "{error}");
     Ok(())
@@ -86,6 +84,27 @@ async fn runner_with_policy_cannot_request_another_token() -> Result<()> {
     Ok(())
 }
 
+/// RBAC checks the name of the ServiceAccount alone.
+#[tokio::test]
+async fn runner_without_policy_can_request_any_token_of_the_puller() -> Result<()> {
+    let installation = Installation::without_policy("escalation-tokens").await?;
+    installation.namespace.service_account(MIGHTY).await?;
+    let runner = Asking::by(&installation, installation.runner.token()).await?;
+    let year = json!({ "expirationSeconds": 31_536_000, "audiences": ["vault"] });
+    runner
+        .request_token(&installation.names.puller, year.clone())
+        .await
+        .context("RBAC permits it")?;
+    for other in [MIGHTY, &installation.names.runner] {
+        let error = runner
+            .request_token(other, year.clone())
+            .await
+            .expect_err("RBAC denies it");
+        assert!(error.to_string().contains("cannot create resource"), "{error}");
+    }
+    Ok(())
+}
+
 /// The YAML block of `docs/security.md`, "Without an administrator".
 #[tokio::test]
 async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> {
@@ -99,9 +118,8 @@ async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> 
     assert!(error.to_string().contains("cannot create resource"), "{error}");
     installation
         .program()?
-        .run()
-        .await?
         .expect("ERROR", "none", "api-forbidden", 77)
+        .await?
         .expect_message("create secrets");
     installation
         .namespace
@@ -109,8 +127,7 @@ async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> 
         .await?;
     installation
         .program()?
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?;
     Ok(())
 }

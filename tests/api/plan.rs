@@ -2,6 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 use test_cluster::{
     audit::AuditedRequest,
@@ -94,7 +98,7 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
 
     let renamed = short.clone().env("PULL_SECRET_DISPLAY_NAME", "Models");
     let renaming = [
-        "-     openshift.io/display-name: Internal_OpenShift_Registry",
+        "-     openshift.io/display-name: Internal OpenShift Registry",
         "+     openshift.io/display-name: Models",
     ];
     comes_true(&world, &renamed, "refreshed", &renaming).await?;
@@ -104,8 +108,8 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
     let left_out = [
         going.as_str(),
         "+       image-registry.openshift-image-registry.svc:5000: new token of",
-        "-     opendatahub.io/dashboard (stays where somebody else wrote it too)",
-        "-     OCI_HOST (stays where somebody else wrote it too)",
+        "-     opendatahub.io/dashboard (kept where another field manager owns it)",
+        "-     OCI_HOST (kept where another field manager owns it)",
     ];
     comes_true(&world, &due, "refreshed", &left_out).await?;
     let secret: Secret = world.secret().await?;
@@ -114,18 +118,49 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
 }
 
 #[tokio::test]
+async fn s14_a_password_in_any_field_of_the_secret_is_not_printed() -> Result<()> {
+    let world = World::new("s14-plan").await?;
+    let password = "s3cr3t-robot-pass.example.com";
+    let document = format!(r#"{{"auths":{{"quay.io":{{"username":"robot","password":"{password}"}}}}}}"#);
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document.as_bytes())
+        .await?;
+    let annotations = ["expires-at", "refreshed-at", "service-account", "credential-id"];
+    let annotations = annotations.map(|name| (format!("ensure-pull-secret/{name}"), json!(password)));
+    let mut annotations: serde_json::Map<String, Value> = annotations.into_iter().collect();
+    annotations.insert("openshift.io/description".to_owned(), json!(password));
+    let fields = json!({
+        "metadata": { "labels": { "opendatahub.io/dashboard": password }, "annotations": annotations },
+        "stringData": { "OCI_HOST": password, "ACCESS_TYPE": password },
+    });
+    let secrets: Api<Secret> = world.namespace.api();
+    secrets
+        .patch(SECRET, &PatchParams::default(), &Patch::Merge(fields))
+        .await?;
+    let program = world.program().env("PULL_SECRET_DESCRIPTION", "new");
+    for mode in ["plan", "verify", "doctor"] {
+        let outcome = writing_nothing(&world, &program, mode).await?;
+        outcome.expect_no_trace_of(password);
+        let diff = diff(&outcome);
+        assert!(
+            mode != "plan" || diff.matches(": another value").count() >= 7,
+            "{diff}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn plan_shows_a_repair_that_keeps_the_other_entries() -> Result<()> {
     let world = World::new("plan-repair").await?;
     let unwrapped =
         format!(r#"{{"{OPENSHIFT}": {{"auth": "dTpw"}}, "quay.io": {{"auth": "dXNlcjpwYXNz", "x": 2.50}}}}"#);
-    world
-        .namespace
-        .create_docker_config_json(SECRET, unwrapped.as_bytes())
-        .await?;
+    world.store(&unwrapped).await?;
     let lines = [
         "-     (no auths object: no client finds a credential)",
         "+     auths:",
-        "+       quay.io: as it is",
+        "+       quay.io: unchanged",
     ];
     comes_true(&world, &world.program(), "repaired", &lines).await
 }
@@ -189,10 +224,7 @@ async fn plan_ends_with_the_reason_that_ensure_would_have() -> Result<()> {
     );
     world.namespace.delete_secret(SECRET).await?;
 
-    world
-        .namespace
-        .create_docker_config_json(SECRET, br#"{"auths":{},"Auths":{}}"#)
-        .await?;
+    world.store(br#"{"auths":{},"Auths":{}}"#).await?;
     ends_alike(&world, &program)
         .await?
         .expect("ERROR", "none", "document-ambiguous", 65);
@@ -214,9 +246,8 @@ async fn plan_reports_a_schedule_longer_than_any_token() -> Result<()> {
     let planned = writing_nothing(&world, &program, "plan").await?;
     planned.expect("FAILURE", "none", "expires-before-next-run", 78);
     program
-        .run()
-        .await?
-        .expect("FAILURE", "created", "expires-before-next-run", 78);
+        .expect("FAILURE", "created", "expires-before-next-run", 78)
+        .await?;
     Ok(())
 }
 

@@ -44,22 +44,17 @@ async fn kubernetes_token_for_an_untrusted_registry_exits_with_64_unsent() -> Re
         .env("PULL_SECRET_TOKEN_FILE", world.runner.file("other-token"))
         .canary(&token);
     from_file
-        .run()
-        .await?
-        .expect("ERROR", "none", "invalid-configuration", 64);
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .await?;
     let stored = format!(
         r#"{{"auths":{{"registry.evil.test":{{"username":"u","password":"{token}","auth":"{}"}}}}}}"#,
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("u:{token}"))
     );
-    world
-        .namespace
-        .create_docker_config_json(SECRET, stored.as_bytes())
-        .await?;
+    world.store(&stored).await?;
     let verify = program.env("PULL_SECRET_MODE", "verify").canary(&token);
     verify
-        .run()
-        .await?
-        .expect("ERROR", "none", "invalid-configuration", 64);
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .await?;
 
     let record = listener.record();
     assert!(
@@ -120,11 +115,31 @@ async fn api_server_with_a_certificate_of_the_registry_ca_gets_no_request() -> R
         .program()
         .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         .env("KUBERNETES_SERVICE_PORT", listener.address().port().to_string());
-    program
-        .run()
-        .await?
-        .expect("ERROR", "none", "api-unavailable", 75);
+    program.expect("ERROR", "none", "api-unavailable", 75).await?;
     assert_eq!(listener.record().requests.len(), 0);
+    Ok(())
+}
+
+/// What a Service named `kubernetes` does to a pod with service links, without and with another `kube-root-ca.crt`.
+#[tokio::test]
+async fn s17_the_mounted_ca_decides_which_server_gets_the_token() -> Result<()> {
+    let world = World::new("s17-service").await?;
+    let authority = Authority::new("attacker")?;
+    let listener = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1"])?), |_| {
+        Reply::status(StatusCode::FORBIDDEN)
+    })?;
+    let program = world
+        .program()
+        .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        .env("KUBERNETES_SERVICE_PORT", listener.address().port().to_string());
+    for mode in ["ensure", "verify", "plan", "doctor"] {
+        let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
+        assert_eq!(outcome.result("STATUS"), "ERROR", "{outcome}");
+        assert_eq!(listener.record().requests.len(), 0, "{mode}");
+    }
+    std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
+    program.run().await?;
+    assert!(listener.record().contains(world.runner.token()), "it decides");
     Ok(())
 }
 

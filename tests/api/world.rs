@@ -55,7 +55,9 @@ impl World {
                 name: RUNNER,
             }),
         };
-        namespace.apply(&rbac_yaml::role(&needs)).await?;
+        namespace
+            .apply(&rbac_yaml::role(&needs).context("valid names")?)
+            .await?;
         let runner = namespace.identity(RUNNER).await?;
         Ok(Self { namespace, runner })
     }
@@ -91,6 +93,12 @@ impl World {
             .secret(SECRET)
             .await?
             .context("the Secret is not there")
+    }
+
+    /// Stores a pull secret with exactly this document.
+    pub async fn store(&self, document: impl AsRef<[u8]>) -> Result<Secret> {
+        let document = document.as_ref();
+        self.namespace.create_docker_config_json(SECRET, document).await
     }
 
     /// The bytes of its document.

@@ -10,10 +10,10 @@ mod stored;
 use self::stored::StoredChecks;
 use crate::{
     commands::operation::Operation,
-    credential::rfc3339,
+    credential::{Claims, rfc3339},
     decide::{CredentialSource, object},
     outcome::{DoctorCheck, Finding, Outcome},
-    text::clip_name,
+    text::{SafeName, clip_name},
 };
 
 /// Result of each check of a step.
@@ -22,6 +22,8 @@ type Checks = Vec<Result<DoctorCheck, Finding>>;
 /// Checks everything that a run needs.
 pub async fn doctor(operation: &Operation<'_>, source: Result<CredentialSource, Finding>) -> Outcome {
     let mut checks = vec![Ok(identity(operation))];
+    let claims = operation.target.caller_claims.as_ref();
+    checks.extend(claims.and_then(audiences).map(Ok));
     let source = source.map_err(|finding| checks.push(Err(finding))).ok();
     let permissions = permissions::examine(operation, source.as_ref()).await;
     checks.extend(permissions.checks);
@@ -63,7 +65,7 @@ pub async fn doctor(operation: &Operation<'_>, source: Result<CredentialSource, 
     outcome
 }
 
-/// The account that runs this, by its token.
+/// ServiceAccount of the mounted token.
 fn identity(operation: &Operation<'_>) -> DoctorCheck {
     let claims = operation.target.caller_claims.as_ref();
     let Some((namespace, name)) = claims.and_then(|claims| claims.service_account()) else {
@@ -90,6 +92,18 @@ fn identity(operation: &Operation<'_>) -> DoctorCheck {
     )
 }
 
+/// The audiences of the mounted token, as `names.yaml` has them: the admission policy allows tokens for these alone, and
+/// they differ between distributions.
+fn audiences(claims: &Claims) -> Option<DoctorCheck> {
+    let shown = |audience: &String| clip_name(SafeName::of_text(audience).as_str(), 120);
+    let audiences: Vec<String> = claims.audiences.iter().map(shown).collect();
+    let message = format!(
+        "the API server's audiences are {} (audiences of the admission policy)",
+        audiences.join(",")
+    );
+    (!audiences.is_empty()).then(|| DoctorCheck::ok("audiences", message))
+}
+
 fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
     operation.api.connection.clock_offset()?;
     Some(match operation.clock_skew() {
@@ -97,7 +111,7 @@ fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
         Some(skew) => DoctorCheck::warn(
             "clock",
             format!("this machine's clock is {skew}"),
-            "Have the node's clock set; the API server's is the one that counts here.",
+            "Correct the node's clock; expiry is judged by the API server's clock.",
         ),
     })
 }

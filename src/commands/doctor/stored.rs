@@ -140,20 +140,14 @@ fn pulled(images: &[Check]) -> impl Iterator<Item = DoctorCheck> {
 /// What whoever reads the Secret could do.
 fn power(excess: &ExcessPermissions, credential: &Credential) -> DoctorCheck {
     let account = credential.summary().service_account;
-    match &excess.remedy {
-        Some(remedy) => DoctorCheck::warn(
+    if excess.rights.is_empty() {
+        DoctorCheck::ok("credential", excess_permissions::none_found(excess.complete))
+    } else {
+        DoctorCheck::warn(
             "credential",
-            excess_permissions::sentence(account.as_deref(), &excess.rights),
+            excess_permissions::sentence(account.as_deref(), &excess.rights, excess.complete),
             excess_permissions::REMEDY,
         )
-        .with_paste(remedy.clone()),
-        None => DoctorCheck::ok(
-            "credential",
-            if excess.complete {
-                "it opens nothing dangerous in this namespace beside the registry"
-            } else {
-                "it opens nothing dangerous in this namespace beside the registry, as far as the API server can tell"
-            },
-        ),
+        .with_paste(excess.remedy.clone())
     }
 }

@@ -55,7 +55,11 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
                         "an expired token of a registry that is no longer configured is removed"
                     },
                 ),
-                diff: diff::of_metadata(target.config, &target.namespace, &secret, &fields),
+                diff: diff::of_metadata(
+                    (target.config, &target.namespace, &operation.secrets),
+                    &secret,
+                    &fields,
+                ),
             };
             let end = match permissions::require_write(operation, true).await {
                 Ok(()) => stored(operation, &secret, &credential, &evidence),
@@ -116,7 +120,12 @@ async fn renew(operation: &Operation<'_>, source: &CredentialSource, renewal: Re
     let plan = Plan {
         action,
         because: Some(renewal.because),
-        diff: diff::of_renewal(target.config, &target.namespace, source, secret, &fields),
+        diff: diff::of_renewal(
+            (target.config, &target.namespace, &operation.secrets),
+            source,
+            secret,
+            &fields,
+        ),
     };
     match require_renewal(operation, source, secret.is_some()).await {
         Ok(()) => renewed(operation, source, renewal, plan, fields, &credential).await,

@@ -218,7 +218,7 @@ impl<'s, 'a> Host<'s, 'a> {
             .find_map(|proof| match proof {
                 Proof::Inconclusive(
                     inconclusive @ (Inconclusive::Unreachable(_)
-                    | Inconclusive::Untrusted(UntrustedParty::Certificate)),
+                    | Inconclusive::Untrusted(UntrustedParty::Certificate { .. })),
                     _,
                 ) => Some(inconclusive.clone()),
                 _ => None,

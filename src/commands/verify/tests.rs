@@ -147,7 +147,7 @@ async fn verify_reports_each_registry_and_the_credential_that_expires_first() {
     let scene = scene.with("PULL_SECRET_TRUSTED_HOSTS", "");
     let outcome = scene.run(Mode::Verify).await;
     assert_eq!(reasons(&outcome), [Reason::InvalidConfiguration]);
-    let remedy = "If it may have it, set PULL_SECRET_TRUSTED_HOSTS to quay.io.";
+    let remedy = "If it may receive the token, set PULL_SECRET_TRUSTED_HOSTS to quay.io.";
     assert_eq!(outcome.findings[0].remedy(), remedy);
     assert_eq!(
         scene.cluster().passwords.len(),
@@ -172,7 +172,7 @@ async fn verify_reports_an_early_expiry_once_and_all_excess_permissions() {
         let expected = vec![Reason::ExpiresBeforeNextRun; count];
         assert_eq!(reasons(&outcome), expected, "{entries:?}");
         let rights = outcome.excess.map(|excess| excess.rights);
-        let expected = (count > 0).then(|| vec!["read secrets"]);
+        let expected = (count > 0).then(|| vec!["secrets (all verbs)".to_owned()]);
         assert_eq!(rights, expected, "{entries:?}");
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     credential::{KnownSecrets, Token},
     image::RegistryHost,
+    transport::CertificateFailure,
 };
 
 fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
@@ -47,8 +48,13 @@ fn explained(mode: Mode, credential: &Credential, evidence: &[Evidence]) -> Expl
 #[test]
 fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
     let open = |review| Proof::Inconclusive(Inconclusive::Anonymous, review);
-    let untrusted =
-        |review| Proof::Inconclusive(Inconclusive::Untrusted(UntrustedParty::Certificate), review);
+    let untrusted = |review| {
+        let (host, failure) = ("registry.test:5000".to_owned(), CertificateFailure::UnknownCa);
+        Proof::Inconclusive(
+            Inconclusive::Untrusted(UntrustedParty::Certificate { host, failure }),
+            review,
+        )
+    };
     let protocol = |review| Proof::Inconclusive(Inconclusive::Protocol(ProtocolError::NoToken), review);
     let not_asked = |review| Proof::Inconclusive(Inconclusive::NotAsked, review);
     let cases = [
@@ -230,13 +236,20 @@ fn why_a_registry_said_nothing_is_told_in_words() {
         (ProtocolError::Failed(Failure::NoConnection), "no connection"),
         (ProtocolError::Failed(Failure::TimedOut), "no answer in time"),
         (
-            ProtocolError::Failed(Failure::Untrusted),
-            "its certificate is not trusted",
+            ProtocolError::Failed(Failure::Lookup),
+            "its name can't be resolved",
+        ),
+        (ProtocolError::Failed(Failure::Refused), "connection refused"),
+        (ProtocolError::Failed(Failure::Reset), "connection reset"),
+        (
+            ProtocolError::Failed(Failure::Handshake),
+            "TLS handshake failed (no common version, cipher suite or key type)",
         ),
         (
-            ProtocolError::Failed(Failure::NotTls),
-            "it does not speak TLS as we do",
+            ProtocolError::Failed(Failure::ClientCertificate),
+            "TLS handshake failed (it requires a client certificate)",
         ),
+        (ProtocolError::Failed(Failure::NotTls), "it does not speak TLS"),
         (ProtocolError::Failed(Failure::NotHttp), "it does not speak HTTP"),
         (ProtocolError::Failed(Failure::TooLong), "its answer is too long"),
         (ProtocolError::Status(status), "it answers 502"),
@@ -258,9 +271,13 @@ fn why_a_registry_said_nothing_is_told_in_words() {
         (ProtocolError::NotARegistry, "it answers 200 with something else"),
         (ProtocolError::NotAManifest, "it answers 200 without a manifest"),
     ] {
-        let cause = |answer| inconclusive(Mode::Verify, "quay.io", &answer, TokenReview::NotApplicable).cause;
+        let secrets = KnownSecrets::default();
+        let cause = |answer| {
+            let review = TokenReview::NotApplicable;
+            inconclusive(Mode::Verify, "quay.io", &answer, review, &secrets).cause
+        };
         assert_eq!(
-            cause(Inconclusive::Unreachable(error)),
+            cause(Inconclusive::Unreachable(error.clone())),
             format!("quay.io cannot be asked ({words})")
         );
         assert_eq!(
@@ -306,7 +323,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
             true,
             image("registry.test:5000/app:1"),
             "service account demo/puller may not pull from namespace unknown",
-            None,
+            grant,
             false,
         ),
         (
@@ -333,6 +350,35 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
         let found = forbidden(&credential, &at, image.as_ref(), false);
         assert_eq!((found.cause.as_str(), found.remedy.as_deref()), (cause, remedy));
         assert_eq!(found.paste.is_some(), pasted, "{cause}");
+    }
+}
+
+/// A line end in a claim was a second subject of the YAML to paste.
+#[test]
+fn s5_claims_that_are_no_names_give_no_yaml() {
+    let line = "a\n- kind: Group\n  name: system:authenticated";
+    for (namespace, name) in [("demo", line), (line, "puller"), ("demo", ""), ("Demo", "puller")] {
+        let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let claims = serde_json::json!({ "kubernetes.io": {
+            "namespace": namespace, "serviceaccount": { "name": name, "uid": "u" },
+        } });
+        let token = format!("{}.{}.c2ln", part(serde_json::json!({})), part(claims));
+        let credential = Credential::of("<token>", Token::new(token.into()));
+        let at = Evidence {
+            uses_rbac: true,
+            ..evidence(None, &[])
+        };
+        let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
+        for push in [false, true] {
+            let found = forbidden(&credential, &at, Some(&image), push);
+            assert_eq!(found.paste, None, "{namespace:?} {name:?}");
+            assert!(
+                found.remedy().starts_with("Grant its owner"),
+                "{}",
+                found.remedy()
+            );
+            assert!(!found.cause.contains('\n'), "{}", found.cause);
+        }
     }
 }
 

@@ -222,7 +222,7 @@ async fn v2_at_most_16_credentials_of_a_registry_are_sent() {
 async fn v2_unreachable_registry_is_asked_once_and_not_once_an_entry() {
     let entries = [("quay.io/team/app", "a"), ("quay.io/team", "b"), ("quay.io", "c")];
     let scene = quay(&document(&entries));
-    scene.cluster().is_down = true;
+    scene.cluster().down_for = std::time::Duration::from_secs(9_999);
     let started = tokio::time::Instant::now();
     let outcome = scene.run(Mode::Verify).await;
     assert_eq!(reasons(&outcome), [Reason::RegistryUnavailable]);
