@@ -6,7 +6,7 @@ use crate::{
     commands::operation::Operation,
     credential::Credential,
     decide::{self, CredentialSource, Decision, StoredState},
-    dockerconfig::{lookup, pull_secret},
+    dockerconfig::{Document, lookup, pull_secret},
     image::RegistryHost,
     kubernetes::secret::StoredSecret,
     outcome::{Finding, Outcome, Reason},
@@ -97,9 +97,13 @@ pub fn stored(
     outcome
         .findings
         .extend(decide::outlives_next_run(config, credential, operation.api.now()));
-    outcome.notes.extend(lookup::containers_image_prefers_others(
+    outcome.warnings.extend(lookup::containers_image_prefers_others(
         &images, document, credential,
     ));
+    let parsed = Document::parse(document);
+    let helpers = parsed.map(|document| document.helper_warnings(config.registries.iter()));
+    let helpers = helpers.unwrap_or_default();
+    outcome.warnings.extend(helpers.iter().map(ToString::to_string));
     outcome.notes.extend(pull_secret::forgotten_entries(
         config,
         document,

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use crate::{
     config::{Config, NextRun},
     credential::{Credential, TokenKind, rfc3339},
-    dockerconfig::{Auths, Entry, lookup},
+    dockerconfig::{Auths, Entry, lookup, without_expired_leftovers},
     image::RegistryHost,
     kubernetes::{
         explain_error::immutable,
@@ -341,7 +341,7 @@ fn keep(config: &Config, secret: StoredSecret, credential: Box<Credential>, now:
         Some(&secret),
         &summary,
         refreshed_at,
-        secret.document().to_vec(),
+        without_expired_leftovers(config, secret.document().to_vec(), &secret.version.uid, now),
     );
     secret_fields::blank_expiry_of_others(&mut fields, &secret);
     if secret_fields::differs(&fields, &secret) {

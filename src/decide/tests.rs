@@ -77,10 +77,7 @@ fn token(claims: &Value) -> Token {
 fn document(username: &str, token: &Token) -> Vec<u8> {
     let entry = Entry::new(username, token.secret().clone()).expect("an entry");
     let empty = Document::parse(br#"{"auths":{}}"#).expect("a document");
-    empty
-        .with_entries(&[(REGISTRY, &entry)])
-        .expect("an edited document")
-        .bytes
+    empty.with_entries(&[(REGISTRY, &entry)]).bytes
 }
 
 fn stored(document: &[u8]) -> StoredSecret {
@@ -264,7 +261,7 @@ fn what_cannot_be_corrected_in_place_is_refused() {
         Some(Reason::DocumentAmbiguous)
     );
     let upper = format!(r#"{{"auths":{{"{}":{{}}}}}}"#, REGISTRY.to_uppercase());
-    assert_eq!(reason(&stored(upper.as_bytes())), Some(Reason::DocumentAmbiguous));
+    assert_eq!(reason(&stored(upper.as_bytes())), None);
 }
 
 #[test]
@@ -327,7 +324,6 @@ fn an_entry_of_ours_for_a_registry_that_is_not_named_any_more_is_told() {
     let foreign = Document::parse(br#"{"auths":{"foreign.test":{"auth":"dTpw"}}}"#).expect("a document");
     let two = foreign
         .with_entries(&[(REGISTRY, &entry), ("old.test", &entry)])
-        .expect("an edited document")
         .bytes;
     let secret = stored(&two);
     let credential = Credential::of("<token>", token);

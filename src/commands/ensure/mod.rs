@@ -17,7 +17,7 @@ use crate::{
     },
     credential::Credential,
     decide::{self, CredentialSource, Decision, StoredState, object},
-    dockerconfig::pull_secret,
+    dockerconfig::{pull_secret, without_expired_leftovers},
     image::RegistryHost,
     kubernetes::{
         error::KubernetesError,
@@ -257,10 +257,11 @@ impl Run<'_> {
         let edited = pull_secret::with_credential(config, document, &verified.credential)?;
         let summary = verified.credential.summary();
         let now = operation.api.now();
+        let bytes = without_expired_leftovers(config, edited.bytes, &version.uid, now);
         let pending = PendingWrite {
             uid: version.uid.clone(),
             verified,
-            fields: secret_fields::fields(config, secret, &summary, now, edited.bytes),
+            fields: secret_fields::fields(config, secret, &summary, now, bytes),
             action: self.created_or(if edited.shape_repaired {
                 Action::Repaired
             } else {

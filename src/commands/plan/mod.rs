@@ -16,7 +16,7 @@ use crate::{
     },
     credential::{Credential, CredentialSummary, Token},
     decide::{CredentialSource, Decision},
-    dockerconfig::pull_secret,
+    dockerconfig::{pull_secret, without_expired_leftovers},
     image::RegistryHost,
     kubernetes::{
         secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
@@ -48,7 +48,13 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
             let target = &operation.target;
             let plan = Plan {
                 action: Action::Refreshed,
-                because: Some("labels, annotations or keys differ"),
+                because: Some(
+                    if fields.data.get(DOCUMENT_KEY).map(Vec::as_slice) == Some(secret.document()) {
+                        "labels, annotations or keys differ"
+                    } else {
+                        "an expired token of a registry that is no longer configured is removed"
+                    },
+                ),
                 diff: diff::of_metadata(
                     (target.config, &target.namespace, &operation.secrets),
                     &secret,
@@ -180,7 +186,10 @@ pub fn edited(
         (Some(_), true) => Action::Repaired,
         (Some(_), false) => Action::Refreshed,
     };
-    Ok((edited.bytes, action))
+    let uid = secret.map_or("", |secret| secret.version.uid.as_str());
+    let now = operation.api.now();
+    let bytes = without_expired_leftovers(operation.target.config, edited.bytes, uid, now);
+    Ok((bytes, action))
 }
 
 fn fields(

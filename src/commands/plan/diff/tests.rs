@@ -54,7 +54,7 @@ fn texts(texts: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn fields(keys: &[&str], annotations: &[(&str, &str)]) -> AppliedFields {
     let entry = Entry::new("robot", SecretString::from("password")).expect("an entry");
     let entries: Vec<_> = keys.iter().map(|key| (*key, &entry)).collect();
-    let document = Document::parse(b"{}").and_then(|empty| empty.with_entries(&entries));
+    let document = Document::parse(b"{}").map(|empty| empty.with_entries(&entries));
     AppliedFields {
         data: [(DOCUMENT_KEY.to_owned(), document.expect("a document").bytes)].into(),
         annotations: texts(annotations),
