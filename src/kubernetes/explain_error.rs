@@ -9,6 +9,7 @@ use crate::{
     credential::KnownSecrets,
     outcome::{Finding, Reason},
     text::clip_name,
+    transport::Failure,
 };
 
 /// A request to the API server, as RBAC names it.
@@ -75,6 +76,11 @@ pub fn explain_error(
             Reason::NamespaceMissing,
             format!("the namespace {namespace} does not exist"),
         ),
+        KubernetesError::NamespaceTerminating => Finding::new(
+            Reason::NamespaceMissing,
+            format!("cannot {object}: the namespace is being deleted"),
+        )
+        .with_remedy("Wait until it is gone and create it again, or correct PULL_SECRET_NAMESPACE."),
         KubernetesError::Missing { kind } if kind == "serviceaccounts" => Finding::new(
             Reason::ServiceAccountMissing,
             format!("service account {name} does not exist in namespace {namespace}"),
@@ -84,9 +90,18 @@ pub fn explain_error(
             Reason::Conflict,
             format!("cannot {object}: others write it all the time"),
         ),
-        KubernetesError::Missing { .. } => {
-            unavailable(&object, "it answers 404 without saying what is missing")
-        }
+        KubernetesError::Missing { .. } => Finding::new(
+            Reason::ApiRejected,
+            format!("cannot {object}: it answers 404 Not Found"),
+        ),
+        KubernetesError::Rejected(rejection) => Finding {
+            remedy: rejection.remedy().map(str::to_owned),
+            ..Finding::new(Reason::ApiRejected, format!("cannot {object}: {rejection}"))
+        },
+        KubernetesError::Unreachable(failure) if is_untrusted(failure) => Finding::new(
+            Reason::ApiUntrusted,
+            format!("cannot {object}: the API server is not trusted, {failure}"),
+        ),
         KubernetesError::Status(status) => unavailable(&object, &format!("it answers {status}")),
         KubernetesError::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
         KubernetesError::Unreachable(failure) => unavailable(&object, &failure.to_string()),
@@ -118,6 +133,11 @@ fn forbidden(object: &str, namespace: &str, context: &ErrorContext<'_>) -> Findi
     .with_paste(role)
 }
 
+/// Whether TLS with the API server fails in a way that does not pass by itself.
+fn is_untrusted(failure: &Failure) -> bool {
+    matches!(failure, Failure::Untrusted | Failure::NotTls)
+}
+
 fn unavailable(object: &str, answer: &str) -> Finding {
     Finding::new(Reason::ApiUnavailable, format!("cannot {object}: {answer}"))
 }
@@ -125,7 +145,6 @@ fn unavailable(object: &str, answer: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::{super::rbac_yaml::Subject, *};
-    use crate::transport::Failure;
 
     fn explain(mode: Mode, error: &KubernetesError) -> Finding {
         let context = ErrorContext {
@@ -156,6 +175,10 @@ mod tests {
             kind: kind.to_owned(),
         };
         let denied = |variable| KubernetesError::Denied { by: None, variable };
+        let rejected = |code: u16| {
+            let status = serde_json::from_value(serde_json::json!({ "code": code })).expect("a Status");
+            KubernetesError::from_status(&status)
+        };
         for (error, reason, cause) in [
             (
                 KubernetesError::Forbidden { verb: None },
@@ -188,9 +211,24 @@ mod tests {
                 "service account pull does not exist in namespace demo",
             ),
             (
-                missing(""),
-                Reason::ApiUnavailable,
-                "cannot patch secrets pull in namespace demo: it answers 404 without saying what is missing",
+                KubernetesError::NamespaceTerminating,
+                Reason::NamespaceMissing,
+                "cannot patch secrets pull in namespace demo: the namespace is being deleted",
+            ),
+            (
+                missing("pods"),
+                Reason::ApiRejected,
+                "cannot patch secrets pull in namespace demo: it answers 404 Not Found",
+            ),
+            (
+                rejected(404),
+                Reason::ApiRejected,
+                "cannot patch secrets pull in namespace demo: it answers 404 Not Found",
+            ),
+            (
+                rejected(413),
+                Reason::ApiRejected,
+                "cannot patch secrets pull in namespace demo: it is too large (413)",
             ),
             (
                 KubernetesError::Immutable,
@@ -203,9 +241,9 @@ mod tests {
                 "cannot patch secrets pull in namespace demo: others write it all the time",
             ),
             (
-                KubernetesError::Status(418),
+                KubernetesError::Status(500),
                 Reason::ApiUnavailable,
-                "cannot patch secrets pull in namespace demo: it answers 418",
+                "cannot patch secrets pull in namespace demo: it answers 500",
             ),
             (
                 KubernetesError::NotUnderstood,
@@ -216,6 +254,11 @@ mod tests {
                 KubernetesError::Unreachable(Failure::TimedOut),
                 Reason::ApiUnavailable,
                 "cannot patch secrets pull in namespace demo: no answer in time",
+            ),
+            (
+                KubernetesError::Unreachable(Failure::Untrusted),
+                Reason::ApiUntrusted,
+                "cannot patch secrets pull in namespace demo: the API server is not trusted, its certificate is not trusted",
             ),
         ] {
             let finding = explain(Mode::Ensure, &error);

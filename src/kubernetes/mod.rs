@@ -8,6 +8,7 @@ pub mod excess_permissions;
 pub mod explain_error;
 pub mod in_cluster;
 pub mod rbac_yaml;
+mod rejection;
 pub mod response;
 pub mod secret;
 pub mod secret_fields;

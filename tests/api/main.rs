@@ -21,6 +21,7 @@ mod installation;
 mod interception;
 mod keys;
 mod kubectl;
+mod lasting_errors;
 mod lifetimes;
 mod log;
 mod long_names;

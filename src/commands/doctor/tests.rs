@@ -209,7 +209,9 @@ async fn doctor_reports_which_entry_each_client_uses() {
     let outcome = Scene::with_document(&doubled).run(Mode::Doctor).await;
     assert_has(
         &outcome,
-        &format!("!kubelet: tries the unmanaged entry {team} before the managed entry for {REGISTRY}/team/app:1"),
+        &format!(
+            "!kubelet: tries the unmanaged entry {team} before the managed entry for {REGISTRY}/team/app:1"
+        ),
     );
     assert_has(&outcome, "!skopeo: ");
     // As ensure would leave it.

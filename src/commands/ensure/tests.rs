@@ -434,7 +434,7 @@ async fn ensure_reports_a_conflict_only_where_it_started_over_and_time_is_over()
         }
     };
     let outcome = scene.run(Mode::Ensure).await;
-    assert_eq!(reasons(&outcome), [Reason::ApiUnavailable]);
+    assert_eq!(reasons(&outcome), [Reason::ApiRejected]);
     assert!(scene.cluster().started.elapsed() < WRITING);
 }
 
