@@ -60,8 +60,8 @@ async fn run(config: &Config, progress: Progress) -> (Outcome, Timestamp) {
     };
     let stopped = async {
         tokio::select! {
-            _ = terminate.recv() => "told to stop (SIGTERM)",
-            _ = interrupt.recv() => "told to stop (SIGINT)",
+            _ = terminate.recv() => "received SIGTERM",
+            _ = interrupt.recv() => "received SIGINT",
         }
     };
     let outcome = until_stopped(&operation, stopped).await;
@@ -75,7 +75,7 @@ async fn until_stopped(operation: &Operation<'_>, stopped: impl Future<Output = 
         biased;
         outcome = commands::run(operation) => outcome,
         () = tokio::time::sleep_until(operation.deadline.end) => {
-            operation.interrupted("the time given by PULL_SECRET_TIMEOUT is over")
+            operation.interrupted("the run timed out (PULL_SECRET_TIMEOUT)")
         }
         by = stopped => operation.interrupted(by),
     };
@@ -104,7 +104,7 @@ mod tests {
             .run_as(mode, Some("ensure-pull-secret"), async |operation| {
                 until_stopped(operation, async {
                     tokio::time::sleep(time).await;
-                    "told to stop (SIGTERM)"
+                    "received SIGTERM"
                 })
                 .await
             })
@@ -126,7 +126,7 @@ mod tests {
             scene.cluster().hangs = hangs;
             let outcome = stopped_after(&scene, Mode::Ensure, Duration::from_secs(1)).await;
             assert_eq!(reasons(&outcome), [Reason::Deadline]);
-            assert_eq!(outcome.findings[0].cause, "told to stop (SIGTERM)");
+            assert_eq!(outcome.findings[0].cause, "received SIGTERM");
             assert_eq!(
                 (outcome.action, outcome.credential.credential_id.as_deref()),
                 (action, id)
@@ -156,7 +156,7 @@ mod tests {
         scene.cluster().fails = |_, _| Some(503);
         let outcome = stopped_after(&scene, Mode::Verify, Duration::from_secs(2)).await;
         assert_eq!(reasons(&outcome), [Reason::ApiUnavailable]);
-        let cause = "told to stop (SIGTERM); the API server did not answer (it answers 503)";
+        let cause = "received SIGTERM; the API server did not answer (it answers 503)";
         assert_eq!(outcome.findings[0].cause, cause);
         let scene = Scene::with_document(&document(&jwt("good", DAY)));
         scene.cluster().registry = |_| 503;
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(reasons(&outcome), [Reason::RegistryUnavailable]);
         assert_eq!(
             outcome.findings[0].cause,
-            "told to stop (SIGTERM); the registry did not answer"
+            "received SIGTERM; the registry did not answer"
         );
         assert_eq!(outcome.credential.credential_id.as_deref(), Some("good"));
     }
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(reasons(&outcome), [Reason::Deadline]);
         assert_eq!(
             outcome.findings[0].cause,
-            "the time given by PULL_SECRET_TIMEOUT is over"
+            "the run timed out (PULL_SECRET_TIMEOUT)"
         );
     }
 

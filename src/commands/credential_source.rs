@@ -53,7 +53,10 @@ pub fn resolve(operation: &Operation<'_>) -> Result<CredentialSource, Finding> {
         .and_then(|claims| claims.kubernetes.as_ref())
         .is_some_and(|bound| bound.pod.is_some())
     {
-        let cause = format!("the token in {} is bound to a pod and dies with it", shown(path));
+        let cause = format!(
+            "the token in {} is bound to a pod and becomes invalid with it",
+            shown(path)
+        );
         return Err(Finding::new(Reason::PodBoundToken, cause));
     }
     if token.kind() == TokenKind::OpenShiftLogin {
@@ -68,11 +71,11 @@ pub fn untrusted_registry(registry: &RegistryHost) -> Finding {
     let name = clip_name(&registry.to_string(), 80);
     Finding::new(
         Reason::InvalidConfiguration,
-        format!("a Kubernetes token opens the API server, and {name} is not trusted with one"),
+        format!("a Kubernetes token is not sent to {name}: it is not in PULL_SECRET_TRUSTED_HOSTS"),
     )
     .about("PULL_SECRET_TRUSTED_HOSTS")
     .with_remedy(format!(
-        "If it may have it, set PULL_SECRET_TRUSTED_HOSTS to {}.",
+        "If it may receive the token, set PULL_SECRET_TRUSTED_HOSTS to {}.",
         clip_name(registry.host_port(), 80)
     ))
 }

@@ -4,7 +4,7 @@ mod credential_source;
 mod doctor;
 mod ensure;
 #[cfg(test)]
-pub mod fixtures;
+pub(crate) mod fixtures;
 mod observe;
 pub mod operation;
 mod permissions;

@@ -108,3 +108,6 @@ pub fn stored(
     ));
     outcome
 }
+
+#[cfg(test)]
+mod tests;

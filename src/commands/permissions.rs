@@ -1,4 +1,4 @@
-//! Whether the account that runs this may do what `ensure` does, asked without doing it.
+//! Permissions of the ServiceAccount that runs the program, asked without using them.
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 

@@ -57,7 +57,7 @@ impl<'a> Target<'a> {
             Some(caller) if caller.namespace == self.namespace => Ok(caller.clone()),
             _ => Err(Finding::new(
                 Reason::InvalidConfiguration,
-                "PULL_SECRET_SERVICE_ACCOUNT is required: the account that runs this is not one of the Secret's namespace",
+                "PULL_SECRET_SERVICE_ACCOUNT is required: the ServiceAccount that runs the program is in another namespace than the Secret",
             )
             .about("PULL_SECRET_SERVICE_ACCOUNT")
             .with_remedy("Set it to the account that may only pull, such as model-puller.")),
@@ -87,7 +87,7 @@ impl<'a> Target<'a> {
     /// The account that runs the program, in a sentence.
     pub fn runner_name(&self) -> String {
         self.caller.as_ref().map_or_else(
-            || "the account that runs this".to_owned(),
+            || "the ServiceAccount that runs the program".to_owned(),
             |caller| clip_name(&caller.to_string(), 60),
         )
     }

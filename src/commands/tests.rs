@@ -105,7 +105,7 @@ async fn doctor_describes_what_is_stored() {
         (None, "there is no Secret pull yet: ensure creates it"),
         (
             Some(document(&jwt("old", 60))),
-            "a new credential is due for Secret pull: too little is left of the stored token's life",
+            "a new credential is due for Secret pull: the stored token expires too soon",
         ),
         (
             Some(document(&jwt("good", DAY))),
@@ -172,10 +172,7 @@ async fn plan_shows_the_change_and_the_end_of_ensure() {
     let outcome = scene.run(Mode::Plan).await;
     assert_eq!(reasons(&outcome), [Reason::ExpiresBeforeNextRun]);
     let plan = outcome.plan.expect("a plan");
-    assert_eq!(
-        plan.because,
-        Some("too little is left of the stored token's life")
-    );
+    assert_eq!(plan.because, Some("the stored token expires too soon"));
     assert!(
         plan.diff.0.iter().any(|(_, line)| line.contains("credential-id")),
         "{:?}",

@@ -162,7 +162,7 @@ fn usable(
         .claims()
         .and_then(|claims| claims.kubernetes.as_ref());
     if bound.is_some_and(|bound| bound.pod.is_some()) {
-        let cause = format!("{token} is bound to a pod and dies with it");
+        let cause = format!("{token} is bound to a pod and becomes invalid with it");
         return Err(new(Reason::PodBoundToken, cause));
     }
     if credential.is_expired(now) {
@@ -173,9 +173,9 @@ fn usable(
         .and_then(|bound| bound.secret_uid.as_ref())
         .is_some_and(|uid| *uid != secret.version.uid && !uid.is_empty());
     if is_bound_elsewhere {
-        let cause = format!("{token} is bound to another Secret and dies with that");
+        let cause = format!("{token} is bound to another Secret and becomes invalid with that one");
         return Err(new(Reason::CredentialRejected, cause)
-            .with_remedy("Run ensure to mint one that is bound to this Secret."));
+            .with_remedy("Run ensure to request one that is bound to this Secret."));
     }
     Ok(credential)
 }

@@ -37,10 +37,10 @@ impl RenewReason {
             Self::NotTheFile => "PULL_SECRET_TOKEN_FILE holds another token",
             Self::NotAServiceAccountToken => "the stored token is not a service account's",
             Self::OtherAccount => "the stored token belongs to another service account",
-            Self::BoundToPod => "the stored token is bound to a pod and dies with it",
+            Self::BoundToPod => "the stored token is bound to a pod and becomes invalid with it",
             Self::NotBoundToSecret => "the stored token is not bound to this Secret",
             Self::OtherAudience => "the stored token is for another audience",
-            Self::LittleLifeLeft => "too little is left of the stored token's life",
+            Self::LittleLifeLeft => "the stored token expires too soon",
             Self::Rejected => "the stored token is not accepted any more",
         }
     }

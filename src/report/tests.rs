@@ -49,6 +49,13 @@ fn refreshed() -> Outcome {
     }
 }
 
+fn with_findings(findings: impl Into<Vec<Finding>>) -> Outcome {
+    Outcome {
+        findings: findings.into(),
+        ..refreshed()
+    }
+}
+
 fn forbidden() -> Finding {
     Finding::new(Reason::PullForbidden, "model-puller may not pull from models")
         .about("quay.io/models/model:1.0")
@@ -135,10 +142,7 @@ fn all_results_together_stay_under_1_kib() {
                 };
                 let mut findings = vec![finding("short"); 100];
                 findings[0] = finding(text);
-                outcomes.push(Outcome {
-                    findings,
-                    ..refreshed()
-                });
+                outcomes.push(with_findings(findings));
             }
         }
     }
@@ -197,11 +201,13 @@ fn most_severe_finding_decides_the_exit_code_unless_not_strict() {
 
 #[test]
 fn configuration_errors_outrank_all_but_a_defect() {
-    let outcome = Outcome {
-        findings: vec![forbidden()],
-        ..refreshed()
-    };
-    let report = Report::new(&outcome, &context(), &problems(), true, now());
+    let report = Report::new(
+        &with_findings([forbidden()]),
+        &context(),
+        &problems(),
+        true,
+        now(),
+    );
     assert_eq!(
         (report.reason, report.exit_code, report.problems.len()),
         ("invalid-configuration", 64, 2)
@@ -240,10 +246,7 @@ fn test_output_counts_checks_and_findings() {
 fn remedy_has_each_document_of_the_deciding_reason_once() {
     let other = Finding::new(Reason::PullForbidden, "another").with_paste("apiVersion: v1\nkind: B");
     let command = Finding::new(Reason::TagMissing, "no tag").with_paste("oc tag a b");
-    let outcome = Outcome {
-        findings: vec![forbidden(), forbidden(), other, command],
-        ..refreshed()
-    };
+    let outcome = with_findings([forbidden(), forbidden(), other, command]);
     let report = Report::new(&outcome, &context(), &[], true, now());
     let first = forbidden().paste.expect("YAML");
     assert_eq!(

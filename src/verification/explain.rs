@@ -188,9 +188,9 @@ pub fn inconclusive(mode: Mode, registry: &str, answer: &Inconclusive, review: T
             let host = clip_name(host, NAME);
             Finding::new(
                 Reason::RegistryUntrusted,
-                format!("{registry} wants the credential sent to {host}, which may not have it"),
+                format!("the token service of {registry} is on another host, {host}, which is not in PULL_SECRET_TRUSTED_HOSTS"),
             )
-            .with_remedy(format!("If it may, set PULL_SECRET_TRUSTED_HOSTS to {host}."))
+            .with_remedy(format!("If it may receive the credential, set PULL_SECRET_TRUSTED_HOSTS to {host}."))
         }
         Inconclusive::Protocol(error) => Finding::new(
             Reason::RegistryProtocol,

@@ -201,3 +201,55 @@ fn row(registry: &RegistryHost, images: &[&ImageReference], found: &Evidence) ->
         images,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::ProtocolError;
+
+    #[test]
+    fn a_row_without_images_has_the_login_that_the_images_of_its_host_show() {
+        let image = |name: &str| ImageReference::parse(&format!("quay.io/team/{name}:1")).expect("an image");
+        let unreachable = Proof::Inconclusive(
+            Inconclusive::Unreachable(ProtocolError::Refused),
+            TokenReview::NotApplicable,
+        );
+        let host = RegistryHost::parse("quay.io").expect("a registry");
+        for (proofs, login) in [
+            ([Proof::Pulls, Proof::Pulls], Proof::Accepted),
+            ([Proof::TagMissing, Proof::PullForbidden], Proof::Accepted),
+            ([Proof::Rejected, Proof::Rejected], Proof::Rejected),
+            ([Proof::Rejected, unreachable.clone()], Proof::Rejected),
+            ([unreachable.clone(), Proof::Pulls], Proof::Accepted),
+            ([Proof::Pulls, unreachable.clone()], Proof::Accepted),
+            ([unreachable.clone(), Proof::Rejected], unreachable.clone()),
+        ] {
+            let images = [image("one"), image("two")];
+            let found = Evidence {
+                registry: host.clone(),
+                uses_rbac: false,
+                login: None,
+                images: images.iter().cloned().zip(proofs.clone()).collect(),
+            };
+            let team = RegistryHost::parse("quay.io/team").expect("a registry");
+            let without = row(&team, &[], &found);
+            assert_eq!(
+                (without.login, without.images.len()),
+                (Some(login), 0),
+                "{proofs:?}"
+            );
+            let with = row(&team, &[&images[1]], &found);
+            let [_, second] = proofs;
+            assert_eq!(
+                (with.login, with.images),
+                (None, vec![(images[1].clone(), second)])
+            );
+            let of_login = Evidence {
+                login: Some(Proof::Rejected),
+                images: Vec::new(),
+                ..found
+            };
+            assert_eq!(row(&team, &[], &of_login).login, Some(Proof::Rejected));
+        }
+    }
+}

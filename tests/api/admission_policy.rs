@@ -117,15 +117,11 @@ async fn policy_allows_the_requests_of_the_program() -> Result<()> {
     let program = installation.program()?;
     short_lived(&program)
         .env("PULL_SECRET_NEXT_RUN_WITHIN", "none")
-        .run()
-        .await?
         .expect("SUCCESS", "created", "ok", 0)
-        .expect_verified("login");
-    renewing(&program)
-        .run()
         .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+        .expect_verified("login");
+    renewing(&program).expect("SUCCESS", "refreshed", "ok", 0).await?;
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     Ok(())
 }
 
@@ -175,9 +171,8 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
 
     installation
         .program()?
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     runner
         .request_token(puller, runner.spec())
         .await
@@ -245,9 +240,8 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
     let program = installation.program()?;
     short_lived(&program)
         .env("PULL_SECRET_NEXT_RUN_WITHIN", "none")
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let stored = installation.stored_token().await?;
     let reader = Asking::by(&installation, &stored).await?;
     denied(reader.request_token(account, reader.spec()).await, message)
@@ -255,10 +249,7 @@ async fn policy_denies_every_request_of_a_token_without_a_pod() -> Result<()> {
     denied(reader.create(reader.secret()).await, message).context("a Secret by the stored token")?;
 
     // The same account can refresh the Secret from a pod.
-    renewing(&program)
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+    renewing(&program).expect("SUCCESS", "refreshed", "ok", 0).await?;
     Ok(())
 }
 

@@ -76,7 +76,7 @@ async fn o3_a_wrong_expiry_is_corrected_without_a_token_request() -> Result<()> 
             "{wrong:?}"
         );
         assert_eq!(annotations(&world).await?, good, "{wrong:?}");
-        program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+        program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     }
     assert_eq!(world.stored_token().await?, token);
     let verify = program.env("PULL_SECRET_MODE", "verify").run().await?;
@@ -90,7 +90,7 @@ async fn o3_a_wrong_expiry_is_corrected_without_a_token_request() -> Result<()> 
 #[tokio::test]
 async fn o3_a_refresh_time_in_the_future_is_corrected() -> Result<()> {
     let world = World::new("wrong-refresh").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let issued_at = claims(&world.stored_token().await?)?["iat"]
         .as_i64()
         .context("iat")?;
@@ -98,13 +98,13 @@ async fn o3_a_refresh_time_in_the_future_is_corrected() -> Result<()> {
     for wrong in ["2096-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "soon"] {
         annotate(&world, "ensure-pull-secret/refreshed-at", wrong).await?;
         let program = world.program();
-        program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+        program.expect("SUCCESS", "refreshed", "ok", 0).await?;
         assert_eq!(
             annotations(&world).await?["ensure-pull-secret/refreshed-at"],
             issued_at,
             "{wrong}"
         );
-        program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+        program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     }
     Ok(())
 }
@@ -114,10 +114,7 @@ async fn o3_exp_of_the_token_outranks_the_timestamp_of_the_response() -> Result<
     for timestamp in ["2026-01-01T00:00:00Z", "2096-01-01T00:00:00Z"] {
         let world = World::new("other-timestamp").await?;
         let image = world.push("app:v1")?;
-        world
-            .namespace
-            .create_docker_config_json(SECRET, br#"{"auths":{}}"#)
-            .await?;
+        world.store(br#"{"auths":{}}"#).await?;
         let uid = world.secret().await?.metadata.uid;
         let bound = serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "Secret", "name": SECRET, "uid": uid,
@@ -155,7 +152,7 @@ async fn o3_exp_of_the_token_outranks_the_timestamp_of_the_response() -> Result<
 async fn o3_expiry_annotation_of_a_robot_password_is_emptied() -> Result<()> {
     let world = World::new("robot-expiry").await?;
     let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NEXT_RUN_WITHIN", "1h");
-    robot.run().await?.expect("SUCCESS", "created", "ok", 0);
+    robot.expect("SUCCESS", "created", "ok", 0).await?;
     annotate(&world, EXPIRES_AT, "2026-01-01T00:00:00Z").await?;
     for mode in ["verify", "plan", "doctor"] {
         let outcome = writing_nothing(&world, &robot, mode).await?;
@@ -170,6 +167,6 @@ async fn o3_expiry_annotation_of_a_robot_password_is_emptied() -> Result<()> {
     outcome.expect("SUCCESS", "refreshed", "ok", 0);
     assert_eq!(outcome.result("EXPIRES_AT"), "");
     assert_eq!(annotations(&world).await?[EXPIRES_AT], "");
-    robot.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    robot.expect("SUCCESS", "unchanged", "ok", 0).await?;
     Ok(())
 }

@@ -76,9 +76,9 @@ async fn leaves_it_as_it_is(install: &str, way: &[&str]) -> Result<()> {
 async fn run_after_a_second_install_changes_nothing() -> Result<()> {
     let installation = Installation::without_policy("applied-live").await?;
     let program = installation.program()?;
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     installation.apply_again().await?;
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     Ok(())
 }
 
@@ -93,7 +93,7 @@ async fn next_run_repairs_a_secret_that_a_reapplied_placeholder_emptied() -> Res
     let program = installation.program()?;
 
     kubectl.run(&apply).await?;
-    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    program.expect("SUCCESS", "refreshed", "ok", 0).await?;
     installation.stored_token().await?;
     kubectl.run(&apply).await?;
     let blanked = installation
@@ -101,7 +101,7 @@ async fn next_run_repairs_a_secret_that_a_reapplied_placeholder_emptied() -> Res
         .docker_config_json("internal-registry")
         .await?;
     assert_eq!(blanked, br#"{"auths":{}}"#);
-    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    program.expect("SUCCESS", "refreshed", "ok", 0).await?;
     installation.stored_token().await?;
     Ok(())
 }

@@ -53,10 +53,7 @@ async fn invalid_unmanaged_entry_is_reported_and_the_managed_one_is_written() ->
     let world = World::new("foreign-broken").await?;
     let image = world.push("app:v1")?;
     let document = br#"{"auths":{"broken.test":{"auth":"!!!"}}}"#;
-    world
-        .namespace
-        .create_docker_config_json(SECRET, document)
-        .await?;
+    world.store(document).await?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let outcome = program.run().await?;
     outcome
@@ -64,15 +61,12 @@ async fn invalid_unmanaged_entry_is_reported_and_the_managed_one_is_written() ->
         .expect_message("broken.test");
     outcome.expect_verified("pull");
     program
-        .run()
-        .await?
-        .expect("FAILURE", "unchanged", "unmanaged-entry-invalid", 65);
-    program.env("PULL_SECRET_STRICT", "false").run().await?.expect(
-        "FAILURE",
-        "unchanged",
-        "unmanaged-entry-invalid",
-        0,
-    );
+        .expect("FAILURE", "unchanged", "unmanaged-entry-invalid", 65)
+        .await?;
+    program
+        .env("PULL_SECRET_STRICT", "false")
+        .expect("FAILURE", "unchanged", "unmanaged-entry-invalid", 0)
+        .await?;
     Ok(())
 }
 
@@ -216,7 +210,7 @@ async fn known_variable_that_is_not_utf8_is_rejected_and_others_are_ignored() ->
         OsString::from_vec(b"FOREIGN\xff".to_vec()),
         OsString::from_vec(b"\xff".to_vec()),
     );
-    unmanaged.run().await?.expect("SUCCESS", "created", "ok", 0);
+    unmanaged.expect("SUCCESS", "created", "ok", 0).await?;
     let managed = world
         .program()
         .env("PULL_SECRET_DISPLAY_NAME", OsString::from_vec(b"\xff".to_vec()));

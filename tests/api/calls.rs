@@ -33,7 +33,7 @@ async fn inconclusive_registry_is_reviewed_once_per_credential_and_image() -> Re
     let world = World::new("reviews").await?;
     let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
     let ensure = world.program().env("PULL_SECRET_IMAGE", &images);
-    ensure.run().await?.expect("SUCCESS", "created", "ok", 0);
+    ensure.expect("SUCCESS", "created", "ok", 0).await?;
     let one_get = vec!["get secrets".to_owned()];
     for (cause, access_reviews) in [
         (Cause::Unreachable, 2),
@@ -77,9 +77,8 @@ async fn registry_refusal_is_reviewed_once_per_credential_and_image() -> Result<
     let images = format!("{},{}", world.push("app:v1")?, world.push("other:v1")?);
     let program = world.program().env("PULL_SECRET_IMAGE", &images);
     short_lived(&program)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     world.revoke_pull().await?;
     assert_eq!(
         asked(&world, &program).await?,

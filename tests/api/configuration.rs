@@ -155,9 +155,8 @@ async fn registries_that_differ_in_case_and_https_proxies_are_rejected() -> Resu
         .env("PULL_SECRET_TOKEN_FILE", "/robot/token");
     let twice = program.clone().env("PULL_SECRET_REGISTRY", "quay.io,Quay.io");
     twice
-        .run()
-        .await?
         .expect("ERROR", "none", "invalid-configuration", 64)
+        .await?
         .expect_message("PULL_SECRET_REGISTRY");
     for proxy in [
         "https://user:canary-password@proxy.test:3128",

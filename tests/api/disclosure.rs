@@ -97,10 +97,7 @@ async fn s3_a_password_in_a_key_is_never_printed() -> Result<()> {
             index..index + 1
         };
         for document in &documents[places] {
-            world
-                .namespace
-                .create_docker_config_json(SECRET, document.as_bytes())
-                .await?;
+            world.store(&document).await?;
             for mode in MODES {
                 // Every run checks its outputs for the canary.
                 let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
@@ -152,10 +149,7 @@ async fn s4_a_realm_named_by_a_secret_is_not_printed() -> Result<()> {
     let trusted = Scripted::trusted_by(&world)?;
     let auth = STANDARD.encode(format!("{USERNAME}:{OLD_PASSWORD}"));
     let stored = json!({"auths": {REGISTRY: {"auth": auth}}}).to_string();
-    world
-        .namespace
-        .create_docker_config_json(SECRET, stored.as_bytes())
-        .await?;
+    world.store(&stored).await?;
     let names = spellings(USERNAME, PASSWORD)
         .into_iter()
         .chain(spellings(USERNAME, OLD_PASSWORD))
@@ -202,10 +196,7 @@ async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
     let server = trusted.server(REGISTRY, any_login)?;
     let auth = STANDARD.encode(format!("{USERNAME}:{OLD_PASSWORD}"));
     let stored = json!({"auths": {REGISTRY: {"auth": auth}}}).to_string();
-    world
-        .namespace
-        .create_docker_config_json(SECRET, stored.as_bytes())
-        .await?;
+    world.store(&stored).await?;
     let names = spellings(USERNAME, PASSWORD)
         .into_iter()
         .chain(spellings(USERNAME, OLD_PASSWORD));

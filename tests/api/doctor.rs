@@ -88,8 +88,8 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         "ok",
         "its certificate is trusted, and it asks for a Kubernetes token",
     );
-    line(&ready, "ok", "tries the managed entry first");
-    line(&ready, "ok", "OpenShift's own secret pulls");
+    line(&ready, "ok", " the kubelet tries the managed entry first");
+    line(&ready, "ok", "OpenShift's own pull secret also pulls");
     line(&ready, "ok", "clock agrees");
     line(
         &ready,
@@ -97,10 +97,7 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         &format!("this is {}/{RUNNER}, in pod ", world.namespace.name()),
     );
 
-    program
-        .run()
-        .await?
-        .expect("FAILURE", "created", "pull-forbidden", 77);
+    program.expect("FAILURE", "created", "pull-forbidden", 77).await?;
     ship_image_puller(&world).await?;
     let forbidden = doctor(&world, &program).await?;
     forbidden.expect("FAILURE", "none", "pull-forbidden", 77);
@@ -116,7 +113,11 @@ async fn applying_what_doctor_prints_leads_to_success() -> Result<()> {
         .await?;
     let green = doctor(&world, &program).await?;
     green.expect("SUCCESS", "none", "ok", 0);
-    line(&green, "ok", "not held, and not needed while it exists");
+    line(
+        &green,
+        "ok",
+        "not granted, and not needed while the Secret exists",
+    );
     assert!(
         lines(&green, "warn").is_empty() && lines(&green, "fail").is_empty(),
         "{green}"
@@ -134,7 +135,7 @@ async fn doctor_reports_a_missing_account_without_permission_to_read_it() -> Res
     world.namespace.grant(RUNNER, "request-gone", rules).await?;
     for secret_exists in [false, true] {
         if secret_exists {
-            world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+            world.program().expect("SUCCESS", "created", "ok", 0).await?;
         }
         let missing = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "gone");
         doctor(&world, &missing)
@@ -155,10 +156,7 @@ async fn doctor_warns_of_a_due_credential_and_of_a_more_specific_entry() -> Resu
     let image = world.push("app:v1")?;
     let more_specific = format!("{OPENSHIFT}/{}", world.namespace.name());
     let document = format!(r#"{{"auths":{{"{more_specific}":{{"auth":"dTpw"}}}}}}"#);
-    world
-        .namespace
-        .create_docker_config_json(SECRET, document.as_bytes())
-        .await?;
+    world.store(&document).await?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let outcome = doctor(&world, &program).await?;
     outcome.expect("SUCCESS", "none", "ok", 0);
@@ -166,7 +164,7 @@ async fn doctor_warns_of_a_due_credential_and_of_a_more_specific_entry() -> Resu
     line(
         &outcome,
         "warn",
-        &format!("tries the unmanaged entry {more_specific} before the managed entry"),
+        &format!("the kubelet tries the unmanaged entry {more_specific} first"),
     );
     line(
         &outcome,
@@ -183,7 +181,7 @@ async fn doctor_reports_an_unreachable_or_untrusted_registry_once() -> Result<()
     let world = World::new("doctor-registry").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let unresolved = program.clone().without("PULL_SECRET_CONNECT_TO");
     let outcome = doctor(&world, &unresolved).await?;
     outcome.expect("ERROR", "none", "registry-unavailable", 75);
@@ -215,7 +213,7 @@ async fn doctor_reports_the_authentication_of_each_registry() -> Result<()> {
     for depth in ["api", "structure"] {
         let skipped = doctor(&world, &basic.clone().env("PULL_SECRET_VERIFY", depth)).await?;
         skipped.expect("SUCCESS", "none", "ok", 0);
-        line(&skipped, "ok", "not asked, by PULL_SECRET_VERIFY");
+        line(&skipped, "ok", "not contacted, because of PULL_SECRET_VERIFY");
     }
     let without_file = world.runner.file("gone");
     let outcome = doctor(&world, &basic.env("PULL_SECRET_TOKEN_FILE", without_file)).await?;
@@ -228,7 +226,7 @@ async fn doctor_reports_the_authentication_of_each_registry() -> Result<()> {
 #[tokio::test]
 async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result<()> {
     let world = World::new("doctor-excess").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let pods = json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["create"] }]);
     world.namespace.grant(PULLER, "pods", pods).await?;
     let outcome = doctor(&world, &world.program()).await?;
@@ -241,8 +239,12 @@ async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result
     let paste = excess["paste"].as_str().context("YAML")?;
     world.namespace.apply(paste).await?;
     let other = world.program().env("PULL_SECRET_SERVICE_ACCOUNT", "image-puller");
-    other.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
-    line(&doctor(&world, &other).await?, "ok", "opens nothing dangerous");
+    other.expect("SUCCESS", "refreshed", "ok", 0).await?;
+    line(
+        &doctor(&world, &other).await?,
+        "ok",
+        "no excess permissions found in this namespace",
+    );
     Ok(())
 }
 

@@ -170,9 +170,8 @@ async fn frozen_servers_delay_no_run_beyond_its_timeout() -> Result<()> {
         .process()
         .thaw()?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
 
     cluster.freeze()?;
@@ -188,9 +187,8 @@ async fn frozen_servers_delay_no_run_beyond_its_timeout() -> Result<()> {
     }
     cluster.thaw()?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     Ok(())
 }

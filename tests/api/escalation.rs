@@ -52,9 +52,8 @@ async fn runner_without_policy_can_request_any_token_while_no_secret_exists() ->
     // The program rejects such a Secret.
     installation
         .program()?
-        .run()
-        .await?
-        .expect("ERROR", "none", "wrong-type", 65);
+        .expect("ERROR", "none", "wrong-type", 65)
+        .await?;
     Ok(())
 }
 
@@ -63,9 +62,8 @@ async fn runner_cannot_change_the_type_of_an_existing_secret() -> Result<()> {
     let installation = Installation::without_policy("escalation-late").await?;
     installation
         .program()?
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let error = ask(&installation).await?.expect_err("the type is immutable");
     assert!(error.to_string().contains("field is immutable"), "{error}");
     Ok(())
@@ -99,9 +97,8 @@ async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> 
     assert!(error.to_string().contains("cannot create resource"), "{error}");
     installation
         .program()?
-        .run()
-        .await?
         .expect("ERROR", "none", "api-forbidden", 77)
+        .await?
         .expect_message("create secrets");
     installation
         .namespace
@@ -109,8 +106,7 @@ async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> 
         .await?;
     installation
         .program()?
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?;
     Ok(())
 }

@@ -153,9 +153,8 @@ async fn missing_rules_review_delays_no_run() -> Result<()> {
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     short_lived(&program)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     for (status, next_run, lifetime) in [
         (StatusCode::FORBIDDEN, "1h", "24h"),
         (StatusCode::SERVICE_UNAVAILABLE, "25h", "48h"),

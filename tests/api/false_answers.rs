@@ -75,15 +75,13 @@ async fn web_page_is_no_anonymous_registry_and_replaces_no_password() -> Result<
     let trusted = Scripted::trusted_by(&world)?;
     let open = trusted.server(NAME, |_| Reply::json(StatusCode::OK, "{}"))?;
     robot(&world, NAME, "a-robots-password", &open)?
-        .run()
-        .await?
-        .expect("WARNING", "created", "registry-anonymous", 0);
+        .expect("WARNING", "created", "registry-anonymous", 0)
+        .await?;
     let stored = world.document().await?;
     let portal = trusted.server(NAME, move |_| page())?;
     robot(&world, NAME, "another-password", &portal)?
-        .run()
-        .await?
-        .expect("ERROR", "none", "registry-protocol", 76);
+        .expect("ERROR", "none", "registry-protocol", 76)
+        .await?;
     assert_eq!(world.document().await?, stored, "the new one was not verified");
     Ok(())
 }
@@ -117,9 +115,8 @@ async fn response_about_another_object_is_no_write() -> Result<()> {
     let image = world.push("app:v1")?;
     let program = |program: Program| program.env("PULL_SECRET_IMAGE", &image);
     short_lived(&program(world.program()))
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let stored = world.document().await?;
     let other = || {
         let metadata = json!({"name": "other", "uid": "another", "resourceVersion": "1"});
@@ -145,9 +142,8 @@ async fn lost_response_to_a_write_reports_nothing_of_the_old_credential() -> Res
     let image = world.push("app:v1")?;
     let program = |program: Program| program.env("PULL_SECRET_IMAGE", &image);
     short_lived(&program(world.program()))
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let stored = world.document().await?;
     let proxy = before_api_server(&world, |request| match request.number {
         3.. => Action::LoseAnswer,

@@ -32,9 +32,8 @@ async fn applying_the_reported_grant_repairs_a_missing_pull_permission() -> Resu
     ship_image_puller(&world).await?;
     world.namespace.apply(grant).await?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     world.assert_pulls(&image).await
 }
@@ -130,9 +129,8 @@ async fn digest_is_requested_if_tag_and_digest_are_given() -> Result<()> {
     world
         .program()
         .env("PULL_SECRET_IMAGE", &image)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     world
         .assert_pulls(&format!("{OPENSHIFT}/{repository}@{digest}"))
         .await?;

@@ -100,18 +100,14 @@ async fn only_docker_hubs_own_token_service_gets_its_password_by_default() -> Re
     let program = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_CONNECT_TO", to);
 
     let other = program.clone().env("PULL_SECRET_REGISTRY", "registry.other.test");
-    other
-        .run()
-        .await?
-        .expect("ERROR", "created", "registry-untrusted", 76);
+    other.expect("ERROR", "created", "registry-untrusted", 76).await?;
     assert_eq!(realm.record().connections, 0);
 
     let hub = program
         .env("PULL_SECRET_REGISTRY", "docker.io")
         .env("PULL_SECRET_IMAGE", "docker.io/team/app:v1");
-    hub.run()
+    hub.expect("SUCCESS", "refreshed", "ok", 0)
         .await?
-        .expect("SUCCESS", "refreshed", "ok", 0)
         .expect_verified("pull");
     let asked = realm.record().requests;
     let mut asked: Vec<&str> = asked.iter().map(|request| request.target.as_str()).collect();

@@ -37,9 +37,9 @@ async fn refresh_time_follows_the_lifetime_that_the_api_server_granted() -> Resu
     );
 
     // 40% of a day would be more than all of it.
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     let often = program.clone().env("PULL_SECRET_NEXT_RUN_WITHIN", "30m");
-    often.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    often.expect("SUCCESS", "unchanged", "ok", 0).await?;
     let rarely = program.env("PULL_SECRET_NEXT_RUN_WITHIN", "2h");
     let outcome = rarely.run().await?;
     outcome.expect("FAILURE", "refreshed", "expires-before-next-run", 78);
@@ -50,9 +50,8 @@ async fn refresh_time_follows_the_lifetime_that_the_api_server_granted() -> Resu
     );
     let verify = rarely.env("PULL_SECRET_MODE", "verify");
     verify
-        .run()
-        .await?
-        .expect("FAILURE", "none", "expires-before-next-run", 78);
+        .expect("FAILURE", "none", "expires-before-next-run", 78)
+        .await?;
     Ok(())
 }
 
@@ -60,9 +59,8 @@ async fn refresh_time_follows_the_lifetime_that_the_api_server_granted() -> Resu
 async fn credential_below_its_share_of_the_lifetime_is_refreshed() -> Result<()> {
     let world = World::new("share").await?;
     short_lived(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let token = world.stored_token().await?;
     // A hundredth of ten minutes.
     let share = Duration::from_secs(6);
@@ -85,7 +83,7 @@ async fn credential_below_its_share_of_the_lifetime_is_refreshed() -> Result<()>
 #[tokio::test]
 async fn run_uses_the_api_servers_clock_and_warns_of_a_minute_of_skew() -> Result<()> {
     let world = World::new("skew").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let secret = json!(world.secret().await?);
     let secret = {
         let mut secret = secret;

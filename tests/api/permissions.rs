@@ -98,14 +98,13 @@ async fn refresh_needs_no_create_on_secrets_and_reports_each_missing_verb() -> R
     for permission in permissions(&World::new("refresh-verbs").await?).await? {
         let world = World::new("refresh-verb").await?;
         short_lived(&world.program())
-            .run()
-            .await?
-            .expect("SUCCESS", "created", "ok", 0);
+            .expect("SUCCESS", "created", "ok", 0)
+            .await?;
         let before = world.secret().await?;
         take_away(&world, &permission).await?;
         let renew = renewing(&world.program());
         if (permission.verb.as_str(), permission.resource.as_str()) == ("create", "secrets") {
-            renew.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+            renew.expect("SUCCESS", "refreshed", "ok", 0).await?;
             continue;
         }
         repairs(&world, &renew, &permission, "none").await?;
@@ -138,7 +137,7 @@ async fn repairs(world: &World, run: &Program, permission: &Permission, action: 
 #[tokio::test]
 async fn verify_needs_only_get() -> Result<()> {
     let world = World::new("verify-verbs").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let verify = world.program().env("PULL_SECRET_MODE", "verify");
     for permission in permissions(&world).await?.iter().rev() {
         take_away(&world, permission).await?;
@@ -149,7 +148,7 @@ async fn verify_needs_only_get() -> Result<()> {
                 .expect_message("get secrets ");
             let remedy = outcome.report["remedy"].as_str().context("a remedy")?;
             world.namespace.apply(remedy).await?;
-            verify.run().await?.expect("SUCCESS", "none", "ok", 0);
+            verify.expect("SUCCESS", "none", "ok", 0).await?;
         } else {
             outcome.expect("SUCCESS", "none", "ok", 0);
         }
@@ -186,7 +185,7 @@ async fn role_in_the_first_report_repairs_a_missing_role() -> Result<()> {
     fresh
         .apply(outcome.report["remedy"].as_str().context("a remedy")?)
         .await?;
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     Ok(())
 }
 
@@ -194,9 +193,8 @@ async fn role_in_the_first_report_repairs_a_missing_role() -> Result<()> {
 async fn reported_role_removes_no_permission_of_other_runs() -> Result<()> {
     let world = World::new("two-secrets").await?;
     short_lived(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     // Secret of a robot, whose Role has no rule for token requests.
     let robot = with_robot(&world, &registries().basic, "robot")?.env("PULL_SECRET_NAME", "robot");
     let verify = robot.clone().env("PULL_SECRET_MODE", "verify");
@@ -218,9 +216,8 @@ async fn reported_role_removes_no_permission_of_other_runs() -> Result<()> {
         );
     }
     renewing(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?;
     Ok(())
 }
 
@@ -230,9 +227,8 @@ async fn missing_namespace_is_reported_only_to_cluster_wide_runners() -> Result<
     let missing = format!("{}-missing", world.namespace.name());
     let elsewhere = world.program().env("PULL_SECRET_NAMESPACE", &missing);
     elsewhere
-        .run()
-        .await?
         .expect("ERROR", "none", "api-forbidden", 77)
+        .await?
         .expect_message(&missing);
 
     let cluster_role = format!("everywhere-{}", world.namespace.name());
@@ -253,9 +249,8 @@ async fn missing_namespace_is_reported_only_to_cluster_wide_runners() -> Result<
         .apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n"))
         .await?;
     elsewhere
-        .run()
-        .await?
         .expect("ERROR", "none", "namespace-missing", 64)
+        .await?
         .expect_message(&missing);
 
     // The namespace exists, but the ServiceAccount of the token request doesn't.
@@ -266,7 +261,7 @@ async fn missing_namespace_is_reported_only_to_cluster_wide_runners() -> Result<
         .expect("ERROR", "created", "service-account-missing", 64)
         .expect_message(PULLER);
     there.service_account(PULLER).await?;
-    no_account.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    no_account.expect("SUCCESS", "refreshed", "ok", 0).await?;
     Ok(())
 }
 

@@ -104,8 +104,8 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
     let left_out = [
         going.as_str(),
         "+       image-registry.openshift-image-registry.svc:5000: new token of",
-        "-     opendatahub.io/dashboard (stays where somebody else wrote it too)",
-        "-     OCI_HOST (stays where somebody else wrote it too)",
+        "-     opendatahub.io/dashboard (kept where another field manager owns it)",
+        "-     OCI_HOST (kept where another field manager owns it)",
     ];
     comes_true(&world, &due, "refreshed", &left_out).await?;
     let secret: Secret = world.secret().await?;
@@ -118,14 +118,11 @@ async fn plan_shows_a_repair_that_keeps_the_other_entries() -> Result<()> {
     let world = World::new("plan-repair").await?;
     let unwrapped =
         format!(r#"{{"{OPENSHIFT}": {{"auth": "dTpw"}}, "quay.io": {{"auth": "dXNlcjpwYXNz", "x": 2.50}}}}"#);
-    world
-        .namespace
-        .create_docker_config_json(SECRET, unwrapped.as_bytes())
-        .await?;
+    world.store(&unwrapped).await?;
     let lines = [
         "-     (no auths object: no client finds a credential)",
         "+     auths:",
-        "+       quay.io: as it is",
+        "+       quay.io: unchanged",
     ];
     comes_true(&world, &world.program(), "repaired", &lines).await
 }
@@ -189,10 +186,7 @@ async fn plan_ends_with_the_reason_that_ensure_would_have() -> Result<()> {
     );
     world.namespace.delete_secret(SECRET).await?;
 
-    world
-        .namespace
-        .create_docker_config_json(SECRET, br#"{"auths":{},"Auths":{}}"#)
-        .await?;
+    world.store(br#"{"auths":{},"Auths":{}}"#).await?;
     ends_alike(&world, &program)
         .await?
         .expect("ERROR", "none", "document-ambiguous", 65);
@@ -214,9 +208,8 @@ async fn plan_reports_a_schedule_longer_than_any_token() -> Result<()> {
     let planned = writing_nothing(&world, &program, "plan").await?;
     planned.expect("FAILURE", "none", "expires-before-next-run", 78);
     program
-        .run()
-        .await?
-        .expect("FAILURE", "created", "expires-before-next-run", 78);
+        .expect("FAILURE", "created", "expires-before-next-run", 78)
+        .await?;
     Ok(())
 }
 

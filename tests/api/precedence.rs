@@ -8,7 +8,7 @@ use base64::{
 use serde_json::{Value, json};
 use test_cluster::registry::OPENSHIFT;
 
-use crate::world::{SECRET, World};
+use crate::world::World;
 
 /// An unsigned token with these claims.
 fn unsigned(claims: &Value) -> String {
@@ -65,10 +65,7 @@ async fn structure_outranks_expiry_and_expiry_outranks_the_registry() -> Result<
     ];
     for (name, document, reason) in cases {
         let world = World::new(&format!("precedence-{name}")).await?;
-        world
-            .namespace
-            .create_docker_config_json(SECRET, document.to_string().as_bytes())
-            .await?;
+        world.store(document.to_string()).await?;
         let outcome = world
             .program()
             .env("PULL_SECRET_MODE", "verify")

@@ -30,9 +30,8 @@ async fn push_to_openshift_is_verified_by_an_access_review() -> Result<()> {
     let pushes = json!([{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["update"]}]);
     world.namespace.grant(PULLER, "push", pushes).await?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     let secret = world.secret().await?;
     let data = secret.data.unwrap_or_default();
@@ -66,9 +65,8 @@ async fn push_to_other_registries_is_verified_by_a_cancelled_upload() -> Result<
             })
         };
         asked()?
-            .run()
-            .await?
             .expect("SUCCESS", "created", "ok", 0)
+            .await?
             .expect_verified("pull");
         let log = request_log::read(&registry.request_log)?;
         let writes: Vec<&str> = log

@@ -62,9 +62,8 @@ async fn late_placeholder_empties_no_secret() -> Result<()> {
     other
         .program()
         .env("PULL_SECRET_IMAGE", &image)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let written = other.document().await?;
     proxy.release("placeholder");
     late.wait()
@@ -96,10 +95,7 @@ async fn ten_concurrent_refreshes_report_no_reverting_manager() -> Result<()> {
     let world = World::new("refresh-at-once").await?;
     let image = world.push("app:v1")?;
     let unmanaged = br#"{"auths":{"foreign.test":{"auth":"dTpw", "n":2.50}}}"#;
-    world
-        .namespace
-        .create_docker_config_json(SECRET, unmanaged)
-        .await?;
+    world.store(unmanaged).await?;
     let outcomes = all_at_once(&world.program().env("PULL_SECRET_IMAGE", &image), 10).await?;
     assert!(
         outcomes
@@ -217,7 +213,7 @@ async fn secret_recreated_during_verification_gets_its_own_token() -> Result<()>
     .await??;
     world.namespace.delete_secret(SECRET).await?;
     let other = br#"{"auths":{"quay.io":{"auth":"dGVhbTpub3QtYS1zZWNyZXQ="}}}"#;
-    world.namespace.create_docker_config_json(SECRET, other).await?;
+    world.store(other).await?;
     drop(waiting);
     let _forwarder = Forwarder::start(listener, registry.address)?;
     let outcome = run.wait().await?;

@@ -12,14 +12,13 @@ async fn steady_state_makes_one_api_call_no_review_and_no_write() -> Result<()> 
     let world = World::new("steady").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let before = world.secret().await?;
 
     let mark = world.mark().await?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     let requests = world.requests(mark).await?;
     let calls: Vec<_> = requests
@@ -39,9 +38,8 @@ async fn first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
     world
         .program()
         .env("PULL_SECRET_IMAGE", &image)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     assert_eq!(
         calls(&world.requests(mark).await?),
         [
@@ -59,9 +57,8 @@ async fn first_run_makes_five_calls_and_a_refresh_four() -> Result<()> {
         .program()
         .env("PULL_SECRET_IMAGE", &image)
         .env("PULL_SECRET_NEXT_RUN_WITHIN", "24h");
-    due.run()
-        .await?
-        .expect("FAILURE", "refreshed", "expires-before-next-run", 78);
+    due.expect("FAILURE", "refreshed", "expires-before-next-run", 78)
+        .await?;
     assert_eq!(
         calls(&world.requests(mark).await?),
         [
@@ -104,9 +101,8 @@ async fn refresh_keeps_every_unmanaged_byte() -> Result<()> {
     world
         .program()
         .env("PULL_SECRET_IMAGE", &image)
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?;
     let document = String::from_utf8(world.document().await?)?;
     let start = format!("{head}{entries}\"{OPENSHIFT}\":{{\"username\":\"<token>\",");
     assert!(
@@ -142,19 +138,19 @@ async fn metadata_is_repaired_without_a_token_request() -> Result<()> {
     let world = World::new("metadata").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let document = world.document().await?;
 
     let mark = world.mark().await?;
     let renamed = program.clone().env("PULL_SECRET_DISPLAY_NAME", "Models");
-    renamed.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    renamed.expect("SUCCESS", "refreshed", "ok", 0).await?;
     assert_eq!(
         calls(&world.requests(mark).await?),
         ["get secrets", "patch secrets", "get secrets"]
     );
     assert_eq!(world.document().await?, document);
     // If the variable is unset again, the stored name is kept.
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     let annotations = world
         .secret()
         .await?

@@ -27,9 +27,8 @@ async fn valid_token_denied_briefly_by_the_registry_is_verified_by_a_retry() -> 
         .env("PULL_SECRET_IMAGE", &image)
         .env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()));
     program
-        .run()
-        .await?
         .expect("SUCCESS", "created", "ok", 0)
+        .await?
         .expect_verified("pull");
 
     // The stored credential is not replaced as rejected either.
@@ -37,9 +36,8 @@ async fn valid_token_denied_briefly_by_the_registry_is_verified_by_a_retry() -> 
     let registry = before_openshift(&world, refusing(2))?;
     let program = program.env("PULL_SECRET_CONNECT_TO", to_openshift(registry.address()));
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     assert_eq!(world.document().await?, stored);
     Ok(())

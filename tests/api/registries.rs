@@ -35,13 +35,12 @@ async fn robot_account_is_stored_and_pulls_from_each_kind_of_registry() -> Resul
         let image = format!("{}/{repository}", registry.host.name);
         let program = with_robot(&world, registry, "robot")?.env("PULL_SECRET_IMAGE", &image);
         program
-            .run()
-            .await?
             .expect("SUCCESS", "created", "ok", 0)
+            .await?
             .expect_verified("pull");
         world.assert_pulls(&image).await?;
         let mark = world.mark().await?;
-        program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+        program.expect("SUCCESS", "unchanged", "ok", 0).await?;
         let requests = world.requests(mark).await?;
         assert_eq!(
             requests.len(),
@@ -61,18 +60,14 @@ async fn denied_pull_differs_from_a_rejected_robot() -> Result<()> {
     let image = format!("{}/{repository}", all.token.host.name);
     let nobody = with_robot(&world, &all.token, "nobody")?.env("PULL_SECRET_IMAGE", &image);
     nobody
-        .run()
-        .await?
         .expect("FAILURE", "created", "pull-forbidden", 77)
+        .await?
         .expect_verified("login");
 
     let stored = world.document().await?;
     let wrong = with_robot(&world, &all.token, "robot")?.env("PULL_SECRET_IMAGE", &image);
     fs::write(world.runner.file("robot"), "wrong-password")?;
-    wrong
-        .run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+    wrong.expect("FAILURE", "none", "credential-rejected", 67).await?;
     assert_eq!(
         world.document().await?,
         stored,
@@ -87,9 +82,8 @@ async fn rejected_first_credential_leaves_the_placeholder() -> Result<()> {
     let program = with_robot(&world, &registries().basic, "robot")?;
     fs::write(world.runner.file("robot"), "wrong-password")?;
     program
-        .run()
-        .await?
         .expect("FAILURE", "created", "credential-rejected", 67)
+        .await?
         .expect_verified("none");
     assert_eq!(world.document().await?, br#"{"auths":{}}"#);
     let secret = world.secret().await?;
@@ -121,9 +115,8 @@ async fn bearer_realm_on_another_host_gets_the_password_only_if_trusted() -> Res
     outcome.expect_verified("none");
     let trusted = program.env("PULL_SECRET_TRUSTED_HOSTS", &realm.name);
     trusted
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     world.assert_pulls(&image).await
 }
@@ -143,9 +136,8 @@ async fn one_token_covers_two_names_and_a_removed_name_is_reported() -> Result<(
         )
         .env("PULL_SECRET_VERIFY", "api")
         .env("PULL_SECRET_IMAGE", &image);
-    both.run()
+    both.expect("SUCCESS", "created", "ok", 0)
         .await?
-        .expect("SUCCESS", "created", "ok", 0)
         .expect_verified("review");
     let document: Value = serde_json::from_slice(&world.document().await?)?;
     assert_eq!(document["auths"][OPENSHIFT], document["auths"][&long]);

@@ -86,9 +86,8 @@ async fn slow_registry_gets_its_share_of_the_deadline() -> Result<()> {
     let slow = trusted.server(SLOW, move |request| dripped(basic(request, password), 16, pause))?;
     let program = robot(&world, SLOW, password, &slow)?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "created", "ok", 0)
+        .await?
         .expect_verified("login");
 
     let stored = world.document().await?;
@@ -129,9 +128,8 @@ async fn untrusted_registry_gets_no_credential_and_blocks_no_refresh() -> Result
     world.assert_pulls(&image).await?;
     let trusting = program.env("PULL_SECRET_REGISTRY_CA_FILE", &authority);
     trusting
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     Ok(())
 }
@@ -154,9 +152,8 @@ async fn plain_http_registry_exits_with_76() -> Result<()> {
         .env("PULL_SECRET_CONNECT_TO", to_openshift(server.address()))
         .env("PULL_SECRET_TIMEOUT", "2s");
     program
-        .run()
-        .await?
-        .expect("WARNING", "unchanged", "registry-unavailable", 0);
+        .expect("WARNING", "unchanged", "registry-unavailable", 0)
+        .await?;
     let record = server.record();
     assert!(record.connections > 0);
     assert!(record.requests.is_empty() && !record.contains("authorization") && !record.contains("GET /"));
@@ -200,16 +197,14 @@ async fn public_image_does_not_verify_a_wrong_password() -> Result<()> {
     let image = format!("{}/{repository}", token.host.name);
     let program = with_robot(&world, token, "nobody")?.env("PULL_SECRET_IMAGE", &image);
     program
-        .run()
-        .await?
         .expect("SUCCESS", "created", "ok", 0)
+        .await?
         .expect_verified("pull");
     fs::write(world.runner.file("robot"), "a-wrong-password")?;
     let stored = world.document().await?;
     program
-        .run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .await?;
     assert_eq!(world.document().await?, stored);
 
     // A registry with Basic authentication that serves the manifest with any password.
@@ -225,15 +220,11 @@ async fn public_image_does_not_verify_a_wrong_password() -> Result<()> {
     let image = format!("{SLOW}/team/app:v1");
     let right = robot(&world, SLOW, password, &server)?.env("PULL_SECRET_IMAGE", &image);
     right
-        .run()
-        .await?
         .expect("SUCCESS", "created", "ok", 0)
+        .await?
         .expect_verified("pull");
     let wrong = robot(&world, SLOW, "a-wrong-password", &server)?.env("PULL_SECRET_IMAGE", &image);
-    wrong
-        .run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+    wrong.expect("FAILURE", "none", "credential-rejected", 67).await?;
     Ok(())
 }
 

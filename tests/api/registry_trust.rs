@@ -161,9 +161,8 @@ async fn connect_to_never_leads_to_another_api_server() -> Result<()> {
     world
         .program()
         .env("PULL_SECRET_CONNECT_TO", to)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     assert_eq!(astray.record().connections, 0);
     Ok(())
 }

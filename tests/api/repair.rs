@@ -20,10 +20,7 @@ async fn unwrapped_document_is_reported_and_repaired_with_its_entries() -> Resul
         format!(r#""{OPENSHIFT}": {{"username": "<token>", "password": "{token}", "auth": "{auth}"}}"#);
     let other = r#""quay.io": {"auth": "dXNlcjpwYXNz", "x": 2.50}"#;
     let unwrapped = format!("{{{managed}, {other}}}");
-    world
-        .namespace
-        .create_docker_config_json(SECRET, unwrapped.as_bytes())
-        .await?;
+    world.store(&unwrapped).await?;
     assert_does_not_pull(unwrapped.as_bytes(), &image)?;
 
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
@@ -34,9 +31,8 @@ async fn unwrapped_document_is_reported_and_repaired_with_its_entries() -> Resul
     assert_eq!(world.document().await?, unwrapped.as_bytes(), "verify only reads");
 
     program
-        .run()
-        .await?
         .expect("SUCCESS", "repaired", "ok", 0)
+        .await?
         .expect_verified("pull");
     let document = String::from_utf8(world.document().await?)?;
     assert!(
@@ -50,9 +46,8 @@ async fn unwrapped_document_is_reported_and_repaired_with_its_entries() -> Resul
     world.assert_pulls(&image).await?;
     program
         .env("PULL_SECRET_MODE", "verify")
-        .run()
-        .await?
-        .expect("SUCCESS", "none", "ok", 0);
+        .expect("SUCCESS", "none", "ok", 0)
+        .await?;
     Ok(())
 }
 
@@ -61,11 +56,11 @@ async fn placeholder_of_argo_cd_is_filled() -> Result<()> {
     let world = World::new("argocd").await?;
     let image = world.push("app:v1")?;
     // `e30K` in a manifest: an empty object and a newline.
-    world.namespace.create_docker_config_json(SECRET, b"{}\n").await?;
+    world.store(b"{}\n").await?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("FAILURE", "none", "auths-missing", 78);
-    program.run().await?.expect("SUCCESS", "repaired", "ok", 0);
+    verify.expect("FAILURE", "none", "auths-missing", 78).await?;
+    program.expect("SUCCESS", "repaired", "ok", 0).await?;
     assert!(world.document().await?.ends_with(b"}}}\n"));
     world.assert_pulls(&image).await
 }
@@ -74,17 +69,13 @@ async fn placeholder_of_argo_cd_is_filled() -> Result<()> {
 async fn missing_and_null_auths_are_replaced() -> Result<()> {
     for (name, document) in [("null", r#"{"auths":null,"a":1}"#), ("missing", r#"{"a":1 }"#)] {
         let world = World::new(&format!("auths-{name}")).await?;
-        world
-            .namespace
-            .create_docker_config_json(SECRET, document.as_bytes())
-            .await?;
+        world.store(&document).await?;
         let program = world.program();
         let verify = program.clone().env("PULL_SECRET_MODE", "verify");
-        verify.run().await?.expect("FAILURE", "none", "auths-missing", 78);
+        verify.expect("FAILURE", "none", "auths-missing", 78).await?;
         program
-            .run()
-            .await?
             .expect("SUCCESS", "repaired", "ok", 0)
+            .await?
             .expect_verified("login");
         let parsed: Value = serde_json::from_slice(&world.document().await?)?;
         assert_eq!(parsed["a"], 1);
@@ -161,14 +152,13 @@ async fn v7_the_remedy_for_an_auths_inside_auths_ends_in_a_pull() -> Result<()> 
         .await?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     program
-        .run()
-        .await?
         .expect("ERROR", "none", "document-ambiguous", 65)
+        .await?
         .expect_message("remove one of the two");
     let unwrapped = format!(r#"{{"auths": {entries}}}"#).into_bytes();
     let data = secret.data.get_or_insert_default();
     data.insert(".dockerconfigjson".to_owned(), k8s_openapi::ByteString(unwrapped));
     world.namespace.replace(&secret).await?;
-    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    program.expect("SUCCESS", "refreshed", "ok", 0).await?;
     world.assert_pulls(&image).await
 }

@@ -12,7 +12,7 @@ use test_cluster::{
     registry::{Account, push_image},
 };
 
-use crate::world::{SECRET, World, assert_pulls, registries};
+use crate::world::{World, assert_pulls, registries};
 
 /// An entry as other tools write it: with an email, or with `auth` alone.
 fn unmanaged_entry(host: &str, account: &Account, email: bool) -> String {
@@ -46,15 +46,9 @@ async fn entry_of_another_tool_is_usable_and_kept_from_a_worse_one() -> Result<(
             r#"{{"auths":{{{}}}}}"#,
             unmanaged_entry(&token.host.name, robot, email)
         );
-        world
-            .namespace
-            .create_docker_config_json(SECRET, document.as_bytes())
-            .await?;
+        world.store(&document).await?;
         let ensure = program(&world, &token.host.name, nobody)?.env("PULL_SECRET_IMAGE", &image);
-        ensure
-            .run()
-            .await?
-            .expect("FAILURE", "none", "pull-forbidden", 77);
+        ensure.expect("FAILURE", "none", "pull-forbidden", 77).await?;
         assert_eq!(world.document().await?, document.as_bytes());
         assert_pulls(&world.document().await?, &image)?;
 
@@ -89,10 +83,7 @@ async fn stored_password_is_never_sent_to_another_registry() -> Result<()> {
         r#"{{"auths":{{{}}}}}"#,
         unmanaged_entry(&token.host.name, robot, false)
     );
-    world
-        .namespace
-        .create_docker_config_json(SECRET, document.as_bytes())
-        .await?;
+    world.store(&document).await?;
     let ensure = program(&world, &format!("{},other.test", token.host.name), nobody)?
         .env("PULL_SECRET_IMAGE", "other.test/team/app:v1")
         .env("PULL_SECRET_REGISTRY_CA_FILE", world.runner.file("more-ca.crt"))
@@ -132,9 +123,8 @@ async fn hanging_registry_takes_no_time_from_the_others() -> Result<()> {
                 inconclusive.address()
             ),
         );
-    both.run()
-        .await?
-        .expect("ERROR", "created", "registry-unavailable", 75);
+    both.expect("ERROR", "created", "registry-unavailable", 75)
+        .await?;
     let outcome = both.env("PULL_SECRET_MODE", "verify").run().await?;
     outcome.expect("ERROR", "none", "registry-unavailable", 75);
     let reached = outcome.report["registries"].to_string();

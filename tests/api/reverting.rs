@@ -10,7 +10,7 @@ use crate::world::{SECRET, World};
 async fn webhook_that_restores_the_document_exits_with_73() -> Result<()> {
     let world = World::new("reverting").await?;
     let before = br#"{"auths":{"foreign.test":{"auth":"dTpw"}}}"#;
-    world.namespace.create_docker_config_json(SECRET, before).await?;
+    world.store(before).await?;
     let _webhook = mutate(&world.namespace, |review| {
         let old = &review["request"]["oldObject"]["data"];
         json!([{"op": "replace", "path": "/data", "value": old}])
@@ -33,7 +33,7 @@ async fn webhook_that_restores_a_due_credential_exits_with_73() -> Result<()> {
     let world = World::new("reverting-due").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let stored = world.document().await?;
     let _webhook = mutate(&world.namespace, |review| {
         let old = &review["request"]["oldObject"]["data"];

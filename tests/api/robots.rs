@@ -54,9 +54,8 @@ async fn robot_password_never_reaches_the_api_server() -> Result<()> {
         .env("PULL_SECRET_TIMEOUT", "4s");
     let mark = cluster.access().audit().mark().await?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "created", "ok", 0)
+        .await?
         .expect_verified("pull");
     let no_api_server = format!(
         "{}={}",
@@ -64,30 +63,26 @@ async fn robot_password_never_reaches_the_api_server() -> Result<()> {
         TcpListener::bind("127.0.0.1:0")?.local_addr()?
     );
     let down = program.clone().env("PULL_SECRET_CONNECT_TO", no_api_server);
-    down.run()
-        .await?
-        .expect("ERROR", "unchanged", "registry-unavailable", 75);
+    down.expect("ERROR", "unchanged", "registry-unavailable", 75)
+        .await?;
     let by_api = program.clone().env("PULL_SECRET_VERIFY", "api");
     by_api
-        .run()
-        .await?
         .expect("WARNING", "unchanged", "not-verified", 0)
+        .await?
         .expect_verified("none");
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
-    verify.run().await?.expect("SUCCESS", "none", "ok", 0);
+    verify.expect("SUCCESS", "none", "ok", 0).await?;
     fs::remove_file(world.runner.file("service-ca.crt"))?;
     program
-        .run()
-        .await?
-        .expect("ERROR", "unchanged", "registry-untrusted", 76);
+        .expect("ERROR", "unchanged", "registry-untrusted", 76)
+        .await?;
     fs::write(world.runner.file("service-ca.crt"), &registries().ca)?;
     let wrong = "a-wrong-password";
     fs::write(world.runner.file("robot"), wrong)?;
     program
         .canary(wrong)
-        .run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .await?;
 
     let requests = cluster
         .access()

@@ -50,7 +50,7 @@ impl Own {
 #[tokio::test]
 async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() -> Result<()> {
     let mut own = Own::new("keys").await?;
-    own.program()?.run().await?.expect("SUCCESS", "created", "ok", 0);
+    own.program()?.expect("SUCCESS", "created", "ok", 0).await?;
 
     // The claims of a requested token with another time, signed with the API server's key.
     let mut expired = claims(&own.world.stored_token().await?)?;
@@ -63,9 +63,8 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
     let program = own.program()?.canary(&expired);
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
     verify
-        .run()
-        .await?
         .expect("FAILURE", "none", "credential-expired", 67)
+        .await?
         .expect_verified("none");
     let stored = own.world.secret().await?;
     std::fs::write(own.world.runner.file("expired"), &expired)?;
@@ -73,9 +72,8 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
         .clone()
         .without("PULL_SECRET_SERVICE_ACCOUNT")
         .env("PULL_SECRET_TOKEN_FILE", own.world.runner.file("expired"));
-    file.run()
+    file.expect("FAILURE", "none", "credential-expired", 67)
         .await?
-        .expect("FAILURE", "none", "credential-expired", 67)
         .expect_message("PULL_SECRET_TOKEN_FILE");
     assert_eq!(
         own.world.secret().await?,
@@ -83,9 +81,8 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
         "an expired token in a file is not written"
     );
     program
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("pull");
 
     // The API server starts again with another key on the same store; `exp` is a day away.
@@ -97,17 +94,15 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
     let program = own.program()?.canary(&before);
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
     verify
-        .run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .await?;
     assert_eq!(own.world.stored_token().await?, before);
     program
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("pull");
     assert_ne!(own.world.stored_token().await?, before);
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
 
     // Without the registry, the API server's review detects it.
     let other = own.world.namespace.token(PULLER, None, 3600).await?;
@@ -118,9 +113,8 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
     store(&own.world, &forged).await?;
     let by_review = own.program()?.env("PULL_SECRET_VERIFY", "api").canary(&forged);
     by_review
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("review");
     Ok(())
 }

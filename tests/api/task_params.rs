@@ -120,19 +120,17 @@ async fn p5_no_task_param_replaces_a_working_password_unverified() -> Result<()>
             .canary(&robot.password))
     };
     fs::write(&file, &robot.password)?;
-    program(&[])?.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program(&[])?.expect("SUCCESS", "created", "ok", 0).await?;
     let stored = world.document().await?;
     for verify in ["structure", "api"] {
         fs::write(&file, "a-password-that-is-wrong")?;
         program(&[("VERIFY", verify)])?
-            .run()
-            .await?
-            .expect("FAILURE", "none", "credential-rejected", 67);
+            .expect("FAILURE", "none", "credential-rejected", 67)
+            .await?;
         fs::write(&file, &robot.password)?;
         program(&[("VERIFY", verify), ("USERNAME", "somebody")])?
-            .run()
-            .await?
-            .expect("SUCCESS", "unchanged", "ok", 0);
+            .expect("SUCCESS", "unchanged", "ok", 0)
+            .await?;
         assert_eq!(world.document().await?, stored, "{verify}");
     }
     Ok(())

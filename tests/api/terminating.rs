@@ -60,9 +60,8 @@ async fn o1_a_secret_being_deleted_is_reported_in_every_mode() -> Result<()> {
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
     short_lived(&program)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     begin_deletion(&world).await?;
 
     let mark = world.mark().await?;
@@ -88,7 +87,7 @@ async fn o1_a_secret_being_deleted_is_reported_in_every_mode() -> Result<()> {
     assert!(findings.contains("secret-terminating"), "{outcome}");
 
     end_deletion(&world).await?;
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     world.assert_pulls(&image).await
 }
 
@@ -159,9 +158,8 @@ async fn content(world: &World) -> Result<serde_json::Value> {
 async fn o1_a_deletion_that_begins_before_the_write_stops_it() -> Result<()> {
     let world = World::new("terminating-write").await?;
     short_lived(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let before = content(&world).await?;
     let (outcome, proxy) = deleted_at(&world, &renewing(&world.program()), is_write).await?;
     expect_terminating(&outcome, "none");
@@ -206,10 +204,7 @@ async fn o1_a_placeholder_that_meets_a_deletion_gets_no_token() -> Result<()> {
     let run = to(&world.program(), &proxy).spawn()?;
     held(&proxy, GATE, 1).await?;
     // The same document: the API server takes the placeholder as one that changes nothing.
-    world
-        .namespace
-        .create_docker_config_json(SECRET, br#"{"auths":{}}"#)
-        .await?;
+    world.store(br#"{"auths":{}}"#).await?;
     begin_deletion(&world).await?;
     proxy.release(GATE);
     expect_terminating(&run.wait().await?, "none");
@@ -222,9 +217,8 @@ async fn o1_a_placeholder_that_meets_a_deletion_gets_no_token() -> Result<()> {
 async fn o1_a_token_refused_because_of_the_deletion_is_not_the_reason() -> Result<()> {
     let world = World::new("terminating-refused").await?;
     short_lived(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let forged = SigningKey::generate()?.sign(&claims(&world.stored_token().await?)?)?;
     let issued = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {},

@@ -18,9 +18,8 @@ async fn requested_token_outlives_the_pod_and_ends_with_the_secret() -> Result<(
     world
         .program()
         .env("PULL_SECRET_IMAGE", &image)
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let document = world.document().await?;
     world.runner.delete_pod().await?;
     until_denied(world.runner.token()).await?;
@@ -36,20 +35,14 @@ async fn stored_pod_bound_token_is_reported_and_replaced() -> Result<()> {
     let world = World::new("pod-bound").await?;
     let image = world.push("app:v1")?;
     let puller = world.namespace.identity(PULLER).await?;
-    world
-        .namespace
-        .create_docker_config_json(SECRET, document_with(puller.token()).as_bytes())
-        .await?;
+    world.store(&document_with(puller.token())).await?;
     let program = world
         .program()
         .env("PULL_SECRET_IMAGE", &image)
         .canary(puller.token());
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
-    verify
-        .run()
-        .await?
-        .expect("FAILURE", "none", "pod-bound-token", 67);
-    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    verify.expect("FAILURE", "none", "pod-bound-token", 67).await?;
+    program.expect("SUCCESS", "refreshed", "ok", 0).await?;
     let token = world.stored_token().await?;
     assert_eq!(claims(&token)?["kubernetes.io"]["secret"]["name"], SECRET);
     world.assert_pulls(&image).await
@@ -60,10 +53,7 @@ async fn pod_bound_token_in_a_file_is_rejected_and_not_written() -> Result<()> {
     let world = World::new("pod-bound-file").await?;
     let file = world.runner.file("token");
     let program = world.program().env("PULL_SECRET_TOKEN_FILE", &file);
-    program
-        .run()
-        .await?
-        .expect("FAILURE", "none", "pod-bound-token", 67);
+    program.expect("FAILURE", "none", "pod-bound-token", 67).await?;
     assert!(world.namespace.secret(SECRET).await?.is_none());
     Ok(())
 }
@@ -88,19 +78,15 @@ async fn token_bound_to_another_secret_is_reported_and_replaced() -> Result<()> 
             .and_then(|secret| secret.metadata.uid),
     };
     let unmanaged = world.namespace.token(PULLER, Some(bound), 7200).await?;
-    world
-        .namespace
-        .create_docker_config_json(SECRET, document_with(&unmanaged).as_bytes())
-        .await?;
+    world.store(&document_with(&unmanaged)).await?;
     let program = program.canary(&unmanaged);
     program
         .clone()
         .env("PULL_SECRET_MODE", "verify")
-        .run()
-        .await?
         .expect("FAILURE", "none", "credential-rejected", 67)
-        .expect_message("is bound to another Secret and dies with that; run ensure");
-    program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+        .await?
+        .expect_message("is bound to another Secret and becomes invalid with that one; run ensure");
+    program.expect("SUCCESS", "refreshed", "ok", 0).await?;
     assert_eq!(
         claims(&world.stored_token().await?)?["kubernetes.io"]["secret"]["name"],
         SECRET
@@ -111,7 +97,7 @@ async fn token_bound_to_another_secret_is_reported_and_replaced() -> Result<()> 
 #[tokio::test]
 async fn token_of_another_account_is_replaced() -> Result<()> {
     let world = World::new("other-account").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let uid = world.secret().await?.metadata.uid;
     let bound = BoundObjectReference {
         api_version: Some("v1".to_owned()),
@@ -129,9 +115,8 @@ async fn token_of_another_account_is_replaced() -> Result<()> {
     world
         .program()
         .canary(&unmanaged)
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?;
     let subject = format!("system:serviceaccount:{}:{PULLER}", world.namespace.name());
     assert_eq!(claims(&world.stored_token().await?)?["sub"], subject);
     Ok(())
@@ -142,7 +127,7 @@ async fn token_of_a_recreated_service_account_is_refreshed() -> Result<()> {
     let world = World::new("account-again").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let before = world.secret().await?;
     let token = world.stored_token().await?;
     let accounts = world
@@ -154,22 +139,19 @@ async fn token_of_a_recreated_service_account_is_refreshed() -> Result<()> {
     until_denied(&token).await?;
     // Without the ServiceAccount no token can be requested, so the stored one is kept though it is rejected.
     program
-        .run()
-        .await?
         .expect("ERROR", "none", "service-account-missing", 64)
+        .await?
         .expect_message(PULLER);
     assert_eq!(world.secret().await?, before);
 
     world.namespace.service_account(PULLER).await?;
     let verify = program.clone().env("PULL_SECRET_MODE", "verify");
     verify
-        .run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+        .expect("FAILURE", "none", "credential-rejected", 67)
+        .await?;
     program
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("pull");
     assert_eq!(world.secret().await?.metadata.uid, before.metadata.uid);
     world.assert_pulls(&image).await

@@ -236,10 +236,7 @@ async fn s2_a_stored_token_is_not_usable_at_a_host_that_is_not_trusted() -> Resu
     let issued = world.namespace.token(PULLER, None, 3600).await?;
     fs::write(world.runner.file("robot"), ROBOT)?;
     let stored = document("system", &format!("serviceaccount:demo:{PULLER}:{issued}"));
-    world
-        .namespace
-        .create_docker_config_json(SECRET, stored.to_string().as_bytes())
-        .await?;
+    world.store(stored.to_string()).await?;
     let ensure = program(&world, &server).env("PULL_SECRET_USERNAME", "team+robot");
     let outcome = ensure.canary(&issued).run().await?;
     outcome.expect("ERROR", "refreshed", "registry-protocol", 76);

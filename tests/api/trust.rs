@@ -44,22 +44,17 @@ async fn kubernetes_token_for_an_untrusted_registry_exits_with_64_unsent() -> Re
         .env("PULL_SECRET_TOKEN_FILE", world.runner.file("other-token"))
         .canary(&token);
     from_file
-        .run()
-        .await?
-        .expect("ERROR", "none", "invalid-configuration", 64);
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .await?;
     let stored = format!(
         r#"{{"auths":{{"registry.evil.test":{{"username":"u","password":"{token}","auth":"{}"}}}}}}"#,
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("u:{token}"))
     );
-    world
-        .namespace
-        .create_docker_config_json(SECRET, stored.as_bytes())
-        .await?;
+    world.store(&stored).await?;
     let verify = program.env("PULL_SECRET_MODE", "verify").canary(&token);
     verify
-        .run()
-        .await?
-        .expect("ERROR", "none", "invalid-configuration", 64);
+        .expect("ERROR", "none", "invalid-configuration", 64)
+        .await?;
 
     let record = listener.record();
     assert!(
@@ -120,7 +115,7 @@ async fn api_server_with_a_certificate_of_the_registry_ca_gets_no_request() -> R
         .program()
         .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         .env("KUBERNETES_SERVICE_PORT", listener.address().port().to_string());
-    program.run().await?.expect("ERROR", "none", "api-untrusted", 64);
+    program.expect("ERROR", "none", "api-untrusted", 64).await?;
     assert_eq!(listener.record().requests.len(), 0);
     Ok(())
 }

@@ -66,13 +66,13 @@ impl Part {
 async fn each_changed_label_annotation_and_key_is_repaired_alone() -> Result<()> {
     let world = World::new("clauses").await?;
     let program = world.program();
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let mut secret = world.secret().await?;
     Part::Label("team").set(&mut secret, Some("blue"));
     Part::Annotation("note").set(&mut secret, Some("kept"));
     Part::Key("extra").set(&mut secret, Some("kept"));
     let good = comparable(&world.namespace.replace(&secret).await?);
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
 
     let mut cases: Vec<(Part, Option<&str>)> = Vec::new();
     let valued = OWN.into_iter().chain([
@@ -111,7 +111,7 @@ async fn each_changed_label_annotation_and_key_is_repaired_alone() -> Result<()>
         requests.iter().all(|request| request.subresource != "token"),
         "no token is requested"
     );
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     Ok(())
 }
 
@@ -119,24 +119,18 @@ async fn each_changed_label_annotation_and_key_is_repaired_alone() -> Result<()>
 async fn chosen_display_name_and_description_are_kept() -> Result<()> {
     let world = World::new("renamed").await?;
     short_lived(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let mut secret = world.secret().await?;
     for name in ["openshift.io/display-name", "openshift.io/description"] {
         Part::Annotation(name).set(&mut secret, Some("Chosen by hand"));
     }
     let renamed = world.namespace.replace(&secret).await?;
-    world
-        .program()
-        .run()
-        .await?
-        .expect("SUCCESS", "unchanged", "ok", 0);
+    world.program().expect("SUCCESS", "unchanged", "ok", 0).await?;
     assert_eq!(world.secret().await?, renamed);
     renewing(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+        .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?;
     for name in ["openshift.io/display-name", "openshift.io/description"] {
         assert_eq!(
             json!(world.secret().await?.metadata.annotations)[name],
@@ -152,7 +146,7 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
     let world = World::new("credential").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let good = world.stored_token().await?;
     let entry = |entry: Value| json!({"auths": {OPENSHIFT: entry}}).to_string();
     let auth = |user: &str, token: &str| base64_of(&format!("{user}:{token}"));
@@ -228,9 +222,8 @@ async fn each_defect_of_the_stored_credential_is_repaired_and_the_rest_kept() ->
         );
     }
     program
-        .run()
-        .await?
         .expect("SUCCESS", "unchanged", "ok", 0)
+        .await?
         .expect_verified("pull");
     world.assert_pulls(&image).await
 }
@@ -286,7 +279,7 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
         .env("PULL_SECRET_REGISTRY", format!("{OPENSHIFT},{long}"))
         .env("PULL_SECRET_CONNECT_TO", format!("{OPENSHIFT}={address}"))
         .env("PULL_SECRET_VERIFY", "api");
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let other = bound_to(&world, SECRET, PULLER, None).await?;
     let defects = [None, Some(("<token>", other.as_str())), Some(("u", ""))];
     for defect in defects {
@@ -315,7 +308,7 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
         let mut secret = world.secret().await?;
         Part::Key(".dockerconfigjson").set(&mut secret, Some(&broken.to_string()));
         world.namespace.replace(&secret).await?;
-        program.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+        program.expect("SUCCESS", "refreshed", "ok", 0).await?;
         let repaired: Value = serde_json::from_slice(&world.document().await?)?;
         assert_eq!(repaired["auths"][OPENSHIFT], repaired["auths"][&long]);
         assert_ne!(
@@ -323,7 +316,7 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
             "one new credential for both"
         );
     }
-    program.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    program.expect("SUCCESS", "unchanged", "ok", 0).await?;
     Ok(())
 }
 
@@ -331,18 +324,14 @@ async fn missing_or_different_entry_of_one_registry_is_repaired_at_both() -> Res
 async fn connection_false_removes_the_dashboard_fields_at_the_next_write() -> Result<()> {
     let world = World::new("connection").await?;
     short_lived(&world.program())
-        .run()
-        .await?
-        .expect("SUCCESS", "created", "ok", 0);
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
     let connected = world.secret().await?;
     let without = world.program().env("PULL_SECRET_CONNECTION", "false");
     // They alone cause no write.
-    without.run().await?.expect("SUCCESS", "unchanged", "ok", 0);
+    without.expect("SUCCESS", "unchanged", "ok", 0).await?;
     assert_eq!(world.secret().await?, connected);
-    renewing(&without)
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+    renewing(&without).expect("SUCCESS", "refreshed", "ok", 0).await?;
     let secret = world.secret().await?;
     assert_eq!(secret.metadata.labels, None);
     let annotations: Vec<_> = secret
@@ -358,11 +347,7 @@ async fn connection_false_removes_the_dashboard_fields_at_the_next_write() -> Re
         secret.data.unwrap_or_default().into_keys().collect::<Vec<_>>(),
         [".dockerconfigjson"]
     );
-    world
-        .program()
-        .run()
-        .await?
-        .expect("SUCCESS", "refreshed", "ok", 0);
+    world.program().expect("SUCCESS", "refreshed", "ok", 0).await?;
     let metadata = world.secret().await?.metadata;
     assert_eq!(
         metadata.labels, connected.metadata.labels,

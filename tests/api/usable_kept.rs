@@ -16,7 +16,7 @@ use crate::{
     },
     interception::Scripted,
     registry_faults::robot,
-    world::{SECRET, World},
+    world::World,
 };
 
 /// A Secret whose stored password can pull, and its registry.
@@ -37,10 +37,7 @@ impl Stored {
         let auth = STANDARD.encode(format!("robot:{password}"));
         let entry = json!({"username": "robot", "password": password, "auth": auth});
         let document = json!({"auths": {(NAME): entry}}).to_string().into_bytes();
-        world
-            .namespace
-            .create_docker_config_json(SECRET, &document)
-            .await?;
+        world.store(&document).await?;
         Ok(Self {
             world,
             trusted,
@@ -177,10 +174,7 @@ async fn p5_unverified_credential_is_never_a_success() -> Result<()> {
         outcome
             .expect("WARNING", "refreshed", "not-verified", 0)
             .expect_verified("none");
-        program
-            .run()
-            .await?
-            .expect("WARNING", "unchanged", "not-verified", 0);
+        program.expect("WARNING", "unchanged", "not-verified", 0).await?;
         let verify = program.env("PULL_SECRET_MODE", "verify").run().await?;
         verify.expect("WARNING", "none", "not-verified", 0);
         assert_eq!(server.record().connections, 0, "the registry is not contacted");
@@ -217,9 +211,8 @@ async fn p8_private_image_of_an_anonymous_registry_verifies_a_password() -> Resu
     let right = robot(&stored.world, NAME, STORED, &server)?
         .env("PULL_SECRET_IMAGE", format!("{NAME}/closed/app:1.0"));
     right
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("pull");
     Ok(())
 }
@@ -253,10 +246,7 @@ async fn p11_usable_unmanaged_entry_is_kept_from_a_worse_one() -> Result<()> {
         let outcome = unreachable.run().await?;
         outcome.expect("ERROR", "none", "registry-unavailable", 75);
         // The registry is available and hides the image from the new password.
-        program
-            .run()
-            .await?
-            .expect("FAILURE", "none", "pull-forbidden", 77);
+        program.expect("FAILURE", "none", "pull-forbidden", 77).await?;
         assert_eq!(stored.world.document().await?, document.as_bytes(), "{key}");
     }
     Ok(())
@@ -276,9 +266,8 @@ async fn p4_the_stored_password_is_added_while_its_registry_is_down() -> Result<
         )
         .env("PULL_SECRET_TIMEOUT", "4s");
     program
-        .run()
-        .await?
-        .expect("ERROR", "refreshed", "registry-unavailable", 75);
+        .expect("ERROR", "refreshed", "registry-unavailable", 75)
+        .await?;
     let document = String::from_utf8(stored.world.document().await?)?;
     assert!(
         document.contains(OTHER) && document.contains(NAME),

@@ -13,20 +13,17 @@ async fn verify_reports_a_missing_secret_and_a_missing_entry() -> Result<()> {
     let world = World::new("verify-missing").await?;
     let verify = world.program().env("PULL_SECRET_MODE", "verify");
     verify
-        .run()
-        .await?
         .expect("FAILURE", "none", "secret-missing", 78)
+        .await?
         .expect_message(SECRET);
     assert!(world.namespace.secret(SECRET).await?.is_none());
 
     world
-        .namespace
-        .create_docker_config_json(SECRET, br#"{"auths":{"other.test":{"auth":"dTpw"}}}"#)
+        .store(br#"{"auths":{"other.test":{"auth":"dTpw"}}}"#)
         .await?;
     verify
-        .run()
-        .await?
         .expect("FAILURE", "none", "no-matching-entry", 78)
+        .await?
         .expect_message(OPENSHIFT);
     Ok(())
 }
@@ -52,17 +49,13 @@ async fn secret_of_another_type_is_rejected_and_unchanged() -> Result<()> {
 #[tokio::test]
 async fn immutable_secret_is_rejected_only_if_something_would_change() -> Result<()> {
     let world = World::new("immutable").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let mut secret: Secret = world.secret().await?;
     secret.immutable = Some(true);
     let before = world.namespace.replace(&secret).await?;
-    world
-        .program()
-        .run()
-        .await?
-        .expect("SUCCESS", "unchanged", "ok", 0);
+    world.program().expect("SUCCESS", "unchanged", "ok", 0).await?;
     let renamed = world.program().env("PULL_SECRET_DISPLAY_NAME", "Other");
-    renamed.run().await?.expect("ERROR", "none", "immutable", 65);
+    renamed.expect("ERROR", "none", "immutable", 65).await?;
     assert_eq!(json!(world.secret().await?), json!(before));
     Ok(())
 }
@@ -72,25 +65,21 @@ async fn verify_reports_a_revoked_grant() -> Result<()> {
     let world = World::new("revoked").await?;
     let image = world.push("app:v1")?;
     let program = world.program().env("PULL_SECRET_IMAGE", &image);
-    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    program.expect("SUCCESS", "created", "ok", 0).await?;
     let verify = program.env("PULL_SECRET_MODE", "verify");
     verify
-        .run()
-        .await?
         .expect("SUCCESS", "none", "ok", 0)
+        .await?
         .expect_verified("pull");
     world.revoke_pull().await?;
-    verify
-        .run()
-        .await?
-        .expect("FAILURE", "none", "pull-forbidden", 77);
+    verify.expect("FAILURE", "none", "pull-forbidden", 77).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn verify_reports_a_token_of_another_account() -> Result<()> {
     let world = World::new("verify-other-account").await?;
-    world.program().run().await?.expect("SUCCESS", "created", "ok", 0);
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let verify = world
         .program()
         .env("PULL_SECRET_MODE", "verify")

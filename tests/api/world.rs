@@ -93,6 +93,12 @@ impl World {
             .context("the Secret is not there")
     }
 
+    /// Stores a pull secret with exactly this document.
+    pub async fn store(&self, document: impl AsRef<[u8]>) -> Result<Secret> {
+        let document = document.as_ref();
+        self.namespace.create_docker_config_json(SECRET, document).await
+    }
+
     /// The bytes of its document.
     pub async fn document(&self) -> Result<Vec<u8>> {
         self.namespace.docker_config_json(SECRET).await

@@ -16,7 +16,7 @@ use test_cluster::{
 use crate::{
     inconclusive_registries::{Cause, InconclusiveRegistry},
     registries::with_robot,
-    world::{SECRET, World, registries},
+    world::{World, registries},
 };
 
 /// A Secret with a usable password of a robot that can pull.
@@ -35,9 +35,8 @@ impl Usable {
         let image = format!("{}/{repository}", registry.host.name);
         let robot = with_robot(&world, registry, "robot")?.env("PULL_SECRET_IMAGE", &image);
         robot
-            .run()
-            .await?
             .expect("SUCCESS", "created", "ok", 0)
+            .await?
             .expect_verified("pull");
         let before = world.secret().await?;
         Ok(Self {
@@ -81,17 +80,15 @@ async fn accepted_credential_that_pulls_every_image_is_written() -> Result<()> {
     let usable = Usable::new("robot-good", token).await?;
     let pusher = usable.as_account(token, "pusher")?;
     pusher
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("pull");
     assert_eq!(usable.stored_user(token).await?, "pusher");
     usable.world.assert_pulls(&usable.image).await?;
     let nobody = usable.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
     nobody
-        .run()
-        .await?
         .expect("SUCCESS", "refreshed", "ok", 0)
+        .await?
         .expect_verified("login");
     Ok(())
 }
@@ -122,9 +119,8 @@ async fn password_that_may_not_pull_does_not_replace_one_that_pulls() -> Result<
     let usable = Usable::new("robot-forbidden", token).await?;
     usable
         .as_account(token, "nobody")?
-        .run()
-        .await?
-        .expect("FAILURE", "none", "pull-forbidden", 77);
+        .expect("FAILURE", "none", "pull-forbidden", 77)
+        .await?;
     usable.assert_kept().await
 }
 
@@ -133,12 +129,11 @@ async fn password_that_may_not_pull_replaces_one_that_may_not_either() -> Result
     let token = &registries().token;
     let usable = Usable::new("robot-neither", token).await?;
     let nobody = usable.as_account(token, "nobody")?.without("PULL_SECRET_IMAGE");
-    nobody.run().await?.expect("SUCCESS", "refreshed", "ok", 0);
+    nobody.expect("SUCCESS", "refreshed", "ok", 0).await?;
     let other = usable.as_account(token, "team-a-robot")?;
     other
-        .run()
-        .await?
         .expect("FAILURE", "refreshed", "pull-forbidden", 77)
+        .await?
         .expect_verified("login");
     assert_eq!(usable.stored_user(token).await?, "team-a-robot");
     Ok(())
@@ -149,10 +144,7 @@ async fn rejected_password_replaces_nothing() -> Result<()> {
     for (name, registry) in [("basic", &registries().basic), ("token", &registries().token)] {
         let usable = Usable::new(&format!("robot-refused-{name}"), registry).await?;
         let wrong = usable.with_password("not-the-password")?;
-        wrong
-            .run()
-            .await?
-            .expect("FAILURE", "none", "credential-rejected", 67);
+        wrong.expect("FAILURE", "none", "credential-rejected", 67).await?;
         usable.assert_kept().await?;
     }
     Ok(())
@@ -219,9 +211,8 @@ async fn unverified_password_is_written_if_nothing_is_stored() -> Result<()> {
         // The true registry knows it.
         fs::write(world.runner.file("service-ca.crt"), &registries().ca)?;
         robot
-            .run()
-            .await?
             .expect("SUCCESS", "unchanged", "ok", 0)
+            .await?
             .expect_verified("login");
     }
     Ok(())
@@ -240,10 +231,7 @@ async fn unverified_password_replaces_a_rejected_one() -> Result<()> {
     for (name, entry) in rejected {
         let world = World::new(&format!("robot-dead-{name}")).await?;
         let document = json!({"auths": {(basic.host.name.as_str()): entry}}).to_string();
-        world
-            .namespace
-            .create_docker_config_json(SECRET, document.as_bytes())
-            .await?;
+        world.store(&document).await?;
         let robot = with_robot(&world, basic, "robot")?;
         let inconclusive = InconclusiveRegistry::start(&world, &basic.host.name, Cause::Untrusted)?;
         let outcome = inconclusive.instead_of(&basic.host.name, &robot).run().await?;

@@ -33,9 +33,8 @@ impl Usable {
         let image = world.push("app:v1")?;
         let program = world.program().env("PULL_SECRET_IMAGE", &image);
         short_lived(&program)
-            .run()
-            .await?
-            .expect("SUCCESS", "created", "ok", 0);
+            .expect("SUCCESS", "created", "ok", 0)
+            .await?;
         let before = world.secret().await?;
         Ok(Self {
             world,
@@ -133,10 +132,7 @@ async fn account_that_may_not_pull_leaves_the_usable_credential_unchanged() -> R
     usable.assert_kept().await?;
     // If the registry is inconclusive, the API server's review that the stored one can pull counts as much.
     let by_review = other.env("PULL_SECRET_VERIFY", "api");
-    by_review
-        .run()
-        .await?
-        .expect("FAILURE", "none", "pull-forbidden", 77);
+    by_review.expect("FAILURE", "none", "pull-forbidden", 77).await?;
     usable.assert_kept().await
 }
 
@@ -159,9 +155,7 @@ async fn token_that_neither_server_accepts_is_not_written() -> Result<()> {
     let forged = key.sign(&claims(&usable.world.stored_token().await?)?)?;
     let proxy = before_api_server(&usable.world, issuing(forged.clone()))?;
     let run = to(&usable.renew, &proxy).canary(&forged);
-    run.run()
-        .await?
-        .expect("FAILURE", "none", "credential-rejected", 67);
+    run.expect("FAILURE", "none", "credential-rejected", 67).await?;
     usable.assert_kept().await?;
     // If the registry is inconclusive: the API server alone denies it.
     let inconclusive = InconclusiveRegistry::start(&usable.world, OPENSHIFT, Cause::Unreachable)?;

@@ -1,4 +1,4 @@
-//! Which entry the kubelet, and containers/image, would take for each image; and whether OpenShift's own would do.
+//! Entries that the kubelet and containers/image use for each image, and images that OpenShift's own secret pulls.
 
 use super::Checks;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     image::ImageReference,
     kubernetes::secret::StoredSecret,
     outcome::{DoctorCheck, Finding},
-    text::clip_name,
+    text::{SafeName, clip_name},
 };
 
 const WHAT: &str = "kubelet";
@@ -64,21 +64,24 @@ fn chosen(
     let shown = clip_name(&image.to_string(), 120);
     tried.first().map(|first| {
         Ok(if lookup::is(credential, first) {
-            DoctorCheck::ok(WHAT, format!("tries the managed entry first for {shown}"))
+            DoctorCheck::ok(
+                WHAT,
+                format!("for {shown} the kubelet tries the managed entry first"),
+            )
         } else {
             DoctorCheck::warn(
                 WHAT,
                 format!(
-                    "tries the unmanaged entry {} before the managed entry for {shown}",
-                    crate::text::SafeName::new(&first.key)
+                    "for {shown} the kubelet tries the unmanaged entry {} first",
+                    SafeName::new(&first.key)
                 ),
-                "Pods pull all the same, since the kubelet tries each; remove that entry where it is not needed.",
+                "Pods still pull, since the kubelet tries each entry; remove that entry if it is not needed.",
             )
         })
     })
 }
 
-/// OpenShift gives every account of a namespace a credential for the namespace's own images.
+/// Check for an image in the Secret's namespace: each ServiceAccount there has OpenShift's own credential for it.
 fn platform(operation: &Operation<'_>, image: &ImageReference) -> Option<DoctorCheck> {
     let internal = operation
         .target
@@ -90,7 +93,7 @@ fn platform(operation: &Operation<'_>, image: &ImageReference) -> Option<DoctorC
         DoctorCheck::ok(
             "platform",
             format!(
-                "OpenShift's own secret pulls {} too, for pods that name no pull secret: it is of their namespace",
+                "OpenShift's own pull secret also pulls {}, for pods of this namespace without imagePullSecrets",
                 clip_name(&image.to_string(), 120)
             ),
         )

@@ -63,7 +63,7 @@ pub async fn doctor(operation: &Operation<'_>, source: Result<CredentialSource, 
     outcome
 }
 
-/// The account that runs this, by its token.
+/// ServiceAccount of the mounted token.
 fn identity(operation: &Operation<'_>) -> DoctorCheck {
     let claims = operation.target.caller_claims.as_ref();
     let Some((namespace, name)) = claims.and_then(|claims| claims.service_account()) else {
@@ -97,7 +97,7 @@ fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {
         Some(skew) => DoctorCheck::warn(
             "clock",
             format!("this machine's clock is {skew}"),
-            "Have the node's clock set; the API server's is the one that counts here.",
+            "Correct the node's clock; expiry is judged by the API server's clock.",
         ),
     })
 }

@@ -50,7 +50,7 @@ async fn ask(
         (Some(_), false) => Ok(DoctorCheck::ok(
             WHAT,
             format!(
-                "create secrets {} is not held, and not needed while it exists",
+                "create secrets {} is not granted, and not needed while the Secret exists",
                 clip_name(operation.target.config.name.as_str(), 80)
             ),
         )),
@@ -94,12 +94,12 @@ fn create_not_needed(operation: &Operation<'_>) -> DoctorCheck {
     DoctorCheck::warn(
         WHAT,
         format!(
-            "{} may create secrets {}, which exists: were it deleted, the account could make a token of any account of \
-             the namespace under that name",
+            "{} may create secrets {}, which exists: if it is deleted, the account can create a Secret of that name \
+             with a token of any ServiceAccount in the namespace",
             operation.target.runner_name(),
             clip_name(operation.target.config.name.as_str(), 80),
         ),
-        "Take create away from the Role that gives it, as here, or bound it by the admission policy.",
+        "Remove create from the Role that grants it, as shown here, or restrict it with the admission policy.",
     )
     .with_paste(rbac_yaml::role_without_create(
         &operation.target.role_params(account),

@@ -36,7 +36,10 @@ pub struct RegistryChecks {
 pub async fn examine(operation: &Operation<'_>) -> RegistryChecks {
     if operation.target.config.verify != Depth::Registry {
         return RegistryChecks {
-            checks: vec![Ok(DoctorCheck::ok(WHAT, "not asked, by PULL_SECRET_VERIFY"))],
+            checks: vec![Ok(DoctorCheck::ok(
+                WHAT,
+                "not contacted, because of PULL_SECRET_VERIFY",
+            ))],
             unreached: Vec::new(),
         };
     }
@@ -81,7 +84,7 @@ async fn address(operation: &Operation<'_>, registry: &RegistryHost, name: &str)
     let dial = registry.dial();
     let config = operation.target.config;
     if config.connect_to.iter().any(|(from, _)| from == dial) {
-        return Ok("is dialled as PULL_SECRET_CONNECT_TO says".to_owned());
+        return Ok("is reached through PULL_SECRET_CONNECT_TO".to_owned());
     }
     if config.proxy.https.is_some() || config.proxy.all.is_some() {
         return Ok("may be reached through a proxy".to_owned());

@@ -150,9 +150,9 @@ fn power(excess: &ExcessPermissions, credential: &Credential) -> DoctorCheck {
         None => DoctorCheck::ok(
             "credential",
             if excess.complete {
-                "it opens nothing dangerous in this namespace beside the registry"
+                "no excess permissions found in this namespace"
             } else {
-                "it opens nothing dangerous in this namespace beside the registry, as far as the API server can tell"
+                "no excess permissions found in this namespace, as far as the API server lists them"
             },
         ),
     }

@@ -1,5 +1,7 @@
 //! The checks of `doctor` against scripted servers.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
         },
     },
     config::Mode,
-    outcome::{Outcome, Reason, Verified},
+    outcome::{DoctorCheck, Outcome, Reason, Verified},
 };
 
 /// The checks as lines: `name: message`, with `!` before a warning.
@@ -53,17 +55,18 @@ async fn doctor_prints_every_check_of_a_working_installation() {
         [
             "permission: may get secrets pull".to_owned(),
             "permission: may patch secrets pull".to_owned(),
-            "permission: create secrets pull is not held, and not needed while it exists".to_owned(),
+            "permission: create secrets pull is not granted, and not needed while the Secret exists"
+                .to_owned(),
             format!(
-                "registry: {REGISTRY} is dialled as PULL_SECRET_CONNECT_TO says, its certificate is trusted, and it asks \
+                "registry: {REGISTRY} is reached through PULL_SECRET_CONNECT_TO, its certificate is trusted, and it asks \
                  for a Kubernetes token, as OpenShift's does"
             ),
             format!(
                 "secret: Secret pull holds a credential, bound to this Secret, until {until}: nothing to change"
             ),
             format!("image: {REGISTRY}/team/app:1: pull"),
-            format!("kubelet: tries the managed entry first for {REGISTRY}/team/app:1"),
-            "credential: it opens nothing dangerous in this namespace beside the registry".to_owned(),
+            format!("kubelet: for {REGISTRY}/team/app:1 the kubelet tries the managed entry first"),
+            "credential: no excess permissions found in this namespace".to_owned(),
         ]
     );
     let mut reviews = scene.cluster().reviews.clone();
@@ -88,6 +91,8 @@ async fn doctor_prints_every_check_of_a_working_installation() {
         &outcome,
         "permission: may create serviceaccounts/token model-puller, which exists",
     );
+    let has_remedy = |line: &DoctorCheck| line.remedy.is_some() == line.warning;
+    assert!(outcome.lines.iter().all(has_remedy), "each warning has a remedy");
     let paste = outcome
         .lines
         .iter()
@@ -141,7 +146,7 @@ async fn doctor_names_the_caller_and_compares_the_clocks() {
 #[tokio::test(start_paused = true)]
 async fn doctor_describes_how_each_registry_authenticates() {
     type Script = fn(&mut Cluster);
-    let cases: [(Script, Result<&str, Reason>); 5] = [
+    let cases: [(Script, Result<&str, Reason>); 6] = [
         (|_| {}, Ok("asks for user name and password")),
         (
             |all| all.challenge = |_| Some("Bearer realm=\"https://quay.io/v2/auth\""),
@@ -155,13 +160,20 @@ async fn doctor_describes_how_each_registry_authenticates() {
             |all| all.challenge = |_| None,
             Ok("allows anonymous access: a credential may not be verifiable there"),
         ),
-        (|all| all.is_down = true, Err(Reason::RegistryUnavailable)),
+        (
+            |all| all.down_for = Duration::from_secs(3),
+            Ok("asks for user name and password"),
+        ),
+        (
+            |all| all.down_for = Duration::from_secs(20),
+            Err(Reason::RegistryUnavailable),
+        ),
     ];
     for (script, expected) in cases {
         let scene = settled().await.with_quay();
         script(&mut scene.cluster());
         let outcome = scene.run(Mode::Doctor).await;
-        let head = "quay.io is dialled as PULL_SECRET_CONNECT_TO says, its certificate is trusted, and it";
+        let head = "quay.io is reached through PULL_SECRET_CONNECT_TO, its certificate is trusted, and it";
         match expected {
             Ok(text) => {
                 let line = lines(&outcome).into_iter().find(|line| line.contains(head));
@@ -183,7 +195,7 @@ async fn doctor_describes_how_each_registry_authenticates() {
     let scene = settled().await.with("PULL_SECRET_VERIFY", "api");
     let outcome = scene.run(Mode::Doctor).await;
     assert_eq!(reasons(&outcome), vec![]);
-    assert_has(&outcome, "registry: not asked, by PULL_SECRET_VERIFY");
+    assert_has(&outcome, "registry: not contacted, because of PULL_SECRET_VERIFY");
     let scene = settled().await.with("PULL_SECRET_CONNECT_TO", "");
     let scene = scene.with("HTTPS_PROXY", "http://proxy.test:3128");
     let outcome = scene.run(Mode::Doctor).await;
@@ -209,18 +221,19 @@ async fn doctor_reports_which_entry_each_client_uses() {
     let outcome = Scene::with_document(&doubled).run(Mode::Doctor).await;
     assert_has(
         &outcome,
-        &format!(
-            "!kubelet: tries the unmanaged entry {team} before the managed entry for {REGISTRY}/team/app:1"
-        ),
+        &format!("!kubelet: for {REGISTRY}/team/app:1 the kubelet tries the unmanaged entry {team} first"),
     );
     assert_has(&outcome, "!skopeo: ");
     // As ensure would leave it.
     let outcome = Scene::with_document(&document_for(&[(&team, "robot")]))
         .run(Mode::Doctor)
         .await;
-    assert_has(&outcome, "!kubelet: tries the unmanaged entry ");
+    assert_has(&outcome, "!kubelet: for ");
     let outcome = Scene::new().run(Mode::Doctor).await;
-    assert_has(&outcome, "kubelet: tries the managed entry first for ");
+    assert_has(
+        &outcome,
+        &format!("kubelet: for {REGISTRY}/team/app:1 the kubelet tries the managed entry first"),
+    );
     let invalid = document(&token).replacen("\"auths\":{", "\"auths\":{\"quay.io\":{\"auth\":\"!\"},", 1);
     let outcome = Scene::with_document(&invalid).run(Mode::Doctor).await;
     assert!(reasons(&outcome).contains(&Reason::UnmanagedEntryInvalid));
@@ -235,7 +248,7 @@ async fn doctor_reports_an_image_that_openshift_pulls_by_itself() {
     ] {
         let scene = settled().await.with_quay().with("PULL_SECRET_IMAGE", &image);
         let outcome = scene.run(Mode::Doctor).await;
-        let line = format!("platform: OpenShift's own secret pulls {image} too, ");
+        let line = format!("platform: OpenShift's own pull secret also pulls {image}, ");
         assert_eq!(
             lines(&outcome).iter().any(|found| found.starts_with(&line)),
             is_own,
@@ -254,7 +267,7 @@ async fn doctor_reports_excess_permissions_and_an_early_expiry() {
     // It is due, since it does not last until the next run.
     assert_has(
         &outcome,
-        "!secret: a new credential is due for Secret pull: too little is left",
+        "!secret: a new credential is due for Secret pull: the stored token expires too soon",
     );
     let robot = Scene::with_document(&document("robot")).with_token_file("robot");
     let scene = robot.with("PULL_SECRET_NEXT_RUN_WITHIN", "2d");
@@ -262,7 +275,7 @@ async fn doctor_reports_excess_permissions_and_an_early_expiry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn doctor_without_a_source_still_reports_a_secret_that_can_not_be_corrected() {
+async fn doctor_without_a_source_reports_an_uncorrectable_secret() {
     for (stored, expected) in [
         (None, vec![Reason::PodBoundToken]),
         (Some(document("robot")), vec![Reason::PodBoundToken]),
@@ -306,7 +319,7 @@ async fn doctor_reports_the_evidence_of_reached_registries_only() {
             .count(),
         1
     );
-    scene.cluster().is_down = true;
+    scene.cluster().down_for = Duration::from_secs(3600);
     let outcome = scene.run(Mode::Doctor).await;
     assert_eq!(
         (reasons(&outcome), outcome.verified),

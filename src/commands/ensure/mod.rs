@@ -54,7 +54,7 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource) -> Out
 enum End {
     /// The Secret holds this credential.
     Stored {
-        secret: StoredSecret,
+        secret: Box<StoredSecret>,
         verified: VerifiedCredential,
     },
     /// The new credential is not written.
@@ -169,7 +169,10 @@ impl Run<'_> {
                     evidence,
                     excess: None,
                 };
-                Ok(End::Stored { secret, verified })
+                Ok(End::Stored {
+                    secret: Box::new(secret),
+                    verified,
+                })
             }
             Decision::Metadata {
                 secret,
@@ -318,7 +321,10 @@ impl Run<'_> {
                     evidence,
                     excess: None,
                 };
-                Ok(End::Stored { secret, verified })
+                Ok(End::Stored {
+                    secret: Box::new(secret),
+                    verified,
+                })
             }
             // Once may be another run; twice is a controller that reverts the write.
             _ if self.reverts == 0 => {
@@ -343,7 +349,7 @@ impl Run<'_> {
         is_stored.then(|| {
             self.operation.progress.set_action(pending.action);
             End::Stored {
-                secret: secret.clone(),
+                secret: Box::new(secret.clone()),
                 verified,
             }
         })

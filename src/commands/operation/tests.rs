@@ -158,7 +158,8 @@ async fn the_source_is_the_token_of_a_file_that_may_be_sent_to_every_registry() 
         &serde_json::json!({"pod": {"name": "a-pod", "uid": "2"}}),
     );
     let token = jwt("id", DAY);
-    let cases: [(&str, &[(&str, &str)], &str); 7] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Variables<'_>, &str); 7] = [
         ("robot", &[quay], ""),
         (&token, &[internal], ""),
         (&token, &[quay, trusted], ""),
@@ -166,7 +167,7 @@ async fn the_source_is_the_token_of_a_file_that_may_be_sent_to_every_registry() 
         (
             &token,
             &[quay],
-            "invalid-configuration: a Kubernetes token opens the API server, and quay.io is not trusted",
+            "invalid-configuration: a Kubernetes token is not sent to quay.io: it is not in PULL_SECRET_TRUSTED_HOSTS",
         ),
         ("", &[quay], "invalid-configuration: PULL_SECRET_TOKEN_FILE "),
         (&bound, &[internal], "pod-bound-token: the token in "),
@@ -191,7 +192,12 @@ async fn the_source_is_the_token_of_a_file_that_may_be_sent_to_every_registry() 
                 let is_remedied = finding
                     .remedy()
                     .ends_with("set PULL_SECRET_TRUSTED_HOSTS to quay.io.");
-                assert_eq!(is_remedied, cause.contains("not trusted"), "{}", finding.remedy());
+                assert_eq!(
+                    is_remedied,
+                    cause.contains("is not sent to"),
+                    "{}",
+                    finding.remedy()
+                );
             }
         }
         let is_noted = !operation.progress.outcome().notes.is_empty();

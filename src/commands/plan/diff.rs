@@ -110,7 +110,7 @@ fn left_out<'k, V>(diff: &mut Diff, there: impl Iterator<Item = &'k String>, fie
         if secret_fields::OPTIONAL_FIELDS.contains(&name.as_str()) && !fields.contains_key(name) {
             diff.line(
                 Change::Remove,
-                format!("    {name} (stays where somebody else wrote it too)"),
+                format!("    {name} (kept where another field manager owns it)"),
             );
         }
     }
@@ -145,7 +145,7 @@ fn document(
         let shown = SafeName::new(key);
         if !ours.iter().any(|ours| ours == key) {
             let change = if wrapped { Change::Keep } else { Change::Add };
-            diff.line(change, format!("      {shown}: as it is"));
+            diff.line(change, format!("      {shown}: unchanged"));
             continue;
         }
         let old = now.as_ref().and_then(|now| Some(now.entry(key)?.credential()));
@@ -177,7 +177,7 @@ fn coming(config: &Config, source: &CredentialSource) -> String {
             clip_name(&service_account.to_string(), VALUE),
             config.token_lifetime
         ),
-        CredentialSource::File(_) => "what PULL_SECRET_TOKEN_FILE holds".to_owned(),
+        CredentialSource::File(_) => "the content of PULL_SECRET_TOKEN_FILE".to_owned(),
     }
 }
 

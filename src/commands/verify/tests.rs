@@ -145,7 +145,7 @@ async fn verify_reports_each_registry_and_the_credential_that_expires_first() {
     let scene = scene.with("PULL_SECRET_TRUSTED_HOSTS", "");
     let outcome = scene.run(Mode::Verify).await;
     assert_eq!(reasons(&outcome), [Reason::InvalidConfiguration]);
-    let remedy = "If it may have it, set PULL_SECRET_TRUSTED_HOSTS to quay.io.";
+    let remedy = "If it may receive the token, set PULL_SECRET_TRUSTED_HOSTS to quay.io.";
     assert_eq!(outcome.findings[0].remedy(), remedy);
     assert_eq!(
         scene.cluster().passwords.len(),

@@ -42,10 +42,7 @@ fn log_has_findings_yaml_and_notes_and_the_last_line() {
 
 #[test]
 fn last_line_is_logged_at_every_level_and_json_lines_are_records() {
-    let outcome = Outcome {
-        findings: vec![forbidden()],
-        ..refreshed()
-    };
+    let outcome = with_findings([forbidden()]);
     for log_level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug] {
         let output = Output {
             log_level,
@@ -74,20 +71,14 @@ fn last_line_is_logged_at_every_level_and_json_lines_are_records() {
 
 #[test]
 fn yaml_of_a_warning_follows_the_log_level() {
-    let outcome = Outcome {
-        findings: vec![forbidden().as_warning()],
-        ..refreshed()
-    };
+    let outcome = with_findings([forbidden().as_warning()]);
     let output = Output {
         log_level: LogLevel::Error,
         ..Output::default()
     };
     let (_, _, stderr) = ended(&outcome, &[], &output);
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    let outcome = Outcome {
-        findings: vec![forbidden()],
-        ..refreshed()
-    };
+    let outcome = with_findings([forbidden()]);
     let (_, _, stderr) = ended(&outcome, &[], &output);
     assert!(stderr.contains("\nkind: RoleBinding\n"), "{stderr}");
 }
@@ -105,10 +96,7 @@ fn last_record_has_the_level_of_the_status() {
         (vec![forbidden()], "ERROR"),
         (vec![Finding::new(Reason::Internal, "a defect")], "ERROR"),
     ] {
-        let outcome = Outcome {
-            findings,
-            ..refreshed()
-        };
+        let outcome = with_findings(findings);
         let (_, _, stderr) = ended(&outcome, &[], &json);
         let last: Value = serde_json::from_str(stderr.lines().last().expect("a last line")).expect("JSON");
         assert_eq!(last["level"], level, "{stderr}");
@@ -131,10 +119,7 @@ impl Write for Closed {
 #[test]
 fn closed_streams_change_neither_results_nor_exit_code() {
     let directory = Directory::new("closed");
-    let outcome = Outcome {
-        findings: vec![forbidden()],
-        ..refreshed()
-    };
+    let outcome = with_findings([forbidden()]);
     let code = ending::write(
         &outcome,
         &context(),

@@ -42,7 +42,7 @@ pub enum Event {
     Deletes,
     /// The Secret is deleted and restored from a backup: the same content, another object.
     Restores,
-    /// Time passes: too little is left of the stored token's life.
+    /// Time passes: the stored token expires too soon.
     Ages,
     /// An administrator takes the right to pull away.
     Revokes,

@@ -105,7 +105,7 @@ fn of_a_stored_entry_it_says_whose_it_is_and_of_others_that_they_stay() {
             "     auths:",
             "-      quay.io: token of demo/old that expires at 2033-05-18T03:33:20Z",
             "+      quay.io: new token of demo/puller for 24h, bound to this Secret",
-            "       other.test: as it is",
+            "       other.test: unchanged",
         ]
     );
 }
@@ -122,8 +122,8 @@ fn a_diff_adds_auths_and_hides_the_password_of_a_file() {
             "   data .dockerconfigjson",
             "-    (no auths object: no client finds a credential)",
             "+    auths:",
-            "+      quay.io: what PULL_SECRET_TOKEN_FILE holds",
-            "+      other.test: as it is",
+            "+      quay.io: the content of PULL_SECRET_TOKEN_FILE",
+            "+      other.test: unchanged",
         ]
     );
     let wrapped = r#"{"auths":{"quay.io":{"username":"robot","password":"secret"}}}"#;
@@ -174,7 +174,7 @@ fn labels_annotations_and_keys_are_shown_where_they_differ() {
             "   annotations",
             "-    openshift.io/display-name: old__31m",
             "+    openshift.io/display-name: new",
-            "-    ensure-pull-secret/credential-id (stays where somebody else wrote it too)",
+            "-    ensure-pull-secret/credential-id (kept where another field manager owns it)",
             "   data",
             r#"-    ACCESS_TYPE: ["Pull"]"#,
             r#"+    ACCESS_TYPE: ["Push","Pull"]"#,

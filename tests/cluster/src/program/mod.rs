@@ -10,6 +10,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    panic::Location,
     path::PathBuf,
     time::Duration,
 };
@@ -145,6 +146,28 @@ impl Program {
     /// If it can't be started, hangs, is ended by a signal, or breaks a promise; the error shows all outputs.
     pub async fn run(&self) -> Result<Outcome> {
         self.spawn()?.wait().await
+    }
+
+    /// Runs the program and checks STATUS, ACTION, REASON and the exit code. An error has the caller's location.
+    ///
+    /// # Errors
+    /// As for [`Self::run`], and if it ends otherwise.
+    #[track_caller]
+    pub fn expect(
+        &self,
+        status: &str,
+        action: &str,
+        reason: &str,
+        exit: i32,
+    ) -> impl Future<Output = Result<Outcome>> {
+        let caller = Location::caller();
+        async move {
+            let outcome = self.run().await.with_context(|| caller.to_string())?;
+            outcome
+                .ensure_ended((status, action, reason, exit))
+                .with_context(|| caller.to_string())?;
+            Ok(outcome)
+        }
     }
 
     /// Runs the program to its end and checks nothing but canaries: for `--help` and `--version`.

@@ -63,18 +63,24 @@ impl Outcome {
     /// If it ended otherwise; shows all outputs.
     #[track_caller]
     pub fn expect(&self, status: &str, action: &str, reason: &str, exit: i32) -> &Self {
-        let seen = (
+        if let Err(error) = self.ensure_ended((status, action, reason, exit)) {
+            panic!("{error}");
+        }
+        self
+    }
+
+    pub(super) fn ensure_ended(&self, expected: (&str, &str, &str, i32)) -> Result<()> {
+        let ended = (
             self.result("STATUS"),
             self.result("ACTION"),
             self.result("REASON"),
             self.output.exit,
         );
-        assert!(
-            seen == (status, action, reason, exit),
-            "expected {:?}, but the run ended with {seen:?}\n{self}",
-            (status, action, reason, exit)
+        ensure!(
+            ended == expected,
+            "expected {expected:?}, but the run ended with {ended:?}\n{self}"
         );
-        self
+        Ok(())
     }
 
     /// Asserts VERIFIED.
