@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "dockerconfig",
         &["text", "image", "credential", "outcome", "config"],
     ),
-    ("transport", &["image", "config"]),
+    ("transport", &["text", "image", "config"]),
     (
         "kubernetes",
         &["text", "image", "credential", "outcome", "config", "transport"],

@@ -61,7 +61,7 @@ impl<'a> Operation<'a> {
         let token = mounted(directory, "token")?;
         let token = Token::from_file_content(&token)
             .map_err(|error| not_in_cluster(format!("the file token in {}: {error}", shown(directory))))?;
-        let tls = roots::only(&ca)
+        let api_trust = roots::only(&ca)
             .map_err(|error| not_in_cluster(format!("the file ca.crt in {}: {error}", shown(directory))))?;
         let authorization = Authorization::bearer(token.secret())
             .map_err(|_| not_in_cluster(format!("the file token in {} holds no token", shown(directory))))?;
@@ -69,14 +69,14 @@ impl<'a> Operation<'a> {
             Some(namespace) => namespace.to_string(),
             None => own_namespace(directory)?,
         };
-        let connection = ApiConnection::new(tls, authority);
+        let connection = ApiConnection::new(api_trust, authority);
         let api = KubernetesApi::new(connection, authorization, &namespace, config.name.as_str());
         let mut notes = Vec::new();
         let trust = registry_trust(config, &mut notes)?;
         notes.into_iter().for_each(|note| progress.add_note(note));
         let https = Https::new(
             trust,
-            Dialer::indirect(config.connect_to.clone(), &config.proxy),
+            Dialer::indirect(config.connect_to.clone(), config.proxy.clone()),
             registry::ANSWER_LIMIT,
         );
         let secrets = KnownSecrets::default();

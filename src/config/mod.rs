@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::environment::{Environment, sort};
-use self::platform::{api_server, check_proxies, proxy};
+use self::platform::api_server;
+use self::proxy::{check_proxy, proxy};
 use self::validate::{check_case, check_coverage, check_trust, without_effect};
 use self::value::{
     access, connect_to, duration, host, image, namespace, next_run, object_name, parse_bool,
@@ -22,9 +23,11 @@ mod environment;
 pub mod help;
 pub mod markdown;
 mod names;
+mod no_proxy;
 mod output;
 mod platform;
 mod problem;
+mod proxy;
 mod report_context;
 #[cfg(test)]
 mod tests;
@@ -34,9 +37,11 @@ mod variables;
 
 pub use choice::{Depth, LogFormat, LogLevel, Mode};
 pub use names::{NameError, Namespace, ObjectName};
+pub use no_proxy::NoProxy;
 pub use output::Output;
-pub use platform::{ApiServer, Proxy};
+pub use platform::ApiServer;
 pub use problem::Problem;
+pub use proxy::{HttpProxy, Proxy, ProxyError, ProxyVariable, Route, UnusableProxy};
 pub use report_context::ReportContext;
 pub use variables::{
     DEFAULT_DESCRIPTION, DEFAULT_DISPLAY_NAME, DefaultValue, Kind, PLATFORM_VARIABLES, PREFIX, VARIABLES,
@@ -219,7 +224,11 @@ impl Config {
         }
         check_coverage(environment, &registries, &images, problems);
         check_case(environment, &registries, problems);
-        check_proxies(&environment.platform, problems);
+        let proxy = proxy(&environment.platform);
+        // Otherwise no registry is contacted.
+        if verify.unwrap_or(Depth::Registry) == Depth::Registry {
+            check_proxy(&proxy, &registries, problems);
+        }
 
         context.mode = mode;
         context.namespace = namespace.as_ref().map(ToString::to_string);
@@ -247,7 +256,7 @@ impl Config {
             timeout: timeout?,
             service_account_dir: service_account_dir?,
             api_server,
-            proxy: proxy(&environment.platform),
+            proxy,
             ssl_cert_file: environment.platform.get("SSL_CERT_FILE").map(Into::into),
             ssl_cert_dir: environment.platform.get("SSL_CERT_DIR").map(Into::into),
             output: output.clone(),

@@ -5,6 +5,7 @@ use super::*;
 mod hostile;
 mod mistakes;
 mod one_table;
+mod proxies;
 
 const INTERNAL: &str = "image-registry.openshift-image-registry.svc:5000";
 
@@ -282,7 +283,7 @@ fn ipv6_api_server_has_brackets_and_half_an_address_is_none() {
 
 #[test]
 fn platform_variables_are_read_and_upper_case_takes_precedence() {
-    use secrecy::{ExposeSecret, SecretString};
+    use secrecy::ExposeSecret;
     let config = config(&[
         ("https_proxy", "http://lower"),
         ("HTTPS_PROXY", "http://user:password@upper"),
@@ -290,8 +291,10 @@ fn platform_variables_are_read_and_upper_case_takes_precedence() {
         ("no_proxy", ".svc"),
         ("SSL_CERT_FILE", "/ca.crt"),
     ]);
-    let exposed =
-        |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+    let exposed = |variable: &Option<ProxyVariable>| {
+        let variable = variable.as_ref();
+        variable.map(|variable| variable.value.expose_secret().to_owned())
+    };
     assert_eq!(
         exposed(&config.proxy.https).as_deref(),
         Some("http://user:password@upper")

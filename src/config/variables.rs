@@ -237,7 +237,8 @@ variables! {
         |config| plain(config.verify.as_str());
     registry_ca_file "PULL_SECRET_REGISTRY_CA_FILE", DefaultValue::None, Kind::Path, INSTALLER,
         "PEM bundle trusted for registries, in addition to service-ca.crt and ca.crt in \
-         PULL_SECRET_SERVICE_ACCOUNT_DIR, SSL_CERT_FILE, the files in SSL_CERT_DIR and the built-in public roots. The \
+         PULL_SECRET_SERVICE_ACCOUNT_DIR, SSL_CERT_FILE, the files in SSL_CERT_DIR and the built-in public roots. A \
+         registry's own certificate, self-signed or pinned, is accepted too; its names and validity are still checked. The \
          API server is verified with ca.crt only.",
         "/etc/registry-ca/ca-bundle.crt",
         wrong ["ca.crt"],
@@ -291,7 +292,8 @@ pub const PLATFORM_VARIABLES: &[(&str, &str, &str)] = &[
     (
         "HTTPS_PROXY, NO_PROXY, ALL_PROXY",
         "–",
-        "HTTP proxy (CONNECT) for registries; never for the API server. Lower-case names work too.",
+        "HTTP proxy (CONNECT) for registries; never for the API server. NO_PROXY as in Go: .svc, *.svc, host:port, CIDR. \
+         Lower-case names work too.",
     ),
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",

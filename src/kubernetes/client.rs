@@ -26,6 +26,7 @@ use super::response::response;
 use crate::transport::{
     self, Answer, Dialer, Failure, Https,
     retry::{Retry, RetryCause, is_transient},
+    roots::Trust,
 };
 
 /// Longest answer, in bytes: a Secret may have 1 MiB of data, in base64; its other parts are small.
@@ -48,7 +49,7 @@ struct ServerState {
 }
 
 /// Transient failure of the last attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LastFailure {
     /// The exchange failed below HTTP.
     #[error("{0}")]
@@ -70,9 +71,9 @@ impl LastStatus {
 }
 
 impl ApiConnection {
-    /// The API server at `authority` (`host:port`), trusted by `tls` alone and dialled without a proxy.
-    pub fn new(tls: rustls::ClientConfig, authority: Authority) -> Self {
-        Self::from_https(Https::new(tls, Dialer::direct(), ANSWER_LIMIT), authority)
+    /// The API server at `authority` (`host:port`), trusted by `trust` alone and dialled without a proxy.
+    pub fn new(trust: Trust, authority: Authority) -> Self {
+        Self::from_https(Https::new(trust, Dialer::direct(), ANSWER_LIMIT), authority)
     }
 
     /// The API server at `authority`, reached through `https`.
@@ -114,7 +115,7 @@ impl ApiConnection {
 
     /// Why the last retried attempt failed; none where the last call got an answer that isn't transient.
     pub fn last_failure(&self) -> Option<LastFailure> {
-        self.state().last_failure
+        self.state().last_failure.clone()
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, ServerState> {
@@ -191,7 +192,7 @@ impl LastFailure {
     fn of(outcome: &Result<Answer, Failure>) -> Self {
         match outcome {
             Ok(answer) => Self::Status(answer.status),
-            Err(failure) => Self::Exchange(*failure),
+            Err(failure) => Self::Exchange(failure.clone()),
         }
     }
 }

@@ -95,7 +95,7 @@ impl From<kube::Error> for KubernetesError {
             kube::Error::Api(status) => Self::from_status(&status),
             kube::Error::Service(cause) => cause
                 .downcast_ref::<Failure>()
-                .map_or(Self::NotUnderstood, |failure| Self::Unreachable(*failure)),
+                .map_or(Self::NotUnderstood, |failure| Self::Unreachable(failure.clone())),
             _ => Self::NotUnderstood,
         }
     }

@@ -3,13 +3,13 @@
 use super::{
     error::KubernetesError,
     rbac_yaml::{self, RoleParams},
+    untrusted::untrusted,
 };
 use crate::{
     config::Mode,
     credential::KnownSecrets,
     outcome::{Finding, Reason},
     text::clip_name,
-    transport::Failure,
 };
 
 /// A request to the API server, as RBAC names it.
@@ -98,13 +98,10 @@ pub fn explain_error(
             remedy: rejection.remedy().map(str::to_owned),
             ..Finding::new(Reason::ApiRejected, format!("cannot {object}: {rejection}"))
         },
-        KubernetesError::Unreachable(failure) if is_untrusted(failure) => Finding::new(
-            Reason::ApiUntrusted,
-            format!("cannot {object}: the API server is not trusted, {failure}"),
-        ),
         KubernetesError::Status(status) => unavailable(&object, &format!("it answers {status}")),
         KubernetesError::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
-        KubernetesError::Unreachable(failure) => unavailable(&object, &failure.to_string()),
+        KubernetesError::Unreachable(failure) => untrusted(&object, failure, context.secrets)
+            .unwrap_or_else(|| unavailable(&object, &failure.text(|name| context.secrets.show_in(name)))),
     }
 }
 
@@ -133,11 +130,6 @@ fn forbidden(object: &str, namespace: &str, context: &ErrorContext<'_>) -> Findi
     .with_paste(role)
 }
 
-/// Whether TLS with the API server fails in a way that does not pass by itself.
-fn is_untrusted(failure: &Failure) -> bool {
-    matches!(failure, Failure::Untrusted | Failure::NotTls)
-}
-
 fn unavailable(object: &str, answer: &str) -> Finding {
     Finding::new(Reason::ApiUnavailable, format!("cannot {object}: {answer}"))
 }
@@ -145,6 +137,7 @@ fn unavailable(object: &str, answer: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::{super::rbac_yaml::Subject, *};
+    use crate::transport::Failure;
 
     fn explain(mode: Mode, error: &KubernetesError) -> Finding {
         let context = ErrorContext {
@@ -256,9 +249,9 @@ mod tests {
                 "cannot patch secrets pull in namespace demo: no answer in time",
             ),
             (
-                KubernetesError::Unreachable(Failure::Untrusted),
+                KubernetesError::Unreachable(Failure::NotTls),
                 Reason::ApiUntrusted,
-                "cannot patch secrets pull in namespace demo: the API server is not trusted, its certificate is not trusted",
+                "cannot patch secrets pull in namespace demo: the API server is not trusted, it does not speak TLS",
             ),
         ] {
             let finding = explain(Mode::Ensure, &error);

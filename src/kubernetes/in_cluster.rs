@@ -53,10 +53,7 @@ pub(crate) fn own_namespace(directory: &Path) -> Result<String, Finding> {
 }
 
 /// The roots that registries are trusted by (CONTRACT section 2, `PULL_SECRET_REGISTRY_CA_FILE`).
-pub(crate) fn registry_trust(
-    config: &Config,
-    notes: &mut Vec<String>,
-) -> Result<rustls::ClientConfig, Finding> {
+pub(crate) fn registry_trust(config: &Config, notes: &mut Vec<String>) -> Result<roots::Trust, Finding> {
     let mut trust = roots::Registries::public();
     for name in ["service-ca.crt", "ca.crt"] {
         if let Ok(bundle) = fs::read(config.service_account_dir.join(name)) {

@@ -13,3 +13,4 @@ pub mod response;
 pub mod secret;
 pub mod secret_fields;
 pub mod token_request;
+mod untrusted;

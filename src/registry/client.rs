@@ -103,7 +103,7 @@ impl Registries {
             let is_failure = is_transient(&outcome) || outcome.as_ref().is_ok_and(is_outage);
             self.is_failing.store(is_failure, Ordering::Relaxed);
             if !is_failure {
-                return response::exchanged(outcome);
+                return response::exchanged(url, outcome);
             }
             if !retry.again(RetryCause::transient(&outcome)).await {
                 return Err(Inconclusive::Unreachable(ProtocolError::of_exchange(&outcome)));

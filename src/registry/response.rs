@@ -58,11 +58,18 @@ struct Manifest<'a> {
 ///
 /// # Errors
 /// The exchange failed, or what answered is no registry.
-pub fn exchanged(outcome: Result<Answer, Failure>) -> Result<Answer, Inconclusive> {
+pub fn exchanged(url: &str, outcome: Result<Answer, Failure>) -> Result<Answer, Inconclusive> {
     match outcome {
         Ok(answer) if is_web_page(&answer) => Err(ProtocolError::NotARegistry.into()),
         Ok(answer) => Ok(answer),
-        Err(Failure::Untrusted) => Err(Inconclusive::Untrusted(UntrustedParty::Certificate)),
+        Err(Failure::Certificate(failure)) => {
+            let authority = url.split('/').nth(2).unwrap_or_default();
+            let host = authority.to_owned();
+            Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
+                host,
+                failure,
+            }))
+        }
         Err(failure) => Err(ProtocolError::Failed(failure).into()),
     }
 }

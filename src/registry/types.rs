@@ -3,7 +3,7 @@
 use http::{HeaderValue, StatusCode};
 
 use super::kind::AuthScheme;
-use crate::transport::{Answer, Failure};
+use crate::transport::{Answer, CertificateFailure, Failure};
 
 /// The answer to `GET /v2/` without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Inconclusive {
 }
 
 /// Outcome of a request that doesn't decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// The exchange failed below HTTP.
     Failed(Failure),
@@ -78,7 +78,7 @@ impl ProtocolError {
     pub(super) fn of_exchange(outcome: &Result<Answer, Failure>) -> Self {
         match outcome {
             Ok(answer) => Self::Status(answer.status),
-            Err(failure) => Self::Failed(*failure),
+            Err(failure) => Self::Failed(failure.clone()),
         }
     }
 }
@@ -86,8 +86,13 @@ impl ProtocolError {
 /// Party that is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UntrustedParty {
-    /// The registry's certificate.
-    Certificate,
+    /// The certificate of the registry or of its token service.
+    Certificate {
+        /// Host and port, as in a URL.
+        host: String,
+        /// Why it is not trusted.
+        failure: CertificateFailure,
+    },
     /// Host of the token service in the registry's Bearer challenge.
     Realm(String),
 }

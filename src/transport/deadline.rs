@@ -10,6 +10,17 @@ use tokio::time::Instant;
 /// Time reserved for apply, read-back and results; a tenth of the whole, where that is less.
 const WRITE_RESERVE: Duration = Duration::from_secs(10);
 
+/// Least time of one attempt, from dialling to the answer's last byte.
+const ATTEMPT: Duration = Duration::from_secs(15);
+
+/// End of an attempt that begins now: after half of what is left until `until`, so that a slow server is waited for and a
+/// lost connection still leaves time for another; after 15 s at least, but not past `until`.
+pub fn attempt_end(until: Instant) -> Instant {
+    let now = Instant::now();
+    let half = until.saturating_duration_since(now) / 2;
+    until.min(now + half.max(ATTEMPT))
+}
+
 /// Ends of the shares of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {

@@ -5,6 +5,7 @@
 
 use std::{
     future::Future,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,18 +14,19 @@ use std::{
 
 use http::Uri;
 use hyper_util::{
-    client::{
-        legacy::connect::{HttpConnector, proxy::Tunnel},
-        proxy::matcher::Matcher,
-    },
+    client::legacy::connect::{HttpConnector, dns::GaiResolver},
     rt::TokioIo,
 };
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, ServiceExt, util::MapErr};
 
+use super::{
+    error::Failure,
+    tunnel::{self, ProxyCause, ProxyFailure},
+};
 use crate::{
-    config::Proxy,
+    config::{HttpProxy, Proxy, Route},
     image::{HTTPS_PORT, HostPort},
 };
 
@@ -34,40 +36,35 @@ pub type ConnectTo = (HostPort, HostPort);
 /// The longest that the addresses of a name may take to accept a connection; less than one attempt.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// The system's resolver, whose failures can be told from those to connect.
+type Resolver = MapErr<GaiResolver, fn(io::Error) -> Failure>;
+
 /// Makes TCP connections.
 #[derive(Clone)]
 pub struct Dialer {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     connect_to: Arc<[ConnectTo]>,
-    proxy: Option<Arc<Matcher>>,
+    proxy: Arc<Proxy>,
 }
 
 impl Dialer {
     /// Dials the host of the URL, and nothing else.
     pub fn direct() -> Self {
-        let mut tcp = HttpConnector::new();
+        Self::indirect(Vec::new(), Proxy::default())
+    }
+
+    /// Dials other addresses for some hosts, and through a proxy where one is set for https.
+    pub fn indirect(connect_to: Vec<ConnectTo>, proxy: Proxy) -> Self {
+        let resolver: Resolver = GaiResolver::new().map_err(|_| Failure::Lookup);
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Divided among the addresses of a name: one that is dead does not use up the whole attempt.
         tcp.set_connect_timeout(Some(CONNECT));
         Self {
             tcp,
-            connect_to: Arc::from([]),
-            proxy: None,
-        }
-    }
-
-    /// Dials other addresses for some hosts, and through a proxy where one is set for https.
-    pub fn indirect(connect_to: Vec<ConnectTo>, proxy: &Proxy) -> Self {
-        let matcher = Matcher::builder()
-            .https(proxy.https.as_ref().map_or("", ExposeSecret::expose_secret))
-            .all(proxy.all.as_ref().map_or("", ExposeSecret::expose_secret))
-            .no(proxy.no.as_deref().unwrap_or_default())
-            .build();
-        Self {
             connect_to: connect_to.into(),
-            proxy: Some(Arc::new(matcher)),
-            ..Self::direct()
+            proxy: Arc::new(proxy),
         }
     }
 
@@ -83,6 +80,41 @@ impl Dialer {
                 .build(),
         }
     }
+
+    /// A connection to `target` through `proxy`.
+    async fn tunnel(mut self, proxy: HttpProxy, target: &Uri) -> Result<TokioIo<TcpStream>, BoxError> {
+        let failure = |cause| {
+            Failure::Proxy(ProxyFailure {
+                proxy: proxy.to_string(),
+                cause,
+            })
+        };
+        let url = Uri::builder()
+            .scheme("http")
+            .authority(proxy.address())
+            .path_and_query("/")
+            .build()?;
+        let stream = self.tcp.call(url).await.map_err(|error| {
+            failure(match Failure::of(&error) {
+                Failure::Lookup => ProxyCause::Lookup,
+                Failure::Refused => ProxyCause::Refused,
+                Failure::Reset => ProxyCause::Reset,
+                Failure::TimedOut => ProxyCause::TimedOut,
+                _ => ProxyCause::NoConnection,
+            })
+        })?;
+        // CONNECT needs the port.
+        let target = format!(
+            "{}:{}",
+            target.host().unwrap_or_default(),
+            target.port_u16().unwrap_or(HTTPS_PORT)
+        );
+        let authorization = proxy.authorization.as_ref().map(ExposeSecret::expose_secret);
+        let stream = tunnel::connect(stream.into_inner(), &target, authorization)
+            .await
+            .map_err(failure)?;
+        Ok(TokioIo::new(stream))
+    }
 }
 
 impl Service<Uri> for Dialer {
@@ -96,34 +128,23 @@ impl Service<Uri> for Dialer {
 
     fn call(&mut self, url: Uri) -> Self::Future {
         // NO_PROXY names hosts of URLs, so it is asked before the host is exchanged.
-        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.intercept(&url));
+        let port = url.port_u16().unwrap_or(HTTPS_PORT);
+        let route = self.proxy.route(url.host().unwrap_or_default(), port);
         let target = self.elsewhere(&url);
-        let mut tcp = self.tcp.clone();
+        let mut dialer = self.clone();
         Box::pin(async move {
             let target = target?;
-            let Some(proxy) = proxy else {
-                return tcp.call(target).await.map_err(Into::into);
-            };
-            let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
-            if let Some(authorization) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(authorization.clone());
+            match route {
+                Route::Direct => dialer.tcp.call(target).await.map_err(Into::into),
+                Route::Through(proxy) => dialer.tunnel(proxy, &target).await,
+                Route::Unusable(proxy) => Err(Failure::Proxy(ProxyFailure {
+                    proxy: proxy.to_string(),
+                    cause: ProxyCause::Unusable,
+                })
+                .into()),
             }
-            tunnel.call(with_port(&target)?).await.map_err(Into::into)
         })
     }
-}
-
-/// The URL with its port written out: CONNECT needs one.
-fn with_port(url: &Uri) -> Result<Uri, http::Error> {
-    Uri::builder()
-        .scheme("https")
-        .authority(format!(
-            "{}:{}",
-            url.host().unwrap_or_default(),
-            url.port_u16().unwrap_or(HTTPS_PORT)
-        ))
-        .path_and_query("/")
-        .build()
 }
 
 #[cfg(test)]
@@ -144,7 +165,7 @@ mod tests {
                 rule("registry.test:5000", "127.0.0.1:1"),
                 rule("quay.io", "[::1]:2"),
             ],
-            &Proxy::default(),
+            Proxy::default(),
         );
         let dialled = |url: &'static str| {
             dialer

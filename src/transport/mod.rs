@@ -3,17 +3,19 @@
 //! Two clients are built from here, with root stores that never mix: the API server's (`ca.crt` alone, no proxy) and
 //! the registries'. https only; redirects are not followed.
 
+mod certificate;
 pub mod deadline;
 mod dialer;
 mod error;
 pub mod retry;
 pub mod roots;
-
-use std::time::Duration;
+mod tunnel;
+mod verifier;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::InvalidHeaderValue};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
@@ -21,13 +23,14 @@ use hyper_util::{
 use tokio::time::Instant;
 use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
+use self::{deadline::attempt_end, roots::Trust};
+
 pub use self::{
+    certificate::{CertificateFailure, KeyType},
     dialer::{ConnectTo, Dialer},
     error::Failure,
+    tunnel::{ProxyCause, ProxyFailure},
 };
-
-/// Time limit of one attempt, from dialling to the answer's last byte.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sent with every request, to the API server and to registries.
 pub const USER_AGENT: &str = concat!("ensure-pull-secret/", env!("CARGO_PKG_VERSION"));
@@ -44,6 +47,8 @@ pub fn authorization(scheme: &str, credential: &str) -> Result<HeaderValue, Inva
 
 /// A request with its whole body.
 pub type HttpRequest = Request<Full<Bytes>>;
+
+type TlsClient = Client<HttpsConnector<Dialer>, Full<Bytes>>;
 
 /// An HTTPS client with one root store and one dialer.
 #[derive(Clone)]
@@ -62,24 +67,32 @@ pub struct Answer {
 }
 
 impl Https {
-    /// A client that trusts what `tls` trusts; answers longer than `answer_limit` bytes are a [`Failure::TooLong`].
-    pub fn new(tls: rustls::ClientConfig, dialer: Dialer, answer_limit: usize) -> Self {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only()
-            .enable_http1()
-            .wrap_connector(dialer);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .build(connector);
-        Self::from_service(service_fn(move |request| {
-            let client = client.clone();
+    /// A client that trusts what `trust` trusts; answers longer than `answer_limit` bytes are a [`Failure::TooLong`].
+    pub fn new(trust: Trust, dialer: Dialer, answer_limit: usize) -> Self {
+        let client = |tls| {
+            let connector = hyper_rustls::HttpsConnectorBuilder::new()
+                .with_tls_config(tls)
+                .https_only()
+                .enable_http1()
+                .wrap_connector(dialer.clone());
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .build(connector)
+        };
+        let (usual, offering_all) = (client(trust.usual), client(trust.offering_all));
+        Self::from_service(service_fn(move |request: HttpRequest| {
+            let (usual, offering_all) = (usual.clone(), offering_all.clone());
             async move {
-                let response = client
-                    .request(request)
-                    .await
-                    .map_err(|error| Failure::of(&error))?;
-                read(response, answer_limit).await
+                let response = match send(&usual, request.clone()).await {
+                    // A server without a certificate of a supported key ends the handshake before it shows any.
+                    Err(Failure::Handshake) => match send(&offering_all, request).await {
+                        Err(Failure::Certificate(failure)) => Err(Failure::Certificate(failure)),
+                        Err(_) => Err(Failure::Handshake),
+                        response => response,
+                    },
+                    response => response,
+                };
+                read(response?, answer_limit).await
             }
         }))
     }
@@ -95,16 +108,19 @@ impl Https {
         }
     }
 
-    /// Sends `request` and reads the whole answer, in at most [`REQUEST_TIMEOUT`] and not past `until`.
+    /// Sends `request` and reads the whole answer, in the time of one attempt ([`attempt_end`]) before `until`.
     ///
     /// # Errors
     /// How the exchange failed below HTTP; an answer of any status is not an error.
     pub async fn exchange(&self, request: HttpRequest, until: Instant) -> Result<Answer, Failure> {
-        let limit = until.min(Instant::now() + REQUEST_TIMEOUT);
-        tokio::time::timeout_at(limit, self.service.clone().oneshot(request))
+        tokio::time::timeout_at(attempt_end(until), self.service.clone().oneshot(request))
             .await
             .unwrap_or(Err(Failure::TimedOut))
     }
+}
+
+async fn send(client: &TlsClient, request: HttpRequest) -> Result<Response<Incoming>, Failure> {
+    client.request(request).await.map_err(|error| Failure::of(&error))
 }
 
 async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, Failure> {
@@ -119,4 +135,44 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, Fail
         headers: parts.headers,
         body,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How long a server that answers after `delay` seconds is waited for, of `left` seconds, and whether it answers.
+    async fn waited(delay: u64, left: u64) -> (u64, bool) {
+        let https = Https::from_service(service_fn(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(delay)).await;
+            Ok(Answer {
+                status: StatusCode::OK,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+            })
+        }));
+        let begun = Instant::now();
+        let until = begun + Duration::from_secs(left);
+        let answer = https.exchange(HttpRequest::default(), until).await;
+        (begun.elapsed().as_secs(), answer.is_ok())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r5_an_attempt_may_take_half_of_what_is_left_and_15_seconds_at_least() {
+        for (delay, left, expected) in [
+            // A proxy cache's manifest, of the registries' half of two minutes.
+            (20, 60, (20, true)),
+            (29, 60, (29, true)),
+            (31, 60, (30, false)),
+            (14, 20, (14, true)),
+            (16, 20, (15, false)),
+            // Never past the end.
+            (14, 10, (10, false)),
+            (1, 0, (0, false)),
+        ] {
+            assert_eq!(waited(delay, left).await, expected, "{delay} of {left}");
+        }
+    }
 }

@@ -148,6 +148,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
+    use crate::transport::CertificateFailure;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -179,12 +180,14 @@ mod tests {
         for (failure, expected) in [
             (Failure::NoConnection, true),
             (Failure::TimedOut, true),
-            (Failure::Untrusted, false),
+            (Failure::Refused, true),
+            (Failure::Certificate(CertificateFailure::UnknownCa), false),
+            (Failure::Handshake, false),
             (Failure::NotTls, false),
             (Failure::NotHttp, false),
             (Failure::TooLong, false),
         ] {
-            assert_eq!(is_transient(&Err(failure)), expected, "{failure}");
+            assert_eq!(is_transient(&Err(failure.clone())), expected, "{failure}");
         }
     }
 

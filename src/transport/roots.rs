@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
+    ClientConfig,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, TrustAnchor, pem::PemObject},
 };
+
+use super::{certificate, verifier::Verifier};
 
 /// Why a bundle can't be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,25 +21,32 @@ pub enum RootsError {
     NoCipherSuite,
 }
 
+/// How servers of one kind are trusted.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// For every connection.
+    pub(super) usual: ClientConfig,
+    /// For a connection that only shows which key a server's certificate has.
+    pub(super) offering_all: ClientConfig,
+}
+
 /// Trusts the certificates of one PEM bundle and no others: the API server's.
 ///
 /// # Errors
 /// Where the bundle has no usable certificate.
-pub fn only(bundle: &[u8]) -> Result<ClientConfig, RootsError> {
-    let mut roots = RootCertStore::empty();
-    add(&mut roots, bundle)?;
-    client(roots)
+pub fn only(bundle: &[u8]) -> Result<Trust, RootsError> {
+    let mut certificates = Vec::new();
+    add(&mut certificates, bundle)?;
+    trust(certificates, &[])
 }
 
 /// The registries' trust, put together from many places.
-pub struct Registries(RootCertStore);
+pub struct Registries(Vec<CertificateDer<'static>>);
 
 impl Registries {
     /// The public roots that are built in (Mozilla's).
     pub fn public() -> Self {
-        Self(RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        })
+        Self(Vec::new())
     }
 
     /// Trusts the certificates of a PEM bundle as well.
@@ -52,27 +61,63 @@ impl Registries {
     ///
     /// # Errors
     /// Never with the cryptography that is built in.
-    pub fn client(self) -> Result<ClientConfig, RootsError> {
-        client(self.0)
+    pub fn client(self) -> Result<Trust, RootsError> {
+        trust(self.0, webpki_roots::TLS_SERVER_ROOTS)
     }
 }
 
-fn add(roots: &mut RootCertStore, bundle: &[u8]) -> Result<(), RootsError> {
-    // A bundle may hold a certificate that rustls does not take (an old one of a distribution's): the others count.
-    let (added, _refused) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).flatten());
-    if added == 0 {
-        Err(RootsError::NoCertificate)
-    } else {
-        Ok(())
+fn add(certificates: &mut Vec<CertificateDer<'static>>, bundle: &[u8]) -> Result<(), RootsError> {
+    let found = read(bundle);
+    if found.is_empty() {
+        return Err(RootsError::NoCertificate);
     }
+    for certificate in found {
+        // A directory of a distribution's has each twice: in a file of its own, and in one of all.
+        if !certificates.contains(&certificate) {
+            certificates.push(certificate);
+        }
+    }
+    Ok(())
 }
 
-fn client(roots: RootCertStore) -> Result<ClientConfig, RootsError> {
+/// The certificates of a bundle under each of the labels that OpenSSL reads. One that can't be parsed doesn't hinder the
+/// others, as an old one of a distribution's.
+fn read(bundle: &[u8]) -> Vec<CertificateDer<'static>> {
+    let text = String::from_utf8_lossy(bundle)
+        .replace("TRUSTED CERTIFICATE-----", "CERTIFICATE-----")
+        .replace("X509 CERTIFICATE-----", "CERTIFICATE-----");
+    CertificateDer::pem_slice_iter(text.as_bytes())
+        .flatten()
+        .filter_map(|der| {
+            let (certificate, auxiliary) = certificate::split(&der)?;
+            certificate::Certificate::read(certificate)?;
+            let is_trusted = auxiliary.is_empty() || certificate::is_trusted_for_servers(auxiliary);
+            is_trusted.then(|| CertificateDer::from(certificate.to_vec()))
+        })
+        .collect()
+}
+
+fn trust(
+    certificates: Vec<CertificateDer<'static>>,
+    built_in: &[TrustAnchor<'static>],
+) -> Result<Trust, RootsError> {
     // The provider is named, not looked up: no start-up panic where a dependency brings a second one.
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier::new(certificates, built_in, provider.signature_verification_algorithms);
+    Ok(Trust {
+        offering_all: client(&provider, verifier.offering_all())?,
+        usual: client(&provider, verifier)?,
+    })
+}
+
+fn client(provider: &Arc<CryptoProvider>, verifier: Verifier) -> Result<ClientConfig, RootsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .map_err(|_| RootsError::NoCipherSuite)?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
 }
 
 #[cfg(test)]
@@ -93,8 +138,34 @@ mod tests {
     }
 
     #[test]
+    fn r15_certificates_are_read_under_each_label_of_openssl() {
+        let plain = include_str!("verifier/v1-root.pem");
+        let count = |bundle: &str| read(bundle.as_bytes()).len();
+        assert_eq!(count(plain), 2);
+        assert_eq!(count(&plain.replace("CERTIFICATE", "X509 CERTIFICATE")), 2);
+        assert_eq!(count(&plain.replace('\n', "\r\n")), 2);
+        assert_eq!(count(&format!("# Comment \u{f6}\n{plain}{plain}")), 4);
+        let first = &read(plain.as_bytes())[0];
+        for (trusted, is_trusted) in [
+            (include_str!("verifier/trusted.pem"), true),
+            (include_str!("verifier/trusted-server.pem"), true),
+            // For clients alone, and rejected for servers.
+            (include_str!("verifier/trusted-client.pem"), false),
+            (include_str!("verifier/rejected-server.pem"), false),
+        ] {
+            assert!(trusted.starts_with("-----BEGIN TRUSTED CERTIFICATE-----"));
+            let found = read(trusted.as_bytes());
+            assert_eq!(found.first(), is_trusted.then_some(first), "{trusted}");
+            assert_eq!(count(&format!("{trusted}{plain}")), 2 + usize::from(is_trusted));
+            assert_eq!(only(trusted.as_bytes()).is_ok(), is_trusted);
+        }
+        // A damaged one hinders no other.
+        assert_eq!(count(&format!("{}{plain}", plain.replace("MII", "%%%"))), 2);
+    }
+
+    #[test]
     fn the_public_roots_are_built_in() {
-        assert!(Registries::public().0.len() > 50);
+        assert!(webpki_roots::TLS_SERVER_ROOTS.len() > 50);
         assert!(Registries::public().client().is_ok());
     }
 }

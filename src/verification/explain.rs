@@ -15,6 +15,8 @@ use crate::{
     verification::{Evidence, Proof},
 };
 
+mod connection;
+
 /// How many characters of a name a cause may hold; the report has the whole one.
 const NAME: usize = 60;
 
@@ -114,7 +116,7 @@ impl Explainer<'_> {
                 .with_remedy("Find out which server answers as this registry, and replace the credential.")
             }
             Proof::Inconclusive(answer, review @ (TokenReview::Valid | TokenReview::NotApplicable)) => {
-                inconclusive(self.mode, &registry, answer, *review)
+                inconclusive(self.mode, &registry, answer, *review, self.secrets)
             }
         };
         Some(finding.about(whole))
@@ -155,7 +157,13 @@ pub const fn verified(proof: &Proof) -> Verified {
 }
 
 /// What an inconclusive answer means for the user.
-pub fn inconclusive(mode: Mode, registry: &str, answer: &Inconclusive, review: TokenReview) -> Finding {
+pub fn inconclusive(
+    mode: Mode,
+    registry: &str,
+    answer: &Inconclusive,
+    review: TokenReview,
+    secrets: &KnownSecrets,
+) -> Finding {
     match answer {
         Inconclusive::NotAsked => Finding::new(
             Reason::NotVerified,
@@ -168,7 +176,7 @@ pub fn inconclusive(mode: Mode, registry: &str, answer: &Inconclusive, review: T
         )
         .as_warning(),
         Inconclusive::Unreachable(error) => {
-            let error = error_text(*error);
+            let error = error_text(error, secrets);
             let finding = |cause| Finding::new(Reason::RegistryUnavailable, cause);
             // `verify` has no work but the verification.
             match (review, mode) {
@@ -179,11 +187,9 @@ pub fn inconclusive(mode: Mode, registry: &str, answer: &Inconclusive, review: T
                 _ => finding(format!("{registry} cannot be asked ({error})")),
             }
         }
-        Inconclusive::Untrusted(UntrustedParty::Certificate) => Finding::new(
-            Reason::RegistryUntrusted,
-            format!("the certificate of {registry} is not trusted"),
-        )
-        .with_remedy("Put its CA into PULL_SECRET_REGISTRY_CA_FILE."),
+        Inconclusive::Untrusted(UntrustedParty::Certificate { host, failure }) => {
+            connection::untrusted(host, failure, secrets)
+        }
         Inconclusive::Untrusted(UntrustedParty::Realm(host)) => {
             let host = clip_name(host, NAME);
             Finding::new(
@@ -192,11 +198,14 @@ pub fn inconclusive(mode: Mode, registry: &str, answer: &Inconclusive, review: T
             )
             .with_remedy(format!("If it may receive the credential, set PULL_SECRET_TRUSTED_HOSTS to {host}."))
         }
+        Inconclusive::Protocol(ProtocolError::Failed(Failure::Proxy(failure))) => {
+            connection::no_proxy(registry, failure)
+        }
         Inconclusive::Protocol(error) => Finding::new(
             Reason::RegistryProtocol,
             format!(
                 "{registry} does not answer as a container registry ({})",
-                error_text(*error)
+                error_text(error, secrets)
             ),
         ),
     }
@@ -235,9 +244,9 @@ fn forbidden(credential: &Credential, at: &Evidence, image: Option<&ImageReferen
     }
 }
 
-fn error_text(error: ProtocolError) -> String {
+fn error_text(error: &ProtocolError, secrets: &KnownSecrets) -> String {
     match error {
-        ProtocolError::Failed(failure) => failure_text(failure).to_owned(),
+        ProtocolError::Failed(failure) => failure.text(|name| secrets.show_in(name)),
         ProtocolError::Status(status) => format!("it answers {}", status.as_u16()),
         ProtocolError::Refused => "it answers 401 to a good token".to_owned(),
         ProtocolError::Challenge => {
@@ -249,18 +258,6 @@ fn error_text(error: ProtocolError) -> String {
         ProtocolError::OtherDigest => "it sends another digest than the one asked for".to_owned(),
         ProtocolError::NotARegistry => "it answers 200 with something else".to_owned(),
         ProtocolError::NotAManifest => "it answers 200 without a manifest".to_owned(),
-    }
-}
-
-/// How an exchange failed, in a few words.
-pub const fn failure_text(failure: Failure) -> &'static str {
-    match failure {
-        Failure::NoConnection => "no connection",
-        Failure::TimedOut => "no answer in time",
-        Failure::Untrusted => "its certificate is not trusted",
-        Failure::NotTls => "it does not speak TLS as we do",
-        Failure::NotHttp => "it does not speak HTTP",
-        Failure::TooLong => "its answer is too long",
     }
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod calls;
 mod canary;
 mod configuration;
+mod connections;
 mod disclosure;
 mod doctor;
 mod ending;

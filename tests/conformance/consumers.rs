@@ -127,6 +127,26 @@ pub struct Reading {
     pub digest: String,
 }
 
+/// A server with a certificate, until the next question.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsServer {
+    /// Where it listens.
+    pub address: String,
+    /// The name to verify.
+    pub host: String,
+    /// What is trusted, PEM.
+    pub roots: String,
+    /// What Go's client makes of it: ok, expired, name, unknown, usage or invalid.
+    pub verdict: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Route {
+    direct: bool,
+}
+
 impl Consumers {
     /// Builds the program where the cache lacks it, and starts it.
     pub fn start() -> Self {
@@ -162,6 +182,19 @@ impl Consumers {
     /// Image reference as each of them parses it.
     pub fn read_reference(&self, text: &str) -> Readings {
         self.ask(&json!({ "reference": text }))
+    }
+
+    /// Whether Go's clients reach `host` (`host:port`) without the proxy that is set.
+    pub fn is_direct(&self, no_proxy: &str, host: &str) -> bool {
+        let question = json!({ "proxy": { "noProxy": no_proxy, "host": host } });
+        self.ask::<Route>(&question).direct
+    }
+
+    /// A server whose certificate is of this kind, and that speaks no higher version of TLS; 0 for the newest.
+    pub fn tls_server(&self, trust: &str, validity: &str, name: &str, key: &str, version: u16) -> TlsServer {
+        self.ask(&json!({ "certificate": {
+            "trust": trust, "validity": validity, "name": name, "key": key, "version": version,
+        } }))
     }
 
     fn ask<T: for<'de> Deserialize<'de>>(&self, question: &Value) -> T {

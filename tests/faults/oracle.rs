@@ -75,8 +75,7 @@ impl Expected {
                     ConnectionFault::UnknownAuthority
                     | ConnectionFault::OtherName
                     | ConnectionFault::Expired
-                    | ConnectionFault::PlainHttp
-                    | ConnectionFault::Alert,
+                    | ConnectionFault::PlainHttp,
                 ),
                 _,
             ) if !is_review => Ending::new("api-untrusted", "ERROR", 64),

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::Checks;
 use crate::{
     commands::operation::Operation,
-    config::{Depth, Mode},
+    config::{Depth, Mode, Route},
     image::RegistryHost,
     kubernetes::access_review::TokenReview,
     outcome::{DoctorCheck, Finding, Reason},
@@ -68,7 +68,14 @@ async fn one(operation: &Operation<'_>, registry: &RegistryHost) -> Result<Docto
         Err(inconclusive) => {
             // There is no credential here to be reviewed.
             let review = TokenReview::NotApplicable;
-            return Err(explain::inconclusive(Mode::Doctor, &name, &inconclusive, review));
+            let secrets = &operation.secrets;
+            return Err(explain::inconclusive(
+                Mode::Doctor,
+                &name,
+                &inconclusive,
+                review,
+                secrets,
+            ));
         }
         Ok(Ping::Anonymous { .. }) => DoctorCheck::warn(
             WHAT,
@@ -86,8 +93,10 @@ async fn address(operation: &Operation<'_>, registry: &RegistryHost, name: &str)
     if config.connect_to.iter().any(|(from, _)| from == dial) {
         return Ok("is reached through PULL_SECRET_CONNECT_TO".to_owned());
     }
-    if config.proxy.https.is_some() || config.proxy.all.is_some() {
-        return Ok("may be reached through a proxy".to_owned());
+    match config.proxy.route(dial.host(), dial.port()) {
+        Route::Direct => {}
+        Route::Through(proxy) => return Ok(format!("is dialled through {proxy}")),
+        Route::Unusable(proxy) => return Ok(format!("is not dialled: {proxy}")),
     }
     let look_up = tokio::net::lookup_host((dial.host(), dial.port()));
     let found = timeout(LOOKUP_TIMEOUT, look_up).await.ok().and_then(Result::ok);

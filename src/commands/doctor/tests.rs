@@ -201,7 +201,7 @@ async fn doctor_describes_how_each_registry_authenticates() {
     let outcome = scene.run(Mode::Doctor).await;
     assert_has(
         &outcome,
-        &format!("registry: {REGISTRY} may be reached through a proxy, "),
+        &format!("registry: {REGISTRY} is dialled through the proxy proxy.test:3128 (HTTPS_PROXY), "),
     );
     let scene = settled().await.with("PULL_SECRET_CONNECT_TO", "");
     let outcome = scene.run(Mode::Doctor).await;

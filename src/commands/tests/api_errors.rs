@@ -9,7 +9,7 @@ use crate::{
     commands::fixtures::{APPLY, PLACEHOLDER, Scene, document, jwt, reasons, settled},
     config::Mode,
     outcome::{Action, Reason},
-    transport::Failure,
+    transport::{CertificateFailure, Failure},
 };
 
 const MODES: [Mode; 4] = [Mode::Ensure, Mode::Verify, Mode::Plan, Mode::Doctor];
@@ -20,9 +20,10 @@ type Refuses = fn(&Method, &str) -> Option<Value>;
 #[tokio::test(start_paused = true)]
 async fn o4_an_untrusted_api_server_ends_every_mode_at_once() {
     for mode in MODES {
-        for breaks in [(|_, _| Some(Failure::Untrusted)) as Breaks, |_, _| {
-            Some(Failure::NotTls)
-        }] {
+        for breaks in [
+            (|_, _| Some(Failure::Certificate(CertificateFailure::UnknownCa))) as Breaks,
+            |_, _| Some(Failure::NotTls),
+        ] {
             let scene = settled().await;
             scene.cluster().breaks = breaks;
             let started = tokio::time::Instant::now();

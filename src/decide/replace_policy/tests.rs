@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     credential::Token,
     registry::{ProtocolError, UntrustedParty},
-    transport::Failure,
+    transport::{CertificateFailure, Failure},
 };
 
 fn robot(password: &str) -> Credential {
@@ -26,7 +26,10 @@ fn inconclusive() -> [Inconclusive; 5] {
     [
         Inconclusive::Unreachable(ProtocolError::Failed(Failure::TimedOut)),
         Inconclusive::Unreachable(ProtocolError::Status(StatusCode::BAD_GATEWAY)),
-        Inconclusive::Untrusted(UntrustedParty::Certificate),
+        Inconclusive::Untrusted(UntrustedParty::Certificate {
+            host: "quay.io".to_owned(),
+            failure: CertificateFailure::UnknownCa,
+        }),
         Inconclusive::Untrusted(UntrustedParty::Realm("auth.test".to_owned())),
         Inconclusive::Protocol(ProtocolError::LoginNotAnswered),
     ]

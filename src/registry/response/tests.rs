@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName};
 
 use super::*;
-use crate::registry::kind;
+use crate::{registry::kind, transport::CertificateFailure};
 
 fn answer(status: u16, header: Option<(&'static str, &str)>, body: &str) -> Answer {
     let headers = header.map(|(name, value)| {
@@ -51,15 +51,18 @@ fn an_exchange_that_is_not_retried_has_an_answer_or_a_reason() {
             inconclusive(ProtocolError::NotARegistry),
         ),
         (
-            Err(Failure::Untrusted),
-            Err(Inconclusive::Untrusted(UntrustedParty::Certificate)),
+            Err(Failure::Certificate(CertificateFailure::UnknownCa)),
+            Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
+                host: "registry.test:5000".to_owned(),
+                failure: CertificateFailure::UnknownCa,
+            })),
         ),
         (
             Err(Failure::NotHttp),
             inconclusive(ProtocolError::Failed(Failure::NotHttp)),
         ),
     ] {
-        let found = exchanged(outcome).map(|answer| answer.status.as_u16());
+        let found = exchanged("https://registry.test:5000/v2/", outcome).map(|answer| answer.status.as_u16());
         assert_eq!(found, expected);
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     credential::{KnownSecrets, Token},
     image::RegistryHost,
+    transport::CertificateFailure,
 };
 
 fn evidence(login: Option<Proof>, images: &[Proof]) -> Evidence {
@@ -47,8 +48,13 @@ fn explained(mode: Mode, credential: &Credential, evidence: &[Evidence]) -> Expl
 #[test]
 fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
     let open = |review| Proof::Inconclusive(Inconclusive::Anonymous, review);
-    let untrusted =
-        |review| Proof::Inconclusive(Inconclusive::Untrusted(UntrustedParty::Certificate), review);
+    let untrusted = |review| {
+        let (host, failure) = ("registry.test:5000".to_owned(), CertificateFailure::UnknownCa);
+        Proof::Inconclusive(
+            Inconclusive::Untrusted(UntrustedParty::Certificate { host, failure }),
+            review,
+        )
+    };
     let protocol = |review| Proof::Inconclusive(Inconclusive::Protocol(ProtocolError::NoToken), review);
     let not_asked = |review| Proof::Inconclusive(Inconclusive::NotAsked, review);
     let cases = [
@@ -214,13 +220,20 @@ fn why_a_registry_said_nothing_is_told_in_words() {
         (ProtocolError::Failed(Failure::NoConnection), "no connection"),
         (ProtocolError::Failed(Failure::TimedOut), "no answer in time"),
         (
-            ProtocolError::Failed(Failure::Untrusted),
-            "its certificate is not trusted",
+            ProtocolError::Failed(Failure::Lookup),
+            "its name can't be resolved",
+        ),
+        (ProtocolError::Failed(Failure::Refused), "connection refused"),
+        (ProtocolError::Failed(Failure::Reset), "connection reset"),
+        (
+            ProtocolError::Failed(Failure::Handshake),
+            "TLS handshake failed (no common version, cipher suite or key type)",
         ),
         (
-            ProtocolError::Failed(Failure::NotTls),
-            "it does not speak TLS as we do",
+            ProtocolError::Failed(Failure::ClientCertificate),
+            "TLS handshake failed (it requires a client certificate)",
         ),
+        (ProtocolError::Failed(Failure::NotTls), "it does not speak TLS"),
         (ProtocolError::Failed(Failure::NotHttp), "it does not speak HTTP"),
         (ProtocolError::Failed(Failure::TooLong), "its answer is too long"),
         (ProtocolError::Status(status), "it answers 502"),
@@ -242,9 +255,13 @@ fn why_a_registry_said_nothing_is_told_in_words() {
         (ProtocolError::NotARegistry, "it answers 200 with something else"),
         (ProtocolError::NotAManifest, "it answers 200 without a manifest"),
     ] {
-        let cause = |answer| inconclusive(Mode::Verify, "quay.io", &answer, TokenReview::NotApplicable).cause;
+        let secrets = KnownSecrets::default();
+        let cause = |answer| {
+            let review = TokenReview::NotApplicable;
+            inconclusive(Mode::Verify, "quay.io", &answer, review, &secrets).cause
+        };
         assert_eq!(
-            cause(Inconclusive::Unreachable(error)),
+            cause(Inconclusive::Unreachable(error.clone())),
             format!("quay.io cannot be asked ({words})")
         );
         assert_eq!(

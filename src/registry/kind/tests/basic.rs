@@ -57,7 +57,7 @@ async fn an_accepted_login_leaves_the_image_to_decide() {
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_stays_down_is_unreachable_at_its_deadline() {
     let unavailable = ProtocolError::Status(StatusCode::SERVICE_UNAVAILABLE);
-    let unreachable = RegistryVerdict::Inconclusive(Inconclusive::Unreachable(unavailable));
+    let unreachable = RegistryVerdict::Inconclusive(Inconclusive::Unreachable(unavailable.clone()));
     let start = Instant::now();
     let (answers, seen) = ask("good", &["team/app:1"], false, |_| status(503)).await;
     assert_eq!(answers.images, [unreachable]);

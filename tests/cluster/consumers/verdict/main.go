@@ -5,6 +5,8 @@
 //
 //	{"document": BASE64, "images": [IMAGE...], "attempts": N}   who finds what in the document, for each image
 //	{"reference": TEXT}                                         how each reads an image reference
+//	{"proxy": {...}}                                            whether Go's clients use a proxy for a host
+//	{"certificate": {...}}                                      a server, and what Go's clients make of its certificate
 //
 // Where a program goes through a map, its answer differs from one time to the next: N is how often it is asked, and the
 // answer has every different one.
@@ -12,6 +14,7 @@ package main
 
 import (
 	"bufio"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,12 +26,14 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// A question is about a document or about a reference.
+// A question is about a document, or about the one other thing that is set.
 type question struct {
-	Document  []byte   `json:"document"`
-	Images    []string `json:"images"`
-	Attempts  int      `json:"attempts"`
-	Reference *string  `json:"reference"`
+	Document    []byte               `json:"document"`
+	Images      []string             `json:"images"`
+	Attempts    int                  `json:"attempts"`
+	Reference   *string              `json:"reference"`
+	Proxy       *proxyQuestion       `json:"proxy"`
+	Certificate *certificateQuestion `json:"certificate"`
 }
 
 func main() {
@@ -58,6 +63,8 @@ func run(input io.Reader, output io.Writer) error {
 		return err
 	}
 	defer readers.close()
+	servers := certificates{keys: make(map[string]crypto.Signer)}
+	defer servers.close()
 	lines := bufio.NewReader(input)
 	answers := bufio.NewWriter(output)
 	for {
@@ -73,9 +80,17 @@ func run(input io.Reader, output io.Writer) error {
 			return fmt.Errorf("cannot understand a question: %w", err)
 		}
 		var answer any
-		if asked.Reference != nil {
+		switch {
+		case asked.Reference != nil:
 			answer = readReference(*asked.Reference)
-		} else if answer, err = readers.read(&asked); err != nil {
+		case asked.Proxy != nil:
+			answer, err = asked.Proxy.answer()
+		case asked.Certificate != nil:
+			answer, err = servers.answer(asked.Certificate)
+		default:
+			answer, err = readers.read(&asked)
+		}
+		if err != nil {
 			return err
 		}
 		if err := json.NewEncoder(answers).Encode(answer); err != nil {

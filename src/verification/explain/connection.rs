@@ -1,0 +1,224 @@
+//! Findings for a host whose certificate is not trusted, and for a proxy that does not connect.
+
+use super::NAME;
+use crate::{
+    credential::KnownSecrets,
+    outcome::{Finding, Reason},
+    text::clip_name,
+    transport::{CertificateFailure, ProxyCause, ProxyFailure},
+};
+
+/// The certificate of `host` (`host:port`) is not trusted.
+pub(super) fn untrusted(host: &str, failure: &CertificateFailure, secrets: &KnownSecrets) -> Finding {
+    let shows_secret = |name: &str| secrets.show_in(name);
+    let host = if shows_secret(host) {
+        "another host".to_owned()
+    } else {
+        clip_name(host, NAME)
+    };
+    let cause = format!("{host} is not trusted: {}", failure.text(shows_secret));
+    Finding::new(Reason::RegistryUntrusted, cause).with_remedy(remedy(&host, failure))
+}
+
+fn remedy(host: &str, failure: &CertificateFailure) -> String {
+    const KEYS: &str = "P-256, P-384, Ed25519, or RSA with 2048 to 8192 bits";
+    match failure {
+        CertificateFailure::Expired(_) => format!("Renew the certificate of {host}."),
+        CertificateFailure::NotYetValid(_) | CertificateFailure::CaNotYetValid(_) => {
+            format!("Check the clock of this machine, then the certificate of {host}.")
+        }
+        CertificateFailure::OtherName(_) => {
+            format!("Use a name that the certificate has, or issue a certificate for {host}.")
+        }
+        CertificateFailure::NoName => format!(
+            "Issue a certificate with {host} as a subject alternative name; the common name does not count."
+        ),
+        CertificateFailure::UnknownCa => {
+            "Put the certificate of the CA that issued it into PULL_SECRET_REGISTRY_CA_FILE.".to_owned()
+        }
+        CertificateFailure::CaExpired(_) => {
+            "Renew that CA certificate, and replace it in PULL_SECRET_REGISTRY_CA_FILE.".to_owned()
+        }
+        CertificateFailure::CaMayNotSign => {
+            format!("Issue the certificate by a CA that may sign for {host}.")
+        }
+        CertificateFailure::UnsupportedKey(_) => format!("Issue a certificate with another key: {KEYS}."),
+        CertificateFailure::UnsupportedCaKey(_)
+        | CertificateFailure::WeakSignature
+        | CertificateFailure::UnsupportedSignature => format!(
+            "Put the certificate of {host} itself into PULL_SECRET_REGISTRY_CA_FILE, or issue it by a CA that signs with \
+             SHA-256 and another key: {KEYS}."
+        ),
+        CertificateFailure::NotForServers => {
+            "Issue a certificate with the extended key usage serverAuth.".to_owned()
+        }
+        CertificateFailure::Invalid => format!("Issue a valid certificate for {host}."),
+    }
+}
+
+/// The proxy for `registry`, or for its token service, can't be used, whoever tries.
+pub(super) fn no_proxy(registry: &str, failure: &ProxyFailure) -> Finding {
+    let remedy = match failure.cause {
+        ProxyCause::Unusable => {
+            "Set it to http://[user:password@]host[:port], or list the host in NO_PROXY.".to_owned()
+        }
+        ProxyCause::Status(407) => {
+            "Set the proxy's user name and password: http://user:password@host:port.".to_owned()
+        }
+        ProxyCause::Status(_) => {
+            format!("Have the proxy allow CONNECT to {registry}, or list the host in NO_PROXY.")
+        }
+        ProxyCause::NotHttp
+        | ProxyCause::Lookup
+        | ProxyCause::Refused
+        | ProxyCause::Reset
+        | ProxyCause::NoConnection
+        | ProxyCause::TimedOut => "Check the address of the proxy.".to_owned(),
+    };
+    Finding::new(
+        Reason::RegistryProtocol,
+        format!("{registry} cannot be asked ({failure})"),
+    )
+    .with_remedy(remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::transport::KeyType;
+
+    fn told(failure: &CertificateFailure) -> (String, String) {
+        let secrets = KnownSecrets::default();
+        secrets.add("robot", &"a-robots-password".to_owned().into());
+        let finding = untrusted("registry.test:5000", failure, &secrets);
+        assert_eq!(
+            (finding.reason, finding.exit_code()),
+            (Reason::RegistryUntrusted, 76)
+        );
+        (finding.cause.clone(), finding.remedy().to_string())
+    }
+
+    #[test]
+    fn each_failure_of_a_certificate_has_its_cause_and_remedy() {
+        let at = Timestamp::UNIX_EPOCH;
+        let names = |names: &[&str]| {
+            CertificateFailure::OtherName(names.iter().map(|name| (*name).to_owned()).collect())
+        };
+        let cases = [
+            (
+                CertificateFailure::Expired(at),
+                "its certificate expired at 1970-01-01T00:00:00Z",
+            ),
+            (
+                CertificateFailure::NotYetValid(at),
+                "its certificate is not valid before 1970-01-01T00:00:00Z",
+            ),
+            (names(&["a.test"]), "its certificate is for a.test"),
+            (
+                names(&["*.a.test", "b.test"]),
+                "its certificate is for _.a.test and another name",
+            ),
+            (
+                names(&["a.test", "b", "c"]),
+                "its certificate is for a.test and 2 other names",
+            ),
+            (names(&["\u{1b}[31m$(x)"]), "its certificate is for __31m__x_"),
+            (
+                names(&["YS1yb2JvdHMtcGFzc3dvcmQ.test"]),
+                "its certificate is for another name",
+            ),
+            (
+                CertificateFailure::NoName,
+                "its certificate has no subject alternative name",
+            ),
+            (
+                CertificateFailure::UnknownCa,
+                "its certificate is signed by an unknown CA",
+            ),
+            (
+                CertificateFailure::CaExpired(at),
+                "the CA certificate that signed its certificate expired at 1970-01-01T00:00:00Z",
+            ),
+            (
+                CertificateFailure::UnsupportedKey(KeyType::Curve("P-521")),
+                "its key type P-521 is not supported",
+            ),
+            (
+                CertificateFailure::UnsupportedKey(KeyType::Rsa(1024)),
+                "its key type RSA with 1024 bits is not supported",
+            ),
+            (
+                CertificateFailure::UnsupportedCaKey(KeyType::Curve("P-521")),
+                "its certificate is signed with the key type P-521, which is not supported",
+            ),
+        ];
+        for (failure, cause) in cases {
+            let (found, remedy) = told(&failure);
+            assert_eq!(found, format!("registry.test:5000 is not trusted: {cause}"));
+            assert!(remedy.ends_with('.'), "{remedy}");
+        }
+        // Only where it helps.
+        for (failure, helps) in [
+            (CertificateFailure::UnknownCa, true),
+            (CertificateFailure::Expired(at), false),
+            (CertificateFailure::NoName, false),
+            (CertificateFailure::UnsupportedKey(KeyType::Curve("P-521")), false),
+        ] {
+            let (_, remedy) = told(&failure);
+            assert_eq!(remedy.contains("PULL_SECRET_REGISTRY_CA_FILE"), helps, "{remedy}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_shows_a_secret_is_not_named() {
+        let secrets = KnownSecrets::default();
+        secrets.add("robot", &"a-robots-password".to_owned().into());
+        let finding = untrusted(
+            "a-robots-password.test:443",
+            &CertificateFailure::UnknownCa,
+            &secrets,
+        );
+        assert_eq!(
+            finding.cause,
+            "another host is not trusted: its certificate is signed by an unknown CA"
+        );
+    }
+
+    #[test]
+    fn r9_a_proxy_that_cannot_be_used_is_named_with_76() {
+        let finding = |cause| {
+            let proxy = match cause {
+                ProxyCause::Unusable => "the proxy in ALL_PROXY can't be used: it has white space",
+                _ => "the proxy proxy.test:3128 (HTTPS_PROXY)",
+            };
+            let proxy = proxy.to_owned();
+            no_proxy("quay.io", &ProxyFailure { proxy, cause })
+        };
+        for (cause, told, remedy) in [
+            (
+                ProxyCause::Unusable,
+                "quay.io cannot be asked (the proxy in ALL_PROXY can't be used: it has white space)",
+                "NO_PROXY",
+            ),
+            (
+                ProxyCause::Status(407),
+                "quay.io cannot be asked (the proxy proxy.test:3128 (HTTPS_PROXY) answers CONNECT with 407)",
+                "user name and password",
+            ),
+            (
+                ProxyCause::Status(403),
+                "quay.io cannot be asked (the proxy proxy.test:3128 (HTTPS_PROXY) answers CONNECT with 403)",
+                "allow CONNECT to quay.io",
+            ),
+        ] {
+            let finding = finding(cause);
+            assert_eq!(
+                (finding.reason, finding.exit_code(), finding.cause.as_str()),
+                (Reason::RegistryProtocol, 76, told)
+            );
+            assert!(finding.remedy().contains(remedy), "{}", finding.remedy());
+        }
+    }
+}
