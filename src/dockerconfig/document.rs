@@ -104,6 +104,12 @@ impl<'a> Document<'a> {
             .map(|entry| Entry::read(entry.value))
     }
 
+    /// All entries, in order; those at the top where `auths` is missing, too.
+    pub fn all_entries(&self) -> impl Iterator<Item = Entry> {
+        let entries = self.entries.iter().chain(self.unwrapped_entries());
+        entries.map(|entry| Entry::read(entry.value))
+    }
+
     /// Checks that entries with these keys would not make the document ambiguous.
     ///
     /// # Errors

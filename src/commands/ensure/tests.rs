@@ -1,5 +1,7 @@
 //! What `ensure` writes and reports against a scripted API server and registry.
 
+mod stored_token;
+
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
