@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    commands::operation::Operation,
+    commands::{ensure::new_credential::VerifiedCredential, operation::Operation},
     credential::Credential,
     decide::{self, CredentialSource, Decision, StoredState},
     dockerconfig::{Document, lookup, pull_secret},
@@ -39,6 +39,29 @@ pub fn usable_credentials(
     stored
 }
 
+/// The stored token `token`, verified to be set for every registry; none where it is rejected. Then it is removed from
+/// `stored` for the registries that reject it.
+pub async fn reuse(
+    operation: &Operation<'_>,
+    token: Option<Box<Credential>>,
+    stored: &mut Vec<(RegistryHost, Credential)>,
+) -> Option<VerifiedCredential> {
+    let credential = *token?;
+    let evidence = verify_everywhere(operation, &credential).await;
+    let rejecting = |at: &&Evidence| at.proofs().any(Proof::is_rejection);
+    let rejecting: Vec<_> = evidence.iter().filter(rejecting).map(|at| &at.registry).collect();
+    if !rejecting.is_empty() {
+        stored
+            .retain(|(registry, stored)| stored.token != credential.token || !rejecting.contains(&registry));
+        return None;
+    }
+    Some(VerifiedCredential {
+        credential,
+        evidence,
+        excess: None,
+    })
+}
+
 /// A decision, with the evidence of the stored credential.
 pub struct Considered {
     /// What to do.
@@ -62,6 +85,16 @@ pub async fn consider(
         StoredState::Current { credential, .. } => verify_everywhere(operation, credential).await,
         StoredState::Absent | StoredState::Unusable(_) | StoredState::RenewalDue { .. } => Vec::new(),
     };
+    let kept = match &state {
+        StoredState::Current { credential, .. }
+        | StoredState::RenewalDue {
+            reuse: Some(credential),
+            ..
+        } => decide::kept_note(operation.target.config, source, credential, now),
+        StoredState::Absent | StoredState::Unusable(_) | StoredState::RenewalDue { reuse: None, .. } => None,
+    };
+    kept.into_iter()
+        .for_each(|note| operation.progress.add_note(note));
     let credential = state.credential().map(Credential::summary);
     operation.progress.set_credential(credential.unwrap_or_default());
     let proofs: Vec<&Proof> = evidence.iter().flat_map(Evidence::proofs).collect();

@@ -131,6 +131,14 @@ pub fn beside_document(mut data: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, 
     data
 }
 
+/// `fields` without a change of data: that of an immutable Secret can't be changed, its metadata can.
+pub fn keep_data(fields: &mut AppliedFields, stored: &StoredSecret) {
+    fields.data = [DOCUMENT_KEY, OCI_HOST, ACCESS_TYPE]
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), stored.data.get(key)?.clone())))
+        .collect();
+}
+
 /// The `expires-at` annotation, where it contradicts every credential of `expiries`: it is reported, never trusted.
 pub fn wrong_expiry<'s>(stored: &'s StoredSecret, expiries: &[Option<Timestamp>]) -> Option<&'s str> {
     let annotation = stored.annotations.get(EXPIRES_AT)?.as_str();

@@ -101,9 +101,15 @@ fn condition(operation: &Operation<'_>, decision: &Decision) -> DoctorCheck {
         Decision::Create => {
             DoctorCheck::ok(WHAT, format!("there is no Secret {name} yet: ensure creates it"))
         }
-        Decision::Renew { because, .. } => DoctorCheck::warn(
+        Decision::Renew { because, reuse, .. } => DoctorCheck::warn(
             WHAT,
-            format!("a new credential is due for Secret {name}: {}", because.as_str()),
+            match reuse {
+                Some(_) => format!(
+                    "the stored token of Secret {name} is to be set for each registry: {}",
+                    because.as_str()
+                ),
+                None => format!("a new credential is due for Secret {name}: {}", because.as_str()),
+            },
             run,
         ),
         Decision::Metadata { .. } => DoctorCheck::warn(

@@ -119,6 +119,7 @@ async fn the_source_is_the_named_account_or_that_of_the_pod_in_the_namespace() {
         Ok(CredentialSource::TokenRequest {
             service_account: ServiceAccountRef { namespace, name },
             audiences,
+            ..
         }) => Ok((namespace, name, audiences)),
         Ok(CredentialSource::File(_)) => Err("a file".to_owned()),
         Err(cause) => Err(cause),
