@@ -129,7 +129,7 @@ async fn invalid_api_server_response_is_reported_as_such() -> Result<()> {
 }
 
 #[tokio::test]
-async fn google_key_file_is_stored_and_sent_whole() -> Result<()> {
+async fn r10_google_key_file_is_stored_and_sent_whole() -> Result<()> {
     const REGISTRY: &str = "registry.test:5000";
     let key = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"-----BEGIN PRIVATE KEY-----\\nNOT-REAL\\n\"\n}";
     let world = World::new("google-key").await?;
