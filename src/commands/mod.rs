@@ -10,7 +10,7 @@ pub mod operation;
 mod permissions;
 mod plan;
 mod stored_value;
-mod target;
+pub mod target;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -16,3 +16,4 @@ mod kubelet;
 mod no_proxy;
 mod reference;
 mod search;
+mod verify;
