@@ -65,6 +65,7 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
     };
     candidates::missing(operation, &document, &subjects)
         .into_iter()
+        .chain(candidates::rejecting(operation, &document))
         .for_each(|finding| found.add(finding));
     let file = containers_image_reads(secret.document());
     if let Err(refusal) = &file {

@@ -13,7 +13,7 @@ use proptest::sample::select;
 use secrecy::SecretString;
 
 use crate::{
-    consumers::{self, Consumers, Finding, KubeletVerdict, Plain, Refusal, Verdict},
+    consumers::{self, Consumers, Finding, KubeletVerdict, Refusal, Verdict},
     containers_image::{ATTEMPTS, is_none_for_containers_image},
     documents::{Bytes, document},
     search::{Tally, agree},

@@ -124,8 +124,7 @@ fn unusable(
     let shown = clip_name(key.as_str(), 80);
     let new = |reason, cause| Some(Finding::new(reason, cause).about(registry.to_string()));
     if let Some(defect) = entry.defect() {
-        let cause = format!("the entry {shown} in Secret {name} {defect}");
-        return new(Reason::NoMatchingEntry, cause);
+        return Some(malformed(operation, registry, key, defect));
     }
     let credential = entry.credential();
     if !operation.target.send_policy(&credential).allows(registry) {
@@ -152,6 +151,32 @@ fn unusable(
             .map(|finding| finding.with_remedy("Run ensure to request one that is bound to this Secret."));
     }
     None
+}
+
+fn malformed(
+    operation: &Operation<'_>,
+    registry: &RegistryHost,
+    key: &SafeName,
+    defect: EntryDefect,
+) -> Finding {
+    let name = clip_name(operation.target.config.name.as_str(), 60);
+    let shown = clip_name(key.as_str(), 80);
+    let cause = format!("the entry {shown} in Secret {name} {defect}");
+    Finding::new(Reason::NoMatchingEntry, cause).about(registry.to_string())
+}
+
+/// Findings for managed keys whose entry makes the kubelet reject the whole document, whether it would try it or not.
+pub fn rejecting<'d>(
+    operation: &'d Operation<'_>,
+    document: &'d Document<'_>,
+) -> impl Iterator<Item = Finding> + 'd {
+    let registries = operation.target.config.registries.iter();
+    registries.filter_map(|registry| {
+        let key = registry.key();
+        let defect = document.entry(&key)?.defect()?;
+        matches!(defect, EntryDefect::Rejected(_))
+            .then(|| malformed(operation, registry, &SafeName::new(&key), defect))
+    })
 }
 
 /// Findings for registries and images for which the kubelet finds no entry: one for a registry without any.

@@ -395,3 +395,16 @@ async fn s16_expired_entry_of_an_earlier_registry_is_reported_and_removed() {
     scene.run(Mode::Ensure).await;
     assert!(scene.cluster().document().contains("/team"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn v6_managed_entry_that_spoils_the_document_is_reported_without_being_tried() {
+    // The kubelet tries `docker.io` alone, but rejects the document because of the other key.
+    let stored =
+        r#"{"auths":{"docker.io":{"auth":"cm9ib3Q6Z29vZA=="},"https://index.docker.io/v1/":{"auth":"?"}}}"#;
+    let scene = quay(stored)
+        .with("PULL_SECRET_REGISTRY", "docker.io")
+        .with("PULL_SECRET_IMAGE", "docker.io/team/app:1");
+    let outcome = scene.run(Mode::Verify).await;
+    assert_eq!(reasons(&outcome), [Reason::NoMatchingEntry]);
+    assert!(outcome.findings[0].cause.contains("https://index.docker.io/v1/"));
+}
