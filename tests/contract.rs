@@ -172,6 +172,22 @@ fn every_test_in_docs_security_exists() {
 }
 
 #[test]
+fn s19_every_row_of_the_page_on_security_has_a_test() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md can be read");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(rows.len() > 20, "{} rows: the page is not read", rows.len());
+    for row in rows
+        .iter()
+        .filter(|row| !row.ends_with("| test |") && !row.starts_with("| ---"))
+    {
+        let last = row.trim_end_matches('|').rsplit('|').next().expect("a cell");
+        let has_test = TIERS.iter().any(|(tier, _)| last.contains(&format!("`{tier}")));
+        let names_another_row = matches!(last.trim(), "the same" | "the first one");
+        assert!(has_test || names_another_row, "no test in: {row}");
+    }
+}
+
+#[test]
 fn every_reason_variable_and_result_has_a_promise() {
     let rows = rows(&document());
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());

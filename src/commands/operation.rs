@@ -158,7 +158,7 @@ impl<'a> Operation<'a> {
             .await
             .ok()??;
         if !excess.rights.is_empty() {
-            excess.remedy = Some(self.target.puller_yaml(credential));
+            excess.remedy = self.target.puller_yaml(credential);
         }
         Some(excess)
     }

@@ -118,8 +118,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// YAML for an account that may only pull, in place of the one that `credential` belongs to.
-    pub fn puller_yaml(&self, credential: &Credential) -> String {
+    /// YAML for an account that may only pull, in place of the one that `credential` belongs to; none where a name in it
+    /// isn't valid.
+    pub fn puller_yaml(&self, credential: &Credential) -> Option<String> {
         let current = credential.token.claims().and_then(Claims::service_account);
         let name = rbac_yaml::puller_name(current.map(|(_, name)| name));
         let images: Vec<_> = self

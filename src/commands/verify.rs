@@ -4,14 +4,14 @@ use futures_util::future::{join, join_all};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    commands::{credential_source::untrusted_registry, operation::Operation},
+    commands::{credential_source::untrusted_registry, observe, operation::Operation, stored_value},
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
     dockerconfig::{Auths, Document, Entry, lookup, pull_secret},
     image::RegistryHost,
     kubernetes::{secret::StoredSecret, secret_fields},
     outcome::{ExcessPermissions, Finding, Outcome, Reason},
-    text::{SafeName, clip_name},
+    text::clip_name,
     verification::{Evidence, explain},
 };
 
@@ -42,6 +42,7 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
         return Err(auths_missing(operation, &document));
     }
     let mut findings = Vec::from_iter(pull_secret::unmanaged_entry_invalid(config, secret.document()));
+    findings.extend(observe::rewritten(operation, &secret));
     let (mut notes, mut summaries, mut usable_rows) = (Vec::new(), Vec::new(), Vec::new());
     for (registry, images) in operation.target.registries_with_images() {
         let entry = document.entry(&registry.key());
@@ -54,7 +55,7 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
     }
     let expiries: Vec<_> = summaries.iter().map(|summary| summary.expires_at).collect();
     let first = first_to_expire(summaries);
-    notes.extend(wrong_expiry(&secret, first.expires_at, &expiries));
+    notes.extend(wrong_expiry(operation, &secret, first.expires_at, &expiries));
     operation.progress.set_credential(first);
     // Several registries of one run may hold several credentials.
     let mut asked: Vec<&Credential> = Vec::new();
@@ -109,6 +110,7 @@ fn first_to_expire(summaries: Vec<CredentialSummary>) -> CredentialSummary {
 
 /// Note on an `expires-at` annotation that isn't the expiry of a stored credential: people and dashboards read it.
 fn wrong_expiry(
+    operation: &Operation<'_>,
     secret: &StoredSecret,
     expires_at: Option<Timestamp>,
     expiries: &[Option<Timestamp>],
@@ -121,7 +123,7 @@ fn wrong_expiry(
     Some(format!(
         "The annotation {} is {}, but {expiry}; ensure corrects the annotation.",
         secret_fields::EXPIRES_AT,
-        clip_name(SafeName::of_text(annotation).as_str(), 40)
+        stored_value::shown(annotation.as_bytes(), &operation.secrets)
     ))
 }
 

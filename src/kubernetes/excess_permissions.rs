@@ -1,276 +1,264 @@
-//! Excess permissions: what the stored credential may do beyond pulling, and with it every reader of the Secret.
+//! What the stored credential may do beyond pulling: whoever reads the Secret may do it too.
 //!
-//! One SelfSubjectRulesReview in the Secret's namespace is compared with a closed list. It has no rights in other
-//! namespaces, and those of authorizers other than RBAC only where they list their rules; otherwise it is marked incomplete.
+//! Measured by one SelfSubjectRulesReview in the Secret's namespace, against what a puller needs: not against a list of
+//! dangers, which is never complete (an empty dry-run patch reads every Secret). Permissions in other namespaces are not
+//! seen, and those of an authorizer other than RBAC only where it lists its rules: the review then calls itself incomplete.
 
-use k8s_openapi::api::authorization::v1::{ResourceRule, SubjectRulesReviewStatus};
+use std::collections::BTreeMap;
 
-use crate::{config::Access, outcome::ExcessPermissions, text::clip_name};
+use k8s_openapi::api::authorization::v1::SubjectRulesReviewStatus;
 
-/// A right that a puller should not have.
-struct Right {
-    /// Text for messages.
-    text: &'static str,
+use crate::{
+    config::Access,
+    outcome::ExcessPermissions,
+    text::{SafeName, clip_name},
+};
+
+/// Every verb that RBAC has for them.
+const ALL_VERBS: &str = "all verbs";
+
+/// Resource that a puller must not read either.
+const SECRETS: &str = "secrets";
+
+/// Everything that there is: nothing else is shown beside it.
+const EVERYTHING: &str = "all resources of all groups";
+
+/// Verbs that are reported, in the order in which they are shown.
+const VERBS: &[&str] = &[
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "bind",
+    "escalate",
+    "impersonate",
+];
+
+/// The verbs among them that only read.
+const READS: &[&str] = &["get", "list", "watch"];
+
+/// Subresources that reach into a container, a node or a Service: `get` is enough for a WebSocket's `exec` (Kubernetes'
+/// RBAC good practices).
+const CONNECTS: &[&str] = &["exec", "attach", "portforward", "proxy", "*"];
+
+/// A verb that every authenticated identity has, on Kubernetes or on OpenShift.
+struct Common {
     groups: &'static [&'static str],
     resources: &'static [&'static str],
-    verbs: &'static [&'static str],
+    verb: &'static str,
 }
 
-const WRITE: &[&str] = &["create", "update", "patch"];
-
-/// The closed list. Writing a workload or running a command in a pod gives the permissions of every account of the
-/// namespace.
-const RIGHTS: &[Right] = &[
-    Right {
-        text: "read secrets",
-        groups: &[""],
-        resources: &["secrets"],
-        verbs: &["get", "list", "watch"],
+/// Kubernetes' `system:basic-user`, and OpenShift's roles for `system:authenticated` (openshift/origin,
+/// `pkg/cmd/server/bootstrappolicy/policy.go`: self-access-reviewer, system:build-strategy-*, system:webhook,
+/// system:oauth-token-deleter, system:scope-impersonation). Discovery and status only read.
+const COMMON: &[Common] = &[
+    Common {
+        groups: &["authorization.k8s.io", "authorization.openshift.io", ""],
+        resources: &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+        verb: "create",
     },
-    Right {
-        text: "create pods",
-        groups: &[""],
-        resources: &["pods"],
-        verbs: &["create"],
+    Common {
+        groups: &["authentication.k8s.io"],
+        resources: &["selfsubjectreviews"],
+        verb: "create",
     },
-    Right {
-        text: "run commands in pods",
-        groups: &[""],
-        resources: &["pods/exec", "pods/attach", "pods/ephemeralcontainers"],
-        // A WebSocket's exec is a get (Kubernetes' RBAC good practices).
-        verbs: &["get", "create", "update", "patch"],
-    },
-    Right {
-        text: "write workloads",
-        groups: &["", "apps", "batch", "tekton.dev"],
+    Common {
+        groups: &["build.openshift.io", ""],
         resources: &[
-            "replicationcontrollers",
-            "deployments",
-            "statefulsets",
-            "daemonsets",
-            "replicasets",
-            "jobs",
-            "cronjobs",
-            "taskruns",
-            "pipelineruns",
+            "builds/docker",
+            "builds/optimizeddocker",
+            "builds/source",
+            "builds/jenkinspipeline",
+            "buildconfigs/webhooks",
         ],
-        verbs: WRITE,
+        verb: "create",
     },
-    Right {
-        text: "create tokens of service accounts",
-        groups: &[""],
-        resources: &["serviceaccounts/token"],
-        verbs: &["create"],
+    Common {
+        groups: &["oauth.openshift.io", ""],
+        resources: &["oauthaccesstokens", "oauthauthorizetokens"],
+        verb: "delete",
     },
-    Right {
-        text: "write roles or role bindings",
-        groups: &["rbac.authorization.k8s.io", "authorization.openshift.io"],
-        resources: &["roles", "rolebindings"],
-        verbs: WRITE,
-    },
-    Right {
-        text: "impersonate others",
-        groups: &[""],
-        resources: &["users", "groups", "serviceaccounts"],
-        verbs: &["impersonate"],
+    Common {
+        groups: &["authentication.k8s.io"],
+        resources: &["userextras/scopes.authorization.openshift.io"],
+        verb: "impersonate",
     },
 ];
 
-/// An excess permission where only pulling is configured.
-const PUSH: Right = Right {
-    text: "push images",
+/// What pushing needs beside them.
+const PUSH: Common = Common {
     groups: &["image.openshift.io", ""],
     resources: &["imagestreams/layers"],
-    verbs: &["update"],
+    verb: "update",
 };
 
-/// Remedy for excess permissions.
-pub const REMEDY: &str =
-    "Take that from the account, or name one in PULL_SECRET_SERVICE_ACCOUNT that may only pull.";
+/// What to do about it.
+pub const REMEDY: &str = "Remove these permissions from the ServiceAccount, or name one in PULL_SECRET_SERVICE_ACCOUNT that is \
+                          only allowed to pull.";
 
-/// Text for all permissions.
-const EVERYTHING: &str = "do everything";
+/// The greatest number of resources in the report.
+const MOST_LISTED: usize = 100;
 
-/// Excess permissions by the API server's rules.
+/// The greatest number of resources in a sentence.
+const MOST_SAID: usize = 8;
+
+/// Longest name of a resource, or of an API group, in characters.
+const NAME: usize = 80;
+
+/// Excess permissions by the API server's rules, each as `resource.group (verb, verb)`.
 pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPermissions {
-    let rules = &status.resource_rules;
-    let rights = if rules.iter().any(is_everything) {
-        vec![EVERYTHING]
-    } else {
-        RIGHTS
-            .iter()
-            .chain((access == Access::Pull).then_some(&PUSH))
-            .filter(|right| rules.iter().any(|rule| right.is_granted_by(rule)))
-            .map(|right| right.text)
-            .collect()
-    };
+    let mut found = Found::default();
+    for rule in &status.resource_rules {
+        for group in rule.api_groups.iter().flatten() {
+            for resource in rule.resources.iter().flatten() {
+                found.add(group, resource, &rule.verbs, access);
+            }
+        }
+    }
+    for rule in &status.non_resource_rules {
+        let reads = |verb: &String| matches!(verb.as_str(), "get" | "head" | "options");
+        if !rule.verbs.iter().all(reads) {
+            for url in rule.non_resource_urls.iter().flatten() {
+                found.insert(&format!("URL {}", shown(url, "*")), "more than get");
+            }
+        }
+    }
     ExcessPermissions {
-        rights,
+        rights: found.listed(),
         complete: !status.incomplete,
         remedy: None,
     }
 }
 
-/// Clause with the account and its excess permissions.
-pub fn sentence(account: Option<&str>, rights: &[&str]) -> String {
-    let whose = match account {
-        Some(account) => format!("{}, whose token is stored,", clip_name(account, 120)),
-        None => "the account whose token is stored".to_owned(),
+/// The excess permissions, in half a sentence.
+pub fn sentence(account: Option<&str>, rights: &[String], complete: bool) -> String {
+    let of = account.map_or_else(String::new, |account| format!(" of {}", clip_name(account, 120)));
+    let (said, left) = rights.split_at(rights.len().min(MOST_SAID));
+    let more = match left.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let incomplete = if complete {
+        ""
+    } else {
+        " (the review was incomplete)"
     };
     format!(
-        "{whose} may also {}: so may whoever reads the Secret",
-        rights.join(", ")
+        "the stored token{of} has permissions beyond pulling: {}{more}{incomplete}; whoever can read the Secret has them \
+         too",
+        said.join(", ")
     )
 }
 
-impl Right {
-    /// A rule for certain names counts as well.
-    fn is_granted_by(&self, rule: &ResourceRule) -> bool {
-        any(rule.api_groups.as_deref(), self.groups)
-            && rule
-                .resources
-                .iter()
-                .flatten()
-                .any(|granted| self.resources.iter().any(|resource| covers(granted, resource)))
-            && any(Some(&rule.verbs), self.verbs)
+/// What was and wasn't found, where there is no excess permission.
+pub const fn none_found(complete: bool) -> &'static str {
+    if complete {
+        "no excess permissions found in this namespace"
+    } else {
+        "no excess permissions found in this namespace; the review was incomplete"
     }
 }
 
-fn is_everything(rule: &ResourceRule) -> bool {
-    let has_all = |list: &[String]| list.iter().any(|item| item == "*");
-    has_all(&rule.verbs)
-        && rule.resources.as_deref().is_some_and(has_all)
-        && rule.api_groups.as_deref().is_some_and(has_all)
-}
+/// Verbs by resource, separated by commas.
+#[derive(Default)]
+struct Found(BTreeMap<String, String>);
 
-fn any(granted: Option<&[String]>, wanted: &[&str]) -> bool {
-    granted
-        .into_iter()
-        .flatten()
-        .any(|granted| granted == "*" || wanted.contains(&granted.as_str()))
-}
-
-/// `*`, `*/token` for every resource's subresource, or the very name (Kubernetes `pkg/apis/rbac/v1`, `ResourceMatches`).
-fn covers(granted: &str, resource: &str) -> bool {
-    let subresource = resource.split_once('/').map(|(_, subresource)| subresource);
-    granted == "*"
-        || granted == resource
-        || subresource.is_some() && granted.strip_prefix("*/") == subresource
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn excess(access: Access, rules: Value) -> Vec<&'static str> {
-        let status = json!({ "resourceRules": rules, "nonResourceRules": [], "incomplete": false });
-        let status: SubjectRulesReviewStatus = serde_json::from_value(status).expect("a status");
-        from_rules(&status, access).rights
-    }
-
-    fn rule(group: &str, resource: &str, verb: &str) -> Value {
-        json!([{ "apiGroups": [group], "resources": [resource], "verbs": [verb] }])
-    }
-
-    #[test]
-    fn a_puller_has_none() {
-        let own = json!([
-            { "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectrulesreviews"], "verbs": ["create"] },
-            { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] },
-        ]);
-        assert!(excess(Access::Pull, own).is_empty());
-    }
-
-    #[test]
-    fn every_right_is_found_by_each_of_its_verbs() {
-        for right in RIGHTS.iter().chain([&PUSH]) {
-            for verb in right.verbs {
-                for resource in right.resources {
-                    let found = excess(Access::Pull, rule(right.groups[0], resource, verb));
-                    assert_eq!(found, [right.text], "{verb} {resource}");
+impl Found {
+    /// Adds what one rule permits on one resource.
+    fn add(&mut self, group: &str, resource: &str, granted: &[String], access: Access) {
+        let name = resource_name(group, resource);
+        if granted.iter().any(|verb| verb == "*") {
+            self.insert(&name, ALL_VERBS);
+            return;
+        }
+        let is_core = matches!(group, "" | "*");
+        let subresource = resource.split('/').nth(1);
+        for &verb in VERBS.iter().filter(|verb| granted.iter().any(|one| one == *verb)) {
+            if !READS.contains(&verb) {
+                if !is_common(group, resource, verb, access) {
+                    self.insert(&name, verb);
                 }
+            } else if is_core && matches!(resource, "secrets" | "*") {
+                self.insert(SECRETS, verb);
+            } else if is_core && subresource.is_some_and(|name| CONNECTS.contains(&name)) {
+                self.insert(&name, verb);
             }
         }
     }
 
-    #[test]
-    fn what_only_looks_like_one_is_none() {
-        for (group, resource, verb) in [
-            ("", "secrets", "create"),
-            ("", "pods", "get"),
-            ("", "pods/log", "get"),
-            ("apps", "secrets", "get"),
-            ("apps", "deployments/scale", "update"),
-            ("", "serviceaccounts", "create"),
-            ("", "*/status", "create"),
-        ] {
-            assert!(
-                excess(Access::Pull, rule(group, resource, verb)).is_empty(),
-                "{verb} {resource}"
-            );
+    fn insert(&mut self, name: &str, verb: &str) {
+        let verbs = self.0.entry(name.to_owned()).or_default();
+        if verbs.is_empty() {
+            verbs.push_str(verb);
+        } else if !verbs.split(", ").any(|known| known == verb) {
+            verbs.push_str(", ");
+            verbs.push_str(verb);
         }
     }
 
-    #[test]
-    fn wildcards_grant_what_they_cover() {
-        assert_eq!(
-            excess(Access::Pull, rule("", "*/token", "create")),
-            ["create tokens of service accounts"]
-        );
-        assert_eq!(excess(Access::Pull, rule("*", "secrets", "*")), ["read secrets"]);
-        assert_eq!(excess(Access::Pull, rule("*", "*", "*")), [EVERYTHING]);
-        assert!(excess(Access::Pull, rule("", "*", "get")).contains(&"read secrets"));
-    }
-
-    #[test]
-    fn push_is_excess_only_for_a_puller() {
-        let push = rule("image.openshift.io", "imagestreams/layers", "update");
-        assert_eq!(excess(Access::Pull, push.clone()), ["push images"]);
-        assert!(excess(Access::PushPull, push).is_empty());
-    }
-
-    #[test]
-    fn incomplete_review_is_reported() {
-        for incomplete in [false, true] {
-            let status = SubjectRulesReviewStatus {
-                incomplete,
-                ..SubjectRulesReviewStatus::default()
-            };
-            assert_eq!(from_rules(&status, Access::Pull).complete, !incomplete);
+    /// Each resource with its verbs, secrets first.
+    fn listed(mut self) -> Vec<String> {
+        if self
+            .0
+            .get(EVERYTHING)
+            .is_some_and(|verbs| verbs.contains(ALL_VERBS))
+        {
+            self.0.retain(|name, _| name == EVERYTHING);
         }
-    }
-
-    #[test]
-    fn excess_sentence_names_the_account() {
-        for (account, subject) in [
-            (Some("demo/puller"), "demo/puller, whose token is stored,"),
-            (None, "the account whose token is stored"),
-        ] {
-            assert_eq!(
-                sentence(account, &["read secrets", "create pods"]),
-                format!("{subject} may also read secrets, create pods: so may whoever reads the Secret")
-            );
+        let secrets = self.0.remove(SECRETS).map(|verbs| (SECRETS.to_owned(), verbs));
+        let mut listed: Vec<String> = Vec::new();
+        for (name, verbs) in secrets.into_iter().chain(self.0) {
+            let all = verbs.contains(ALL_VERBS);
+            listed.push(format!("{name} ({})", if all { ALL_VERBS } else { &verbs }));
         }
-    }
-
-    #[test]
-    fn excess_of_two_credentials_is_combined() {
-        let one = ExcessPermissions {
-            rights: vec!["read secrets"],
-            complete: true,
-            remedy: None,
-        };
-        let other = ExcessPermissions {
-            rights: vec!["read secrets", "create pods"],
-            complete: false,
-            remedy: Some("yaml".to_owned()),
-        };
-        let both = ExcessPermissions {
-            rights: vec!["read secrets", "create pods"],
-            ..other.clone()
-        };
-        assert_eq!(one.and(other), both);
+        let left = listed.len().saturating_sub(MOST_LISTED);
+        if left > 0 {
+            listed.truncate(MOST_LISTED);
+            listed.push(format!("{left} more resources"));
+        }
+        listed
     }
 }
+
+/// What every authenticated identity has, or the configured access needs.
+fn is_common(group: &str, resource: &str, verb: &str, access: Access) -> bool {
+    COMMON
+        .iter()
+        .chain((access == Access::PushPull).then_some(&PUSH))
+        .any(|common| {
+            common.verb == verb && common.groups.contains(&group) && common.resources.contains(&resource)
+        })
+}
+
+/// A resource as kubectl names it. Roles are written by others, so no name is printed as it is.
+fn resource_name(group: &str, resource: &str) -> String {
+    let resource = match resource.split_once('/') {
+        Some((resource, subresource)) => {
+            format!("{}/{}", shown(resource, "all"), shown(subresource, "all"))
+        }
+        None => shown(resource, "all resources"),
+    };
+    match group {
+        "*" => format!("{resource} of all groups"),
+        "" if resource.starts_with("all ") => format!("{resource} of the core group"),
+        "" => resource,
+        group if resource.starts_with("all ") => format!("{resource} of {}", shown(group, "")),
+        group => format!("{resource}.{}", shown(group, "")),
+    }
+}
+
+/// A name, or these words for all of them.
+fn shown(name: &str, all: &str) -> String {
+    if name == "*" {
+        all.to_owned()
+    } else {
+        clip_name(SafeName::of_text(name).as_str(), NAME)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -122,12 +122,15 @@ fn forbidden(object: &str, namespace: &str, context: &ErrorContext<'_>) -> Findi
         // It only reads.
         Mode::Verify => rbac_yaml::reader(&context.role),
     };
-    Finding::new(
+    let finding = Finding::new(
         Reason::ApiForbidden,
         format!("{} may not {object}", context.runner_name),
     )
-    .about(namespace)
-    .with_paste(role)
+    .about(namespace);
+    match role {
+        Some(role) => finding.with_paste(role),
+        None => finding.with_remedy("Grant it by a Role, or correct the name."),
+    }
 }
 
 fn unavailable(object: &str, answer: &str) -> Finding {

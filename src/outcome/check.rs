@@ -36,10 +36,10 @@ impl DoctorCheck {
         }
     }
 
-    /// Adds YAML to paste.
+    /// Adds YAML to paste, if there is any.
     #[must_use]
-    pub fn with_paste(mut self, paste: impl Into<String>) -> Self {
-        self.paste = Some(paste.into());
+    pub fn with_paste(mut self, paste: impl Into<Option<String>>) -> Self {
+        self.paste = paste.into();
         self
     }
 }

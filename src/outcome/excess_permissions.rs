@@ -3,8 +3,8 @@
 /// Permissions of the stored credential beyond pulling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExcessPermissions {
-    /// Permissions in words, from a closed list; empty if it is only allowed to pull.
-    pub rights: Vec<&'static str>,
+    /// Permissions by resource, such as `secrets (get, list)`; empty if none beyond pulling was found.
+    pub rights: Vec<String>,
     /// True if the API server returned all rules.
     pub complete: bool,
     /// YAML to paste: a ServiceAccount that is only allowed to pull, and the permission to request its tokens.

@@ -46,10 +46,10 @@ impl Finding {
         self
     }
 
-    /// Adds YAML or commands to paste.
+    /// Adds YAML or commands to paste, if there are any.
     #[must_use]
-    pub fn with_paste(mut self, paste: impl Into<String>) -> Self {
-        self.paste = Some(paste.into());
+    pub fn with_paste(mut self, paste: impl Into<Option<String>>) -> Self {
+        self.paste = paste.into();
         self
     }
 

@@ -96,6 +96,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// Hints that change neither status nor exit code, one sentence each.
     pub notes: Vec<String>,
+    /// Notes that are counted as warnings in TEST_OUTPUT.
+    pub warnings: Vec<String>,
     /// Stored credential.
     pub credential: CredentialSummary,
     /// Excess permissions of the credential; none if unknown.

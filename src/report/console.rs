@@ -79,8 +79,12 @@ pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr:
 
 /// Logs the excess permissions of the stored credential.
 pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, stderr: &mut dyn Write) {
-    let ExcessRow { rights, remedy, .. } = row;
-    let sentence = excess_permissions::sentence(account, rights);
+    let ExcessRow {
+        rights,
+        complete,
+        remedy,
+    } = row;
+    let sentence = excess_permissions::sentence(account, rights, *complete);
     match format {
         LogFormat::Json => warn!(remedy = excess_permissions::REMEDY, paste = remedy, "{sentence}"),
         LogFormat::Text => {

@@ -48,6 +48,9 @@ pub struct Report {
     images: Vec<CheckRow>,
     findings: Vec<FindingRow>,
     notes: Vec<String>,
+    /// How many of the notes are warnings.
+    #[serde(skip)]
+    counted_notes: usize,
     plan: Option<PlanRow>,
     doctor: Option<Vec<LineRow>>,
     problems: Vec<Problem>,
@@ -143,7 +146,13 @@ impl Report {
             registries: outcome.registries.iter().map(check_row).collect(),
             images: outcome.images.iter().map(check_row).collect(),
             findings: findings.iter().map(finding_row).collect(),
-            notes: outcome.notes.iter().map(|note| one_line(note)).collect(),
+            notes: outcome
+                .warnings
+                .iter()
+                .chain(&outcome.notes)
+                .map(|note| one_line(note))
+                .collect(),
+            counted_notes: outcome.warnings.len(),
             plan: outcome.plan.as_ref().map(rows::plan),
             doctor: (context.mode == Some(Mode::Doctor)).then(|| rows::doctor(outcome, &findings)),
             problems: problems.to_vec(),
@@ -164,7 +173,9 @@ impl Report {
                     .count();
                 warnings.saturating_sub(findings)
             }
-            None => usize::from(self.excess().is_some()),
+            None => self
+                .counted_notes
+                .saturating_add(usize::from(self.excess().is_some())),
         }
     }
 

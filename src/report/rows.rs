@@ -10,7 +10,7 @@ use crate::{
 /// Excess permissions of the stored credential.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ExcessRow {
-    pub(super) rights: Vec<&'static str>,
+    pub(super) rights: Vec<String>,
     pub(super) complete: bool,
     pub(super) remedy: Option<String>,
 }

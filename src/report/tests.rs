@@ -59,7 +59,9 @@ fn with_findings(findings: impl Into<Vec<Finding>>) -> Outcome {
 fn forbidden() -> Finding {
     Finding::new(Reason::PullForbidden, "model-puller may not pull from models")
         .about("quay.io/models/model:1.0")
-        .with_paste("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata:\n  name: a\n")
+        .with_paste(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata:\n  name: a\n".to_owned(),
+        )
 }
 
 fn problems() -> Vec<Problem> {
@@ -244,8 +246,9 @@ fn test_output_counts_checks_and_findings() {
 
 #[test]
 fn remedy_has_each_document_of_the_deciding_reason_once() {
-    let other = Finding::new(Reason::PullForbidden, "another").with_paste("apiVersion: v1\nkind: B");
-    let command = Finding::new(Reason::TagMissing, "no tag").with_paste("oc tag a b");
+    let other =
+        Finding::new(Reason::PullForbidden, "another").with_paste("apiVersion: v1\nkind: B".to_owned());
+    let command = Finding::new(Reason::TagMissing, "no tag").with_paste("oc tag a b".to_owned());
     let outcome = with_findings([forbidden(), forbidden(), other, command]);
     let report = Report::new(&outcome, &context(), &[], true, now());
     let first = forbidden().paste.expect("YAML");
@@ -260,7 +263,7 @@ fn control_characters_are_never_printed() {
     let finding = Finding::new(Reason::TagMissing, "a\u{1b}[31mb\nc")
         .about("d\ne")
         .with_remedy("f\u{7}g")
-        .with_paste("h:\n  i\u{1b}[2J\n");
+        .with_paste("h:\n  i\u{1b}[2J\n".to_owned());
     let outcome = Outcome {
         findings: vec![finding],
         notes: vec!["j\nk\u{1b}".to_owned()],

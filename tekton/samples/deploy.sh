@@ -29,6 +29,8 @@ spec:
     kind: Task
     name: ensure-pull-secret
   timeout: 5m
+  podTemplate:
+    enableServiceLinks: false
   params:
   - name: IMAGE
     value: "%s"

@@ -18,15 +18,15 @@ use crate::{
 const OTHER: &str = "other";
 
 /// Requests that RBAC allows with every permission, so that only the policy can deny them.
-struct Asking<'a> {
+pub struct Asking<'a> {
     installation: &'a Installation,
-    secrets: Api<Secret>,
+    pub secrets: Api<Secret>,
     accounts: Api<ServiceAccount>,
 }
 
 impl<'a> Asking<'a> {
-    async fn by(installation: &'a Installation, token: &str) -> Result<Self> {
-        let client: Client = ClusterAccess::shared().client_of(token).await?;
+    pub async fn by(installation: &'a Installation, token: &str) -> Result<Self> {
+        let client: Client = installation.namespace.access().client_of(token).await?;
         let namespace = installation.namespace.name();
         Ok(Self {
             installation,
@@ -35,7 +35,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    async fn create(&self, secret: Value) -> Result<Secret, kube::Error> {
+    pub async fn create(&self, secret: Value) -> Result<Secret, kube::Error> {
         let secret = serde_json::from_value(secret).map_err(kube::Error::SerdeError)?;
         let dry_run = PostParams {
             dry_run: true,
@@ -44,7 +44,7 @@ impl<'a> Asking<'a> {
         self.secrets.create(&dry_run, &secret).await
     }
 
-    async fn request_token(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
+    pub async fn request_token(&self, account: &str, spec: Value) -> Result<TokenRequest, kube::Error> {
         let request = serde_json::from_value(json!({ "spec": spec })).map_err(kube::Error::SerdeError)?;
         self.accounts
             .create_token_request(account, &PostParams::default(), &request)
@@ -52,7 +52,7 @@ impl<'a> Asking<'a> {
     }
 
     /// A Secret as the program creates it.
-    fn secret(&self) -> Value {
+    pub fn secret(&self) -> Value {
         json!({
             "metadata": { "name": self.installation.names.secret },
             "type": "kubernetes.io/dockerconfigjson",
@@ -61,7 +61,7 @@ impl<'a> Asking<'a> {
     }
 
     /// A token request as the program sends it.
-    fn spec(&self) -> Value {
+    pub fn spec(&self) -> Value {
         json!({
             "audiences": [],
             "expirationSeconds": 86400,
@@ -71,7 +71,7 @@ impl<'a> Asking<'a> {
 }
 
 /// `value` with `changes` merged into it, as a JSON merge patch.
-fn changed(mut value: Value, changes: &Value) -> Value {
+pub fn changed(mut value: Value, changes: &Value) -> Value {
     match (value.as_object_mut(), changes.as_object()) {
         (Some(members), Some(changes)) => {
             for (key, change) in changes {
@@ -87,7 +87,7 @@ fn changed(mut value: Value, changes: &Value) -> Value {
 }
 
 /// The denial has the policy's message and names it as a policy.
-fn denied<T>(answer: Result<T, kube::Error>, message: &str) -> Result<()> {
+pub fn denied<T>(answer: Result<T, kube::Error>, message: &str) -> Result<()> {
     let status = match answer {
         Err(kube::Error::Api(status)) => status,
         Err(error) => return Err(error).context("the API server should have refused it by policy"),
@@ -105,7 +105,7 @@ fn denied<T>(answer: Result<T, kube::Error>, message: &str) -> Result<()> {
 }
 
 /// Every right that could let a request through to admission.
-fn everything() -> Value {
+pub fn everything() -> Value {
     json!([{
         "apiGroups": [""], "resources": ["secrets", "serviceaccounts/token"], "verbs": ["create", "update", "patch", "get"],
     }])
@@ -179,11 +179,11 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
         .context("the program's own token")?;
     let pod = json!({ "kind": "Pod", "name": installation.runner.pod() });
     for (account, changes, message) in [
-        (OTHER, json!({}), "may mint tokens of"),
+        (OTHER, json!({}), "may request tokens of"),
         (
             installation.names.runner.as_str(),
             json!({ "boundObjectRef": pod }),
-            "may mint tokens of",
+            "may request tokens of",
         ),
         (
             puller,

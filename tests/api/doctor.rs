@@ -234,7 +234,7 @@ async fn doctor_warns_of_excess_permissions_with_an_account_to_apply() -> Result
     let excess = line(
         &outcome,
         "warn",
-        "may also create pods: so may whoever reads the Secret",
+        "has permissions beyond pulling: pods (create); whoever can read the Secret has them too",
     );
     let paste = excess["paste"].as_str().context("YAML")?;
     world.namespace.apply(paste).await?;

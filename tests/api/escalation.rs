@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 use test_cluster::access::ClusterAccess;
 
-use crate::installation::Installation;
+use crate::{admission_policy::Asking, installation::Installation};
 
 /// An account that may do what the runner may not.
 const MIGHTY: &str = "mighty";
@@ -81,6 +81,27 @@ async fn runner_with_policy_cannot_request_another_token() -> Result<()> {
     );
     let secrets: Api<Secret> = installation.namespace.api();
     assert!(secrets.get_opt(&installation.names.secret).await?.is_none());
+    Ok(())
+}
+
+/// RBAC checks the name of the ServiceAccount alone.
+#[tokio::test]
+async fn runner_without_policy_can_request_any_token_of_the_puller() -> Result<()> {
+    let installation = Installation::without_policy("escalation-tokens").await?;
+    installation.namespace.service_account(MIGHTY).await?;
+    let runner = Asking::by(&installation, installation.runner.token()).await?;
+    let year = json!({ "expirationSeconds": 31_536_000, "audiences": ["vault"] });
+    runner
+        .request_token(&installation.names.puller, year.clone())
+        .await
+        .context("RBAC permits it")?;
+    for other in [MIGHTY, &installation.names.runner] {
+        let error = runner
+            .request_token(other, year.clone())
+            .await
+            .expect_err("RBAC denies it");
+        assert!(error.to_string().contains("cannot create resource"), "{error}");
+    }
     Ok(())
 }
 

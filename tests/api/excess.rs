@@ -2,14 +2,19 @@
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
-use test_cluster::{audit::AuditedRequest, listener::Action, program::Outcome};
+use test_cluster::{access::ClusterAccess, audit::AuditedRequest, listener::Action, program::Outcome};
 
 use crate::{
     images::ship_image_puller,
     interception::{answer, before_api_server, to},
     registries::with_robot,
-    world::{PULLER, RUNNER, World, registries, short_lived},
+    world::{PULLER, RUNNER, SECRET, World, registries, short_lived},
 };
 
 fn rights(outcome: &Outcome) -> Vec<String> {
@@ -62,13 +67,17 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
         .expect_verified("pull");
     assert_eq!(
         rights(&outcome),
-        ["read secrets", "write workloads", "push images"]
+        [
+            "secrets (get, list)",
+            "deployments.apps (create)",
+            "imagestreams/layers.image.openshift.io (update)"
+        ]
     );
     assert_eq!(outcome.report["credential"]["excess"]["complete"], true);
     assert_eq!(warnings(&outcome)?, 1);
     let log = &outcome.output.stderr;
     let line = format!(
-        "{}/{mighty}, whose token is stored, may also read secrets, write workloads",
+        "the stored token of {}/{mighty} has permissions beyond pulling: secrets (get, list), deployments.apps (create)",
         world.namespace.name()
     );
     assert!(log.contains(&line) && log.contains("name: model-puller"), "{log}");
@@ -90,7 +99,10 @@ async fn excess_permissions_are_reported_with_the_remedy() -> Result<()> {
         .clone()
         .env("PULL_SECRET_MODE", "verify")
         .env("PULL_SECRET_ACCESS", "Push,Pull");
-    assert_eq!(rights(&pushes.run().await?), ["read secrets", "write workloads"]);
+    assert_eq!(
+        rights(&pushes.run().await?),
+        ["secrets (get, list)", "deployments.apps (create)"]
+    );
 
     // The YAML of the warning is applied unchanged, and the ServiceAccount in it is reported.
     ship_image_puller(&world).await?;
@@ -137,13 +149,57 @@ async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
         .filter(|record| {
             record["message"]
                 .as_str()
-                .is_some_and(|text| text.contains("may also create tokens"))
+                .is_some_and(|text| text.contains("beyond pulling: all/token (all verbs)"))
         })
         .collect();
     assert_eq!(logged.len(), 1, "{verify}");
     // An account of the usual name exists: another one is proposed.
     let paste = logged[0]["paste"].as_str().context("a paste")?;
     assert!(paste.contains("name: image-puller\n"), "{paste}");
+    Ok(())
+}
+
+/// None of them was on the list of dangers that earlier versions had. The first reads every Secret.
+#[tokio::test]
+async fn s6_permissions_that_read_or_make_secrets_are_reported() -> Result<()> {
+    let world = World::new("s6-excess").await?;
+    let program = world.program();
+    program.run().await?.expect("SUCCESS", "created", "ok", 0);
+    let rules = json!([
+        { "apiGroups": [""], "resources": ["secrets"], "verbs": ["patch", "deletecollection"] },
+        { "apiGroups": [""], "resources": ["pods/proxy", "serviceaccounts", "configmaps"], "verbs": ["create"] },
+        { "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": ["bind"] },
+        { "apiGroups": ["tekton.dev"], "resources": ["tasks"], "verbs": ["patch"] },
+    ]);
+    world.namespace.grant(PULLER, "sly", rules).await?;
+
+    let stored = world.stored_token().await?;
+    let client = ClusterAccess::shared().client_of(&stored).await?;
+    let secrets: Api<Secret> = Api::namespaced(client, world.namespace.name());
+    let nothing = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let read = secrets.patch(SECRET, &nothing, &Patch::Merge(json!({}))).await?;
+    assert!(read.data.is_some(), "an empty dry-run patch reads the Secret");
+
+    let verify = program.clone().env("PULL_SECRET_MODE", "verify").run().await?;
+    verify.expect("SUCCESS", "none", "ok", 0);
+    let expected = [
+        "secrets (patch, deletecollection)",
+        "configmaps (create)",
+        "pods/proxy (create)",
+        "rolebindings.rbac.authorization.k8s.io (bind)",
+        "serviceaccounts (create)",
+        "tasks.tekton.dev (patch)",
+    ];
+    assert_eq!(rights(&verify), expected);
+    let doctor = program.env("PULL_SECRET_MODE", "doctor").run().await?;
+    let log = &doctor.output.stderr;
+    assert!(
+        log.contains("beyond pulling: secrets (patch, deletecollection), "),
+        "{log}"
+    );
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccoun
 use kube::{Api, api::PostParams};
 use serde_json::Value;
 use test_cluster::{
-    access::ClusterAccess, identity::ServiceAccountDir, kustomize::UserKustomization,
-    namespace::TestNamespace, program::Program, registry::OPENSHIFT,
+    identity::ServiceAccountDir, kustomize::UserKustomization, namespace::TestNamespace, program::Program,
+    registry::OPENSHIFT,
 };
 use tokio::time::Instant;
 
@@ -49,8 +49,8 @@ impl Names {
 }
 
 /// The CronJob's install, in the user's own namespace, with the user's own names and image, and with `components` below
-/// `tekton/`.
-fn kustomization(namespace: &str, names: &Names, components: &[&str]) -> String {
+/// `tekton/`; `literals` are more of the names.
+fn kustomization(namespace: &str, names: &Names, components: &[&str], literals: &[&str]) -> String {
     let Names {
         secret,
         runner,
@@ -62,9 +62,13 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str]) -> String 
         .chain(&["components/names"])
         .map(|component| format!("- ../tekton/{component}\n"))
         .collect();
+    let literals: String = literals
+        .iter()
+        .map(|literal| format!("  - {literal}\n"))
+        .collect();
     format!(
         "namespace: {namespace}\nresources: [../tekton/cronjob]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  \
-         behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\ncomponents:\n\
+         behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\n{literals}components:\n\
          {components}{IMAGES}"
     )
 }
@@ -132,6 +136,19 @@ impl Installation {
         .await
     }
 
+    /// As `with_policy`, in a namespace that is there, with more literals in the names. Applied again, it changes both.
+    pub async fn with_literals(namespace: TestNamespace, literals: &[&str]) -> Result<Self> {
+        let names = Names::of(&namespace);
+        let policy = &["components/admission-policy"];
+        let text = kustomization(namespace.name(), &names, policy, literals);
+        Self::of_text(namespace, names, policy, &text).await
+    }
+
+    /// As `without_policy`, in a new namespace with these names: another team's, with a runner of the same name.
+    pub async fn of_another_team(name: &str, names: Names) -> Result<Self> {
+        Self::apply(TestNamespace::new(name).await?, names, &[]).await
+    }
+
     /// As `without_policy`, in a namespace that is there, for a Secret of this name.
     pub async fn in_namespace(namespace: TestNamespace, secret: &str) -> Result<Self> {
         let names = Names {
@@ -163,8 +180,17 @@ impl Installation {
         components: &[&str],
         lines: &str,
     ) -> Result<Self> {
-        let text = kustomization(namespace.name(), &names, components) + lines;
-        let objects = UserKustomization::new(&text)?.render()?;
+        let text = kustomization(namespace.name(), &names, components, &[]) + lines;
+        Self::of_text(namespace, names, components, &text).await
+    }
+
+    async fn of_text(
+        namespace: TestNamespace,
+        names: Names,
+        components: &[&str],
+        text: &str,
+    ) -> Result<Self> {
+        let objects = UserKustomization::new(text)?.render()?;
         namespace.apply(&yaml(&objects)).await?;
         namespace.grant(&names.puller, "pull", pull_rules()).await?;
         let runner = namespace.identity(&names.runner).await?;
@@ -215,7 +241,7 @@ impl Installation {
     /// Sends requests that only the policy denies until it denies them.
     async fn await_policy(&self) -> Result<()> {
         let outside = self.namespace.token(&self.names.runner, None, 3600).await?;
-        let client = ClusterAccess::shared().client_of(&outside).await?;
+        let client = self.namespace.access().client_of(&outside).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client, self.namespace.name());
         let (parameters, spec) = (PostParams::default(), TokenRequest::default());
         await_denial(|| accounts.create_token_request(&self.names.puller, &parameters, &spec)).await

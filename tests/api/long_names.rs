@@ -1,6 +1,6 @@
 //! Names with the greatest length of Kubernetes and registries: results stay small and have the cause.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use test_cluster::{
     program::{Outcome, Program},
@@ -60,7 +60,10 @@ async fn longest_names_keep_results_under_1_kib_and_the_cause_whole() -> Result<
             name: RUNNER,
         }),
     };
-    world.namespace.apply(&rbac_yaml::role(&needs)).await?;
+    world
+        .namespace
+        .apply(&rbac_yaml::role(&needs).context("valid names")?)
+        .await?;
     expect(&verify, "secret-missing", "there is no Secret secret-long").await?;
     expect(
         &program,

@@ -29,6 +29,8 @@ mod long_names;
 mod manifests;
 mod permissions;
 mod plan;
+mod policy_audiences;
+mod policy_names;
 mod precedence;
 mod proxy;
 mod push;

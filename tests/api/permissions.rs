@@ -179,7 +179,7 @@ async fn role_in_the_first_report_repairs_a_missing_role() -> Result<()> {
     };
     assert_eq!(
         outcome.report["remedy"],
-        rbac_yaml::role(&needs),
+        json!(rbac_yaml::role(&needs)),
         "the shipped one"
     );
     fresh

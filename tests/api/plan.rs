@@ -2,6 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 use test_cluster::{
     audit::AuditedRequest,
@@ -94,7 +98,7 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
 
     let renamed = short.clone().env("PULL_SECRET_DISPLAY_NAME", "Models");
     let renaming = [
-        "-     openshift.io/display-name: Internal_OpenShift_Registry",
+        "-     openshift.io/display-name: Internal OpenShift Registry",
         "+     openshift.io/display-name: Models",
     ];
     comes_true(&world, &renamed, "refreshed", &renaming).await?;
@@ -110,6 +114,40 @@ async fn ensure_does_what_plan_showed_in_each_situation() -> Result<()> {
     comes_true(&world, &due, "refreshed", &left_out).await?;
     let secret: Secret = world.secret().await?;
     assert!(secret.metadata.labels.is_none(), "what was planned to go is gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn s14_a_password_in_any_field_of_the_secret_is_not_printed() -> Result<()> {
+    let world = World::new("s14-plan").await?;
+    let password = "s3cr3t-robot-pass.example.com";
+    let document = format!(r#"{{"auths":{{"quay.io":{{"username":"robot","password":"{password}"}}}}}}"#);
+    world
+        .namespace
+        .create_docker_config_json(SECRET, document.as_bytes())
+        .await?;
+    let annotations = ["expires-at", "refreshed-at", "service-account", "credential-id"];
+    let annotations = annotations.map(|name| (format!("ensure-pull-secret/{name}"), json!(password)));
+    let mut annotations: serde_json::Map<String, Value> = annotations.into_iter().collect();
+    annotations.insert("openshift.io/description".to_owned(), json!(password));
+    let fields = json!({
+        "metadata": { "labels": { "opendatahub.io/dashboard": password }, "annotations": annotations },
+        "stringData": { "OCI_HOST": password, "ACCESS_TYPE": password },
+    });
+    let secrets: Api<Secret> = world.namespace.api();
+    secrets
+        .patch(SECRET, &PatchParams::default(), &Patch::Merge(fields))
+        .await?;
+    let program = world.program().env("PULL_SECRET_DESCRIPTION", "new");
+    for mode in ["plan", "verify", "doctor"] {
+        let outcome = writing_nothing(&world, &program, mode).await?;
+        outcome.expect_no_trace_of(password);
+        let diff = diff(&outcome);
+        assert!(
+            mode != "plan" || diff.matches(": another value").count() >= 7,
+            "{diff}"
+        );
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `verify` is read-only and reports what is wrong.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use ensure_pull_secret::kubernetes::rbac_yaml::{self, RoleParams, Subject};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
@@ -117,7 +117,10 @@ async fn other_namespaces_need_a_named_account_and_the_caller_is_the_default() -
             name: RUNNER,
         }),
     };
-    world.namespace.apply(&rbac_yaml::role(&needs)).await?;
+    world
+        .namespace
+        .apply(&rbac_yaml::role(&needs).context("valid names")?)
+        .await?;
     let program = world.program().without("PULL_SECRET_SERVICE_ACCOUNT");
     let outcome = program.run().await?;
     outcome.expect("SUCCESS", "created", "ok", 0);

@@ -55,7 +55,9 @@ impl World {
                 name: RUNNER,
             }),
         };
-        namespace.apply(&rbac_yaml::role(&needs)).await?;
+        namespace
+            .apply(&rbac_yaml::role(&needs).context("valid names")?)
+            .await?;
         let runner = namespace.identity(RUNNER).await?;
         Ok(Self { namespace, runner })
     }

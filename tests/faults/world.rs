@@ -75,7 +75,7 @@ impl World {
                 secret: format!("internal-registry-{index:02}"),
             })
             .collect();
-        let roles = slots.iter().map(|slot| {
+        let roles = slots.iter().filter_map(|slot| {
             rbac_yaml::role(&RoleParams {
                 namespace: namespace.name(),
                 secret: &slot.secret,

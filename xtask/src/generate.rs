@@ -105,7 +105,7 @@ fn contents() -> Result<BTreeMap<String, String>> {
         })?;
         files.insert(name.to_owned(), text);
     }
-    files.insert(ROLE.to_owned(), role());
+    files.insert(ROLE.to_owned(), role()?);
     Ok(files)
 }
 
@@ -122,7 +122,7 @@ fn with(text: &str, name: &str, write: impl Fn(&str) -> Result<String>) -> Resul
 }
 
 /// Two ServiceAccounts, as in everything shipped: the stored token can't request the next one.
-fn role() -> String {
+fn role() -> Result<String> {
     let role = rbac_yaml::role(&RoleParams {
         namespace: names::NAMESPACE,
         secret: names::SECRET,
@@ -131,8 +131,9 @@ fn role() -> String {
             namespace: names::NAMESPACE,
             name: RUNNER,
         }),
-    });
-    format!(
+    })
+    .context("a name of the Role is not valid")?;
+    Ok(format!(
         "# All that ensure-pull-secret needs: three verbs on one Secret, and tokens of one ServiceAccount.\n\
          # {RUNNER} runs the program; the token of {} is stored.\n\
          # Replace {}, {} and these two names with your own.\n\
@@ -140,5 +141,5 @@ fn role() -> String {
         rbac_yaml::PULLER,
         names::NAMESPACE,
         names::SECRET
-    )
+    ))
 }

@@ -10,10 +10,10 @@ mod stored;
 use self::stored::StoredChecks;
 use crate::{
     commands::operation::Operation,
-    credential::rfc3339,
+    credential::{Claims, rfc3339},
     decide::{CredentialSource, object},
     outcome::{DoctorCheck, Finding, Outcome},
-    text::clip_name,
+    text::{SafeName, clip_name},
 };
 
 /// Result of each check of a step.
@@ -22,6 +22,8 @@ type Checks = Vec<Result<DoctorCheck, Finding>>;
 /// Checks everything that a run needs.
 pub async fn doctor(operation: &Operation<'_>, source: Result<CredentialSource, Finding>) -> Outcome {
     let mut checks = vec![Ok(identity(operation))];
+    let claims = operation.target.caller_claims.as_ref();
+    checks.extend(claims.and_then(audiences).map(Ok));
     let source = source.map_err(|finding| checks.push(Err(finding))).ok();
     let permissions = permissions::examine(operation, source.as_ref()).await;
     checks.extend(permissions.checks);
@@ -88,6 +90,18 @@ fn identity(operation: &Operation<'_>) -> DoctorCheck {
             clip_name(&format!("{namespace}/{name}"), 120)
         ),
     )
+}
+
+/// The audiences of the mounted token, as `names.yaml` has them: the admission policy allows tokens for these alone, and
+/// they differ between distributions.
+fn audiences(claims: &Claims) -> Option<DoctorCheck> {
+    let shown = |audience: &String| clip_name(SafeName::of_text(audience).as_str(), 120);
+    let audiences: Vec<String> = claims.audiences.iter().map(shown).collect();
+    let message = format!(
+        "the API server's audiences are {} (audiences of the admission policy)",
+        audiences.join(",")
+    );
+    (!audiences.is_empty()).then(|| DoctorCheck::ok("audiences", message))
 }
 
 fn clock(operation: &Operation<'_>) -> Option<DoctorCheck> {

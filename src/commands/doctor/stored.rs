@@ -51,13 +51,21 @@ pub async fn examine(
     unreached: &[RegistryHost],
 ) -> StoredChecks {
     let now = operation.api.now();
-    let Considered { decision, evidence } = match consider(operation, source, secret, now).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match consider(operation, source, secret, now).await {
         Ok(considered) => considered,
         Err(finding) => return StoredChecks::of_problem(finding),
     };
     let config = operation.target.config;
     let mut found = StoredChecks {
-        checks: vec![Ok(condition(operation, &decision))],
+        checks: rewritten
+            .map(Err)
+            .into_iter()
+            .chain([Ok(condition(operation, &decision))])
+            .collect(),
         ..StoredChecks::default()
     };
     let (secret, current) = match &decision {
@@ -146,20 +154,14 @@ fn pulled(images: &[Check]) -> impl Iterator<Item = DoctorCheck> {
 /// What whoever reads the Secret could do.
 fn power(excess: &ExcessPermissions, credential: &Credential) -> DoctorCheck {
     let account = credential.summary().service_account;
-    match &excess.remedy {
-        Some(remedy) => DoctorCheck::warn(
+    if excess.rights.is_empty() {
+        DoctorCheck::ok("credential", excess_permissions::none_found(excess.complete))
+    } else {
+        DoctorCheck::warn(
             "credential",
-            excess_permissions::sentence(account.as_deref(), &excess.rights),
+            excess_permissions::sentence(account.as_deref(), &excess.rights, excess.complete),
             excess_permissions::REMEDY,
         )
-        .with_paste(remedy.clone()),
-        None => DoctorCheck::ok(
-            "credential",
-            if excess.complete {
-                "no excess permissions found in this namespace"
-            } else {
-                "no excess permissions found in this namespace, as far as the API server lists them"
-            },
-        ),
+        .with_paste(excess.remedy.clone())
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         },
     },
     config::Mode,
+    credential::Claims,
     outcome::{DoctorCheck, Outcome, Reason, Verified},
 };
 
@@ -53,6 +54,7 @@ async fn doctor_prints_every_check_of_a_working_installation() {
     assert_eq!(
         lines(&outcome)[1..],
         [
+            "audiences: the API server's audiences are api (audiences of the admission policy)".to_owned(),
             "permission: may get secrets pull".to_owned(),
             "permission: may patch secrets pull".to_owned(),
             "permission: create secrets pull is not granted, and not needed while the Secret exists"
@@ -326,4 +328,26 @@ async fn doctor_reports_the_evidence_of_reached_registries_only() {
         (vec![Reason::RegistryUnavailable], Verified::None)
     );
     assert_eq!((outcome.registries.len(), outcome.images.len()), (1, 1));
+}
+
+#[test]
+fn s11_audiences_are_shown_as_the_names_have_them() {
+    let shown = |audiences: &[&str]| {
+        let claims = Claims {
+            audiences: audiences.iter().map(|&audience| audience.to_owned()).collect(),
+            ..Claims::default()
+        };
+        super::audiences(&claims).map(|check| check.message)
+    };
+    assert_eq!(shown(&[]), None);
+    for (audiences, list) in [
+        (
+            &["https://kubernetes.default.svc.cluster.local", "k3s"][..],
+            "https://kubernetes.default.svc.cluster.local,k3s",
+        ),
+        (&["a\n- b", "sha256~c2VjcmV0"], "a_-_b,redacted"),
+    ] {
+        let expected = format!("the API server's audiences are {list} (audiences of the admission policy)");
+        assert_eq!(shown(audiences), Some(expected));
+    }
 }

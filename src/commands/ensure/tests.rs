@@ -443,8 +443,8 @@ async fn ensure_reports_a_conflict_only_where_it_started_over_and_time_is_over()
 #[tokio::test(start_paused = true)]
 async fn ensure_reports_excess_permissions_of_the_credential_that_it_wrote() {
     for (verify, rights) in [
-        ("registry", Some(vec!["read secrets"])),
-        ("api", Some(vec!["read secrets"])),
+        ("registry", Some(vec!["secrets (all verbs)".to_owned()])),
+        ("api", Some(vec!["secrets (all verbs)".to_owned()])),
         ("structure", None),
     ] {
         let scene = Scene::new().with("PULL_SECRET_VERIFY", verify);
@@ -462,7 +462,6 @@ async fn ensure_reports_excess_permissions_of_the_credential_that_it_wrote() {
         }
     }
     let scene = Scene::new();
-    scene.cluster().rules = &["configmaps"];
     let excess = scene.run(Mode::Ensure).await.excess.expect("a review");
     assert_eq!((excess.rights, excess.remedy), (vec![], None));
     let scene = Scene::new();

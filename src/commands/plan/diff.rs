@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    config::{Access, Config},
-    credential::{Credential, rfc3339},
+    commands::stored_value,
+    config::Config,
+    credential::{Credential, KnownSecrets, rfc3339},
     decide::CredentialSource,
     dockerconfig::{Auths, Document},
     image::RegistryHost,
@@ -20,21 +21,26 @@ use crate::{
 const VALUE: usize = 80;
 
 /// Labels, annotations and keys alone.
-pub fn of_metadata(config: &Config, namespace: &str, stored: &StoredSecret, fields: &AppliedFields) -> Diff {
+pub fn of_metadata(
+    target: (&Config, &str, &KnownSecrets),
+    stored: &StoredSecret,
+    fields: &AppliedFields,
+) -> Diff {
+    let (config, namespace, secrets) = target;
     let mut diff = head(config, namespace, Change::Keep);
-    labels_and_annotations(&mut diff, Some(stored), fields, false);
-    data(&mut diff, Some(stored), fields);
+    labels_and_annotations(&mut diff, Some(stored), fields, false, secrets);
+    data(&mut diff, Some(stored), fields, secrets);
     diff
 }
 
 /// A new credential with all that belongs to it.
 pub fn of_renewal(
-    config: &Config,
-    namespace: &str,
+    target: (&Config, &str, &KnownSecrets),
     source: &CredentialSource,
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
 ) -> Diff {
+    let (config, namespace, secrets) = target;
     let whole = if stored.is_some() {
         Change::Keep
     } else {
@@ -42,8 +48,8 @@ pub fn of_renewal(
     };
     let mut diff = head(config, namespace, whole);
     let is_requested = matches!(source, CredentialSource::TokenRequest { .. });
-    labels_and_annotations(&mut diff, stored, fields, is_requested);
-    data(&mut diff, stored, fields);
+    labels_and_annotations(&mut diff, stored, fields, is_requested, secrets);
+    data(&mut diff, stored, fields, secrets);
     document(&mut diff, config, source, stored, fields);
     diff
 }
@@ -61,18 +67,16 @@ fn labels_and_annotations(
     stored: Option<&StoredSecret>,
     fields: &AppliedFields,
     is_requested: bool,
+    secrets: &KnownSecrets,
 ) {
+    let foreign = |old: &String| stored_value::shown(old.as_bytes(), secrets);
     let nothing = BTreeMap::new();
     let (labels, annotations) = stored.map_or((&nothing, &nothing), |stored| {
         (&stored.labels, &stored.annotations)
     });
     section(diff, "labels", |diff| {
         for (name, value) in &fields.labels {
-            diff.value(
-                name,
-                labels.get(name).map(|old| foreign(old)),
-                Some(one_line(value)),
-            );
+            diff.value(name, labels.get(name).map(foreign), Some(one_line(value)));
         }
         left_out(diff, labels.keys(), &fields.labels);
     });
@@ -81,20 +85,21 @@ fn labels_and_annotations(
             let old = annotations.get(name);
             match secret_fields::known_after_request(name).filter(|_| is_requested) {
                 // Whatever is expected, another value comes.
-                Some(words) => diff.value(name, old.map(|old| foreign(old)), Some(words.to_owned())),
+                Some(words) => diff.value(name, old.map(foreign), Some(words.to_owned())),
                 None if old == Some(value) => {}
-                None => diff.value(name, old.map(|old| foreign(old)), Some(one_line(value))),
+                None => diff.value(name, old.map(foreign), Some(one_line(value))),
             }
         }
         left_out(diff, annotations.keys(), &fields.annotations);
     });
 }
 
-fn data(diff: &mut Diff, stored: Option<&StoredSecret>, fields: &AppliedFields) {
+fn data(diff: &mut Diff, stored: Option<&StoredSecret>, fields: &AppliedFields, secrets: &KnownSecrets) {
     section(diff, "data", |diff| {
         for (key, value) in fields.data.iter().filter(|(key, _)| *key != DOCUMENT_KEY) {
             let old = stored.and_then(|stored| stored.data.get(key));
-            diff.value(key, old.map(|old| bytes(old)), Some(bytes(value)));
+            let old = old.map(|old| stored_value::shown(old, secrets));
+            diff.value(key, old, Some(one_line(&String::from_utf8_lossy(value))));
         }
         left_out(
             diff,
@@ -190,22 +195,6 @@ fn section(diff: &mut Diff, head: &str, fill: impl FnOnce(&mut Diff)) {
         diff.line(Change::Keep, format!("  {head}"));
         diff.0.append(&mut lines.0);
     }
-}
-
-/// A value from outside; what may be a credential isn't shown.
-fn foreign(value: &str) -> String {
-    clip_name(SafeName::of_text(value).as_str(), VALUE)
-}
-
-fn bytes(value: &[u8]) -> String {
-    let known = [Access::Pull, Access::PushPull]
-        .map(Access::as_json)
-        .into_iter()
-        .find(|known| known.as_bytes() == value);
-    known.map_or_else(
-        || clip_name(SafeName::new(&String::from_utf8_lossy(value)).as_str(), VALUE),
-        str::to_owned,
-    )
 }
 
 #[cfg(test)]

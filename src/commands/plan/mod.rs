@@ -23,14 +23,30 @@ use crate::{
         secret_fields,
     },
     outcome::{Action, Diff, Finding, Outcome, Plan, Verified},
+    verification::Evidence,
 };
 
 /// Reports what `ensure` would do.
 pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outcome {
-    let Considered { decision, evidence } = match observed(operation, source).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match observed(operation, source).await {
         Ok(considered) => considered,
         Err(finding) => return operation.outcome_with(finding),
     };
+    let mut outcome = planned(operation, source, decision, evidence).await;
+    outcome.findings.extend(rewritten);
+    outcome
+}
+
+async fn planned(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    decision: Decision,
+    evidence: Vec<Evidence>,
+) -> Outcome {
     match decision {
         Decision::Unchanged { secret, credential } => Outcome {
             plan: Some(Plan {
@@ -49,7 +65,11 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
             let plan = Plan {
                 action: Action::Refreshed,
                 because: Some("labels, annotations or keys differ"),
-                diff: diff::of_metadata(target.config, &target.namespace, &secret, &fields),
+                diff: diff::of_metadata(
+                    (target.config, &target.namespace, &operation.secrets),
+                    &secret,
+                    &fields,
+                ),
             };
             let end = match permissions::require_write(operation, true).await {
                 Ok(()) => stored(operation, &secret, &credential, &evidence),
@@ -119,7 +139,12 @@ async fn renew(operation: &Operation<'_>, source: &CredentialSource, renewal: Re
     let plan = Plan {
         action,
         because: Some(renewal.because),
-        diff: diff::of_renewal(target.config, &target.namespace, source, secret, &fields),
+        diff: diff::of_renewal(
+            (target.config, &target.namespace, &operation.secrets),
+            source,
+            secret,
+            &fields,
+        ),
     };
     match require_renewal(operation, source, secret.is_some()).await {
         Ok(()) => renewed(operation, source, renewal, plan, fields, &credential).await,

@@ -170,7 +170,7 @@ async fn verify_reports_an_early_expiry_once_and_all_excess_permissions() {
         let expected = vec![Reason::ExpiresBeforeNextRun; count];
         assert_eq!(reasons(&outcome), expected, "{entries:?}");
         let rights = outcome.excess.map(|excess| excess.rights);
-        let expected = (count > 0).then(|| vec!["read secrets"]);
+        let expected = (count > 0).then(|| vec!["secrets (all verbs)".to_owned()]);
         assert_eq!(rights, expected, "{entries:?}");
     }
 }

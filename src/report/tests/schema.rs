@@ -19,7 +19,7 @@ fn every_report_matches_the_published_schema() {
     for &reason in Reason::ALL {
         for warning in [false, true] {
             let mut outcome = refreshed();
-            let mut finding = Finding::new(reason, "a cause").with_paste("apiVersion: v1\n");
+            let mut finding = Finding::new(reason, "a cause").with_paste("apiVersion: v1\n".to_owned());
             finding.warning = warning;
             outcome.images[0].reason = Some(reason.as_str());
             outcome.findings.push(finding);

@@ -13,7 +13,7 @@ fn test_output(report: &Report) -> (u64, u64) {
 
 #[test]
 fn excess_permissions_are_a_warning_and_are_logged() {
-    let with = |rights: Vec<&'static str>| Outcome {
+    let with = |rights: Vec<String>| Outcome {
         excess: Some(ExcessPermissions {
             rights,
             complete: true,
@@ -21,14 +21,14 @@ fn excess_permissions_are_a_warning_and_are_logged() {
         }),
         ..refreshed()
     };
-    for (rights, warnings) in [(vec!["read secrets"], 1), (vec![], 0)] {
+    for (rights, warnings) in [(vec!["secrets (get)".to_owned()], 1), (vec![], 0)] {
         let outcome = with(rights);
         let report = Report::new(&outcome, &context(), &[], true, now());
         assert_eq!(test_output(&report), (0, warnings));
         let (code, _, log) = ended(&outcome, &[], &Output::default());
         assert_eq!(code, 0);
         for printed in [
-            "private-ai-demo/model-puller, whose token is stored, may also read secrets",
+            "the stored token of private-ai-demo/model-puller has permissions beyond pulling: secrets (get);",
             "kind: ServiceAccount",
         ] {
             assert_eq!(log.contains(printed), warnings == 1, "{log}");
@@ -57,4 +57,19 @@ fn each_doctor_warning_counts_once() {
     };
     let report = Report::new(&outcome, &doctor, &[], true, now());
     assert_eq!(test_output(&report), (2, 3));
+}
+
+#[test]
+fn r2_warnings_are_notes_that_are_counted() {
+    let outcome = Outcome {
+        warnings: vec!["A warning.".to_owned()],
+        notes: vec!["A note.".to_owned()],
+        ..refreshed()
+    };
+    let report = Report::new(&outcome, &context(), &[], true, now());
+    assert_eq!(test_output(&report), (0, 1));
+    assert_eq!((report.status, report.exit_code), ("SUCCESS", 0));
+    assert_eq!(report.notes, ["A warning.", "A note."]);
+    let (_, _, log) = ended(&outcome, &[], &Output::default());
+    assert!(log.contains("A warning.") && log.contains("A note."), "{log}");
 }

@@ -243,7 +243,19 @@ fn why_a_registry_said_nothing_is_told_in_words() {
             "unsupported authentication challenge: neither Basic nor Bearer",
         ),
         (ProtocolError::NoToken, "its token service sends no token"),
-        (ProtocolError::PlainTokenService, "its token service is not https"),
+        (
+            ProtocolError::PlainTokenService("http://auth.test".to_owned()),
+            "its token service is http://auth.test",
+        ),
+        (
+            ProtocolError::Redirects("cdn.test".to_owned()),
+            "it redirects to cdn.test",
+        ),
+        (ProtocolError::RedirectsTooOften, "it redirects again and again"),
+        (
+            ProtocolError::TokenServiceRedirects("auth.test:5000".to_owned()),
+            "its token service redirects to auth.test:5000",
+        ),
         (
             ProtocolError::LoginNotAnswered,
             "its token service does not answer a login",
@@ -307,7 +319,7 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
             true,
             image("registry.test:5000/app:1"),
             "service account demo/puller may not pull from namespace unknown",
-            None,
+            grant,
             false,
         ),
         (
@@ -334,6 +346,35 @@ fn who_may_not_pull_is_named_with_the_grant_where_openshift_has_one() {
         let found = forbidden(&credential, &at, image.as_ref(), false);
         assert_eq!((found.cause.as_str(), found.remedy.as_deref()), (cause, remedy));
         assert_eq!(found.paste.is_some(), pasted, "{cause}");
+    }
+}
+
+/// A line end in a claim was a second subject of the YAML to paste.
+#[test]
+fn s5_claims_that_are_no_names_give_no_yaml() {
+    let line = "a\n- kind: Group\n  name: system:authenticated";
+    for (namespace, name) in [("demo", line), (line, "puller"), ("demo", ""), ("Demo", "puller")] {
+        let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let claims = serde_json::json!({ "kubernetes.io": {
+            "namespace": namespace, "serviceaccount": { "name": name, "uid": "u" },
+        } });
+        let token = format!("{}.{}.c2ln", part(serde_json::json!({})), part(claims));
+        let credential = Credential::of("<token>", Token::new(token.into()));
+        let at = Evidence {
+            uses_rbac: true,
+            ..evidence(None, &[])
+        };
+        let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
+        for push in [false, true] {
+            let found = forbidden(&credential, &at, Some(&image), push);
+            assert_eq!(found.paste, None, "{namespace:?} {name:?}");
+            assert!(
+                found.remedy().starts_with("Grant its owner"),
+                "{}",
+                found.remedy()
+            );
+            assert!(!found.cause.contains('\n'), "{}", found.cause);
+        }
     }
 }
 

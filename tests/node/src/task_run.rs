@@ -17,7 +17,6 @@ pub struct TaskRun<'a> {
     world: &'a World,
     params: Vec<(&'a str, String)>,
     pod_template: Value,
-    service_account: &'a str,
 }
 
 impl<'a> TaskRun<'a> {
@@ -26,7 +25,6 @@ impl<'a> TaskRun<'a> {
             world,
             params: Vec::new(),
             pod_template: json!({ "hostAliases": world.host_aliases() }),
-            service_account: RUNNER,
         }
     }
 
@@ -62,13 +60,6 @@ impl<'a> TaskRun<'a> {
         self
     }
 
-    /// As another account than the runner.
-    #[must_use]
-    pub fn service_account(mut self, name: &'a str) -> Self {
-        self.service_account = name;
-        self
-    }
-
     /// Creates it, and gives its name.
     ///
     /// # Errors
@@ -84,7 +75,7 @@ impl<'a> TaskRun<'a> {
             "kind": "TaskRun",
             "metadata": { "generateName": "ensure-pull-secret-" },
             "spec": {
-                "serviceAccountName": self.service_account,
+                "serviceAccountName": RUNNER,
                 "taskRef": { "name": "ensure-pull-secret" },
                 "params": params,
                 "podTemplate": self.pod_template,

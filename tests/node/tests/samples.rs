@@ -251,21 +251,18 @@ async fn grant_in_another_namespace_lets_the_puller_pull() -> Result<()> {
 }
 
 #[tokio::test]
-async fn demo_runs_with_the_pipelines_own_account() -> Result<()> {
+async fn demo_names_reach_the_secret_and_the_puller() -> Result<()> {
     let world = World::empty("demo-names").await?;
     world
         .install(&json!({ "resources": ["tekton/overlays/demo-names"] }))
         .await?;
-    let account = "model-pipeline-sa";
     let puller = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
-    world.namespace.grant(account, "image-puller", puller).await?;
-    let model = Model::push(world.namespace.name(), "granite:1.0")?;
-    let run = world
-        .task_run()
-        .service_account(account)
-        .param("IMAGE", model.reference())
-        .run()
+    world
+        .namespace
+        .grant("granite-puller", "image-puller", puller)
         .await?;
+    let model = Model::push(world.namespace.name(), "granite:1.0")?;
+    let run = world.task_run().param("IMAGE", model.reference()).run().await?;
     run.assert_results("SUCCESS", "ok")?;
     let document = world
         .namespace

@@ -99,7 +99,9 @@ impl<'a> Contender<'a> {
                 name: RUNNER,
             }),
         };
-        namespace.apply(&rbac_yaml::role(&needs)).await?;
+        namespace
+            .apply(&rbac_yaml::role(&needs).context("valid names")?)
+            .await?;
         let pull = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
         namespace.grant(PULLER, "image-puller", pull).await?;
         let repository = format!("{}/granite:1.0", namespace.name());

@@ -12,7 +12,7 @@ use crate::{generate, project};
 /// Format, lints, dependencies, links, generated files, manifests; the first that fails ends it.
 ///
 /// # Errors
-/// Where a check fails, or, in CI, can't be made.
+/// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.

@@ -85,7 +85,9 @@ async fn a_token_service_elsewhere_or_without_https_gets_no_credential() {
         ("https://registry.test/token", untrusted("registry.test")),
         (
             "http://registry.test:5000/token",
-            inconclusive(ProtocolError::PlainTokenService),
+            inconclusive(ProtocolError::PlainTokenService(
+                "http://registry.test:5000".to_owned(),
+            )),
         ),
         ("/token", inconclusive(ProtocolError::Challenge)),
     ] {

@@ -76,6 +76,7 @@ fn s9_the_script_creates_one_task_run_for_an_image() -> Result<()> {
                 "serviceAccountName": "ensure-pull-secret",
                 "taskRef": { "kind": "Task", "name": "ensure-pull-secret" },
                 "timeout": "5m",
+                "podTemplate": { "enableServiceLinks": false },
                 "params": [{ "name": "IMAGE", "value": image }],
             },
         });

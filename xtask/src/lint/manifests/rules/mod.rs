@@ -5,6 +5,7 @@ mod images;
 mod jobs;
 mod params;
 pub mod rights;
+mod runner;
 mod schedule;
 mod scripts;
 mod token_file;
@@ -40,6 +41,9 @@ const RULES: &[Rule] = &[
 
 /// Rules for what documents show as well, which may be a part of an object.
 const RULES_FOR_DOCUMENTS: &[Rule] = &[
+    runner::the_policy_restricts_whoever_creates_secrets,
+    runner::the_runner_has_a_name_of_its_own,
+    runner::no_service_names_the_api_server,
     token_file::its_destination_is_literal,
     params::params_that_are_passed_exist,
     trust::what_the_installer_sets_is_literal,

@@ -29,7 +29,7 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
     let puller = container.variable("PULL_SECRET_SERVICE_ACCOUNT");
     let namespace = text(&job["metadata"], "namespace");
     let secret = container.variable("PULL_SECRET_NAME");
-    let expected = documents(&rbac_yaml::role(&RoleParams {
+    let expected = rbac_yaml::role(&RoleParams {
         namespace,
         secret: secret.context("PULL_SECRET_NAME is not set")?,
         token_account: puller,
@@ -37,7 +37,9 @@ fn compare(job: &Value, objects: &[Value]) -> Result<()> {
             namespace,
             name: runner,
         }),
-    }))?;
+    })
+    .context("a name of the CronJob's Role is not valid")?;
+    let expected = documents(&expected)?;
     let mut expected = of_kind(&expected, "Role");
     let expected = &expected.next().context("the program prints a Role")?["rules"];
 
