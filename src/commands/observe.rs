@@ -68,6 +68,8 @@ pub struct Considered {
     pub decision: Decision,
     /// The evidence of the stored credential; empty if it was not verified.
     pub evidence: Vec<Evidence>,
+    /// The warning that another manager rewrote the document.
+    pub rewritten: Option<Finding>,
 }
 
 /// Examines `secret`, as it was just read, verifies its credential where that can matter, and decides.
@@ -80,6 +82,7 @@ pub async fn consider(
     secret: Option<StoredSecret>,
     now: Timestamp,
 ) -> Result<Considered, Finding> {
+    let rewritten = secret.as_ref().and_then(|secret| rewritten(operation, secret));
     let state = decide::examine(operation.target.config, source, secret, now);
     let evidence = match &state {
         StoredState::Current { credential, .. } => verify_everywhere(operation, credential).await,
@@ -107,7 +110,16 @@ pub async fn consider(
             "the token in PULL_SECRET_TOKEN_FILE is past its expiry",
         ));
     }
-    Ok(Considered { decision, evidence })
+    Ok(Considered {
+        decision,
+        evidence,
+        rewritten,
+    })
+}
+
+/// Warning that another manager rewrote the document of `secret` since the last run.
+pub fn rewritten(operation: &Operation<'_>, secret: &StoredSecret) -> Option<Finding> {
+    decide::rewritten(operation.target.config, secret, &operation.secrets)
 }
 
 /// Outcome of a run that ends with `credential` in `secret`, verified by `evidence`.

@@ -4,8 +4,9 @@ pub mod object;
 mod renew_reason;
 pub mod replace_policy;
 mod reuse;
+mod rewritten;
 
-pub use self::{renew_reason::RenewReason, reuse::kept_note};
+pub use self::{renew_reason::RenewReason, reuse::kept_note, rewritten::rewritten};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{

@@ -11,7 +11,7 @@ use crate::{
     dockerconfig::{Document, pull_secret::forgotten_entries},
     kubernetes::{
         access_review::TokenReview,
-        secret::{DOCUMENT_KEY, Deletion, SECRET_TYPE, Version},
+        secret::{DOCUMENT_KEY, Deletion, Version},
     },
     registry::Inconclusive,
 };
@@ -87,12 +87,8 @@ fn stored(document: &[u8]) -> StoredSecret {
             uid: UID.to_owned(),
             resource_version: "7".to_owned(),
         },
-        secret_type: SECRET_TYPE.to_owned(),
-        deletion: None,
-        immutable: false,
         data: [(DOCUMENT_KEY.to_owned(), document.to_vec())].into(),
-        labels: Default::default(),
-        annotations: Default::default(),
+        ..StoredSecret::absent()
     }
 }
 

@@ -51,13 +51,21 @@ pub async fn examine(
     unreached: &[RegistryHost],
 ) -> StoredChecks {
     let now = operation.api.now();
-    let Considered { decision, evidence } = match consider(operation, source, secret, now).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match consider(operation, source, secret, now).await {
         Ok(considered) => considered,
         Err(finding) => return StoredChecks::of_problem(finding),
     };
     let config = operation.target.config;
     let mut found = StoredChecks {
-        checks: vec![Ok(condition(operation, &decision))],
+        checks: rewritten
+            .map(Err)
+            .into_iter()
+            .chain([Ok(condition(operation, &decision))])
+            .collect(),
         ..StoredChecks::default()
     };
     let (secret, current) = match &decision {

@@ -38,8 +38,10 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource) -> Out
         new_credential: None,
         pending: None,
         reverts: 0,
+        rewritten: None,
     };
-    match run.rounds().await {
+    let end = run.rounds().await;
+    let mut outcome = match end {
         Ok(End::Stored { secret, verified }) => Outcome {
             credential: verified.credential.summary(),
             excess: verified.excess,
@@ -47,7 +49,15 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource) -> Out
         },
         Ok(End::NotWritten { credential, evidence }) => operation.outcome_of(&credential, &evidence),
         Err(finding) => operation.outcome_with(finding),
-    }
+    };
+    let is_written = outcome.action != Action::None;
+    outcome.findings.extend(run.rewritten.map(|mut finding| {
+        if is_written {
+            finding.cause.push_str("; it was corrected");
+        }
+        finding
+    }));
+    outcome
 }
 
 /// How a run ends without an error.
@@ -109,6 +119,8 @@ struct Run<'a> {
     pending: Option<PendingWrite>,
     /// How often the Secret held something else after a write.
     reverts: u32,
+    /// The warning that another manager rewrote the document before this run.
+    rewritten: Option<Finding>,
 }
 
 impl Run<'_> {
@@ -164,7 +176,11 @@ impl Run<'_> {
         if let Some(end) = secret.as_ref().and_then(|secret| self.confirm(secret)) {
             return Ok(end);
         }
-        let Considered { decision, evidence } = consider(operation, &self.source, secret, now).await?;
+        let considered = consider(operation, &self.source, secret, now).await?;
+        let Considered {
+            decision, evidence, ..
+        } = considered;
+        self.rewritten = self.rewritten.take().or(considered.rewritten);
         match decision {
             Decision::Unchanged { secret, credential } => {
                 info!("nothing to change");

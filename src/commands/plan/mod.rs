@@ -23,14 +23,30 @@ use crate::{
         secret_fields,
     },
     outcome::{Action, Diff, Finding, Outcome, Plan, Verified},
+    verification::Evidence,
 };
 
 /// Reports what `ensure` would do.
 pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outcome {
-    let Considered { decision, evidence } = match observed(operation, source).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match observed(operation, source).await {
         Ok(considered) => considered,
         Err(finding) => return operation.outcome_with(finding),
     };
+    let mut outcome = planned(operation, source, decision, evidence).await;
+    outcome.findings.extend(rewritten);
+    outcome
+}
+
+async fn planned(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    decision: Decision,
+    evidence: Vec<Evidence>,
+) -> Outcome {
     match decision {
         Decision::Unchanged { secret, credential } => Outcome {
             plan: Some(Plan {
