@@ -33,12 +33,7 @@ pub fn check(data: &[u8]) {
         document.entry(key).expect("a key has an entry");
     }
     let managed = Entry::new("<token>", SecretString::from("ours")).expect("an entry");
-    let Ok(edited) = document.with_entries(&[(KEY, &managed)]) else {
-        document
-            .check_keys([KEY])
-            .expect_err("another spelling of our key is the only reason");
-        return;
-    };
+    let edited = document.with_entries(&[(KEY, &managed)]);
     let source = std::str::from_utf8(data).expect("what is parsed is UTF-8");
     nothing_is_lost(source, &document, &edited);
     managed_is_read(&edited.bytes, &image, &managed);
@@ -49,9 +44,7 @@ fn managed_is_read(bytes: &[u8], image: &ImageReference, managed: &Entry) {
     let document = Document::parse(bytes).expect("what we write can be read");
     assert_eq!(document.auths(), Auths::Present);
     assert!(document.entry(KEY).expect("our entry").is_well_formed());
-    let again = document
-        .with_entries(&[(KEY, managed)])
-        .expect("it can be set again");
+    let again = document.with_entries(&[(KEY, managed)]);
     assert!(again.bytes == bytes && !again.shape_repaired);
     match kubelet_reads(bytes) {
         Ok(keyring) => {

@@ -11,7 +11,7 @@ mod permissions;
 mod plan;
 mod remarks;
 mod stored_value;
-mod target;
+pub mod target;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -1,16 +1,22 @@
 //! `verify`: verifies what is stored. Reads only.
 
+mod attempts;
+mod candidates;
+
 use futures_util::future::{join, join_all};
 use k8s_openapi::jiff::Timestamp;
 
+use self::{
+    attempts::{Attempts, MAX_CREDENTIALS},
+    candidates::{Candidate, Subject},
+};
 use crate::{
-    commands::{credential_source::untrusted_registry, operation::Operation, stored_value},
+    commands::{observe, operation::Operation, stored_value},
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
-    dockerconfig::{Auths, Document, Entry, lookup, pull_secret},
-    image::RegistryHost,
+    dockerconfig::{Auths, Document, containers_image_reads, lookup, pull_secret},
     kubernetes::{secret::StoredSecret, secret_fields},
-    outcome::{ExcessPermissions, Finding, Outcome, Reason},
+    outcome::{Check, ExcessPermissions, Finding, Outcome, Reason},
     text::clip_name,
     verification::{Evidence, explain},
 };
@@ -41,60 +47,198 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
     if document.auths() != Auths::Present {
         return Err(auths_missing(operation, &document));
     }
-    let mut findings = Vec::from_iter(pull_secret::unmanaged_entry_invalid(config, secret.document()));
-    let (mut notes, mut summaries, mut usable_rows) = (Vec::new(), Vec::new(), Vec::new());
-    for (registry, images) in operation.target.registries_with_images() {
-        let entry = document.entry(&registry.key());
-        summaries.extend(entry.as_ref().map(|entry| entry.credential().summary()));
-        notes.extend(entry.as_ref().and_then(|entry| other_members(entry, registry)));
-        match usable(operation, &secret, entry, registry, now) {
-            Ok(credential) => usable_rows.push((registry, images, credential)),
-            Err(finding) => findings.push(finding),
+    let subjects = candidates::subjects(operation, &secret, &document, now);
+    let summaries = |of: &dyn Fn(&Subject<'_>) -> Vec<CredentialSummary>| -> Vec<CredentialSummary> {
+        subjects.iter().flat_map(of).collect()
+    };
+    let all = |subject: &Subject<'_>| subject.candidates.iter().filter_map(Candidate::summary).collect();
+    let first = first_to_expire(summaries(&all));
+    operation.progress.set_credential(first);
+    let asked = usable_credentials(&subjects);
+    let excesses = join_all(asked.iter().map(|credential| operation.excess(credential)));
+    let (attempts, excesses) = join(attempts::send(operation, &subjects), excesses).await;
+
+    let config = operation.target.config;
+    let mut found = Found {
+        findings: Vec::from_iter(pull_secret::unmanaged_entry_invalid(config, secret.document())),
+        ..Found::default()
+    };
+    candidates::missing(operation, &document, &subjects)
+        .into_iter()
+        .chain(candidates::rejecting(operation, &document))
+        .chain(observe::rewritten(operation, &secret))
+        .for_each(|finding| found.add(finding));
+    let file = containers_image_reads(secret.document());
+    if let Err(refusal) = &file {
+        found.warn(format!("skopeo and buildah cannot use the document: {refusal}."));
+    }
+    for (subject, attempts) in subjects.iter().zip(&attempts) {
+        found.add_subject(operation, subject, attempts, now);
+        if let (Ok(file), Some(used)) = (&file, attempts.decided()) {
+            let missed = lookup::containers_image_misses(file, &subject.looked_up, &used.credential);
+            found.warn_if(missed.map(|cause| {
+                let shown = subject.shown(120);
+                format!("For {shown} skopeo and buildah do not use the entry that pods pull with: {cause}.")
+            }));
         }
     }
+    for warning in document.helper_warnings(config.registries.iter()) {
+        found.warn(warning.to_string());
+    }
+    let summaries = found.summaries;
     let expiries: Vec<_> = summaries.iter().map(|summary| summary.expires_at).collect();
     let first = first_to_expire(summaries);
-    notes.extend(wrong_expiry(operation, &secret, first.expires_at, &expiries));
+    found
+        .notes
+        .extend(wrong_expiry(operation, &secret, first.expires_at, &expiries));
     operation.progress.set_credential(first);
-    // Several registries of one run may hold several credentials.
-    let mut asked: Vec<&Credential> = Vec::new();
-    for (_, _, credential) in &usable_rows {
-        if !asked.contains(&credential) {
-            asked.push(credential);
-        }
-    }
-    let excesses = join_all(asked.into_iter().map(|credential| operation.excess(credential)));
-    // At the same time: one that does not answer does not use up the others' time.
-    let evidence = usable_rows.iter().map(async |(registry, images, credential)| {
-        operation
-            .verifier(&operation.registries, credential, operation.deadline.writing)
-            .verify(&[(*registry, images.clone())])
-            .await
-    });
-    let (evidence, excesses) = join(join_all(evidence), excesses).await;
     let mut outcome = operation.progress.outcome();
     outcome.excess = excesses.into_iter().flatten().reduce(ExcessPermissions::and);
-    for ((_, images, credential), evidence) in usable_rows.iter().zip(&evidence) {
-        let document = secret.document();
-        findings.extend(lookup::kubelet_misses(images, document, credential));
-        notes.extend(lookup::containers_image_prefers_others(
-            images, document, credential,
-        ));
-        let explained = operation.explain_evidence(credential, evidence);
-        findings.extend(explained.findings);
-        outcome.registries.extend(explained.registries);
-        outcome.images.extend(explained.images);
-        notes.extend(other_account(operation, credential).filter(|note| !notes.contains(note)));
-        let beyond = decide::outlives_next_run(config, credential, now);
-        findings.extend(beyond.filter(|beyond| !findings.contains(beyond)));
+    if attempts.iter().all(|attempts| !attempts.sent.is_empty()) {
+        outcome.verified = explain::least_verified(&found.evidence);
     }
-    if usable_rows.len() == config.registries.len() {
-        let evidence: Vec<Evidence> = evidence.into_iter().flatten().collect();
-        outcome.verified = explain::least_verified(&evidence);
-    }
-    outcome.findings = findings;
-    outcome.notes.extend(notes);
+    outcome.findings = found.findings;
+    outcome.warnings = found.warnings;
+    outcome.registries = found.registries;
+    outcome.images = found.images;
+    outcome.notes.extend(found.notes);
     Ok(outcome)
+}
+
+/// Distinct credentials that may be sent.
+fn usable_credentials(subjects: &[Subject<'_>]) -> Vec<Credential> {
+    let mut usable: Vec<Credential> = Vec::new();
+    let candidates = subjects.iter().flat_map(|subject| &subject.candidates);
+    for candidate in candidates.filter(|candidate| candidate.unusable.is_none()) {
+        let credential = candidate.entry.credential();
+        if usable.len() < MAX_CREDENTIALS && !usable.contains(&credential) {
+            usable.push(credential);
+        }
+    }
+    usable
+}
+
+/// What was found, in the order of the registries; nothing twice.
+#[derive(Default)]
+struct Found {
+    findings: Vec<Finding>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+    registries: Vec<Check>,
+    images: Vec<Check>,
+    evidence: Vec<Evidence>,
+    /// Credentials that clients use.
+    summaries: Vec<CredentialSummary>,
+}
+
+impl Found {
+    fn add(&mut self, finding: Finding) {
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    fn warn_if(&mut self, warning: Option<String>) {
+        warning.into_iter().for_each(|warning| self.warn(warning));
+    }
+
+    fn note(&mut self, note: Option<String>) {
+        let is_new = |note: &String| !self.notes.contains(note);
+        self.notes.extend(note.filter(is_new));
+    }
+
+    /// The best entry decides: what is wrong with those that the kubelet tries before it are warnings. Without a good one,
+    /// all are findings.
+    fn add_subject(
+        &mut self,
+        operation: &Operation<'_>,
+        subject: &Subject<'_>,
+        attempts: &Attempts,
+        now: Timestamp,
+    ) {
+        let decided = attempts.decided();
+        let used = decided.map_or(subject.candidates.len(), |attempt| attempt.candidate);
+        for (place, candidate) in subject.candidates.iter().enumerate() {
+            let sent = attempts.sent.iter().find(|attempt| attempt.candidate == place);
+            let is_used = decided.is_some_and(|attempt| attempt.candidate == place);
+            if is_used || decided.is_none() {
+                self.summaries.extend(candidate.summary());
+            }
+            let problems = sent
+                .map(|attempt| attempt.explained.findings.as_slice())
+                .or(candidate.unusable.as_ref().map(std::slice::from_ref));
+            for problem in problems.unwrap_or_default() {
+                if is_used || decided.is_none() || candidate.rejects_document {
+                    self.add(problem.clone());
+                } else if place < used {
+                    self.warn(format!(
+                        "For {} the kubelet tries the entry {} first: {}.",
+                        subject.shown(100),
+                        clip_name(candidate.key.as_str(), 80),
+                        problem.cause
+                    ));
+                }
+            }
+            if is_used {
+                self.note(other_members(candidate));
+            }
+        }
+        self.add_cut(subject, attempts);
+        for attempt in &attempts.sent {
+            let is_used = decided.is_none_or(|decided| std::ptr::eq(decided, attempt));
+            if !is_used {
+                continue;
+            }
+            self.evidence.push(attempt.evidence.clone());
+            self.note(other_account(operation, &attempt.credential));
+            let beyond = decide::outlives_next_run(operation.target.config, &attempt.credential, now);
+            beyond.into_iter().for_each(|beyond| self.add(beyond));
+        }
+        // One row a subject: of the entry that is used, else of the first that was sent.
+        if let Some(attempt) = decided.or(attempts.sent.first()) {
+            let explained = &attempt.explained;
+            self.images.extend(explained.images.iter().cloned());
+            for row in &explained.registries {
+                add_row(&mut self.registries, row);
+            }
+        }
+    }
+
+    fn add_cut(&mut self, subject: &Subject<'_>, attempts: &Attempts) {
+        if !attempts.is_cut {
+            return;
+        }
+        self.warn(format!(
+            "Clients find more than {MAX_CREDENTIALS} credentials for {}: the others were not sent.",
+            clip_name(&subject.registry.to_string(), 100)
+        ));
+        if attempts.sent.is_empty() {
+            let cause = format!("the credential for {} was not verified", subject.shown(120));
+            self.add(
+                Finding::new(Reason::NotVerified, cause)
+                    .about(subject.name())
+                    .with_remedy("Remove entries that no image needs.")
+                    .as_warning(),
+            );
+        }
+    }
+}
+
+/// Adds the row of a registry, or makes the one that is there as bad.
+fn add_row(rows: &mut Vec<Check>, row: &Check) {
+    match rows.iter_mut().find(|other| other.subject == row.subject) {
+        Some(other) => {
+            other.verified = other.verified.min(row.verified);
+            other.reason = other.reason.or(row.reason);
+        }
+        None => rows.push(row.clone()),
+    }
 }
 
 /// The credential that expires first.
@@ -126,59 +270,12 @@ fn wrong_expiry(
     ))
 }
 
-/// Note on an entry with more members than `ensure` writes.
-fn other_members(entry: &Entry, registry: &RegistryHost) -> Option<String> {
-    (entry.is_read_alike() && !entry.is_well_formed()).then(|| {
-        let registry = clip_name(&registry.to_string(), 80);
-        format!("The entry for {registry} has other members than ensure would write.")
+/// Note on an entry with other members than `ensure` writes.
+fn other_members(candidate: &Candidate) -> Option<String> {
+    (!candidate.entry.is_well_formed()).then(|| {
+        let key = clip_name(candidate.key.as_str(), 80);
+        format!("The entry for {key} has other members than ensure would write.")
     })
-}
-
-/// The credential in `entry`, the one for `registry`, if it has the right structure and is not expired.
-fn usable(
-    operation: &Operation<'_>,
-    secret: &StoredSecret,
-    entry: Option<Entry>,
-    registry: &RegistryHost,
-    now: Timestamp,
-) -> Result<Credential, Finding> {
-    let name = clip_name(operation.target.config.name.as_str(), 80);
-    let shown = clip_name(&registry.to_string(), 80);
-    let new = |reason, cause| Finding::new(reason, cause).about(registry.to_string());
-    let Some(entry) = entry else {
-        let cause = format!("Secret {name} has no entry for {shown}");
-        return Err(new(Reason::NoMatchingEntry, cause));
-    };
-    if !entry.is_read_alike() {
-        let cause = format!("the entry for {shown} in Secret {name} is not one that every client reads");
-        return Err(new(Reason::NoMatchingEntry, cause));
-    }
-    let credential = entry.credential();
-    if !operation.target.send_policy(&credential).allows(registry) {
-        return Err(untrusted_registry(registry));
-    }
-    let token = format!("the token for {shown} in Secret {name}");
-    let bound = credential
-        .token
-        .claims()
-        .and_then(|claims| claims.kubernetes.as_ref());
-    if bound.is_some_and(|bound| bound.pod.is_some()) {
-        let cause = format!("{token} is bound to a pod and becomes invalid with it");
-        return Err(new(Reason::PodBoundToken, cause));
-    }
-    if credential.is_expired(now) {
-        let cause = format!("{token} is past its expiry");
-        return Err(new(Reason::CredentialExpired, cause));
-    }
-    let is_bound_elsewhere = bound
-        .and_then(|bound| bound.secret_uid.as_ref())
-        .is_some_and(|uid| *uid != secret.version.uid && !uid.is_empty());
-    if is_bound_elsewhere {
-        let cause = format!("{token} is bound to another Secret and becomes invalid with that one");
-        return Err(new(Reason::CredentialRejected, cause)
-            .with_remedy("Run ensure to request one that is bound to this Secret."));
-    }
-    Ok(credential)
 }
 
 fn auths_missing(operation: &Operation<'_>, document: &Document<'_>) -> Finding {

@@ -62,7 +62,7 @@ fn help() -> String {
          registry that your image can be pulled with it. Configuration is by environment variables only.\n\
          The program writes one JSON report to standard output and its log to standard error.\n\
          \n\
-         Variables (empty means unset; lists are comma-separated; durations are 90s, 15m, 24h, 7d)\n\
+         Variables (empty means unset; lists: by commas or white space; durations: 90s, 15m, 24h, 7d)\n\
          \n",
     );
     for variable in VARIABLES {

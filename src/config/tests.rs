@@ -185,7 +185,7 @@ fn uncovered_image_is_reported_with_the_value_that_covers_it() {
 #[test]
 fn image_list_accepts_white_space_and_transports() {
     let image = format!(
-        " oci://{INTERNAL}/a/b:1\n, ,\t{INTERNAL}/a/\nc@sha256:{}\n",
+        " oci://{INTERNAL}/a/b:1\n, ,\t{INTERNAL}/a/c\n@sha256:{}\n",
         "0".repeat(64)
     );
     let config = config(&[("PULL_SECRET_IMAGE", &image)]);
@@ -204,6 +204,104 @@ fn lists_lose_duplicates() {
         config(&[("PULL_SECRET_REGISTRY", &registries)]).registries.len(),
         1
     );
+}
+
+#[test]
+fn r14_lists_are_separated_by_commas_and_white_space() {
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let image = |name: &str| format!("{INTERNAL}/team/{name}");
+    let (one, two) = (image("one:1"), image("two:1"));
+    let bare = image("one");
+    for (value, expected) in [
+        (format!("{one}\n{two}"), vec![one.clone(), two.clone()]),
+        (format!("{one}\r\n{two}\r\n"), vec![one.clone(), two.clone()]),
+        (format!("\n  {one}\n  {two}\n"), vec![one.clone(), two.clone()]),
+        (format!("{one} {two}"), vec![one.clone(), two.clone()]),
+        (format!("{one}\t,\n ,{two},"), vec![one.clone(), two.clone()]),
+        (format!("{bare}\n@{DIGEST}"), vec![format!("{bare}@{DIGEST}")]),
+        (
+            format!("{bare}\n@{DIGEST}\n{two}"),
+            vec![format!("{bare}@{DIGEST}"), two.clone()],
+        ),
+        (format!("{bare}\n:1"), vec![one.clone()]),
+        (
+            format!("{bare}\n:1\n@{DIGEST}\n"),
+            vec![format!("{bare}@{DIGEST}")],
+        ),
+        (format!("oci://{one}\ndocker://{one}"), vec![one.clone()]),
+    ] {
+        let images = config(&[("PULL_SECRET_IMAGE", &value)]).images;
+        let images: Vec<String> = images.iter().map(ToString::to_string).collect();
+        assert_eq!(images, expected, "{value:?}");
+    }
+    let config = config(&[
+        ("PULL_SECRET_REGISTRY", "quay.io\nghcr.io\n:8443 a.test"),
+        ("PULL_SECRET_TRUSTED_HOSTS", "quay.io ghcr.io:8443\ta.test"),
+        ("PULL_SECRET_CONNECT_TO", "a.test:1=b.test:2\nc.test:3=d.test:4"),
+        ("PULL_SECRET_ACCESS", "Push\nPull\n"),
+    ]);
+    let registries: Vec<String> = config.registries.iter().map(ToString::to_string).collect();
+    assert_eq!(registries, ["quay.io", "ghcr.io:8443", "a.test"]);
+    assert_eq!((config.trusted_hosts.len(), config.connect_to.len()), (3, 2));
+    assert_eq!(config.access, Access::PushPull);
+    // Nothing comes before it.
+    let error = from(&[("PULL_SECRET_NAME", "a"), ("PULL_SECRET_IMAGE", ":1")]);
+    assert!(error.is_err());
+}
+
+#[test]
+fn r13_index_of_an_indexed_job_is_ignored() {
+    for value in ["0", "7", "x"] {
+        let config = config(&[("JOB_COMPLETION_INDEX", value)]);
+        assert_eq!(config.warnings, Vec::<String>::new());
+    }
+    let shards = [
+        ("PULL_SECRET_NAME", "a"),
+        ("PULL_SECRET_SHARDS", "4"),
+        ("JOB_COMPLETION_INDEX", "0"),
+    ];
+    let problems = from(&shards).expect_err("reserved").problems;
+    let names: Vec<_> = problems.iter().map(|problem| problem.variable.as_str()).collect();
+    assert_eq!(names, ["PULL_SECRET_SHARDS"]);
+}
+
+#[test]
+fn v10_a_line_end_in_a_value_is_reported_as_one() {
+    for (name, value, given) in [
+        ("PULL_SECRET_NAME", "field\n", Some("field")),
+        ("PULL_SECRET_NAME", "field\r\n", Some("field")),
+        ("PULL_SECRET_NAME", "fi\neld", Some("fi_eld")),
+        ("PULL_SECRET_NAMESPACE", "field\n", Some("field")),
+        ("PULL_SECRET_MODE", "ensure\n", Some("ensure")),
+        ("PULL_SECRET_SERVICE_ACCOUNT", "puller\n", Some("puller")),
+        ("PULL_SECRET_VERIFY", "api\n", Some("api")),
+        ("PULL_SECRET_TOKEN_LIFETIME", "24h\n", Some("24h")),
+        ("PULL_SECRET_REFRESH_BELOW", "40%\n", Some("40_")),
+        ("PULL_SECRET_NEXT_RUN_WITHIN", "9h\n", Some("9h")),
+        ("PULL_SECRET_TIMEOUT", "2m\n", Some("2m")),
+        ("PULL_SECRET_CONNECTION", "true\n", Some("true")),
+        ("PULL_SECRET_STRICT", "true\n", Some("true")),
+        ("PULL_SECRET_LOG", "info\n", Some("info")),
+        ("PULL_SECRET_LOG_FORMAT", "json\n", Some("json")),
+        ("PULL_SECRET_TOKEN_FILE", "/a\n", None),
+        ("PULL_SECRET_USERNAME", "robot\n", None),
+        ("PULL_SECRET_DISPLAY_NAME", "a\nb", None),
+    ] {
+        let variables = [("PULL_SECRET_NAME", "a"), (name, value)];
+        let problems = from(&variables[usize::from(name == "PULL_SECRET_NAME")..])
+            .expect_err(name)
+            .problems;
+        let [problem] = &problems[..] else {
+            panic!("{name}: {problems:?}")
+        };
+        assert_eq!(problem.variable, name);
+        assert_eq!(problem.problem, "has a line end: write the value without it");
+        assert_eq!(problem.given.as_deref(), given, "{name}");
+    }
+    let outside = from(&[("PULL_SECRET_NAME", "a_b")])
+        .expect_err("no name")
+        .problems;
+    assert!(!outside[0].problem.contains("line end"));
 }
 
 #[test]

@@ -107,8 +107,9 @@ pub(super) fn check_coverage(
 /// The valid items of a list and additional ones, each once. Invalid items may be credentials, so they are left out.
 fn list_with(given: Option<&str>, is_right: impl Fn(&str) -> bool, more: &[&str]) -> String {
     let mut items: Vec<&str> = Vec::new();
-    let given = list(given.unwrap_or_default()).filter(|item| is_right(item));
-    for item in given.chain(more.iter().copied()) {
+    let given = list(given.unwrap_or_default());
+    let right = given.iter().map(String::as_str).filter(|item| is_right(item));
+    for item in right.chain(more.iter().copied()) {
         if !items.contains(&item) {
             items.push(item);
         }

@@ -11,6 +11,9 @@ use crate::credential::{Lifetime, Percentage};
 use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 
+/// Ends of a line.
+const LINE_ENDS: [char; 2] = ['\r', '\n'];
+
 impl RawValue {
     /// The value, or the default if it is unset.
     fn text(&self) -> Option<&str> {
@@ -35,6 +38,12 @@ impl RawValue {
         };
         match read(text) {
             Ok(value) => Some(value),
+            Err(_) if text.contains(LINE_ENDS) => {
+                let given = text.trim_end_matches(LINE_ENDS);
+                let problem = "has a line end: write the value without it";
+                problems.push(Problem::for_variable(self.variable, Some(given), problem));
+                None
+            }
             Err(problem) => {
                 problems.push(Problem::for_variable(self.variable, Some(text), problem));
                 None
@@ -51,7 +60,7 @@ impl RawValue {
         self.value.as_ref().and_then(|_| self.read(problems, read))
     }
 
-    /// Parses a comma-separated list, trimmed, without empty items and duplicates. Each invalid item adds a problem.
+    /// Parses a list, trimmed, without empty items and duplicates. Each invalid item adds a problem.
     pub fn read_list<T: PartialEq>(
         &self,
         problems: &mut Vec<Problem>,
@@ -59,19 +68,28 @@ impl RawValue {
     ) -> Vec<T> {
         let mut items = Vec::new();
         for item in list(self.text().unwrap_or_default()) {
-            match read(item) {
+            match read(&item) {
                 Ok(item) if items.contains(&item) => {}
                 Ok(item) => items.push(item),
-                Err(problem) => problems.push(Problem::for_variable(self.variable, Some(item), problem)),
+                Err(problem) => problems.push(Problem::for_variable(self.variable, Some(&item), problem)),
             }
         }
         items
     }
 }
 
-/// Items of a list.
-pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+/// Items of a list, separated by commas or white space. A piece that starts with `@` or `:` continues the one before it: a
+/// build result with a line end gives `host/app⏎@sha256:…`.
+pub(super) fn list(text: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    let pieces = text.split(|c: char| c == ',' || c.is_whitespace());
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
+        match items.last_mut() {
+            Some(item) if piece.starts_with(['@', ':']) => item.push_str(piece),
+            _ => items.push(piece.to_owned()),
+        }
+    }
+    items
 }
 
 /// Value of one of several words.
@@ -132,8 +150,9 @@ pub(super) fn image(text: &str) -> Result<ImageReference, String> {
 
 /// Access of the credential, its words in any order.
 pub(super) fn access(text: &str) -> Result<Access, String> {
-    let mut words: Vec<_> = list(text).collect();
+    let mut words = list(text);
     words.sort_unstable();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["Pull"] => Ok(Access::Pull),
         ["Pull", "Push"] => Ok(Access::PushPull),

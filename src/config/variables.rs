@@ -35,7 +35,7 @@ pub enum DefaultValue {
 pub enum Kind {
     /// The name of a Kubernetes object.
     Name,
-    /// A comma-separated list.
+    /// A list, separated by commas or white space.
     List,
     /// `90s`, `15m`, `24h`, `7d`.
     Duration,
@@ -150,18 +150,18 @@ variables! {
         "List of registries the credential is for: host[:port], optionally with a path; no scheme, trailing slash, \
          user or wildcard; Docker Hub is docker.io.",
         "image-registry.openshift-image-registry.svc:5000,quay.io/team",
-        wrong ["https://quay.io", "quay.io/", "user@quay.io", "*.example.com", "a b.c", "quay", " , ", "q.io:0"],
+        wrong ["https://quay.io", "quay.io/", "user@quay.io", "*.example.com", "a\tb", "quay", " , ", "q.io:0"],
         |config| list(&config.registries);
     trusted_hosts "PULL_SECRET_TRUSTED_HOSTS", DefaultValue::None, Kind::List, INSTALLER,
         "Additional hosts that may receive the credential. Without it, a Kubernetes token is sent only to OpenShift's \
          internal registry, and any other credential only to its own registry. List here, for example, the registry's \
          external route, or a token service on another host.",
         "default-route-openshift-image-registry.apps.example.com",
-        wrong ["https://quay.io", "quay.io/team", "*.example.com", "quay.io:99999", "a b"],
+        wrong ["https://quay.io", "quay.io/team", "*.example.com", "quay.io:99999", "a, *b"],
         |config| list(&config.trusted_hosts);
     image "PULL_SECRET_IMAGE", DefaultValue::None, Kind::List, ANYBODY,
-        "List of image references that must be pullable with the credential. White space and the prefixes oci://, \
-         oci+native://, oci+fetch:// and docker:// are removed; if a reference has a tag and a digest, the digest is \
+        "List of image references that must be pullable with the credential. The prefixes oci://, oci+native://, \
+         oci+fetch:// and docker:// are removed; if a reference has a tag and a digest, the digest is \
          verified.",
         "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0",
         wrong ["image-registry.openshift-image-registry.svc:5000/a/b@", "quay.io/a/b:1", "UPPER/a", "http://a.b/c"],
@@ -210,7 +210,7 @@ variables! {
     access "PULL_SECRET_ACCESS", DefaultValue::Value("Pull"), Kind::List, ANYBODY,
         "Pull or Push,Pull: the value of ACCESS_TYPE, and the access that is verified.",
         "Push,Pull",
-        wrong ["pull", "Push", "Pull Push", "Push,Pull,Pull", "Pull,Delete", ","],
+        wrong ["pull", "Push", "Push,Pull,Pull", "Pull,Delete", ","],
         |config| access(config.access);
     connection "PULL_SECRET_CONNECTION", DefaultValue::Value("true"), BOOL, ANYBODY,
         "Write the Open Data Hub label, annotations and keys; false leaves them out of the next write.",
@@ -317,7 +317,6 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
         "PULL_SECRET_SHARDS",
         "dividing namespaces among the pods of an Indexed Job",
     ),
-    ("JOB_COMPLETION_INDEX", "running as an Indexed Job"),
     (
         "PULL_SECRET_LINK_SERVICE_ACCOUNTS",
         "linking the Secret to ServiceAccounts",

@@ -23,6 +23,43 @@ pub(super) enum AuthFieldError {
     NoColon,
 }
 
+/// Why an `auth` is not standard base64; continues "has an auth that …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotBase64 {
+    /// A blank or another white space but a line end, which Go's decoders ignore.
+    #[error("contains a blank")]
+    Blank,
+    /// A colon, which base64 doesn't have.
+    #[error("is plain text, not base64")]
+    PlainText,
+    /// The right digits with too few or too many `=`.
+    #[error("has wrong base64 padding")]
+    Padding,
+    /// `-` and `_` instead of `+` and `/`.
+    #[error("is URL-safe base64, not standard base64")]
+    UrlSafe,
+    /// Anything else.
+    #[error("is not base64 of user:password")]
+    Other,
+}
+
+/// Why [`decode_as_kubelet`] doesn't decode it.
+pub(super) fn why_not_base64(field: &str) -> NotBase64 {
+    let digits = field.trim_matches(char::is_whitespace).trim_end_matches('=');
+    let decodes = |digits: &str| decode(&UNPADDED, digits).is_ok_and(|decoded| cut(&decoded).is_some());
+    if field.contains(':') {
+        NotBase64::PlainText
+    } else if field.contains(|c: char| c.is_whitespace() && !matches!(c, '\r' | '\n')) {
+        NotBase64::Blank
+    } else if decodes(digits) {
+        NotBase64::Padding
+    } else if decodes(&digits.replace('-', "+").replace('_', "/")) {
+        NotBase64::UrlSafe
+    } else {
+        NotBase64::Other
+    }
+}
+
 /// User name and password; bytes that aren't UTF-8 become U+FFFD.
 pub(super) type UsernamePassword = (String, String);
 
@@ -105,6 +142,34 @@ mod tests {
         ] {
             assert_eq!(decode_as_kubelet(field), kubelet, "{field:?}");
             assert_eq!(decode_as_containers_image(field), containers_image, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn v6_cause_of_an_auth_that_is_not_base64_is_told_apart() {
+        for (field, cause) in [
+            ("dTpw YQ==", NotBase64::Blank),
+            ("dTpwYQ== ", NotBase64::Blank),
+            ("\tdTpwYQ==", NotBase64::Blank),
+            ("dTpwYQ\u{a0}==", NotBase64::Blank),
+            ("user:password", NotBase64::PlainText),
+            ("base64(username:password)", NotBase64::PlainText),
+            ("user: pass word", NotBase64::PlainText),
+            ("dTpwYQ=", NotBase64::Padding),
+            ("dTpw=", NotBase64::Padding),
+            ("dTpwYQ===", NotBase64::Padding),
+            ("dTr_", NotBase64::UrlSafe),
+            ("dTr-YQ==", NotBase64::UrlSafe),
+            ("s3cr3t-robot-pass", NotBase64::Other),
+            ("?", NotBase64::Other),
+            ("d", NotBase64::Other),
+        ] {
+            assert_eq!(
+                decode_as_kubelet(field),
+                Err(AuthFieldError::NotBase64),
+                "{field:?}"
+            );
+            assert_eq!(why_not_base64(field), cause, "{field:?}");
         }
     }
 

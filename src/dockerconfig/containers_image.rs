@@ -168,6 +168,11 @@ impl AuthFile {
         }))
     }
 
+    /// Key of the entry that containers/image chooses for an image, whether it has a credential or not.
+    pub fn chosen_key(&self, image: &ImageReference) -> Option<&str> {
+        self.choose(image).map(|entry| entry.key.as_str())
+    }
+
     fn choose(&self, image: &ImageReference) -> Option<&FileEntry> {
         let name = image.name();
         let parents = std::iter::successors(Some(name.as_str()), |name| Some(name.rsplit_once('/')?.0));

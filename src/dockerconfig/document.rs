@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::entry::Entry;
 use super::error::{Ambiguity, DocumentError, Place, Unreadable};
 use super::go_json::{self, Member};
-use super::hash::Map;
+use super::hash::{Map, Set};
 use crate::text::SafeName;
 
 /// Member with the credentials.
@@ -45,20 +45,26 @@ impl<'a> Document<'a> {
     /// # Errors
     /// - [`DocumentError::Unreadable`]: not UTF-8, not JSON, not an object, trailing text, or an `auths`
     ///   that is neither an object nor null.
-    /// - [`DocumentError::Ambiguous`]: at the top, under `auths` or in an entry, a member is duplicate, or differs only in
-    ///   case from another one or from the name that clients know. Go's readers ignore case and use the last one, others
-    ///   don't.
+    /// - [`DocumentError::Ambiguous`]: at the top, under `auths` or in an entry, a member is duplicate; or, but for keys of
+    ///   `auths`, differs only in case from another one or from the name that clients know. Go's readers ignore case there
+    ///   and use the last one, others don't. Keys that differ in case are different hosts' for all clients.
     /// - [`DocumentError::WrappedTwice`]: the only member of `auths` is an object named `auths`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DocumentError> {
         let source = read(bytes).map_err(DocumentError::Unreadable)?;
         let top = go_json::members(source, 0).ok_or(DocumentError::Unreadable(Unreadable::NotAnObject))?;
-        check_members(&top, &Place::Top, &TOP_MEMBERS)?;
         let entries = match top.iter().find(|member| member.name == AUTHS) {
             Some(auths) => entries(auths).map_err(DocumentError::Unreadable)?,
             None => Vec::new(),
         };
         let document = Self { source, top, entries };
-        check_members(&document.entries, &Place::Auths, &[])?;
+        let is_key = |member: &&Member<'_>| document.auths_member().is_none() && looks_like_entry(member);
+        check_members(
+            document.top.iter().filter(|m| !is_key(m)),
+            &Place::Top,
+            &TOP_MEMBERS,
+        )?;
+        check_duplicates(document.top.iter().filter(is_key), &Place::Top)?;
+        check_duplicates(&document.entries, &Place::Auths)?;
         if let [only] = document.entries.as_slice()
             && only.name == AUTHS
             && only.value.starts_with('{')
@@ -104,24 +110,10 @@ impl<'a> Document<'a> {
             .map(|entry| Entry::read(entry.value))
     }
 
-    /// Checks that entries with these keys would not make the document ambiguous.
-    ///
-    /// # Errors
-    /// [`DocumentError::Ambiguous`]: the document or `keys` have a key that differs only in case.
-    pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), DocumentError> {
-        let mut spellings: Map<String, &str> = self
-            .entries
-            .iter()
-            .chain(self.unwrapped_entries())
-            .map(|e| (go_json::fold(&e.name), e.name.as_str()))
-            .collect();
-        for key in keys {
-            match spellings.insert(go_json::fold(key), key) {
-                Some(other) if other != key => return Err(ambiguous(&Place::Auths, other, key)),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// All entries, in order; those at the top where `auths` is missing, too.
+    pub fn all_entries(&self) -> impl Iterator<Item = Entry> {
+        let entries = self.entries.iter().chain(self.unwrapped_entries());
+        entries.map(|entry| Entry::read(entry.value))
     }
 
     pub(super) fn auths_member(&self) -> Option<&Member<'a>> {
@@ -180,7 +172,11 @@ fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
 }
 
 /// Rejects duplicate names, and names that differ only in case from another or from one of the `known` names.
-fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Result<(), DocumentError> {
+fn check_members<'m, 'a: 'm>(
+    members: impl IntoIterator<Item = &'m Member<'a>>,
+    place: &Place,
+    known: &[&str],
+) -> Result<(), DocumentError> {
     let mut spellings: Map<String, &str> = Map::default();
     for Member { name, .. } in members {
         let folded = go_json::fold(name);
@@ -192,6 +188,16 @@ fn check_members(members: &[Member<'_>], place: &Place, known: &[&str]) -> Resul
         }
     }
     Ok(())
+}
+
+/// Rejects duplicate names.
+fn check_duplicates<'m, 'a: 'm>(
+    members: impl IntoIterator<Item = &'m Member<'a>>,
+    place: &Place,
+) -> Result<(), DocumentError> {
+    let mut names: Set<&str> = Set::default();
+    let duplicate = members.into_iter().find(|member| !names.insert(&member.name));
+    duplicate.map_or(Ok(()), |member| Err(ambiguous(place, &member.name, &member.name)))
 }
 
 fn ambiguous(place: &Place, name: &str, collides_with: &str) -> DocumentError {

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::document::{AUTHS, Document};
 use super::entry::Entry;
-use super::error::DocumentError;
 use super::go_json::Member;
 use super::hash::Set;
 
@@ -39,11 +38,7 @@ impl Document<'_> {
     ///
     /// An equal entry keeps its bytes, so a document without a change keeps all of them. A new entry comes last. Of several
     /// entries for one key the last one is written. Without entries only the structure is repaired.
-    ///
-    /// # Errors
-    /// Those of [`Document::check_keys`].
-    pub fn with_entries(&self, entries: &[(&str, &Entry)]) -> Result<EditedDocument, DocumentError> {
-        self.check_keys(entries.iter().map(|(key, _)| *key))?;
+    pub fn with_entries(&self, entries: &[(&str, &Entry)]) -> EditedDocument {
         let entries = last_of_each(entries);
         let (edits, shape_repaired) = match self.auths_member() {
             Some(auths) if auths.value.starts_with('{') => (self.edit_auths(auths, &entries), false),
@@ -54,10 +49,10 @@ impl Document<'_> {
                 (vec![append(&self.top, self.top_start(), &[auths])], true)
             }
         };
-        Ok(EditedDocument {
+        EditedDocument {
             bytes: splice(self.source, edits).into_bytes(),
             shape_repaired,
-        })
+        }
     }
 
     /// Start of the outermost object; only white space may precede it.

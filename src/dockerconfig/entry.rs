@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::auth_field;
+use super::defect::{self, EntryDefect};
 use super::go_json;
 use super::kubelet;
 
@@ -31,7 +32,7 @@ pub struct Entry {
     username: String,
     password: SecretString,
     well_formed: bool,
-    read_alike: bool,
+    defect: Option<EntryDefect>,
 }
 
 impl Entry {
@@ -53,7 +54,7 @@ impl Entry {
             username: username.to_owned(),
             password,
             well_formed: true,
-            read_alike: true,
+            defect: None,
         })
     }
 
@@ -62,12 +63,11 @@ impl Entry {
     pub(super) fn read(value: &str) -> Self {
         let (username, password) = kubelet::read_entry(value).unwrap_or_default();
         let well_formed = is_well_formed(value, &username, &password);
-        let read_alike = is_read_alike(value, &username, &password);
         Self {
             username,
             password: SecretString::from(password),
             well_formed,
-            read_alike,
+            defect: defect::of_entry(value),
         }
     }
 
@@ -102,9 +102,9 @@ impl Entry {
         !self.username.is_empty() && !self.password.expose_secret().is_empty()
     }
 
-    /// True if the kubelet and containers/image find the same credential in it.
-    pub fn is_read_alike(&self) -> bool {
-        self.read_alike
+    /// Why the kubelet finds no usable credential in it.
+    pub fn defect(&self) -> Option<EntryDefect> {
+        self.defect
     }
 
     /// Entry as JSON: compact, with only the required escapes.
@@ -132,19 +132,6 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// containers/image reads only `auth`.
-fn is_read_alike(value: &str, username: &str, password: &str) -> bool {
-    let members = go_json::members(value, 0).unwrap_or_default();
-    let auth = members.iter().find(|member| member.name == "auth");
-    let field = auth
-        .and_then(|member| go_json::string(member.value))
-        .unwrap_or_default();
-    let read = auth_field::decode_as_containers_image(&field);
-    !username.is_empty()
-        && !password.is_empty()
-        && matches!(read, Ok(Some((found, secret))) if found == username && secret == password)
-}
-
 fn is_well_formed(value: &str, username: &str, password: &str) -> bool {
     let auth = auth_field::encode(username, password);
     let members = go_json::members(value, 0).unwrap_or_default();
@@ -167,61 +154,35 @@ mod tests {
     #[test]
     fn entry_is_classified_by_what_clients_find() {
         let ours = r#"{"username":"u","password":"p","auth":"dTpw"}"#;
-        for (value, decodes, read_alike, well_formed) in [
-            (ours, true, true, true),
-            (
-                r#"{"auth":"dTpw","password":"p","username":"u"}"#,
-                true,
-                true,
-                true,
-            ),
+        for (value, decodes, well_formed) in [
+            (ours, true, true),
+            (r#"{"auth":"dTpw","password":"p","username":"u"}"#, true, true),
             (
                 r#"{"username":"u","password":"p","auth":"dTpw","email":""}"#,
                 true,
-                true,
                 false,
             ),
-            (
-                r#"{"username":"x","password":"p","auth":"dTpw"}"#,
-                true,
-                true,
-                false,
-            ),
-            (
-                r#"{"username":"u","password":"x","auth":"dTpw"}"#,
-                true,
-                true,
-                false,
-            ),
-            (r#"{"auth":"dTpw"}"#, true, true, false),
+            (r#"{"username":"x","password":"p","auth":"dTpw"}"#, true, false),
+            (r#"{"username":"u","password":"x","auth":"dTpw"}"#, true, false),
+            (r#"{"auth":"dTpw"}"#, true, false),
             // Without its padding, which only the kubelet accepts.
-            (r#"{"auth":"dTpwYQ"}"#, true, false, false),
-            (r#"{"auth":"dTpwYQ=="}"#, true, true, false),
-            (r#"{"username":"u","password":"p"}"#, true, false, false),
+            (r#"{"auth":"dTpwYQ"}"#, true, false),
+            (r#"{"auth":"dTpwYQ=="}"#, true, false),
+            (r#"{"username":"u","password":"p"}"#, true, false),
             // A NUL around the password, which containers/image drops.
-            (r#"{"auth":"dToAcAA="}"#, true, false, false),
-            (r#"{"auth":"dTo="}"#, false, false, false),
-            (r#"{"auth":"OnA="}"#, false, false, false),
-            (
-                r#"{"username":"u","password":"","auth":"dTo="}"#,
-                false,
-                false,
-                true,
-            ),
-            (
-                r#"{"username":"","password":"p","auth":"OnA="}"#,
-                false,
-                false,
-                false,
-            ),
-            ("{}", false, false, false),
-            ("null", false, false, false),
-            ("5", false, false, false),
+            (r#"{"auth":"dToAcAA="}"#, true, false),
+            (r#"{"auth":"dTo="}"#, false, false),
+            (r#"{"auth":"OnA="}"#, false, false),
+            (r#"{"username":"u","password":"","auth":"dTo="}"#, false, true),
+            (r#"{"username":"","password":"p","auth":"OnA="}"#, false, false),
+            ("{}", false, false),
+            ("null", false, false),
+            ("5", false, false),
         ] {
             let entry = Entry::read(value);
             assert_eq!(
-                (entry.decodes(), entry.is_read_alike(), entry.is_well_formed()),
-                (decodes, read_alike, well_formed),
+                (entry.decodes(), entry.is_well_formed()),
+                (decodes, well_formed),
                 "{value}"
             );
         }

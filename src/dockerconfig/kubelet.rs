@@ -2,13 +2,12 @@
 //!
 //! The kubelet rejects the whole document if it can't parse one entry, and pulls without any credential.
 
-use std::cmp::Reverse;
 use std::fmt;
 
 use secrecy::SecretString;
 
 use super::auth_config::AuthConfig;
-use super::auth_field::{self, AuthFieldError, UsernamePassword};
+use super::auth_field::{self, AuthFieldError, NotBase64, UsernamePassword};
 use super::go_json::{self, Member, fold};
 use super::hash::Map;
 use crate::{
@@ -48,11 +47,11 @@ pub enum EntryProblem {
     #[error("is not an object")]
     NotAnObject,
     /// A member that must be a string is something else.
-    #[error("has a {0} that is not a string")]
+    #[error("has a member {0} that is not a string")]
     NotAString(&'static str),
     /// `auth` is not base64.
-    #[error("has an auth that is not base64 of user:password")]
-    AuthNotBase64,
+    #[error("has an auth that {0}")]
+    AuthNotBase64(NotBase64),
     /// `auth` decodes to a text without colon.
     #[error("has an auth without a colon between user and password")]
     AuthWithoutColon,
@@ -60,20 +59,29 @@ pub enum EntryProblem {
 
 /// Parsed document of the kubelet.
 #[derive(Clone)]
-pub struct Keyring {
+pub struct Keyring<T = AuthConfig> {
     /// Entries by decreasing index, equal ones in the document's order.
-    entries: Vec<(KeyringIndex, AuthConfig)>,
+    entries: Vec<(KeyringIndex, T)>,
 }
 
-impl Keyring {
+impl<T> Keyring<T> {
+    /// Keyring of entries in the document's order, each with its key. Keys that the kubelet ignores are left out.
+    pub(super) fn new<'k>(entries: impl Iterator<Item = (&'k str, T)>) -> Self {
+        let mut entries: Vec<_> = entries
+            .filter_map(|(key, entry)| Some((KeyringIndex::new(key)?, entry)))
+            .collect();
+        entries.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Self { entries }
+    }
+
     /// Credentials that the kubelet would try for an image, in this order. Its order of several keys for one registry, such
     /// as `quay.io` and `https://quay.io`, is random.
-    pub fn lookup(&self, image: &ImageReference) -> Vec<&AuthConfig> {
-        let find = |chosen: &dyn Fn(&KeyringIndex) -> bool| -> Vec<&AuthConfig> {
+    pub fn lookup(&self, image: &ImageReference) -> Vec<&T> {
+        let find = |chosen: &dyn Fn(&KeyringIndex) -> bool| -> Vec<&T> {
             self.entries
                 .iter()
                 .filter(|(index, _)| chosen(index))
-                .map(|(_, auth)| auth)
+                .map(|(_, entry)| entry)
                 .collect()
         };
         let matching = find(&|index| index.matches(image));
@@ -86,7 +94,7 @@ impl Keyring {
 }
 
 /// Prints only the number of entries.
-impl fmt::Debug for Keyring {
+impl<T> fmt::Debug for Keyring<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyring")
             .field("entries", &self.entries.len())
@@ -113,24 +121,17 @@ pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
     }
     let mut ordered: Vec<_> = read.into_iter().collect();
     ordered.sort_by_key(|(_, (start, _))| *start);
-    let mut entries: Vec<_> = ordered
+    let entries: Vec<AuthConfig> = ordered
         .into_iter()
-        .filter_map(|(key, (_, (username, password)))| {
-            let index = KeyringIndex::new(&key)?;
-            let password = SecretString::from(password);
-            Some((
-                index,
-                AuthConfig {
-                    key,
-                    username,
-                    password,
-                    identity_token: None,
-                },
-            ))
+        .map(|(key, (_, (username, password)))| AuthConfig {
+            key,
+            username,
+            password: SecretString::from(password),
+            identity_token: None,
         })
         .collect();
-    entries.sort_by_key(|(index, _)| Reverse(index.clone()));
-    Ok(Keyring { entries })
+    let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+    Ok(Keyring::new(keys.iter().map(String::as_str).zip(entries)))
 }
 
 /// First unmanaged entry that makes the kubelet reject the document, in its order. Entries with a key in `managed_keys` are
@@ -218,7 +219,7 @@ pub(super) fn read_entry(value: &str) -> Result<UsernamePassword, EntryProblem> 
         return Ok((username, password));
     }
     auth_field::decode_as_kubelet(&auth).map_err(|error| match error {
-        AuthFieldError::NotBase64 => EntryProblem::AuthNotBase64,
+        AuthFieldError::NotBase64 => EntryProblem::AuthNotBase64(auth_field::why_not_base64(&auth)),
         AuthFieldError::NoColon => EntryProblem::AuthWithoutColon,
     })
 }

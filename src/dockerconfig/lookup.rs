@@ -4,10 +4,13 @@ use secrecy::ExposeSecret;
 
 use crate::{
     credential::{Credential, Token},
-    dockerconfig::{AuthConfig, containers_image_reads, kubelet_reads},
+    dockerconfig::{
+        AuthConfig, AuthFile, ContainersImageLookupError, Document, Entry, Keyring, containers_image_reads,
+        go_json::Member, kubelet_reads,
+    },
     image::{ImageReference, RegistryHost},
     outcome::{Finding, Reason},
-    text::clip_name,
+    text::{SafeName, clip_name},
 };
 
 /// Finding `no-matching-entry` if the kubelet does not find `credential` for one of `images`. None if it rejects the whole
@@ -51,8 +54,27 @@ pub fn credential_found<'a>(
     })
 }
 
-/// Notes about images for which containers/image does not use the managed entry, but a more specific unmanaged entry or a
-/// credential helper. Pods can still pull, since the kubelet tries all matching entries.
+/// Entries of a document by the kubelet's index, malformed ones included.
+pub struct EntryIndex<'d, 'a>(Keyring<&'d Member<'a>>);
+
+impl<'d, 'a> EntryIndex<'d, 'a> {
+    /// Index of a document's entries.
+    pub fn of(document: &'d Document<'a>) -> Self {
+        let entries = document.entries.iter();
+        Self(Keyring::new(entries.map(|member| (member.name.as_str(), member))))
+    }
+
+    /// Entries that the kubelet tries for an image, with their keys, in its order.
+    pub fn lookup(&self, image: &ImageReference) -> Vec<(&'d str, Entry)> {
+        let found = self.0.lookup(image).into_iter();
+        found
+            .map(|member| (member.name.as_str(), Entry::read(member.value)))
+            .collect()
+    }
+}
+
+/// Warnings about images for which containers/image does not use the managed entry, but a more specific unmanaged entry.
+/// Pods can still pull, since the kubelet tries all matching entries.
 pub fn containers_image_prefers_others(
     images: &[&ImageReference],
     document: &[u8],
@@ -62,18 +84,39 @@ pub fn containers_image_prefers_others(
         Ok(file) => file,
         Err(refusal) => return vec![format!("skopeo and buildah cannot use the document: {refusal}.")],
     };
-    let prefers_others =
-        |image: &&&ImageReference| !matches!(file.lookup(image), Ok(Some(found)) if is(credential, &found));
     images
         .iter()
-        .filter(prefers_others)
-        .map(|image| {
-            format!(
-                "For {} skopeo and buildah do not use the managed entry: another entry or a credential helper takes precedence.",
-                clip_name(&image.to_string(), 160)
-            )
+        .filter_map(|image| {
+            let shown = clip_name(&image.to_string(), 160);
+            let cause = containers_image_misses(&file, image, credential)?;
+            Some(format!(
+                "For {shown} skopeo and buildah do not use the managed entry: {cause}."
+            ))
         })
         .collect()
+}
+
+/// Why containers/image does not use this credential for an image, half a sentence. None if it does, or if a credential
+/// helper takes precedence, which [`Document::helper_warnings`] reports.
+pub fn containers_image_misses(
+    file: &AuthFile,
+    image: &ImageReference,
+    credential: &Credential,
+) -> Option<String> {
+    let chosen = file.chosen_key(image).map(SafeName::new);
+    match (file.lookup(image), chosen) {
+        (Err(ContainersImageLookupError::CredentialHelper(_)), _) => None,
+        (Ok(Some(found)), _) if is(credential, &found) && found.identity_token.is_none() => None,
+        (Ok(Some(found)), Some(key)) => Some(match found.identity_token {
+            Some(_) => format!("they choose the entry {key} and use its identitytoken"),
+            None => format!("they choose the entry {key}"),
+        }),
+        (Err(ContainersImageLookupError::AuthNotBase64(key)), _) => {
+            Some(format!("the entry {key} has an auth without its base64 padding"))
+        }
+        (Ok(None), Some(key)) => Some(format!("they choose the entry {key}, which has no auth")),
+        (Ok(_), None) => Some("they find no entry for it".to_owned()),
+    }
 }
 
 /// True if a client found exactly this credential.
@@ -145,9 +188,47 @@ mod tests {
     }
 
     #[test]
-    fn credential_helper_takes_precedence_for_containers_image() {
-        let document = format!(r#"{{"auths":{{{OURS}}},"credHelpers":{{"quay.io":"x"}}}}"#);
-        assert_eq!(preferred(&document), 1);
+    fn v2_cause_for_which_containers_image_does_not_use_the_entry_is_named() {
+        let image = ImageReference::parse("quay.io/team/app:1").expect("an image");
+        for (entries, cause) in [
+            (OURS, None),
+            (r#""https://quay.io/v1/":{"auth":"cm9ib3Q6cHc="}"#, None),
+            (
+                r#""quay.io":{"auth":"cm9ib3Q6cHc="},"quay.io/team":{"auth":"b3RoZXI6cHc="}"#,
+                Some("they choose the entry quay.io/team"),
+            ),
+            (
+                r#""quay.io":{"auth":"cm9ib3Q6cHc="},"quay.io/team":{}"#,
+                Some("they choose the entry quay.io/team, which has no auth"),
+            ),
+            (
+                r#""quay.io":{"username":"robot","password":"pw"}"#,
+                Some("they choose the entry quay.io, which has no auth"),
+            ),
+            (
+                r#""quay.io":{"auth":"cm9ib3Q6cHc"}"#,
+                Some("the entry quay.io has an auth without its base64 padding"),
+            ),
+            (
+                r#""quay.io":{"auth":"cm9ib3Q6cHc=","identitytoken":"t"}"#,
+                Some("they choose the entry quay.io and use its identitytoken"),
+            ),
+            (
+                r#""quay.io/":{"auth":"cm9ib3Q6cHc="}"#,
+                Some("they find no entry for it"),
+            ),
+            (
+                r#""*.io":{"auth":"cm9ib3Q6cHc="}"#,
+                Some("they find no entry for it"),
+            ),
+        ] {
+            let document = format!(r#"{{"auths":{{{entries}}}}}"#);
+            let file = containers_image_reads(document.as_bytes()).expect("a document");
+            let found = containers_image_misses(&file, &image, &credential());
+            assert_eq!(found.as_deref(), cause, "{document}");
+        }
+        let helper = format!(r#"{{"auths":{{{OURS}}},"credHelpers":{{"quay.io":"x"}}}}"#);
+        assert_eq!(preferred(&helper), 0, "its own warning");
     }
 
     #[test]

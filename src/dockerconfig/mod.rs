@@ -11,13 +11,16 @@
 mod auth_config;
 mod auth_field;
 mod containers_image;
+mod defect;
 mod document;
 mod edit;
 mod entry;
 mod error;
 mod go_json;
 mod hash;
+mod helpers;
 mod kubelet;
+mod leftovers;
 pub mod lookup;
 pub mod pull_secret;
 mod stored_secrets;
@@ -25,12 +28,16 @@ mod stored_secrets;
 mod tests;
 
 pub use auth_config::AuthConfig;
+pub use auth_field::NotBase64;
 pub use containers_image::{
     AuthFile, ContainersImageLookupError, ContainersImageRefusal, containers_image_reads,
 };
+pub use defect::EntryDefect;
 pub use document::{Auths, Document};
 pub use edit::EditedDocument;
 pub use entry::{Entry, EntryError};
 pub use error::{Ambiguity, DocumentError, Place, Unreadable};
+pub use helpers::HelperWarning;
 pub use kubelet::{EntryProblem, Keyring, KubeletRefusal, invalid_unmanaged_entry, kubelet_reads};
+pub use leftovers::{removed_keys, without_expired_leftovers};
 pub use stored_secrets::stored_secrets;

@@ -14,12 +14,7 @@ use crate::{
 /// # Errors
 /// `document-unreadable`, `document-ambiguous`.
 pub fn parse<'a>(config: &Config, document: &'a [u8]) -> Result<Document<'a>, Finding> {
-    let keys = managed_keys(config);
-    let document = Document::parse(document).and_then(|document| {
-        document.check_keys(keys.iter().map(String::as_str))?;
-        Ok(document)
-    });
-    document.map_err(|error| document_finding(config, &error))
+    Document::parse(document).map_err(|error| document_finding(config, &error))
 }
 
 /// Finding for a document that was left unchanged: `document-unreadable` or `document-ambiguous`.
@@ -64,7 +59,7 @@ pub fn with_credential(
     let keys = managed_keys(config);
     let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), &entry)).collect();
     Document::parse(document)
-        .and_then(|document| document.with_entries(&entries))
+        .map(|document| document.with_entries(&entries))
         .map_err(|error| document_finding(config, &error))
 }
 
@@ -250,7 +245,7 @@ mod tests {
         let robot = || "robot".to_owned();
         assert_eq!(reason(b"none", robot()), Some(Reason::DocumentUnreadable));
         assert_eq!(
-            reason(br#"{"auths":{"Quay.io":{}}}"#, robot()),
+            reason(br#"{"auths":{"quay.io":{},"quay.io":{}}}"#, robot()),
             Some(Reason::DocumentAmbiguous)
         );
         assert_eq!(

@@ -96,7 +96,7 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// Hints that change neither status nor exit code, one sentence each.
     pub notes: Vec<String>,
-    /// Notes that are counted as warnings in TEST_OUTPUT.
+    /// Warnings that change neither status nor exit code and are counted in TEST_OUTPUT, one sentence each.
     pub warnings: Vec<String>,
     /// Stored credential.
     pub credential: CredentialSummary,

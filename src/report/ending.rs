@@ -112,6 +112,9 @@ fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
             }
         }
     }
+    for warning in &report.warnings {
+        warn!("{warning}");
+    }
     for note in &report.notes {
         info!("{note}");
     }

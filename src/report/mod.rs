@@ -48,9 +48,7 @@ pub struct Report {
     images: Vec<CheckRow>,
     findings: Vec<FindingRow>,
     notes: Vec<String>,
-    /// How many of the notes are warnings.
-    #[serde(skip)]
-    counted_notes: usize,
+    warnings: Vec<String>,
     plan: Option<PlanRow>,
     doctor: Option<Vec<LineRow>>,
     problems: Vec<Problem>,
@@ -146,13 +144,8 @@ impl Report {
             registries: outcome.registries.iter().map(check_row).collect(),
             images: outcome.images.iter().map(check_row).collect(),
             findings: findings.iter().map(finding_row).collect(),
-            notes: outcome
-                .warnings
-                .iter()
-                .chain(&outcome.notes)
-                .map(|note| one_line(note))
-                .collect(),
-            counted_notes: outcome.warnings.len(),
+            notes: outcome.notes.iter().map(|note| one_line(note)).collect(),
+            warnings: outcome.warnings.iter().map(|warning| one_line(warning)).collect(),
             plan: outcome.plan.as_ref().map(rows::plan),
             doctor: (context.mode == Some(Mode::Doctor)).then(|| rows::doctor(outcome, &findings)),
             problems: problems.to_vec(),
@@ -174,7 +167,8 @@ impl Report {
                 warnings.saturating_sub(findings)
             }
             None => self
-                .counted_notes
+                .warnings
+                .len()
                 .saturating_add(usize::from(self.excess().is_some())),
         }
     }

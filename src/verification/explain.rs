@@ -17,6 +17,9 @@ use crate::{
 
 mod connection;
 
+/// Default of `PULL_SECRET_USERNAME`, which only a Kubernetes token can have.
+const DEFAULT_USERNAME: &str = "<token>";
+
 /// How many characters of a name a cause may hold; the report has the whole one.
 const NAME: usize = 60;
 
@@ -88,10 +91,18 @@ impl Explainer<'_> {
             ),
             Proof::PullForbidden => forbidden(self.credential, at, image, false),
             Proof::PushForbidden => forbidden(self.credential, at, image, true),
-            Proof::Rejected => Finding::new(
-                Reason::CredentialRejected,
-                format!("{registry} does not accept the credential"),
-            ),
+            Proof::Rejected => {
+                let cause = format!("{registry} does not accept the credential");
+                let finding = Finding::new(Reason::CredentialRejected, cause);
+                if self.credential.username == DEFAULT_USERNAME && !self.credential.is_kubernetes_token() {
+                    finding.with_remedy(format!(
+                        "The user name is the default {DEFAULT_USERNAME}: set PULL_SECRET_USERNAME to the name that \
+                         belongs to the password, or put a valid one into PULL_SECRET_TOKEN_FILE."
+                    ))
+                } else {
+                    finding
+                }
+            }
             Proof::Inconclusive(_, TokenReview::Invalid) => Finding::new(
                 Reason::CredentialRejected,
                 "the API server does not accept the credential",

@@ -13,7 +13,6 @@ const RESERVED: &[(&str, &str)] = &[
     ("PULL_SECRET_NAMESPACE_SELECTOR", "team=blue"),
     ("PULL_SECRET_CONCURRENCY", "16"),
     ("PULL_SECRET_SHARDS", "4"),
-    ("JOB_COMPLETION_INDEX", "0"),
     ("PULL_SECRET_LINK_SERVICE_ACCOUNTS", "default"),
     ("PULL_SECRET_LINK_FOR", "pull"),
 ];

@@ -119,7 +119,7 @@ async fn api_server_with_a_certificate_of_the_registry_ca_gets_no_request() -> R
         .program()
         .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         .env("KUBERNETES_SERVICE_PORT", listener.address().port().to_string());
-    program.expect("ERROR", "none", "api-unavailable", 75).await?;
+    program.expect("ERROR", "none", "api-untrusted", 64).await?;
     assert_eq!(listener.record().requests.len(), 0);
     Ok(())
 }

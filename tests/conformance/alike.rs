@@ -13,7 +13,7 @@ use proptest::sample::select;
 use secrecy::SecretString;
 
 use crate::{
-    consumers::{self, Consumers, Finding, KubeletVerdict, Plain, Refusal, Verdict},
+    consumers::{self, Consumers, Finding, KubeletVerdict, Refusal, Verdict},
     containers_image::{ATTEMPTS, is_none_for_containers_image},
     documents::{Bytes, document},
     search::{Tally, agree},
@@ -50,7 +50,6 @@ fn accepted_documents_are_read_alike_and_written_entries_are_found() {
             ("ambiguous", 8),
             ("auths inside auths", 300),
             ("read alike", 4),
-            ("another spelling of our key", 1000),
             ("shape repaired", 30),
             ("rejected by the kubelet", 20),
             ("shadowed for the kubelet", 300),
@@ -96,17 +95,7 @@ fn judge(
         .map_err(|error| error.to_string())?
         .key();
     let managed = Entry::new(USERNAME, SecretString::from(PASSWORD)).map_err(|error| error.to_string())?;
-    let with = match parsed.with_entries(&[(&key, &managed)]) {
-        Ok(with) => with,
-        Err(error) => {
-            tally.count("another spelling of our key");
-            let Plain { keys, top, .. } = &theirs.plain;
-            let is_another = |name: &String| *name != key && name.to_lowercase() == key.to_lowercase();
-            return holds(keys.iter().chain(top).any(is_another), || {
-                format!("no key is another spelling: {error}")
-            });
-        }
-    };
+    let with = parsed.with_entries(&[(&key, &managed)]);
     if with.shape_repaired {
         tally.count("shape repaired");
     }

@@ -57,7 +57,6 @@ pub struct KubeletVerdict {
 pub struct Plain {
     pub entries: Vec<Entry>,
     pub keys: Vec<String>,
-    pub top: Vec<String>,
     /// A name is there twice, but for case, or a known one is spelled in another case.
     pub collides: bool,
 }

@@ -17,3 +17,4 @@ mod kubelet;
 mod no_proxy;
 mod reference;
 mod search;
+mod verify;

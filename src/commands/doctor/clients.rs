@@ -5,7 +5,7 @@ use crate::{
     commands::{operation::Operation, plan},
     credential::Credential,
     decide::CredentialSource,
-    dockerconfig::{kubelet_reads, lookup, pull_secret},
+    dockerconfig::{Document, kubelet_reads, lookup, pull_secret},
     image::ImageReference,
     kubernetes::secret::StoredSecret,
     outcome::{DoctorCheck, Finding},
@@ -47,6 +47,14 @@ pub fn examine(
             "Remove that entry or helper, or narrow PULL_SECRET_REGISTRY to the same path.",
         ))
     }));
+    let parsed = Document::parse(&document);
+    let helpers = parsed.map(|document| document.helper_warnings(config.registries.iter()));
+    checks.extend(
+        helpers
+            .unwrap_or_default()
+            .into_iter()
+            .map(|warning| Ok(DoctorCheck::warn("helper", warning.message, warning.remedy))),
+    );
     checks
 }
 

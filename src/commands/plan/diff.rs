@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     credential::{Credential, KnownSecrets, rfc3339},
     decide::CredentialSource,
-    dockerconfig::{Auths, Document},
+    dockerconfig::{Auths, Document, removed_keys},
     image::RegistryHost,
     kubernetes::{
         secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
@@ -30,7 +30,24 @@ pub fn of_metadata(
     let mut diff = head(config, namespace, Change::Keep);
     labels_and_annotations(&mut diff, Some(stored), fields, false, secrets);
     data(&mut diff, Some(stored), fields, secrets);
+    let after = fields.data.get(DOCUMENT_KEY).map_or(&[][..], Vec::as_slice);
+    if !removed_keys(stored.document(), after).is_empty() {
+        diff.line(Change::Keep, format!("  data {DOCUMENT_KEY}"));
+        diff.line(Change::Keep, "    auths:");
+        removed(&mut diff, stored.document(), after);
+    }
     diff
+}
+
+/// Entries that are removed.
+fn removed(diff: &mut Diff, before: &[u8], after: &[u8]) {
+    for key in removed_keys(before, after) {
+        let shown = SafeName::new(&key);
+        diff.line(
+            Change::Remove,
+            format!("      {shown}: expired token, which skopeo and buildah would choose"),
+        );
+    }
 }
 
 /// A new credential with all that belongs to it.
@@ -159,6 +176,7 @@ fn document(
         }
         diff.line(Change::Add, format!("      {shown}: {}", coming(config, source)));
     }
+    removed(diff, stored.map_or(&[][..], StoredSecret::document), bytes);
 }
 
 /// A stored credential, without its secret parts.
@@ -182,6 +200,7 @@ fn coming(config: &Config, source: &CredentialSource) -> String {
             clip_name(&service_account.to_string(), VALUE),
             config.token_lifetime
         ),
+        CredentialSource::File(_) if config.token_file.is_none() => "the stored token".to_owned(),
         CredentialSource::File(_) => "the content of PULL_SECRET_TOKEN_FILE".to_owned(),
     }
 }

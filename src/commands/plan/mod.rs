@@ -10,27 +10,43 @@ use k8s_openapi::jiff::SignedDuration;
 use crate::{
     commands::{
         ensure::replace::{self, Replacement},
-        observe::{Considered, consider, stored, usable_credentials, verify_everywhere},
+        observe::{self, Considered, consider, stored, usable_credentials, verify_everywhere},
         operation::Operation,
         permissions,
     },
     credential::{Credential, CredentialSummary, Token},
     decide::{CredentialSource, Decision},
-    dockerconfig::pull_secret,
+    dockerconfig::{pull_secret, without_expired_leftovers},
     image::RegistryHost,
     kubernetes::{
         secret::{AppliedFields, DOCUMENT_KEY, PLACEHOLDER, StoredSecret},
         secret_fields,
     },
     outcome::{Action, Diff, Finding, Outcome, Plan, Verified},
+    verification::Evidence,
 };
 
 /// Reports what `ensure` would do.
 pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outcome {
-    let Considered { decision, evidence } = match observe(operation, source).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match observed(operation, source).await {
         Ok(considered) => considered,
         Err(finding) => return operation.outcome_with(finding),
     };
+    let mut outcome = planned(operation, source, decision, evidence).await;
+    outcome.findings.extend(rewritten);
+    outcome
+}
+
+async fn planned(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    decision: Decision,
+    evidence: Vec<Evidence>,
+) -> Outcome {
     match decision {
         Decision::Unchanged { secret, credential } => Outcome {
             plan: Some(Plan {
@@ -48,7 +64,13 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
             let target = &operation.target;
             let plan = Plan {
                 action: Action::Refreshed,
-                because: Some("labels, annotations or keys differ"),
+                because: Some(
+                    if fields.data.get(DOCUMENT_KEY).map(Vec::as_slice) == Some(secret.document()) {
+                        "labels, annotations or keys differ"
+                    } else {
+                        "an expired token of a registry that is no longer configured is removed"
+                    },
+                ),
                 diff: diff::of_metadata(
                     (target.config, &target.namespace, &operation.secrets),
                     &secret,
@@ -75,19 +97,28 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
         Decision::Renew {
             secret,
             because,
-            stored,
+            mut stored,
+            reuse,
         } => {
+            let reuse = observe::reuse(operation, reuse, &mut stored).await;
             let renewal = Renewal {
                 secret: Some(secret),
                 because: because.as_str(),
                 usable: usable_credentials(operation, stored, &evidence),
             };
-            renew(operation, source, renewal).await
+            match reuse {
+                // As from a file: nothing is requested.
+                Some(verified) => {
+                    let source = CredentialSource::File(Box::new(verified.credential));
+                    renew(operation, &source, renewal).await
+                }
+                None => renew(operation, source, renewal).await,
+            }
         }
     }
 }
 
-async fn observe(operation: &Operation<'_>, source: &CredentialSource) -> Result<Considered, Finding> {
+async fn observed(operation: &Operation<'_>, source: &CredentialSource) -> Result<Considered, Finding> {
     let secret = operation.read(operation.deadline.writing).await?;
     consider(operation, source, secret, operation.api.now()).await
 }
@@ -180,7 +211,10 @@ pub fn edited(
         (Some(_), true) => Action::Repaired,
         (Some(_), false) => Action::Refreshed,
     };
-    Ok((edited.bytes, action))
+    let uid = secret.map_or("", |secret| secret.version.uid.as_str());
+    let now = operation.api.now();
+    let bytes = without_expired_leftovers(operation.target.config, edited.bytes, uid, now);
+    Ok((bytes, action))
 }
 
 fn fields(

@@ -1,5 +1,8 @@
 //! What `verify` reports about entries, tokens and annotations.
 
+mod entries;
+mod field;
+
 use serde_json::json;
 
 use crate::{
@@ -35,15 +38,14 @@ async fn verify_reports_what_is_wrong_with_a_stored_token() {
 #[tokio::test(start_paused = true)]
 async fn verify_reports_entries_that_not_every_client_reads() {
     let good = document(&jwt("good", DAY));
-    let password_only = json!({"auths": {REGISTRY: {"username": "u", "password": "p"}}}).to_string();
+    let blank = json!({"auths": {REGISTRY: {"auth": "dTpw "}}}).to_string();
     let unmanaged = good.replacen("\"auths\":{", "\"auths\":{\"quay.io\":{\"auth\":\"!\"},", 1);
     let unwrapped = json!({REGISTRY: {"auth": "dTpw"}}).to_string();
     for (stored, reason, cause) in [
         (
-            password_only,
+            blank,
             Reason::NoMatchingEntry,
-            "the entry for image-registry.openshift-image-registry.svc:5000 in Secret pull is not one that every client \
-             reads",
+            "the entry image-registry.openshift-image-registry.svc:5000 in Secret pull has an auth that contains a blank",
         ),
         (
             document_for(&[("quay.io", "robot")]),

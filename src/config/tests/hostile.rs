@@ -36,7 +36,7 @@ fn token_in_any_variable_is_never_printed() {
         "SSL_CERT_FILE",
     ];
     let unknown = ["PULL_SECRET_TOKEN", "PULL_SECRET_NMAE"];
-    let reserved = ["PULL_SECRET_NAMESPACES", "JOB_COMPLETION_INDEX"];
+    let reserved = ["PULL_SECRET_NAMESPACES", "PULL_SECRET_SHARDS"];
     let names = VARIABLES
         .iter()
         .map(|variable| variable.name)

@@ -38,7 +38,6 @@ fn all_problems_are_reported_together_with_the_valid_output() {
     variables.extend([
         ("PULL_SECRET_LOG_FORMAT", "json"),
         ("PULL_SECRET_NAMESPACES", "a,b"),
-        ("JOB_COMPLETION_INDEX", "0"),
         ("KUBERNETES_SERVICE_HOST", "/"),
         ("KUBERNETES_SERVICE_PORT", "/"),
         ("RESULTS_STATUS_PATH", "/results/STATUS"),

@@ -11,8 +11,7 @@ fn the_secret_holds_a_credential_where_each_registry_has_that_very_one() {
     assert!(holds(&config(&[]), &one_has_it, &credential));
     assert!(!holds(&both, &one_has_it, &credential));
     let entry = Entry::new("<token>", token.secret().clone()).expect("an entry");
-    let second =
-        Document::parse(one_has_it.document()).and_then(|one| one.with_entries(&[("quay.io", &entry)]));
+    let second = Document::parse(one_has_it.document()).map(|one| one.with_entries(&[("quay.io", &entry)]));
     let both_have_it = stored(&second.expect("an edited document").bytes);
     assert!(holds(&both, &both_have_it, &credential));
     let other = Credential::of("<token>", Token::new(SecretString::from("other")));

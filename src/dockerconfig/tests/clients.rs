@@ -29,7 +29,8 @@ fn kubelet_rejects_a_document_with_one_invalid_entry() {
         (r#"{"PASSWORD":{}}"#, NotAString("password")),
         (r#"{"email":[]}"#, NotAString("email")),
         (r#"{"auth":true}"#, NotAString("auth")),
-        (r#"{"auth":"?"}"#, AuthNotBase64),
+        (r#"{"auth":"?"}"#, AuthNotBase64(NotBase64::Other)),
+        (r#"{"auth":"dTpw YQ=="}"#, AuthNotBase64(NotBase64::Blank)),
         (r#"{"auth":"dQ=="}"#, AuthWithoutColon),
         (r#"{"username":"u","password":"p","auth":"\n"}"#, AuthWithoutColon),
     ] {

@@ -24,8 +24,7 @@ fn entry() -> Entry {
 fn set(document: &str, key: &str) -> (String, bool) {
     let edited = Document::parse(document.as_bytes())
         .unwrap()
-        .with_entries(&[(key, &entry())])
-        .unwrap();
+        .with_entries(&[(key, &entry())]);
     (String::from_utf8(edited.bytes).unwrap(), edited.shape_repaired)
 }
 

@@ -214,6 +214,22 @@ fn robot() -> Credential {
 }
 
 #[test]
+fn v9_rejected_password_with_the_default_user_name_names_its_variable() {
+    let remedy = |username: &str, password: &str| {
+        let credential = Credential::of(username, Token::new(SecretString::from(password)));
+        let rejected = [evidence(None, &[Proof::Rejected])];
+        let found = explained(Mode::Ensure, &credential, &rejected).findings;
+        found[0].remedy().to_owned()
+    };
+    let named = "The user name is the default <token>: set PULL_SECRET_USERNAME to ";
+    assert!(remedy("<token>", "x").starts_with(named));
+    // A JWT of another issuer is an ordinary password.
+    assert!(remedy("<token>", "eyJ9.e30.c2ln").starts_with(named));
+    assert!(!remedy("team+robot", "x").contains("PULL_SECRET_USERNAME"));
+    assert!(!remedy("<token>", "sha256~AbCd").contains("PULL_SECRET_USERNAME"));
+}
+
+#[test]
 fn why_a_registry_said_nothing_is_told_in_words() {
     let status = StatusCode::BAD_GATEWAY;
     for (error, words) in [

@@ -28,6 +28,7 @@ fn mint() -> CredentialSource {
             name: "puller".to_owned(),
         },
         audiences: Vec::new(),
+        issued_until: None,
     }
 }
 
@@ -54,7 +55,7 @@ fn texts(texts: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn fields(keys: &[&str], annotations: &[(&str, &str)]) -> AppliedFields {
     let entry = Entry::new("robot", SecretString::from("password")).expect("an entry");
     let entries: Vec<_> = keys.iter().map(|key| (*key, &entry)).collect();
-    let document = Document::parse(b"{}").and_then(|empty| empty.with_entries(&entries));
+    let document = Document::parse(b"{}").map(|empty| empty.with_entries(&entries));
     AppliedFields {
         data: [(DOCUMENT_KEY.to_owned(), document.expect("a document").bytes)].into(),
         annotations: texts(annotations),
@@ -122,8 +123,9 @@ fn of_a_stored_entry_it_says_whose_it_is_and_of_others_that_they_stay() {
 fn a_diff_adds_auths_and_hides_the_password_of_a_file() {
     let document = r#"{"quay.io":{"username":"robot","password":"secret"},"other.test":{}}"#;
     let then = fields(&["quay.io", "other.test"], &[]);
+    let robot = config(&[("PULL_SECRET_TOKEN_FILE", "/robot/token")]);
     let diff = of_renewal(
-        (&config(&[]), "demo", &secrets()),
+        (&robot, "demo", &secrets()),
         &file(),
         Some(&stored(document, &[])),
         &then,

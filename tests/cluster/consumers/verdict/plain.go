@@ -16,8 +16,6 @@ type plainReading struct {
 	Entries []entry `json:"entries"`
 	// Keys under "auths".
 	Keys []string `json:"keys"`
-	// Top has the names of the outermost object.
-	Top []string `json:"top"`
 	// Collides: somewhere a name is there twice but for case, or a name that clients know is spelled in another case.
 	Collides bool `json:"collides"`
 }
@@ -30,13 +28,10 @@ type member struct {
 
 // readPlainly reads what it can; of anything that is no object there are no members.
 func readPlainly(document []byte) plainReading {
-	reading := plainReading{Entries: []entry{}, Keys: []string{}, Top: []string{}}
+	reading := plainReading{Entries: []entry{}, Keys: []string{}}
 	top, err := members(document)
 	if err != nil {
 		return reading
-	}
-	for _, member := range top {
-		reading.Top = append(reading.Top, member.name)
 	}
 	entries, err := members(first(top, "auths"))
 	if err != nil {
