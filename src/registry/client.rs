@@ -23,7 +23,7 @@ use super::{
 use crate::{
     image::{HTTPS_PORT, HostPort, RegistryHost},
     transport::{
-        self, Answer, Failure, HttpRequest, Https,
+        self, Answer, AnswerLimit, Failure, HttpRequest, Https,
         retry::{Retry, RetryCause, is_transient},
     },
 };
@@ -35,6 +35,9 @@ pub const ANSWER_LIMIT: usize = 64 << 10;
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json, \
                          application/vnd.docker.distribution.manifest.v2+json";
+
+/// Longest manifest whose headers don't say that it is one, in bytes; eight of them fit into a small pod's memory.
+const MANIFEST_LIMIT: usize = 1 << 20;
 
 /// How many redirects to the same scheme, host and port are followed (CONTRACT section 5).
 const REDIRECTS: usize = 3;
@@ -241,6 +244,12 @@ fn request(ask: Ask<'_>, url: &str, authorization: Option<&HeaderValue>) -> Opti
         .header(ACCEPT, ask.purpose.accept());
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);
+    }
+    if ask.purpose == Purpose::Manifest {
+        request = request.extension(AnswerLimit {
+            bytes: MANIFEST_LIMIT,
+            is_enough: response::are_of_manifest,
+        });
     }
     request.body(Full::default()).ok()
 }

@@ -1,7 +1,7 @@
 //! Meaning of a registry's answers (distribution spec, Authentication and Error Codes). Pure. A registry's kind adds only
 //! its differences.
 
-use http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -26,6 +26,9 @@ const MANIFEST_TYPES: [&str; 6] = [
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
+
+/// The header of every registry since the first (distribution spec, legacy Docker support).
+const API_VERSION: &str = "docker-distribution-api-version";
 
 #[derive(Deserialize)]
 struct TokenAnswer {
@@ -59,10 +62,9 @@ struct Manifest<'a> {
 /// The answer of an exchange that is not retried.
 ///
 /// # Errors
-/// The exchange failed, or what answered is no registry.
+/// How the exchange failed.
 pub fn exchanged(url: &str, outcome: Result<Answer, Failure>) -> Result<Answer, Inconclusive> {
     match outcome {
-        Ok(answer) if is_web_page(&answer) => Err(ProtocolError::NotARegistry.into()),
         Ok(answer) => Ok(answer),
         Err(Failure::Certificate(failure)) => {
             let authority = url.split('/').nth(2).unwrap_or_default();
@@ -104,11 +106,8 @@ pub(super) fn elsewhere(
 /// Its sender isn't shown to be a registry.
 pub fn ping(registry: &RegistryHost, answer: &Answer) -> Result<Ping, Inconclusive> {
     let scheme = AuthScheme::of_challenge(registry, &answer.headers);
-    let is_registry = || {
-        scheme.is_some()
-            || answer.headers.contains_key("docker-distribution-api-version")
-            || is_empty_object(&answer.body)
-    };
+    let is_registry =
+        || scheme.is_some() || answer.headers.contains_key(API_VERSION) || is_empty_object(&answer.body);
     match answer.status {
         StatusCode::OK if is_registry() => Ok(Ping::Anonymous { challenge: scheme }),
         StatusCode::OK => Err(ProtocolError::NotARegistry.into()),
@@ -120,9 +119,10 @@ pub fn ping(registry: &RegistryHost, answer: &Answer) -> Result<Ping, Inconclusi
 /// The answer to `GET /v2/` with user name and password.
 ///
 /// # Errors
-/// The status doesn't decide.
+/// The status doesn't decide, or a proxy's or a login's page answers.
 pub fn login(answer: &Answer) -> Result<Login, Inconclusive> {
     match answer.status {
+        StatusCode::OK if is_web_page(answer) => Err(ProtocolError::NotARegistry.into()),
         StatusCode::OK => Ok(Login::Accepted),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Ok(Login::Refused),
         other => Err(ProtocolError::Status(other).into()),
@@ -226,30 +226,34 @@ fn is_empty_object(body: &[u8]) -> bool {
     text.next() == Some(b'{') && text.next_back() == Some(b'}') && text.all(|byte| byte.is_ascii_whitespace())
 }
 
-/// A success that brings HTML is not from a registry: a proxy's or a login's page.
+/// HTML that nothing shows to be a registry's.
 fn is_web_page(answer: &Answer) -> bool {
     let content_type = answer.headers.get(CONTENT_TYPE);
-    answer.status == StatusCode::OK
+    !answer.headers.contains_key(API_VERSION)
         && content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
 }
 
 /// Whether a success is a manifest: by its media type, by the digest that registries send with one, or by its body,
 /// where there is one (a registry of static files sends neither).
 fn is_manifest(answer: &Answer) -> bool {
-    let media_type = answer
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase());
-    media_type.is_some_and(|found| MANIFEST_TYPES.contains(&found.as_str()))
-        || answer.headers.contains_key("docker-content-digest")
+    are_of_manifest(&answer.headers)
         || serde_json::from_slice::<Manifest<'_>>(&answer.body).is_ok_and(|manifest| {
             manifest.schema_version == 2
                 && (manifest.media_type.is_some()
                     || manifest.manifests.is_some()
                     || manifest.layers.is_some())
         })
+}
+
+/// Whether headers are a manifest's, by media type or digest.
+pub(super) fn are_of_manifest(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
+    media_type.is_some_and(|found| MANIFEST_TYPES.contains(&found.as_str()))
+        || headers.contains_key("docker-content-digest")
 }
 
 fn bearer(answer: &Answer) -> Option<HeaderValue> {

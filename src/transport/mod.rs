@@ -56,6 +56,15 @@ pub struct Https {
     service: BoxCloneSyncService<HttpRequest, Answer, Failure>,
 }
 
+/// Another limit for the answer to one request, as an extension of it.
+#[derive(Clone, Copy)]
+pub struct AnswerLimit {
+    /// The length of a body, in bytes.
+    pub bytes: usize,
+    /// Whether the headers of a success say enough; then its body is not read.
+    pub is_enough: fn(&HeaderMap) -> bool,
+}
+
 /// A whole answer. Its body is never printed.
 pub struct Answer {
     /// Status code.
@@ -82,6 +91,10 @@ impl Https {
         let (usual, offering_all) = (client(trust.usual), client(trust.offering_all));
         Self::from_service(service_fn(move |request: HttpRequest| {
             let (usual, offering_all) = (usual.clone(), offering_all.clone());
+            let limit = request.extensions().get().copied().unwrap_or(AnswerLimit {
+                bytes: answer_limit,
+                is_enough: |_| false,
+            });
             async move {
                 let response = match send(&usual, request.clone()).await {
                     // A server without a certificate of a supported key ends the handshake before it shows any.
@@ -92,7 +105,7 @@ impl Https {
                     },
                     response => response,
                 };
-                read(response?, answer_limit).await
+                read(response?, limit).await
             }
         }))
     }
@@ -123,13 +136,17 @@ async fn send(client: &TlsClient, request: HttpRequest) -> Result<Response<Incom
     client.request(request).await.map_err(|error| Failure::of(&error))
 }
 
-async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, Failure> {
+async fn read(response: Response<Incoming>, limit: AnswerLimit) -> Result<Answer, Failure> {
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, limit)
-        .collect()
-        .await
-        .map_err(|error| Failure::of(error.as_ref()))?
-        .to_bytes();
+    let body = if parts.status.is_success() && (limit.is_enough)(&parts.headers) {
+        Bytes::new()
+    } else {
+        Limited::new(body, limit.bytes)
+            .collect()
+            .await
+            .map_err(|error| Failure::of(error.as_ref()))?
+            .to_bytes()
+    };
     Ok(Answer {
         status: parts.status,
         headers: parts.headers,

@@ -1,5 +1,10 @@
 //! Verification at OpenShift's registry: its answers, and the API server's where they leave a question.
 
+use std::{pin::pin, time::Duration};
+
+use futures_util::future::{join, join_all};
+use tokio::time::timeout;
+
 use crate::{
     config::Access,
     image::ImageReference,
@@ -13,7 +18,38 @@ use crate::{
     verification::{Proof, Verifier},
 };
 
+/// How long the first image is asked for alone: long enough for a refusal and its retry.
+const FIRST_IMAGE: Duration = Duration::from_secs(3);
+
 impl Verifier<'_> {
+    /// A credential that is rejected with the first image is not sent for the others. They don't wait for an image that the
+    /// registry can't answer for.
+    pub(super) async fn openshift_images(
+        &self,
+        session: &Session<'_>,
+        images: &[&ImageReference],
+    ) -> Vec<Proof> {
+        let Some((first, others)) = images.split_first() else {
+            return Vec::new();
+        };
+        let mut first = pin!(self.openshift_image(session, first));
+        let early = timeout(FIRST_IMAGE, &mut first).await;
+        if let Ok(proof) = &early
+            && proof.is_rejection()
+        {
+            return vec![proof.clone(); images.len()];
+        }
+        let first = async {
+            match early {
+                Ok(proof) => proof,
+                Err(_) => first.await,
+            }
+        };
+        let others = join_all(others.iter().map(|image| self.openshift_image(session, image)));
+        let (first, others) = join(first, others).await;
+        std::iter::once(first).chain(others).collect()
+    }
+
     pub(super) async fn openshift_login(&self, session: &Session<'_>) -> Proof {
         let mut retry = Retry::new(self.registries.until());
         loop {

@@ -104,8 +104,7 @@ impl<'a> Verifier<'a> {
             if images.is_empty() {
                 evidence.login = Some(self.openshift_login(&session).await);
             }
-            // At the same time: one that the registry can't answer for does not use up the others' time.
-            join_all(images.iter().map(|image| self.openshift_image(&session, image))).await
+            self.openshift_images(&session, images).await
         } else {
             let push = self.access == Access::PushPull;
             let Answers {

@@ -3,13 +3,18 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use http::{HeaderName, Method, StatusCode};
 use serde_json::Value;
 use test_cluster::{
+    listener::Reply,
     program::Program,
     registry::{OPENSHIFT, Registry, push_image},
 };
 
-use crate::world::{World, registries};
+use crate::{
+    interception::Scripted,
+    world::{World, registries},
+};
 
 /// The program with a robot account's password in a file beside the pod's token.
 pub fn with_robot(world: &World, registry: &Registry, account: &str) -> Result<Program> {
@@ -149,5 +154,53 @@ async fn one_token_covers_two_names_and_a_removed_name_is_reported() -> Result<(
         notes.contains(&long) && notes.contains("will not be refreshed"),
         "{notes}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn r1_long_manifest_is_read_and_head_that_is_denied_is_a_warning() -> Result<()> {
+    const REGISTRY: &str = "registry.test:5000";
+    let world = World::new("long-manifest").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let server = trusted.server(REGISTRY, |request| {
+        if !request.headers.contains_key("authorization") {
+            return Reply::challenge("Basic realm=\"registry\"");
+        }
+        let long = |length| {
+            format!(
+                r#"{{"schemaVersion":2,"layers":[],"x":"{}"}}"#,
+                "y".repeat(length)
+            )
+        };
+        let digest = HeaderName::from_static("docker-content-digest");
+        match request.target.as_str() {
+            target if !target.contains("/manifests/") => Reply::json(StatusCode::OK, "{}"),
+            _ if request.method == Method::HEAD => Reply::status(StatusCode::FORBIDDEN),
+            // Known by its body alone, and by its digest.
+            target if target.contains("/static/") => Reply::json(StatusCode::OK, long(500_000)),
+            _ => Reply::json(StatusCode::OK, long(5_000_000)).with_header(digest, "sha256:00"),
+        }
+    })?;
+    fs::write(world.runner.file("robot"), "a-robots-password")?;
+    let outcome = world
+        .program()
+        .without("PULL_SECRET_SERVICE_ACCOUNT")
+        .env("PULL_SECRET_REGISTRY", REGISTRY)
+        .env("PULL_SECRET_USERNAME", "robot")
+        .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
+        .env(
+            "PULL_SECRET_IMAGE",
+            format!("{REGISTRY}/team/static/app:v1,{REGISTRY}/team/app:v1"),
+        )
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{REGISTRY}={}", server.address()),
+        )
+        .canary("a-robots-password")
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
+    outcome.expect_verified("pull");
+    let output: Value = serde_json::from_str(&outcome.result("TEST_OUTPUT"))?;
+    assert_eq!(output["warnings"], 2, "{outcome}");
     Ok(())
 }

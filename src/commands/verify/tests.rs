@@ -176,3 +176,29 @@ async fn verify_reports_an_early_expiry_once_and_all_excess_permissions() {
         assert_eq!(rights, expected, "{entries:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn r18_openshift_gets_a_rejected_token_twice_for_many_images() {
+    let images: Vec<String> = (0..64)
+        .map(|number| format!("{REGISTRY}/team/app-{number}:1"))
+        .collect();
+    let token = jwt_of(
+        "model-puller",
+        "id",
+        DAY,
+        &json!({"secret": {"name": "pull", "uid": UID}}),
+    );
+    for (password, accepted) in [(token.as_str(), false), ("robot", false), (token.as_str(), true)] {
+        let scene = Scene::with_document(&document(password)).with("PULL_SECRET_IMAGE", images.join(","));
+        if !accepted {
+            scene.cluster().registry = |_| 401;
+            scene.cluster().accepts = |_| false;
+        }
+        let outcome = scene.run(Mode::Verify).await;
+        let expected = (!accepted).then_some(Reason::CredentialRejected);
+        assert_eq!(outcome.findings.first().map(|finding| finding.reason), expected);
+        assert_eq!(outcome.images.len(), 64);
+        let sent = scene.cluster().passwords.len();
+        assert_eq!(sent, if accepted { 64 } else { 2 }, "{password}");
+    }
+}

@@ -35,11 +35,11 @@ pub(super) async fn verify(
     {
         return Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images);
     }
-    if session.scheme.is_none() {
-        session.scheme = found.iter().find_map(|found| found.challenge.clone());
-        if session.scheme.is_some() {
-            session.remark(Remark::ChallengeOfRepositoryAlone(session.registry.clone()));
-        }
+    let asked = found.iter().find_map(|found| found.challenge.clone());
+    let is_asked_by_repository = session.scheme.is_none() && asked.is_some();
+    if is_asked_by_repository {
+        session.scheme = asked;
+        session.remark(Remark::ChallengeOfRepositoryAlone(session.registry.clone()));
     }
     let closed: Vec<&ImageReference> = images
         .iter()
@@ -47,7 +47,7 @@ pub(super) async fn verify(
         .filter(|(_, found)| found.challenge.is_some())
         .map(|(image, _)| *image)
         .collect();
-    let closed = match ask(&mut session, &closed, push).await {
+    let closed = match ask(&mut session, &closed, is_asked_by_repository, push).await {
         Ok(verdicts) => verdicts,
         Err(verdict) => return Answers::all(&verdict, images),
     };
@@ -81,13 +81,14 @@ pub(super) async fn verify(
     }
 }
 
-/// The verdicts on the images whose repositories ask for credentials.
+/// The verdicts on the images whose repositories ask for credentials; `is_asked_by_repository` where `/v2/` does not.
 ///
 /// # Errors
 /// The verdict on the credential, where it holds for the whole registry.
 async fn ask(
     session: &mut Session<'_>,
     closed: &[&ImageReference],
+    is_asked_by_repository: bool,
     push: bool,
 ) -> Result<Vec<RegistryVerdict>, RegistryVerdict> {
     if matches!(session.scheme, Some(AuthScheme::Bearer { .. })) && !closed.is_empty() {
@@ -103,21 +104,35 @@ async fn ask(
         Login::Refused => return Err(RegistryVerdict::Rejected),
         Login::Inconclusive(inconclusive) => return Err(RegistryVerdict::Inconclusive(inconclusive)),
     }
-    let Some((first, others)) = closed.split_first() else {
-        return Ok(Vec::new());
-    };
-    // `/v2/` showed nothing: the first repository's answer is the login.
-    let answer = session.confirmed_pull(first).await;
-    match answer {
-        PullAnswer::Refused => return Err(RegistryVerdict::Rejected),
-        PullAnswer::Served => session.accept(),
-        _ => {}
+    // One after the other until one is not refused: where `/v2/` accepts every password, each refusal is a failed login.
+    let mut verdicts = Vec::with_capacity(closed.len());
+    let mut is_refused = !closed.is_empty();
+    for image in closed.iter().take(2) {
+        let answer = if is_asked_by_repository {
+            session.confirmed_pull(image).await
+        } else {
+            session.pull(image).await
+        };
+        is_refused = answer == PullAnswer::Refused;
+        if is_refused && is_asked_by_repository {
+            return Err(RegistryVerdict::Rejected);
+        }
+        if answer == PullAnswer::Served {
+            session.accept();
+        }
+        verdicts.push(accepted(session, image, answer, push).await);
+        if !is_refused {
+            break;
+        }
     }
-    let first = accepted(session, first, answer, push).await;
-    let others = others
-        .iter()
-        .map(async |image| accepted(session, image, session.pull(image).await, push).await);
-    Ok(std::iter::once(first).chain(join_all(others).await).collect())
+    if is_refused {
+        verdicts.resize(closed.len(), RegistryVerdict::PullForbidden);
+        return Ok(verdicts);
+    }
+    let others = closed.iter().skip(verdicts.len());
+    let others = others.map(async |image| accepted(session, image, session.pull(image).await, push).await);
+    verdicts.extend(join_all(others).await);
+    Ok(verdicts)
 }
 
 /// `/v2/` with the credential: 200 shows nothing, a refusal does. A refusal whose challenge is Bearer is answered.

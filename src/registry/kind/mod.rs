@@ -143,7 +143,8 @@ pub async fn verify(
                 ProtocolError::Status(_)
                 | ProtocolError::Challenge
                 | ProtocolError::NotARegistry
-                | ProtocolError::Redirects(_),
+                | ProtocolError::Redirects(_)
+                | ProtocolError::RedirectsTooOften,
             ),
         ) if !by_name(session.registry).uses_rbac() => {
             anonymous::verify(session, Some(inconclusive), images, push).await

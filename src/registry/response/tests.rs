@@ -46,10 +46,7 @@ fn an_exchange_that_is_not_retried_has_an_answer_or_a_reason() {
     for (outcome, expected) in [
         (Ok(answer(200, None, "")), Ok(200)),
         (Ok(answer(404, html, "<html>")), Ok(404)),
-        (
-            Ok(answer(200, html, "<html>")),
-            inconclusive(ProtocolError::NotARegistry),
-        ),
+        (Ok(answer(200, html, "<html>")), Ok(200)),
         (
             Err(Failure::Certificate(CertificateFailure::UnknownCa)),
             Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
@@ -113,7 +110,9 @@ fn p2_a_200_is_a_registrys_only_where_its_answer_shows_it() {
     let version = Some(("docker-distribution-api-version", "registry/2.0"));
     for (header, body, is_registry) in [
         (version, "", true),
+        (version, "<html>", true),
         (None, "{}", true),
+        (Some(("content-type", "text/html")), "<html>", false),
         (None, " {\n} ", true),
         (None, "", false),
         (None, "ok", false),
@@ -145,6 +144,9 @@ fn a_login_is_accepted_by_200_and_refused_by_400_401_and_403() {
     ] {
         assert_eq!(login(&answer(status, None, "")), expected, "{status}");
     }
+    let html = Some(("content-type", "text/html"));
+    let page = login(&answer(200, html, "<html>"));
+    assert_eq!(page, inconclusive(ProtocolError::NotARegistry));
 }
 
 #[test]
@@ -197,6 +199,12 @@ fn p2_a_success_is_a_manifest_by_its_type_digest_or_body() {
             true,
         ),
         (Some(("docker-content-digest", "sha256:00")), "", true),
+        (
+            content_type("text/html"),
+            r#"{"schemaVersion":2,"layers":[]}"#,
+            true,
+        ),
+        (content_type("text/html"), "<html>", false),
         (None, r#"{"schemaVersion":2,"layers":[]}"#, true),
         (
             content_type("application/json"),

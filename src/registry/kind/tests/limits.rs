@@ -94,6 +94,36 @@ async fn r18_a_credential_fails_to_log_in_twice_in_a_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r18_an_open_registry_that_refuses_two_images_is_not_asked_for_more() {
+    let names = many();
+    let images: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (served, pulls, sent) in [
+        ("nothing", 0, 2),
+        ("app-0:", 4, 64),
+        ("app-1:", 4, 64),
+        ("app-2:", 0, 2),
+    ] {
+        // As zot: a challenge comes with the 200.
+        let scripted = Scripted::new(move |seen| match seen.is("/manifests/") {
+            true if is_good(seen) && seen.is(&served.replace(':', "/")) => manifest(),
+            true => challenge(401, "Basic realm=zot"),
+            false => challenge(200, "Basic realm=zot"),
+        });
+        let answers = scripted.ask("good", &images, false).await;
+        let found = answers
+            .images
+            .iter()
+            .filter(|verdict| **verdict == RegistryVerdict::Pulls);
+        assert_eq!((answers.images.len(), found.count()), (64, pulls), "{served}");
+        let asked = scripted.seen();
+        let asked = asked
+            .iter()
+            .filter(|seen| is_good(seen) && seen.is("/manifests/"));
+        assert_eq!(asked.count(), sent, "{served}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn r18_a_refusal_that_passes_is_no_rejection_and_is_forgotten() {
     let registry = |first: usize| {
         let count = AtomicUsize::default();
