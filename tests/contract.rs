@@ -23,6 +23,9 @@ const TIERS: &[(&str, &str)] = &[
     ("faults ", "tests/faults"),
 ];
 
+/// First letters of the ids in `docs/development/field.md`, with the number of situations.
+const SITUATIONS: &[(char, u32)] = &[('p', 11), ('r', 20), ('v', 10), ('o', 14), ('s', 19)];
+
 /// Row of a table: a promise and its tests.
 #[derive(Debug)]
 struct Row {
@@ -185,6 +188,61 @@ fn s19_every_row_of_the_page_on_security_has_a_test() {
         let names_another_row = matches!(last.trim(), "the same" | "the first one");
         assert!(has_test || names_another_row, "no test in: {row}");
     }
+}
+
+#[test]
+fn every_situation_of_the_field_has_its_tests() {
+    let page = fs::read_to_string(root().join("docs/development/field.md")).expect("field.md can be read");
+    let all: BTreeSet<_> = tests().into_iter().chain(own_tests()).collect();
+    let mut wrong = Vec::new();
+    for id in SITUATIONS
+        .iter()
+        .flat_map(|(letter, last)| (1..=*last).map(move |number| format!("{letter}{number}")))
+    {
+        let row = format!("| {} |", id.to_uppercase());
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&row))
+            .unwrap_or_default();
+        let named: BTreeSet<_> = row
+            .split('`')
+            .filter(|text| text.contains("::") || text.starts_with("contract "))
+            .collect();
+        let expected: BTreeSet<_> = all
+            .iter()
+            .map(String::as_str)
+            .filter(|test| ids(test).any(|other| other == id))
+            .collect();
+        if named != expected || (expected.is_empty() && !row.ends_with("| open |")) {
+            wrong.push(format!(
+                "{id}: the page has {named:?}, the tests are {expected:?}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "docs/development/field.md:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// The tests of this file.
+fn own_tests() -> impl Iterator<Item = String> {
+    functions(include_str!("contract.rs"))
+        .into_iter()
+        .map(|function| format!("contract {function}"))
+}
+
+/// The ids that the name of a test begins with: `p5_s1_name` has two.
+fn ids(test: &str) -> impl Iterator<Item = &str> {
+    let name = test.rsplit([':', ' ']).next().unwrap_or_default();
+    name.split('_').take_while(|part| {
+        let mut characters = part.chars();
+        let letter = characters.next().unwrap_or_default();
+        SITUATIONS.iter().any(|(known, _)| *known == letter)
+            && !characters.as_str().is_empty()
+            && characters.all(|character| character.is_ascii_digit())
+    })
 }
 
 #[test]

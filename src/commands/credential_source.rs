@@ -27,6 +27,7 @@ pub fn resolve(operation: &Operation<'_>) -> Result<CredentialSource, Finding> {
                 .as_ref()
                 .map(|claims| claims.audiences.clone())
                 .unwrap_or_default(),
+            issued_until: None,
         });
     };
     let invalid =

@@ -9,6 +9,7 @@ mod observe;
 pub mod operation;
 mod permissions;
 mod plan;
+mod remarks;
 mod stored_value;
 pub mod target;
 #[cfg(test)]
@@ -21,7 +22,8 @@ use crate::{config::Mode, outcome::Outcome};
 /// Runs the command of the configured mode.
 pub async fn run(operation: &Operation<'_>) -> Outcome {
     let source = || credential_source::resolve(operation);
-    match operation.target.config.mode {
+    let mode = operation.target.config.mode;
+    let mut outcome = match mode {
         Mode::Verify => verify::verify(operation).await,
         Mode::Doctor => doctor::doctor(operation, source()).await,
         Mode::Ensure => match source() {
@@ -32,5 +34,7 @@ pub async fn run(operation: &Operation<'_>) -> Outcome {
             Ok(source) => plan::plan(operation, &source).await,
             Err(finding) => operation.outcome_with(finding),
         },
-    }
+    };
+    remarks::add(mode, operation.registries.remarks(), &mut outcome);
+    outcome
 }

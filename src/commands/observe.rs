@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    commands::operation::Operation,
+    commands::{ensure::new_credential::VerifiedCredential, operation::Operation},
     credential::Credential,
     decide::{self, CredentialSource, Decision, StoredState},
     dockerconfig::{Document, lookup, pull_secret},
@@ -39,12 +39,37 @@ pub fn usable_credentials(
     stored
 }
 
+/// The stored token `token`, verified to be set for every registry; none where it is rejected. Then it is removed from
+/// `stored` for the registries that reject it.
+pub async fn reuse(
+    operation: &Operation<'_>,
+    token: Option<Box<Credential>>,
+    stored: &mut Vec<(RegistryHost, Credential)>,
+) -> Option<VerifiedCredential> {
+    let credential = *token?;
+    let evidence = verify_everywhere(operation, &credential).await;
+    let rejecting = |at: &&Evidence| at.proofs().any(Proof::is_rejection);
+    let rejecting: Vec<_> = evidence.iter().filter(rejecting).map(|at| &at.registry).collect();
+    if !rejecting.is_empty() {
+        stored
+            .retain(|(registry, stored)| stored.token != credential.token || !rejecting.contains(&registry));
+        return None;
+    }
+    Some(VerifiedCredential {
+        credential,
+        evidence,
+        excess: None,
+    })
+}
+
 /// A decision, with the evidence of the stored credential.
 pub struct Considered {
     /// What to do.
     pub decision: Decision,
     /// The evidence of the stored credential; empty if it was not verified.
     pub evidence: Vec<Evidence>,
+    /// The warning that another manager rewrote the document.
+    pub rewritten: Option<Finding>,
 }
 
 /// Examines `secret`, as it was just read, verifies its credential where that can matter, and decides.
@@ -57,11 +82,22 @@ pub async fn consider(
     secret: Option<StoredSecret>,
     now: Timestamp,
 ) -> Result<Considered, Finding> {
+    let rewritten = secret.as_ref().and_then(|secret| rewritten(operation, secret));
     let state = decide::examine(operation.target.config, source, secret, now);
     let evidence = match &state {
         StoredState::Current { credential, .. } => verify_everywhere(operation, credential).await,
         StoredState::Absent | StoredState::Unusable(_) | StoredState::RenewalDue { .. } => Vec::new(),
     };
+    let kept = match &state {
+        StoredState::Current { credential, .. }
+        | StoredState::RenewalDue {
+            reuse: Some(credential),
+            ..
+        } => decide::kept_note(operation.target.config, source, credential, now),
+        StoredState::Absent | StoredState::Unusable(_) | StoredState::RenewalDue { reuse: None, .. } => None,
+    };
+    kept.into_iter()
+        .for_each(|note| operation.progress.add_note(note));
     let credential = state.credential().map(Credential::summary);
     operation.progress.set_credential(credential.unwrap_or_default());
     let proofs: Vec<&Proof> = evidence.iter().flat_map(Evidence::proofs).collect();
@@ -74,7 +110,16 @@ pub async fn consider(
             "the token in PULL_SECRET_TOKEN_FILE is past its expiry",
         ));
     }
-    Ok(Considered { decision, evidence })
+    Ok(Considered {
+        decision,
+        evidence,
+        rewritten,
+    })
+}
+
+/// Warning that another manager rewrote the document of `secret` since the last run.
+pub fn rewritten(operation: &Operation<'_>, secret: &StoredSecret) -> Option<Finding> {
+    decide::rewritten(operation.target.config, secret, &operation.secrets)
 }
 
 /// Outcome of a run that ends with `credential` in `secret`, verified by `evidence`.

@@ -194,10 +194,7 @@ impl<'a> Operation<'a> {
 
     /// Difference between this machine's clock and the API server's, in words, if it is more than [`MAX_CLOCK_SKEW`].
     pub fn clock_skew(&self) -> Option<String> {
-        let ahead = self.api.connection.clock_offset()?;
-        let direction = if ahead.is_positive() { "behind" } else { "ahead of" };
-        let seconds = ahead.abs().as_secs();
-        (ahead.abs() > MAX_CLOCK_SKEW).then(|| format!("{seconds} s {direction} the API server's"))
+        self.api.connection.clock_offset().and_then(skew)
     }
 
     /// Outcome of a run that was ended `by` its deadline or a signal. The reason is the last failure that was retried;
@@ -216,6 +213,13 @@ impl<'a> Operation<'a> {
         };
         self.outcome_with(Finding::new(reason, cause))
     }
+}
+
+/// The difference in words, where the API server's clock is `ahead` by too much.
+fn skew(ahead: SignedDuration) -> Option<String> {
+    let direction = if ahead.is_positive() { "behind" } else { "ahead of" };
+    let seconds = ahead.abs().as_secs();
+    (ahead.abs() > MAX_CLOCK_SKEW).then(|| format!("{seconds} s {direction} the API server's"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What the commands that write nothing report against a scripted API server and registry.
 
+mod api_errors;
+mod rewritten;
+
 use http::Method;
 use serde_json::json;
 
@@ -83,7 +86,7 @@ async fn an_error_of_the_api_server_ends_each_command_with_its_reason() {
     let cases: [(Fails, Reason); 4] = [
         (|_, _| Some(401), Reason::ApiForbidden),
         (|_, _| Some(403), Reason::ApiForbidden),
-        (|_, _| Some(404), Reason::ApiUnavailable),
+        (|_, _| Some(404), Reason::ApiRejected),
         (|_, _| Some(500), Reason::ApiUnavailable),
     ];
     for mode in [Mode::Ensure, Mode::Verify, Mode::Plan, Mode::Doctor] {

@@ -11,7 +11,7 @@ use self::{
     candidates::{Candidate, Subject},
 };
 use crate::{
-    commands::{operation::Operation, stored_value},
+    commands::{observe, operation::Operation, stored_value},
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
     dockerconfig::{Auths, Document, containers_image_reads, lookup, pull_secret},
@@ -66,6 +66,7 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
     candidates::missing(operation, &document, &subjects)
         .into_iter()
         .chain(candidates::rejecting(operation, &document))
+        .chain(observe::rewritten(operation, &secret))
         .for_each(|finding| found.add(finding));
     let file = containers_image_reads(secret.document());
     if let Err(refusal) = &file {

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_configuration_and_other_json_are_rejected() {
+    fn v8_docker_configuration_and_other_json_are_rejected() {
         for config in [
             DOCKER_CONFIG,
             "{\n\"auths\": {}\n}\n",

@@ -3,14 +3,16 @@
 pub mod object;
 mod renew_reason;
 pub mod replace_policy;
+mod reuse;
+mod rewritten;
 
-pub use self::renew_reason::RenewReason;
+pub use self::{renew_reason::RenewReason, reuse::kept_note, rewritten::rewritten};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::{Config, NextRun},
     credential::{Credential, TokenKind, rfc3339},
-    dockerconfig::{Auths, Entry, lookup, without_expired_leftovers},
+    dockerconfig::{Auths, Document, Entry, lookup, without_expired_leftovers},
     image::RegistryHost,
     kubernetes::{
         explain_error::immutable,
@@ -33,6 +35,8 @@ pub enum CredentialSource {
         service_account: ServiceAccountRef,
         /// Audiences of the API server; empty where the caller's token has none.
         audiences: Vec<String>,
+        /// When the token expires that the API server issued in this run, if it did.
+        issued_until: Option<Timestamp>,
     },
     /// This one, from a file.
     File(Box<Credential>),
@@ -60,6 +64,8 @@ pub enum StoredState {
         because: RenewReason,
         /// The credential for each registry of the run, where clients find one.
         stored: Vec<(RegistryHost, Credential)>,
+        /// The stored token that is set for every registry, where one meets all conditions: none is requested then.
+        reuse: Option<Box<Credential>>,
     },
 }
 
@@ -84,19 +90,21 @@ pub fn examine(
     let Some(secret) = stored else {
         return StoredState::Absent;
     };
-    let (because, stored) = match read_entries(config, source, &secret, now) {
-        Ok(read) => read,
+    let document = match object::open(config, &secret) {
+        Ok(document) => document,
         Err(finding) => return StoredState::Unusable(finding),
     };
+    let (because, stored) = read_entries(config, source, &secret, &document, now);
     match (because, stored.first()) {
         (None, Some((_, credential))) => StoredState::Current {
             credential: Box::new(credential.clone()),
             secret,
         },
         (because, _) => StoredState::RenewalDue {
-            secret,
             because: because.unwrap_or(RenewReason::EntryMissing),
             stored,
+            reuse: reuse::stored_token(config, source, &secret, &document, now).map(Box::new),
+            secret,
         },
     }
 }
@@ -109,9 +117,9 @@ fn read_entries(
     config: &Config,
     source: &CredentialSource,
     secret: &StoredSecret,
+    document: &Document<'_>,
     now: Timestamp,
-) -> Result<(Option<RenewReason>, StoredCredentials), Finding> {
-    let document = object::open(config, secret)?;
+) -> (Option<RenewReason>, StoredCredentials) {
     let entries: Vec<(&RegistryHost, Option<Entry>)> = config
         .registries
         .iter()
@@ -142,7 +150,7 @@ fn read_entries(
             true => renew_reason(config, source, secret, first, now),
         },
     };
-    Ok((because, stored))
+    (because, stored)
 }
 
 /// Whether every registry of the run has this very credential, as every client reads it.
@@ -171,35 +179,46 @@ fn renew_reason(
         CredentialSource::TokenRequest {
             service_account,
             audiences,
-        } => {
-            let claims = match credential.token.kind() {
-                TokenKind::ServiceAccount => credential.token.claims(),
-                TokenKind::OpenShiftLogin | TokenKind::Other => None,
-            };
-            let bound = claims.and_then(|claims| claims.kubernetes.as_ref());
-            let (Some(claims), Some(bound)) = (claims, bound) else {
-                return Some(RenewReason::NotAServiceAccountToken);
-            };
-            let wanted = (service_account.namespace.as_str(), service_account.name.as_str());
-            if claims.service_account() != Some(wanted) {
-                Some(RenewReason::OtherAccount)
-            } else if bound.pod.is_some() {
-                Some(RenewReason::BoundToPod)
-            } else if bound.secret_uid.as_ref() != Some(&secret.version.uid) {
-                Some(RenewReason::NotBoundToSecret)
-            } else if !audiences.is_empty()
-                && !claims
-                    .audiences
-                    .iter()
-                    .any(|audience| audiences.contains(audience))
-            {
-                Some(RenewReason::OtherAudience)
-            } else if !has_enough_life(config, credential, now) {
-                Some(RenewReason::LittleLifeLeft)
-            } else {
-                None
-            }
-        }
+            ..
+        } => unfit(service_account, audiences, secret, credential).or_else(|| {
+            let is_fresh = has_enough_life(config, credential, now)
+                || reuse::outlives_a_new_one(config, source, credential, now);
+            (!is_fresh).then_some(RenewReason::LittleLifeLeft)
+        }),
+    }
+}
+
+/// Why a credential is no token of the account for this Secret, whatever its lifetime.
+fn unfit(
+    service_account: &ServiceAccountRef,
+    audiences: &[String],
+    secret: &StoredSecret,
+    credential: &Credential,
+) -> Option<RenewReason> {
+    let claims = match credential.token.kind() {
+        TokenKind::ServiceAccount => credential.token.claims(),
+        TokenKind::OpenShiftLogin | TokenKind::Other => None,
+    };
+    let bound = claims.and_then(|claims| claims.kubernetes.as_ref());
+    let (Some(claims), Some(bound)) = (claims, bound) else {
+        return Some(RenewReason::NotAServiceAccountToken);
+    };
+    let wanted = (service_account.namespace.as_str(), service_account.name.as_str());
+    if claims.service_account() != Some(wanted) {
+        Some(RenewReason::OtherAccount)
+    } else if bound.pod.is_some() {
+        Some(RenewReason::BoundToPod)
+    } else if bound.secret_uid.as_ref() != Some(&secret.version.uid) {
+        Some(RenewReason::NotBoundToSecret)
+    } else if !audiences.is_empty()
+        && !claims
+            .audiences
+            .iter()
+            .any(|audience| audiences.contains(audience))
+    {
+        Some(RenewReason::OtherAudience)
+    } else {
+        None
     }
 }
 
@@ -259,6 +278,8 @@ pub enum Decision {
         because: RenewReason,
         /// The credential for each registry of the run, where clients find one.
         stored: Vec<(RegistryHost, Credential)>,
+        /// The stored token that is set for every registry, unless it is rejected.
+        reuse: Option<Box<Credential>>,
     },
 }
 
@@ -300,24 +321,25 @@ pub fn decide(
             secret,
             because,
             stored,
+            reuse,
         } => Decision::Renew {
             secret,
             because,
             stored,
+            reuse,
         },
         StoredState::Current { secret, credential } if proofs.iter().any(|proof| proof.is_rejection()) => {
             Decision::Renew {
                 secret,
                 because: RenewReason::Rejected,
                 stored: for_each_registry(config, &credential),
+                reuse: None,
             }
         }
         StoredState::Current { secret, credential } => keep(config, secret, credential, now),
     };
     match &decision {
-        Decision::Metadata { secret, .. } | Decision::Renew { secret, .. } if secret.immutable => {
-            Err(immutable(config.name.as_str()))
-        }
+        Decision::Renew { secret, .. } if secret.immutable => Err(immutable(config.name.as_str())),
         _ => Ok(decision),
     }
 }
@@ -344,6 +366,9 @@ fn keep(config: &Config, secret: StoredSecret, credential: Box<Credential>, now:
         without_expired_leftovers(config, secret.document().to_vec(), &secret.version.uid, now),
     );
     secret_fields::blank_expiry_of_others(&mut fields, &secret);
+    if secret.immutable {
+        secret_fields::keep_data(&mut fields, &secret);
+    }
     if secret_fields::differs(&fields, &secret) {
         Decision::Metadata {
             secret,

@@ -11,7 +11,7 @@ use crate::{
     dockerconfig::{Document, pull_secret::forgotten_entries},
     kubernetes::{
         access_review::TokenReview,
-        secret::{DOCUMENT_KEY, Deletion, SECRET_TYPE, Version},
+        secret::{DOCUMENT_KEY, Deletion, Version},
     },
     registry::Inconclusive,
 };
@@ -50,6 +50,7 @@ fn source() -> CredentialSource {
     CredentialSource::TokenRequest {
         service_account,
         audiences: vec!["api".to_owned()],
+        issued_until: None,
     }
 }
 
@@ -86,12 +87,8 @@ fn stored(document: &[u8]) -> StoredSecret {
             uid: UID.to_owned(),
             resource_version: "7".to_owned(),
         },
-        secret_type: SECRET_TYPE.to_owned(),
-        deletion: None,
-        immutable: false,
         data: [(DOCUMENT_KEY.to_owned(), document.to_vec())].into(),
-        labels: Default::default(),
-        annotations: Default::default(),
+        ..StoredSecret::absent()
     }
 }
 
@@ -297,24 +294,28 @@ fn a_rejected_credential_is_renewed_and_one_that_may_not_pull_is_not() {
 }
 
 #[test]
-fn immutable_secret_is_rejected_only_if_something_would_change() {
+fn immutable_secret_is_rejected_only_if_its_data_would_change() {
     let credential = Credential::of("<token>", token(&good_claims()));
     let mut secret = stored(&document("<token>", &credential.token));
     secret.immutable = true;
+    secret.data.insert("OCI_HOST".to_owned(), b"other.test".to_vec());
     let decided = |secret: &StoredSecret| {
         let state = examine(&config(&[]), &source(), Some(secret.clone()), now());
         decide(&config(&[]), state, &[&Proof::Accepted], now())
     };
-    assert!(matches!(decided(&secret), Err(finding) if finding.reason == Reason::Immutable));
-    let fields = secret_fields::fields(
-        &config(&[]),
-        None,
-        &credential.summary(),
-        now(),
-        secret.document().to_vec(),
-    );
-    (secret.labels, secret.annotations, secret.data) = (fields.labels, fields.annotations, fields.data);
+    // Kubernetes lets the metadata be written.
+    let Ok(Decision::Metadata { fields, .. }) = decided(&secret) else {
+        panic!("its labels are missing");
+    };
+    assert_eq!(fields.data, secret.data);
+    (secret.labels, secret.annotations) = (fields.labels, fields.annotations);
     assert!(matches!(decided(&secret), Ok(Decision::Unchanged { .. })));
+    let mut claims = good_claims();
+    claims["exp"] = json!(now().as_second() + 60);
+    secret
+        .data
+        .insert(DOCUMENT_KEY.to_owned(), document("<token>", &token(&claims)));
+    assert!(matches!(decided(&secret), Err(finding) if finding.reason == Reason::Immutable));
 }
 
 #[test]

@@ -110,6 +110,12 @@ impl<'a> Document<'a> {
             .map(|entry| Entry::read(entry.value))
     }
 
+    /// All entries, in order; those at the top where `auths` is missing, too.
+    pub fn all_entries(&self) -> impl Iterator<Item = Entry> {
+        let entries = self.entries.iter().chain(self.unwrapped_entries());
+        entries.map(|entry| Entry::read(entry.value))
+    }
+
     pub(super) fn auths_member(&self) -> Option<&Member<'a>> {
         self.top.iter().find(|member| member.name == AUTHS)
     }

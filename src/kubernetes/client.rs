@@ -249,9 +249,7 @@ mod tests {
             (
                 403,
                 json!({"causes": [{"reason": "NamespaceTerminating"}]}),
-                KubernetesError::Missing {
-                    kind: "namespaces".to_owned(),
-                },
+                KubernetesError::NamespaceTerminating,
             ),
             (
                 404,
@@ -260,7 +258,6 @@ mod tests {
                     kind: "secrets".to_owned(),
                 },
             ),
-            (404, json!({}), KubernetesError::Missing { kind: String::new() }),
             (409, json!({}), KubernetesError::Conflict),
             (
                 422,
@@ -272,12 +269,19 @@ mod tests {
                 cause("data", "field is immutable when `immutable` is set"),
                 KubernetesError::Immutable,
             ),
-            (422, cause("data", "Too long"), KubernetesError::Status(422)),
-            (422, json!({}), KubernetesError::Status(422)),
-            (415, json!({}), KubernetesError::Status(415)),
+            (429, json!({}), KubernetesError::Status(429)),
         ];
         for (code, details, expected) in cases {
             assert_eq!(refusal(code, details.clone()), expected, "{code} {details}");
+        }
+        for (code, details) in [
+            (404, json!({})),
+            (422, cause("data", "Too long")),
+            (422, json!({})),
+            (415, json!({})),
+        ] {
+            let found = refusal(code, details.clone());
+            assert!(matches!(found, KubernetesError::Rejected(_)), "{code} {details}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Errors of the API server, by status and cause.
 
+use super::rejection::Rejection;
 use crate::{
     credential::KnownSecrets,
     text::{SafeName, clip_name},
@@ -25,13 +26,17 @@ pub enum KubernetesError {
     },
     /// 404; `kind` is the resource that is missing, as the API server names it (`secrets`, `namespaces`, …).
     Missing {
-        /// The plural resource name, empty where the answer has none.
+        /// The plural resource name.
         kind: String,
     },
+    /// 403 because the namespace is being deleted: nothing can be created in it.
+    NamespaceTerminating,
     /// 409, or 422 because of another uid: another writer was first.
     Conflict,
     /// 422 because the object is immutable.
     Immutable,
+    /// Any other status that the same request gets again, a 404 that names no resource included.
+    Rejected(Rejection),
     /// Any other status.
     Status(u16),
     /// No whole answer, after retries.
@@ -110,26 +115,25 @@ impl KubernetesError {
         match status.code {
             401 => Self::Unauthenticated,
             403 => Self::from_denial(status),
-            404 => Self::Missing {
-                kind: status
-                    .details
-                    .as_ref()
-                    .map(|details| details.kind.clone())
-                    .unwrap_or_default(),
+            404 => match status.details.as_ref().map(|details| &details.kind) {
+                Some(kind) if !kind.is_empty() => Self::Missing { kind: kind.clone() },
+                _ => Self::rejected(status),
             },
             409 => Self::Conflict,
             422 => Self::from_causes(status),
-            other => Self::Status(other),
+            _ => Self::rejected(status),
         }
+    }
+
+    fn rejected(status: &kube::core::Status) -> Self {
+        Rejection::of(status).map_or(Self::Status(status.code), Self::Rejected)
     }
 
     /// RBAC answers `cannot patch resource "secrets"`; the text is compared, never printed.
     fn from_denial(status: &kube::core::Status) -> Self {
         let mut causes = status.details.iter().flat_map(|details| details.causes.iter());
         if causes.any(|cause| cause.reason == "NamespaceTerminating") {
-            Self::Missing {
-                kind: "namespaces".to_owned(),
-            }
+            Self::NamespaceTerminating
         } else if status.message.contains(" cannot ") && status.message.contains(" resource ") {
             Self::Forbidden {
                 verb: refused_verb(&status.message),
@@ -145,7 +149,7 @@ impl KubernetesError {
     /// Only the field's name shows what could not be changed.
     fn from_causes(status: &kube::core::Status) -> Self {
         let causes = status.details.iter().flat_map(|details| details.causes.iter());
-        let mut refusal = Self::Status(422);
+        let mut refusal = Self::rejected(status);
         for cause in causes {
             if cause.field == "metadata.uid" {
                 return Self::Conflict;
@@ -258,21 +262,26 @@ mod tests {
                 KubernetesError::Immutable,
             ),
             (json!([cause("immutable", immutable)]), KubernetesError::Immutable),
-            (json!([cause("type", immutable)]), KubernetesError::Status(422)),
-            (json!([cause("data", "too long")]), KubernetesError::Status(422)),
-            (json!([]), KubernetesError::Status(422)),
         ] {
             assert_eq!(with_causes(422, causes.clone()), expected, "{causes}");
+        }
+        for causes in [
+            json!([cause("type", immutable)]),
+            json!([cause("data", "too long")]),
+            json!([]),
+        ] {
+            let found = with_causes(422, causes.clone());
+            assert!(matches!(found, KubernetesError::Rejected(_)), "{causes}");
         }
         let missing = |kind: &str| KubernetesError::Missing {
             kind: kind.to_owned(),
         };
         assert_eq!(with_causes(404, json!([])), missing("secrets"));
         let ending = json!([{ "reason": "NamespaceTerminating", "field": "metadata.namespace" }]);
-        assert_eq!(with_causes(403, ending), missing("namespaces"));
-        assert_eq!(refusal(404, ""), missing(""));
+        assert_eq!(with_causes(403, ending), KubernetesError::NamespaceTerminating);
         assert_eq!(refusal(401, ""), KubernetesError::Unauthenticated);
-        assert_eq!(refusal(418, ""), KubernetesError::Status(418));
+        assert_eq!(refusal(500, ""), KubernetesError::Status(500));
+        assert!(matches!(refusal(404, ""), KubernetesError::Rejected(_)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{
     error::KubernetesError,
     rbac_yaml::{self, RoleParams},
+    untrusted::untrusted,
 };
 use crate::{
     config::Mode,
@@ -75,6 +76,11 @@ pub fn explain_error(
             Reason::NamespaceMissing,
             format!("the namespace {namespace} does not exist"),
         ),
+        KubernetesError::NamespaceTerminating => Finding::new(
+            Reason::NamespaceMissing,
+            format!("cannot {object}: the namespace is being deleted"),
+        )
+        .with_remedy("Wait until it is gone and create it again, or correct PULL_SECRET_NAMESPACE."),
         KubernetesError::Missing { kind } if kind == "serviceaccounts" => Finding::new(
             Reason::ServiceAccountMissing,
             format!("service account {name} does not exist in namespace {namespace}"),
@@ -84,14 +90,18 @@ pub fn explain_error(
             Reason::Conflict,
             format!("cannot {object}: others write it all the time"),
         ),
-        KubernetesError::Missing { .. } => {
-            unavailable(&object, "it answers 404 without saying what is missing")
-        }
+        KubernetesError::Missing { .. } => Finding::new(
+            Reason::ApiRejected,
+            format!("cannot {object}: it answers 404 Not Found"),
+        ),
+        KubernetesError::Rejected(rejection) => Finding {
+            remedy: rejection.remedy().map(str::to_owned),
+            ..Finding::new(Reason::ApiRejected, format!("cannot {object}: {rejection}"))
+        },
         KubernetesError::Status(status) => unavailable(&object, &format!("it answers {status}")),
         KubernetesError::NotUnderstood => unavailable(&object, "its answer is not one of an API server"),
-        KubernetesError::Unreachable(failure) => {
-            unavailable(&object, &failure.text(|name| context.secrets.show_in(name)))
-        }
+        KubernetesError::Unreachable(failure) => untrusted(&object, failure, context.secrets)
+            .unwrap_or_else(|| unavailable(&object, &failure.text(|name| context.secrets.show_in(name)))),
     }
 }
 
@@ -161,6 +171,10 @@ mod tests {
             kind: kind.to_owned(),
         };
         let denied = |variable| KubernetesError::Denied { by: None, variable };
+        let rejected = |code: u16| {
+            let status = serde_json::from_value(serde_json::json!({ "code": code })).expect("a Status");
+            KubernetesError::from_status(&status)
+        };
         for (error, reason, cause) in [
             (
                 KubernetesError::Forbidden { verb: None },
@@ -193,9 +207,24 @@ mod tests {
                 "service account pull does not exist in namespace demo",
             ),
             (
-                missing(""),
-                Reason::ApiUnavailable,
-                "cannot patch secrets pull in namespace demo: it answers 404 without saying what is missing",
+                KubernetesError::NamespaceTerminating,
+                Reason::NamespaceMissing,
+                "cannot patch secrets pull in namespace demo: the namespace is being deleted",
+            ),
+            (
+                missing("pods"),
+                Reason::ApiRejected,
+                "cannot patch secrets pull in namespace demo: it answers 404 Not Found",
+            ),
+            (
+                rejected(404),
+                Reason::ApiRejected,
+                "cannot patch secrets pull in namespace demo: it answers 404 Not Found",
+            ),
+            (
+                rejected(413),
+                Reason::ApiRejected,
+                "cannot patch secrets pull in namespace demo: it is too large (413)",
             ),
             (
                 KubernetesError::Immutable,
@@ -208,9 +237,9 @@ mod tests {
                 "cannot patch secrets pull in namespace demo: others write it all the time",
             ),
             (
-                KubernetesError::Status(418),
+                KubernetesError::Status(500),
                 Reason::ApiUnavailable,
-                "cannot patch secrets pull in namespace demo: it answers 418",
+                "cannot patch secrets pull in namespace demo: it answers 500",
             ),
             (
                 KubernetesError::NotUnderstood,
@@ -221,6 +250,11 @@ mod tests {
                 KubernetesError::Unreachable(Failure::TimedOut),
                 Reason::ApiUnavailable,
                 "cannot patch secrets pull in namespace demo: no answer in time",
+            ),
+            (
+                KubernetesError::Unreachable(Failure::NotTls),
+                Reason::ApiUntrusted,
+                "cannot patch secrets pull in namespace demo: the API server is not trusted, it does not speak TLS",
             ),
         ] {
             let finding = explain(Mode::Ensure, &error);

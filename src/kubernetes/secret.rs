@@ -62,6 +62,10 @@ pub struct StoredSecret {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Field managers that own the document.
+    pub document_managers: Vec<String>,
+    /// The kind of the first owner.
+    pub owner_kind: Option<String>,
 }
 
 impl StoredSecret {
@@ -71,6 +75,19 @@ impl StoredSecret {
             secret_type: SECRET_TYPE.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Whether this program's field manager owns the document.
+    pub fn is_document_owned(&self) -> bool {
+        self.document_managers
+            .iter()
+            .any(|manager| manager == FIELD_MANAGER)
+    }
+
+    /// Who wrote the document, where this program didn't: a field manager, or else the kind of the owner.
+    pub fn rewriter(&self) -> Option<&str> {
+        let manager = self.document_managers.first();
+        manager.or(self.owner_kind.as_ref()).map(String::as_str)
     }
 
     /// The document's bytes; empty where the key is missing, which the API server does not allow for this type.
@@ -196,6 +213,8 @@ fn stored(secret: Secret) -> Option<StoredSecret> {
     Some(StoredSecret {
         labels: secret.metadata.labels.clone().unwrap_or_default(),
         annotations: secret.metadata.annotations.clone().unwrap_or_default(),
+        document_managers: document_managers(&secret.metadata),
+        owner_kind: owner_kind(&secret.metadata),
         deletion: secret.metadata.deletion_timestamp.as_ref().map(|_| Deletion {
             finalizers: secret.metadata.finalizers.clone().unwrap_or_default(),
         }),
@@ -209,6 +228,24 @@ fn stored(secret: Secret) -> Option<StoredSecret> {
             .map(|(key, value)| (key, value.0))
             .collect(),
     })
+}
+
+/// The managers whose fields have the document's key.
+fn document_managers(metadata: &ObjectMeta) -> Vec<String> {
+    let key = format!("f:{DOCUMENT_KEY}");
+    let fields = metadata.managed_fields.iter().flatten();
+    fields
+        .filter(|entry| {
+            let owned = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data"));
+            owned.is_some_and(|data| data.get(&key).is_some())
+        })
+        .filter_map(|entry| entry.manager.clone())
+        .collect()
+}
+
+fn owner_kind(metadata: &ObjectMeta) -> Option<String> {
+    let first = metadata.owner_references.iter().flatten().next();
+    first.map(|owner| owner.kind.clone())
 }
 
 fn version_of(metadata: ObjectMeta) -> Option<Version> {

@@ -131,6 +131,29 @@ pub fn beside_document(mut data: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, 
     data
 }
 
+/// What the annotations of an earlier run say about its credential.
+pub struct OwnAnnotations<'s> {
+    /// The credential's id, where it has one.
+    pub credential_id: Option<&'s str>,
+}
+
+/// The annotations that this program wrote; none without any of them.
+pub fn own_annotations(stored: &StoredSecret) -> Option<OwnAnnotations<'_>> {
+    let of = |name: &str| stored.annotations.get(name).map(String::as_str);
+    let own = [EXPIRES_AT, REFRESHED_AT, SERVICE_ACCOUNT, CREDENTIAL_ID];
+    own.iter().any(|name| of(name).is_some()).then(|| OwnAnnotations {
+        credential_id: of(CREDENTIAL_ID).filter(|id| !id.is_empty()),
+    })
+}
+
+/// `fields` without a change of data: that of an immutable Secret can't be changed, its metadata can.
+pub fn keep_data(fields: &mut AppliedFields, stored: &StoredSecret) {
+    fields.data = [DOCUMENT_KEY, OCI_HOST, ACCESS_TYPE]
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), stored.data.get(key)?.clone())))
+        .collect();
+}
+
 /// The `expires-at` annotation, where it contradicts every credential of `expiries`: it is reported, never trusted.
 pub fn wrong_expiry<'s>(stored: &'s StoredSecret, expiries: &[Option<Timestamp>]) -> Option<&'s str> {
     let annotation = stored.annotations.get(EXPIRES_AT)?.as_str();

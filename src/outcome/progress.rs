@@ -20,9 +20,12 @@ impl Progress {
         self.lock().credential = credential;
     }
 
-    /// Adds a hint that does not depend on how the run ends.
+    /// Adds a hint that does not depend on how the run ends; once, even if it is found again.
     pub fn add_note(&self, note: String) {
-        self.lock().notes.push(note);
+        let mut outcome = self.lock();
+        if !outcome.notes.contains(&note) {
+            outcome.notes.push(note);
+        }
     }
 
     /// Outcome of a run that ends now, without findings.

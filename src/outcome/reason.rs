@@ -99,8 +99,11 @@ reasons! {
     NotInCluster = "not-in-cluster", 64, Error, 1,
         "the pod's API server address, token or CA is missing",
         "Run it in a pod whose service account token is mounted, or set PULL_SECRET_SERVICE_ACCOUNT_DIR.";
+    ApiUntrusted = "api-untrusted", 64, Error, 1,
+        "the API server's certificate is not trusted by the mounted ca.crt",
+        "Start the pod again, so that the current ca.crt is mounted; check KUBERNETES_SERVICE_HOST and PULL_SECRET_SERVICE_ACCOUNT_DIR.";
     NamespaceMissing = "namespace-missing", 64, Error, 1,
-        "the namespace does not exist",
+        "the namespace does not exist or is being deleted",
         "Create the namespace, or correct PULL_SECRET_NAMESPACE.";
     ServiceAccountMissing = "service-account-missing", 64, Error, 1,
         "the ServiceAccount does not exist",
@@ -123,6 +126,9 @@ reasons! {
     UnmanagedEntryInvalid = "unmanaged-entry-invalid", 65, Failure, 8,
         "another entry is malformed, so the kubelet rejects the whole .dockerconfigjson; the managed entry was written",
         "Fix or remove the named entry.";
+    ApiRejected = "api-rejected", 65, Error, 3,
+        "the API server refuses the Secret or a request for good: it is too large, invalid or unknown to it",
+        "Correct what the cause names; the same request is refused again. Check that KUBERNETES_SERVICE_HOST is a supported API server.";
     RepositoryMissing = "repository-missing", 66, Failure, 10,
         "the credential is accepted, but the registry has no such repository",
         "Push the image, or correct PULL_SECRET_IMAGE.";
@@ -232,6 +238,7 @@ mod tests {
                 &[
                     "invalid-configuration",
                     "not-in-cluster",
+                    "api-untrusted",
                     "namespace-missing",
                     "service-account-missing",
                 ],
@@ -245,6 +252,7 @@ mod tests {
                     "document-unreadable",
                     "document-ambiguous",
                     "unmanaged-entry-invalid",
+                    "api-rejected",
                 ],
             ),
             (66, &["repository-missing", "tag-missing"]),

@@ -6,7 +6,10 @@
 
 pub mod challenge;
 mod client;
+mod host;
 pub mod kind;
+mod redirect;
+mod remark;
 pub mod response;
 pub mod send_policy;
 mod session;
@@ -17,6 +20,7 @@ mod upload;
 pub use self::{
     client::{ANSWER_LIMIT, Registries},
     kind::AuthScheme,
+    remark::Remark,
     session::{Session, UserPassword},
     types::{
         Authorization, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, UntrustedParty,

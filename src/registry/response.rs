@@ -1,14 +1,16 @@
 //! Meaning of a registry's answers (distribution spec, Authentication and Error Codes). Pure. A registry's kind adds only
 //! its differences.
 
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     Authorization, Inconclusive, Login, Ping, ProtocolError, PullAnswer, RegistryVerdict, UntrustedParty,
+    client::{Ask, Purpose},
     kind::{AuthScheme, Kind},
+    redirect::Redirect,
 };
 use crate::{
     image::{ImageReference, RegistryHost},
@@ -71,6 +73,28 @@ pub fn exchanged(url: &str, outcome: Result<Answer, Failure>) -> Result<Answer, 
             }))
         }
         Err(failure) => Err(ProtocolError::Failed(failure).into()),
+    }
+}
+
+/// The answer of another host that a redirect led to: a manifest, or one to HEAD after which GET decides.
+///
+/// # Errors
+/// Anything else; the certificate of that host is not trusted.
+pub(super) fn elsewhere(
+    redirect: &Redirect,
+    ask: Ask<'_>,
+    outcome: Result<Answer, Failure>,
+) -> Result<Answer, Inconclusive> {
+    match outcome {
+        Ok(answer)
+            if ask.purpose == Purpose::Manifest
+                && (answer.status == StatusCode::OK && is_manifest(&answer)
+                    || ask.method == Method::HEAD && answer.status != StatusCode::UNAUTHORIZED) =>
+        {
+            Ok(answer)
+        }
+        Err(failure @ Failure::Certificate(_)) => exchanged(&redirect.url, Err(failure)),
+        Ok(_) | Err(_) => Err(ProtocolError::Redirects(redirect.host.clone()).into()),
     }
 }
 
@@ -173,10 +197,11 @@ pub fn manifest(
 pub fn tags(answer: Result<Answer, Inconclusive>) -> Result<PullAnswer, Inconclusive> {
     match answer {
         Ok(answer) if answer.status == StatusCode::NOT_FOUND => Ok(PullAnswer::RepositoryMissing),
-        // A list of tags that is longer than the limit is one.
-        Ok(_) | Err(Inconclusive::Protocol(ProtocolError::Failed(Failure::TooLong))) => {
-            Ok(PullAnswer::TagMissing)
-        }
+        // A list of tags that is longer than the limit is one. Another host's says nothing.
+        Ok(_)
+        | Err(Inconclusive::Protocol(
+            ProtocolError::Failed(Failure::TooLong) | ProtocolError::Redirects(_),
+        )) => Ok(PullAnswer::TagMissing),
         Err(inconclusive) => Err(inconclusive),
     }
 }

@@ -1,14 +1,15 @@
 //! Requests with one credential at one registry.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Authorization, Inconclusive, Login, PullAnswer, Registries, UntrustedParty,
-    client::url,
+    Authorization, Inconclusive, Login, PullAnswer, Registries, Remark, UntrustedParty,
+    client::{Ask, Purpose, url},
+    host::{Host, Usage},
     kind::{Anonymous, AuthScheme, Kind},
     response,
     send_policy::SendPolicy,
@@ -18,7 +19,7 @@ use crate::{
     image::{ImageReference, RegistryHost},
     transport::{
         self, Answer,
-        retry::{Retry, RetryCause},
+        retry::{MAX_FAILED_LOGINS, Retry, RetryCause},
     },
 };
 
@@ -39,7 +40,8 @@ pub struct Session<'a> {
     /// The header of Basic authentication; none without credentials.
     basic: Option<HeaderValue>,
     policy: SendPolicy<'a>,
-    failed_logins: AtomicU32,
+    host: Arc<Host>,
+    usage: Arc<Usage>,
 }
 
 /// The answer for one manifest, and how the repository asks to authenticate, where it does.
@@ -62,14 +64,18 @@ impl<'a> Session<'a> {
     ) -> Self {
         let UserPassword { username, password } = credential;
         let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+        // Base64 is always a valid header.
+        let basic = transport::authorization("Basic", &pair).ok();
+        let host = registries.host(registry);
+        let usage = host.usage(basic.as_ref());
         Self {
             registries,
             registry,
             scheme,
-            // Base64 is always a valid header.
-            basic: transport::authorization("Basic", &pair).ok(),
+            basic,
             policy,
-            failed_logins: AtomicU32::new(0),
+            host,
+            usage,
         }
     }
 
@@ -81,34 +87,75 @@ impl<'a> Session<'a> {
             scheme,
             basic: None,
             policy: self.policy,
-            failed_logins: AtomicU32::new(0),
+            host: Arc::clone(&self.host),
+            usage: self.host.usage(None),
         }
     }
 
     /// Whether the credential is accepted. Basic: `GET /v2/` with it; Bearer: a token request without a scope.
     pub async fn login(&self) -> Login {
-        self.login_with_challenge().await.0
+        let (login, _) = self.login_with_challenge().await;
+        if login == Login::Accepted {
+            self.usage.accept();
+        }
+        login
     }
 
     /// The login, and how the registry asks to authenticate where it refuses.
     pub(super) async fn login_with_challenge(&self) -> (Login, Option<AuthScheme>) {
+        if self.may_not_log_in() {
+            return (Login::Refused, None);
+        }
         let (login, challenge) = self
             .try_login()
             .await
             .unwrap_or_else(|inconclusive| (Login::Inconclusive(inconclusive), None));
-        if login == Login::Refused {
-            self.count_failed_login();
+        if login == Login::Refused && !self.is_bearer() {
+            self.usage.count_refusal();
         }
         (login, challenge)
     }
 
     /// The login after a refused one, asked again where the credential may fail to log in once more.
     pub async fn confirm_refusal(&self) -> Login {
-        let cause = RetryCause::login_refusal(self.failed_logins.load(Ordering::Relaxed));
+        let cause = RetryCause::login_refusal(self.usage.failed_logins());
         if !Retry::new(self.registries.until()).again(cause).await {
             return Login::Refused;
         }
         self.login().await
+    }
+
+    /// The image's answer, asked once more where it is a refused login: where nothing else shows whether the credential is
+    /// accepted.
+    pub(super) async fn confirmed_pull(&self, image: &ImageReference) -> PullAnswer {
+        let answer = self.pull(image).await;
+        self.count_refused_pull(&answer);
+        self.confirm_pull(image, answer).await
+    }
+
+    /// The image's answer after `answer`, asked again where that is a refused login and the credential may fail to log in
+    /// once more.
+    pub(super) async fn confirm_pull(&self, image: &ImageReference, answer: PullAnswer) -> PullAnswer {
+        let cause = RetryCause::login_refusal(self.usage.failed_logins());
+        if answer != PullAnswer::Refused || !Retry::new(self.registries.until()).again(cause).await {
+            return answer;
+        }
+        self.usage.forget_tokens();
+        let answer = self.pull(image).await;
+        self.count_refused_pull(&answer);
+        answer
+    }
+
+    /// Counts a refusal of the repository; the token service's are counted where it is asked.
+    fn count_refused_pull(&self, answer: &PullAnswer) {
+        if *answer == PullAnswer::Refused && !self.is_bearer() {
+            self.usage.count_refusal();
+        }
+    }
+
+    /// Remembers that the credential was accepted by what a repository served.
+    pub(super) fn accept(&self) {
+        self.usage.accept();
     }
 
     /// The login, asked once more where it is refused.
@@ -139,7 +186,9 @@ impl<'a> Session<'a> {
             return Ok((response::token_login(token)?, None));
         }
         let ping = url(self.registry, "/v2/");
-        let answer = self.send(&Method::GET, &ping, self.basic.as_ref()).await?;
+        let answer = self
+            .send(Purpose::Ping, &Method::GET, &ping, self.basic.as_ref())
+            .await?;
         let login = response::login(&answer)?;
         Ok((login, AuthScheme::of_challenge(self.registry, &answer.headers)))
     }
@@ -147,7 +196,6 @@ impl<'a> Session<'a> {
     /// HEAD; GET where HEAD's answer is neither a manifest nor 401.
     async fn try_manifest(&self, image: &ImageReference) -> Result<ManifestAnswer, Inconclusive> {
         let Authorization::Header(authorization) = self.authorize(Some((image, "pull"))).await? else {
-            self.count_failed_login();
             return Ok(ManifestAnswer {
                 answer: PullAnswer::Refused,
                 challenge: None,
@@ -159,17 +207,29 @@ impl<'a> Session<'a> {
             self.registry,
             &format!("{repository}/manifests/{}", image.reference()),
         );
-        let mut found = self.send(&Method::HEAD, &manifest, authorization).await?;
+        let ask = async |method| {
+            self.send(Purpose::Manifest, method, &manifest, authorization)
+                .await
+        };
+        let mut found = ask(&Method::HEAD).await?;
+        let head = found.status;
         if !response::is_final_head(&found) {
-            found = self.send(&Method::GET, &manifest, authorization).await?;
+            found = ask(&Method::GET).await?;
         }
         let answer = match response::manifest(self.kind(), image, &found)? {
             Some(answer) => answer,
             None => {
                 let tags = url(self.registry, &format!("{repository}/tags/list?n=1"));
-                response::tags(self.send(&Method::GET, &tags, authorization).await)?
+                let tags = self
+                    .send(Purpose::Other, &Method::GET, &tags, authorization)
+                    .await;
+                response::tags(tags)?
             }
         };
+        let is_known_to_containerd = head.is_success() || head == StatusCode::METHOD_NOT_ALLOWED;
+        if answer == PullAnswer::Served && !is_known_to_containerd {
+            self.registries.remark(Remark::ManifestByGetAlone(image.clone()));
+        }
         let challenge = match found.status {
             StatusCode::UNAUTHORIZED => AuthScheme::of_challenge(self.registry, &found.headers),
             _ => None,
@@ -182,19 +242,35 @@ impl<'a> Session<'a> {
         self.scheme.as_ref().map_or(&Anonymous, AuthScheme::kind)
     }
 
+    /// Whether the credential failed to log in as often as it may. OpenShift's registry may refuse a good token while its API
+    /// server starts.
+    fn may_not_log_in(&self) -> bool {
+        self.scheme != Some(AuthScheme::OpenShift) && self.usage.failed_logins() >= MAX_FAILED_LOGINS
+    }
+
+    fn is_bearer(&self) -> bool {
+        matches!(self.scheme, Some(AuthScheme::Bearer { .. }))
+    }
+
+    pub(super) fn remark(&self, remark: Remark) {
+        self.registries.remark(remark);
+    }
+
     pub(super) async fn send(
         &self,
+        purpose: Purpose,
         method: &Method,
         url: &str,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Inconclusive> {
-        self.registries
-            .send(method, url, authorization, self.kind())
-            .await
-    }
-
-    fn count_failed_login(&self) {
-        self.failed_logins.fetch_add(1, Ordering::Relaxed);
+        let ask = Ask {
+            purpose,
+            method,
+            url,
+            authorization,
+            kind: self.kind(),
+        };
+        self.registries.send(&self.host, ask).await
     }
 
     /// How to authenticate a request, in `scope` where it is about an image.
@@ -231,7 +307,23 @@ impl<'a> Session<'a> {
             )));
         }
         let token_url = service.url(scope);
-        let answer = self.send(&Method::GET, &token_url, self.basic.as_ref()).await?;
-        response::token(&answer)
+        let fetch = async {
+            if self.may_not_log_in() {
+                return Ok(Authorization::Refused);
+            }
+            let answer = self
+                .send(Purpose::Token, &Method::GET, &token_url, self.basic.as_ref())
+                .await?;
+            let token = response::token(&answer)?;
+            if token == Authorization::Refused && self.basic.is_some() {
+                self.usage.count_refusal();
+            }
+            Ok(token)
+        };
+        match scope {
+            Some(_) => self.usage.token(&token_url, fetch).await,
+            // The login, which may be asked once more.
+            None => fetch.await,
+        }
     }
 }

@@ -25,7 +25,9 @@ impl<'a> TokenService<'a> {
         let uri: Uri = realm.parse().map_err(|_| ProtocolError::Challenge)?;
         let host = uri.host().ok_or(ProtocolError::Challenge)?.to_owned();
         if uri.scheme_str() != Some("https") {
-            return Err(ProtocolError::PlainTokenService.into());
+            let scheme = uri.scheme_str().unwrap_or_default();
+            let port = uri.port().map_or(String::new(), |port| format!(":{port}"));
+            return Err(ProtocolError::PlainTokenService(format!("{scheme}://{host}{port}")).into());
         }
         Ok(Self {
             realm,

@@ -55,10 +55,16 @@ pub enum ProtocolError {
     Challenge,
     /// A token service whose answer holds no token.
     NoToken,
-    /// A token service that isn't https.
-    PlainTokenService,
+    /// A token service without https: its scheme and host.
+    PlainTokenService(String),
     /// A token service that answers no login, and gives anonymous clients a token that pulls the image.
     LoginNotAnswered,
+    /// A redirect to this host, which is not followed, or not to a manifest.
+    Redirects(String),
+    /// More redirects than are followed.
+    RedirectsTooOften,
+    /// A redirect of the token service to this host.
+    TokenServiceRedirects(String),
     /// The manifest of another digest than the one asked for.
     OtherDigest,
     /// A success that is not from a registry: a health check, a login page, another program.

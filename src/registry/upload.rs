@@ -2,7 +2,11 @@
 
 use http::{HeaderValue, Method, Uri, header::LOCATION};
 
-use super::{Authorization, Inconclusive, RegistryVerdict, Session, client::url, response};
+use super::{
+    Authorization, Inconclusive, RegistryVerdict, Session,
+    client::{Purpose, url},
+    response,
+};
 use crate::{image::ImageReference, transport::Answer};
 
 /// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
@@ -20,7 +24,7 @@ async fn ask(session: &Session<'_>, image: &ImageReference) -> Result<RegistryVe
     };
     let uploads = url(session.registry, &uploads_path(image));
     let answer = session
-        .send(&Method::POST, &uploads, authorization.as_ref())
+        .send(Purpose::Other, &Method::POST, &uploads, authorization.as_ref())
         .await?;
     let verdict = response::upload(&answer)?;
     if verdict == RegistryVerdict::Pulls {
@@ -42,7 +46,9 @@ async fn cancel(
         .and_then(|location| location.to_str().ok());
     let base = url(session.registry, "");
     if let Some(upload) = location.and_then(|location| upload_url(&base, image, location)) {
-        let _ = session.send(&Method::DELETE, &upload, authorization).await;
+        let _ = session
+            .send(Purpose::Other, &Method::DELETE, &upload, authorization)
+            .await;
     }
 }
 

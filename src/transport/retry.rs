@@ -27,7 +27,7 @@ const REFUSAL_RETRY_WINDOW: Duration = Duration::from_secs(10);
 /// Pause after a registry's refused login (CONTRACT section 5).
 const LOGIN_PAUSE: Duration = Duration::from_secs(2);
 /// How often a credential may fail to log in at one registry in one run: registries lock accounts and addresses.
-const MAX_FAILED_LOGINS: u32 = 2;
+pub const MAX_FAILED_LOGINS: u32 = 2;
 
 /// Why something is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -262,11 +262,25 @@ fn error_text(error: &ProtocolError, secrets: &KnownSecrets) -> String {
             "unsupported authentication challenge: neither Basic nor Bearer".to_owned()
         }
         ProtocolError::NoToken => "its token service sends no token".to_owned(),
-        ProtocolError::PlainTokenService => "its token service is not https".to_owned(),
+        ProtocolError::PlainTokenService(url) => format!("its token service is {}", host_text(url, secrets)),
+        ProtocolError::Redirects(host) => format!("it redirects to {}", host_text(host, secrets)),
+        ProtocolError::RedirectsTooOften => "it redirects again and again".to_owned(),
+        ProtocolError::TokenServiceRedirects(host) => {
+            format!("its token service redirects to {}", host_text(host, secrets))
+        }
         ProtocolError::LoginNotAnswered => "its token service does not answer a login".to_owned(),
         ProtocolError::OtherDigest => "it sends another digest than the one asked for".to_owned(),
         ProtocolError::NotARegistry => "it answers 200 with something else".to_owned(),
         ProtocolError::NotAManifest => "it answers 200 without a manifest".to_owned(),
+    }
+}
+
+/// A host that a server named; one that contains a secret is not printed.
+fn host_text(host: &str, secrets: &KnownSecrets) -> String {
+    if secrets.show_in(host) {
+        "another host".to_owned()
+    } else {
+        clip_name(host, NAME)
     }
 }
 

@@ -91,6 +91,8 @@ impl<'a> Verifier<'a> {
             username: &self.credential.username,
             password: self.credential.token.secret(),
         };
+        // A rejected credential may lock the account for the next one.
+        let _turn = self.registries.turn(registry, login.username).await;
         let session = Session::new(self.registries, registry, scheme, login, self.policy);
         let mut evidence = Evidence {
             registry: registry.clone(),

@@ -22,6 +22,7 @@ mod installation;
 mod interception;
 mod keys;
 mod kubectl;
+mod lasting_errors;
 mod lifetimes;
 mod log;
 mod long_names;

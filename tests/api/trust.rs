@@ -99,7 +99,11 @@ async fn realm_and_redirect_on_another_host_never_get_the_token() -> Result<()> 
         );
         assert!(!server.record().contains("authorization"));
     }
-    assert_eq!(evil.record().connections, 0);
+    // The registry's redirect is followed once, without the token; the realm is not asked.
+    let record = evil.record();
+    assert_eq!(record.requests.len(), 1);
+    assert!(record.requests.iter().all(|request| request.target == "/v2/"));
+    assert!(!record.contains("authorization"));
     Ok(())
 }
 
@@ -115,7 +119,7 @@ async fn api_server_with_a_certificate_of_the_registry_ca_gets_no_request() -> R
         .program()
         .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         .env("KUBERNETES_SERVICE_PORT", listener.address().port().to_string());
-    program.expect("ERROR", "none", "api-unavailable", 75).await?;
+    program.expect("ERROR", "none", "api-untrusted", 64).await?;
     assert_eq!(listener.record().requests.len(), 0);
     Ok(())
 }
@@ -208,44 +212,69 @@ async fn robot_password_is_sent_to_no_untrusted_realm_or_redirect() -> Result<()
         );
         assert!(!server.record().contains("authorization"), "{name}");
     }
-    assert_eq!((evil.record().connections, plain.record().connections), (0, 0));
+    // Only the redirect is followed, without the password.
+    let record = evil.record();
+    assert!(record.requests.iter().all(|request| request.target == "/v2/"));
+    assert_eq!((record.requests.len(), plain.record().connections), (1, 0));
+    assert!(!record.contains("authorization"));
     Ok(())
 }
 
 #[tokio::test]
-async fn image_redirect_is_not_followed_with_the_credential() -> Result<()> {
+async fn r4_image_redirect_is_followed_without_the_credential() -> Result<()> {
     const REGISTRY: &str = "registry.test:5000";
     let world = World::new("redirected-image").await?;
     let trusted = Scripted::trusted_by(&world)?;
-    let evil = trusted.server("evil.test:443", |_| Reply::status(StatusCode::OK))?;
+    let evil = trusted.server("evil.test:443", |request| {
+        if request.target.contains("/app/") {
+            Reply::manifest()
+        } else {
+            Reply::status(StatusCode::OK)
+        }
+    })?;
     let server = trusted.server(REGISTRY, |request| {
         match (
             request.headers.contains_key("authorization"),
             request.target.contains("/manifests/"),
         ) {
             (false, _) => Reply::challenge("Basic realm=\"registry\""),
-            (true, true) => Reply::redirect("https://evil.test/v2/team/app/manifests/v1"),
+            (true, true) => Reply::redirect(&format!("https://evil.test{}", request.target)),
             (true, false) => Reply::json(StatusCode::OK, "{}"),
         }
     })?;
     std::fs::write(world.runner.file("robot"), "a-robots-password")?;
-    let outcome = world
-        .program()
-        .without("PULL_SECRET_SERVICE_ACCOUNT")
-        .env("PULL_SECRET_REGISTRY", REGISTRY)
-        .env("PULL_SECRET_USERNAME", "robot")
-        .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
-        .env("PULL_SECRET_IMAGE", format!("{REGISTRY}/team/app:v1"))
-        .env(
-            "PULL_SECRET_CONNECT_TO",
-            format!("{REGISTRY}={},evil.test:443={}", server.address(), evil.address()),
-        )
-        .canary("a-robots-password")
-        .run()
-        .await?;
-    outcome
-        .expect("ERROR", "created", "registry-protocol", 76)
-        .expect_verified("none");
-    assert_eq!(evil.record().connections, 0);
+    for (image, expected, verified) in [
+        ("app", ("SUCCESS", "created", "ok", 0), "pull"),
+        // Another answer than a manifest.
+        ("other", ("ERROR", "none", "registry-protocol", 76), "none"),
+    ] {
+        let outcome = world
+            .program()
+            .without("PULL_SECRET_SERVICE_ACCOUNT")
+            .env(
+                "PULL_SECRET_MODE",
+                if image == "app" { "ensure" } else { "verify" },
+            )
+            .env("PULL_SECRET_REGISTRY", REGISTRY)
+            .env("PULL_SECRET_USERNAME", "robot")
+            .env("PULL_SECRET_TOKEN_FILE", world.runner.file("robot"))
+            .env("PULL_SECRET_IMAGE", format!("{REGISTRY}/team/{image}:v1"))
+            .env(
+                "PULL_SECRET_CONNECT_TO",
+                format!("{REGISTRY}={},evil.test:443={}", server.address(), evil.address()),
+            )
+            .canary("a-robots-password")
+            .run()
+            .await?;
+        let (status, action, reason, code) = expected;
+        outcome
+            .expect(status, action, reason, code)
+            .expect_verified(verified);
+        let is_named = outcome.result("MESSAGE").contains("evil.test");
+        assert_eq!(is_named, image == "other", "{outcome}");
+    }
+    let record = evil.record();
+    assert_eq!(record.requests.len(), 3, "HEAD; HEAD and GET");
+    assert!(!record.contains("authorization"));
     Ok(())
 }

@@ -47,16 +47,30 @@ async fn secret_of_another_type_is_rejected_and_unchanged() -> Result<()> {
 }
 
 #[tokio::test]
-async fn immutable_secret_is_rejected_only_if_something_would_change() -> Result<()> {
+async fn immutable_secret_is_rejected_only_if_its_data_would_change() -> Result<()> {
     let world = World::new("immutable").await?;
     world.program().expect("SUCCESS", "created", "ok", 0).await?;
     let mut secret: Secret = world.secret().await?;
     secret.immutable = Some(true);
     let before = world.namespace.replace(&secret).await?;
     world.program().expect("SUCCESS", "unchanged", "ok", 0).await?;
-    let renamed = world.program().env("PULL_SECRET_DISPLAY_NAME", "Other");
-    renamed.expect("ERROR", "none", "immutable", 65).await?;
+    let renewed = world.program().env("PULL_SECRET_NEXT_RUN_WITHIN", "24h");
+    renewed.expect("ERROR", "none", "immutable", 65).await?;
     assert_eq!(json!(world.secret().await?), json!(before));
+    // Kubernetes lets metadata be written, and no data.
+    let renamed = world
+        .program()
+        .env("PULL_SECRET_DISPLAY_NAME", "Other")
+        .env("PULL_SECRET_ACCESS", "Push,Pull");
+    renamed.expect("SUCCESS", "refreshed", "ok", 0).await?;
+    let after = world.secret().await?;
+    assert_eq!(after.data, before.data);
+    let display_name = after.metadata.annotations.unwrap_or_default();
+    assert_eq!(
+        display_name.get("openshift.io/display-name").map(String::as_str),
+        Some("Other")
+    );
+    renamed.expect("SUCCESS", "unchanged", "ok", 0).await?;
     Ok(())
 }
 

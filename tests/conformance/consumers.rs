@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -126,6 +127,24 @@ pub struct Reading {
     pub digest: String,
 }
 
+/// The first challenge of a WWW-Authenticate header, as one program reads it.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeReading {
+    /// Lower case; empty where it reads none.
+    pub scheme: String,
+    /// Names in lower case.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// The reading of each program.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ChallengeReadings {
+    pub containers_image: ChallengeReading,
+    pub go_container_registry: ChallengeReading,
+}
+
 /// A server with a certificate, until the next question.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,6 +206,11 @@ impl Consumers {
     pub fn is_direct(&self, no_proxy: &str, host: &str) -> bool {
         let question = json!({ "proxy": { "noProxy": no_proxy, "host": host } });
         self.ask::<Route>(&question).direct
+    }
+
+    /// How each program reads a WWW-Authenticate header.
+    pub fn read_challenge(&self, header: &str) -> ChallengeReadings {
+        self.ask(&json!({ "challenge": header }))
     }
 
     /// A server whose certificate is of this kind, and that speaks no higher version of TLS; 0 for the newest.

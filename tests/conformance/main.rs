@@ -7,6 +7,7 @@
 
 mod alike;
 mod certificates;
+mod challenges;
 mod consumers;
 mod containers_image;
 mod documents;

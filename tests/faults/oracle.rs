@@ -70,6 +70,15 @@ impl Expected {
         let verifies = self.setting.situation == Situation::Verify;
         match (fault, self.kind) {
             (Fault::Response(ResponseFault::Slow), _) => self.well(),
+            (
+                Fault::Connection(
+                    ConnectionFault::UnknownAuthority
+                    | ConnectionFault::OtherName
+                    | ConnectionFault::Expired
+                    | ConnectionFault::PlainHttp,
+                ),
+                _,
+            ) if !is_review => Ending::new("api-untrusted", "ERROR", 64),
             (Fault::Instead(invented), kind) => match (invented, kind) {
                 // 403 means authenticated, but not allowed to review itself.
                 (Invented::Status(403) | Invented::Admission, Kind::Review) => {
@@ -90,7 +99,7 @@ impl Expected {
                 (Invented::Status(404), Kind::Read) if verifies => {
                     Ending::new("secret-missing", "FAILURE", 78)
                 }
-                (Invented::Status(404), Kind::Read | Kind::ReadAgain) => self.unless_lasting(unavailable()),
+                (Invented::Status(404), Kind::Read | Kind::ReadAgain) => self.unless_lasting(rejected()),
                 (Invented::Status(404) | Invented::NoServiceAccount, Kind::TokenRequest) => {
                     Ending::new("service-account-missing", "ERROR", 64)
                 }
@@ -101,6 +110,12 @@ impl Expected {
                     self.unless_lasting(conflict())
                 }
                 (Invented::Immutable, _) => Ending::new("immutable", "ERROR", 65),
+                (
+                    Invented::Status(400 | 404 | 410 | 415 | 422 | 501)
+                    | Invented::Text(404)
+                    | Invented::Bare(400),
+                    _,
+                ) if !is_review => rejected(),
                 // The response was old: the write conflicts and starts over. `verify` has only the response.
                 (Invented::Stale, _) if verifies => Ending::new("no-matching-entry", "FAILURE", 78),
                 (Invented::Stale, _) => self.unless_lasting(conflict()),
@@ -203,6 +218,10 @@ fn passes(fault: Fault) -> bool {
 
 fn unavailable() -> Ending {
     Ending::new("api-unavailable", "ERROR", 75)
+}
+
+fn rejected() -> Ending {
+    Ending::new("api-rejected", "ERROR", 65)
 }
 
 fn forbidden() -> Ending {

@@ -51,13 +51,21 @@ pub async fn examine(
     unreached: &[RegistryHost],
 ) -> StoredChecks {
     let now = operation.api.now();
-    let Considered { decision, evidence } = match consider(operation, source, secret, now).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match consider(operation, source, secret, now).await {
         Ok(considered) => considered,
         Err(finding) => return StoredChecks::of_problem(finding),
     };
     let config = operation.target.config;
     let mut found = StoredChecks {
-        checks: vec![Ok(condition(operation, &decision))],
+        checks: rewritten
+            .map(Err)
+            .into_iter()
+            .chain([Ok(condition(operation, &decision))])
+            .collect(),
         ..StoredChecks::default()
     };
     let (secret, current) = match &decision {
@@ -101,9 +109,15 @@ fn condition(operation: &Operation<'_>, decision: &Decision) -> DoctorCheck {
         Decision::Create => {
             DoctorCheck::ok(WHAT, format!("there is no Secret {name} yet: ensure creates it"))
         }
-        Decision::Renew { because, .. } => DoctorCheck::warn(
+        Decision::Renew { because, reuse, .. } => DoctorCheck::warn(
             WHAT,
-            format!("a new credential is due for Secret {name}: {}", because.as_str()),
+            match reuse {
+                Some(_) => format!(
+                    "the stored token of Secret {name} is to be set for each registry: {}",
+                    because.as_str()
+                ),
+                None => format!("a new credential is due for Secret {name}: {}", because.as_str()),
+            },
             run,
         ),
         Decision::Metadata { .. } => DoctorCheck::warn(

@@ -1,6 +1,6 @@
 //! `ensure`: observe, decide, act, verify. Only another writer sends it back to the start.
 
-mod new_credential;
+pub mod new_credential;
 pub mod replace;
 
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::{
         operation::Operation,
     },
     credential::Credential,
-    decide::{self, CredentialSource, Decision, StoredState, object},
+    decide::{self, CredentialSource, Decision, RenewReason, StoredState, object},
     dockerconfig::{pull_secret, without_expired_leftovers},
     image::RegistryHost,
     kubernetes::{
@@ -33,13 +33,15 @@ use crate::{
 pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource) -> Outcome {
     let mut run = Run {
         operation,
-        source,
+        source: source.clone(),
         created: false,
         new_credential: None,
         pending: None,
         reverts: 0,
+        rewritten: None,
     };
-    match run.rounds().await {
+    let end = run.rounds().await;
+    let mut outcome = match end {
         Ok(End::Stored { secret, verified }) => Outcome {
             credential: verified.credential.summary(),
             excess: verified.excess,
@@ -47,7 +49,15 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource) -> Out
         },
         Ok(End::NotWritten { credential, evidence }) => operation.outcome_of(&credential, &evidence),
         Err(finding) => operation.outcome_with(finding),
-    }
+    };
+    let is_written = outcome.action != Action::None;
+    outcome.findings.extend(run.rewritten.map(|mut finding| {
+        if is_written {
+            finding.cause.push_str("; it was corrected");
+        }
+        finding
+    }));
+    outcome
 }
 
 /// How a run ends without an error.
@@ -68,6 +78,8 @@ enum End {
 enum Abort {
     /// Another writer changed the Secret in between.
     Restart,
+    /// The token that was issued expires before a stored one: the decision is another one.
+    Reconsider,
     /// The run can't go on.
     Fail(Finding),
 }
@@ -94,17 +106,21 @@ struct Stored {
     credentials: Vec<(RegistryHost, Credential)>,
     /// The evidence of the stored credential, where it was verified.
     evidence: Vec<Evidence>,
+    /// Whether a stored token was rejected in this run.
+    is_rejected: bool,
 }
 
 /// A run with what it did so far, kept while it starts over.
 struct Run<'a> {
     operation: &'a Operation<'a>,
-    source: &'a CredentialSource,
+    source: CredentialSource,
     created: bool,
     new_credential: Option<NewCredential>,
     pending: Option<PendingWrite>,
     /// How often the Secret held something else after a write.
     reverts: u32,
+    /// The warning that another manager rewrote the document before this run.
+    rewritten: Option<Finding>,
 }
 
 impl Run<'_> {
@@ -124,6 +140,7 @@ impl Run<'_> {
                     return self.give_up().await;
                 }
                 Err(Abort::Fail(finding)) => return Err(finding),
+                Err(Abort::Reconsider) => {}
                 Err(Abort::Restart) => {
                     has_restarted = true;
                     debug!("another writer changed the Secret in between: starting over");
@@ -159,7 +176,11 @@ impl Run<'_> {
         if let Some(end) = secret.as_ref().and_then(|secret| self.confirm(secret)) {
             return Ok(end);
         }
-        let Considered { decision, evidence } = consider(operation, self.source, secret, now).await?;
+        let considered = consider(operation, &self.source, secret, now).await?;
+        let Considered {
+            decision, evidence, ..
+        } = considered;
+        self.rewritten = self.rewritten.take().or(considered.rewritten);
         match decision {
             Decision::Unchanged { secret, credential } => {
                 info!("nothing to change");
@@ -194,25 +215,30 @@ impl Run<'_> {
             }
             Decision::Create => {
                 info!("there is no such Secret yet: creating it");
-                self.renew(Stored {
+                let stored = Stored {
                     secret: None,
                     credentials: Vec::new(),
                     evidence,
-                })
-                .await
+                    is_rejected: false,
+                };
+                self.renew(stored, None).await
             }
             Decision::Renew {
                 secret,
                 because,
-                stored,
+                stored: mut credentials,
+                reuse,
             } => {
-                info!("a new credential is due: {}", because.as_str());
-                self.renew(Stored {
+                info!("the credential is to be written: {}", because.as_str());
+                let had_token = reuse.is_some();
+                let reuse = observe::reuse(operation, reuse, &mut credentials).await;
+                let stored = Stored {
                     secret: Some(secret),
-                    credentials: stored,
+                    credentials,
                     evidence,
-                })
-                .await
+                    is_rejected: because == RenewReason::Rejected || (had_token && reuse.is_none()),
+                };
+                self.renew(stored, reuse).await
             }
         }
     }
@@ -221,25 +247,18 @@ impl Run<'_> {
         if self.created { Action::Created } else { action }
     }
 
-    /// Requests the new credential, verifies it, writes it and reads it again.
-    async fn renew(&mut self, stored: Stored) -> Result<End, Abort> {
+    /// Requests the new credential and verifies it, unless a stored one is set again; writes it and reads it again.
+    async fn renew(&mut self, stored: Stored, reuse: Option<VerifiedCredential>) -> Result<End, Abort> {
         let operation = self.operation;
         let version = match &stored.secret {
             Some(secret) => secret.version.clone(),
             None => self.create_placeholder().await?,
         };
-        // A token that was requested for this Secret in an earlier round is used again.
-        let earlier = self.new_credential.take().filter(|new| new.uid == version.uid);
-        let new = match earlier {
-            Some(new) => new,
-            None => {
-                let first = stored.credentials.first().map(|(_, credential)| credential);
-                new_credential::request(operation, self.source, &version, first, &stored.evidence)
-                    .await?
-                    .ok_or(Abort::Restart)?
-            }
+        let is_reused = reuse.is_some();
+        let verified = match reuse {
+            Some(verified) => verified,
+            None => self.new_credential(&version, &stored).await?,
         };
-        let verified = self.new_credential.insert(new).verified.clone();
         let usable = usable_credentials(operation, stored.credentials, &stored.evidence);
         let replacement = replace::decide(operation, &verified.credential, &verified.evidence, &usable).await;
         if let Replacement::Keep(evidence) = replacement {
@@ -258,6 +277,11 @@ impl Run<'_> {
         let summary = verified.credential.summary();
         let now = operation.api.now();
         let bytes = without_expired_leftovers(config, edited.bytes, &version.uid, now);
+        let now = match secret {
+            // The token is older than this write.
+            Some(secret) if is_reused => secret_fields::refreshed_at(secret, &summary, now),
+            _ => now,
+        };
         let pending = PendingWrite {
             uid: version.uid.clone(),
             verified,
@@ -269,6 +293,43 @@ impl Run<'_> {
             }),
         };
         self.write(&version, pending).await
+    }
+
+    /// A new credential for the Secret `version`; one of an earlier round is used again.
+    async fn new_credential(
+        &mut self,
+        version: &Version,
+        stored: &Stored,
+    ) -> Result<VerifiedCredential, Abort> {
+        let operation = self.operation;
+        if let Some(new) = self.new_credential.take_if(|new| new.uid == version.uid) {
+            return Ok(self.new_credential.insert(new).verified.clone());
+        }
+        let first = stored.credentials.first().map(|(_, credential)| credential);
+        let new = new_credential::request(operation, &self.source, version, first, &stored.evidence)
+            .await?
+            .ok_or(Abort::Restart)?;
+        let verified = self.new_credential.insert(new).verified.clone();
+        if let (CredentialSource::TokenRequest { issued_until, .. }, Some(expires_at)) =
+            (&mut self.source, verified.credential.expires_at)
+        {
+            *issued_until = Some(expires_at);
+        }
+        if !stored.is_rejected && self.keeps_stored(stored) {
+            return Err(Abort::Reconsider);
+        }
+        Ok(verified)
+    }
+
+    /// Whether a stored token is to be used instead of the one that was just issued.
+    fn keeps_stored(&self, stored: &Stored) -> bool {
+        let operation = self.operation;
+        let (config, now) = (operation.target.config, operation.api.now());
+        match decide::examine(config, &self.source, stored.secret.clone(), now) {
+            StoredState::Current { .. } => true,
+            StoredState::RenewalDue { reuse, .. } => reuse.is_some(),
+            StoredState::Absent | StoredState::Unusable(_) => false,
+        }
     }
 
     /// Whether the Secret that a token was requested for is gone or being deleted: the token ends with it, so that a
@@ -309,7 +370,7 @@ impl Run<'_> {
             return Ok(end);
         }
         let config = operation.target.config;
-        match decide::examine(config, self.source, Some(secret), operation.api.now()) {
+        match decide::examine(config, &self.source, Some(secret), operation.api.now()) {
             // A good credential of another run is left in place.
             StoredState::Current { secret, credential } if *credential != written => {
                 let registries = operation.registries.with_until(until);

@@ -1,5 +1,7 @@
 //! What `ensure` writes and reports against a scripted API server and registry.
 
+mod stored_token;
+
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -434,7 +436,7 @@ async fn ensure_reports_a_conflict_only_where_it_started_over_and_time_is_over()
         }
     };
     let outcome = scene.run(Mode::Ensure).await;
-    assert_eq!(reasons(&outcome), [Reason::ApiUnavailable]);
+    assert_eq!(reasons(&outcome), [Reason::ApiRejected]);
     assert!(scene.cluster().started.elapsed() < WRITING);
 }
 

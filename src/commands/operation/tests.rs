@@ -119,6 +119,7 @@ async fn the_source_is_the_named_account_or_that_of_the_pod_in_the_namespace() {
         Ok(CredentialSource::TokenRequest {
             service_account: ServiceAccountRef { namespace, name },
             audiences,
+            ..
         }) => Ok((namespace, name, audiences)),
         Ok(CredentialSource::File(_)) => Err("a file".to_owned()),
         Err(cause) => Err(cause),
@@ -206,4 +207,17 @@ async fn the_source_is_the_token_of_a_file_that_may_be_sent_to_every_registry() 
     fs::remove_file(&path).expect("a file");
     let cause = source(&config(files.path(), &[("PULL_SECRET_TOKEN_FILE", &shown)])).map(|_| ());
     assert!(cause.expect_err("no file").ends_with(" does not exist"));
+}
+
+#[test]
+fn a_difference_of_clocks_counts_beyond_one_minute() {
+    for (ahead, text) in [
+        (60, None),
+        (-60, None),
+        (61, Some("61 s behind the API server's")),
+        (-61, Some("61 s ahead of the API server's")),
+    ] {
+        let found = skew(SignedDuration::from_secs(ahead));
+        assert_eq!(found.as_deref(), text, "{ahead}");
+    }
 }

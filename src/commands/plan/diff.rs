@@ -200,6 +200,7 @@ fn coming(config: &Config, source: &CredentialSource) -> String {
             clip_name(&service_account.to_string(), VALUE),
             config.token_lifetime
         ),
+        CredentialSource::File(_) if config.token_file.is_none() => "the stored token".to_owned(),
         CredentialSource::File(_) => "the content of PULL_SECRET_TOKEN_FILE".to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::SignedDuration;
 use crate::{
     commands::{
         ensure::replace::{self, Replacement},
-        observe::{Considered, consider, stored, usable_credentials, verify_everywhere},
+        observe::{self, Considered, consider, stored, usable_credentials, verify_everywhere},
         operation::Operation,
         permissions,
     },
@@ -23,14 +23,30 @@ use crate::{
         secret_fields,
     },
     outcome::{Action, Diff, Finding, Outcome, Plan, Verified},
+    verification::Evidence,
 };
 
 /// Reports what `ensure` would do.
 pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outcome {
-    let Considered { decision, evidence } = match observe(operation, source).await {
+    let Considered {
+        decision,
+        evidence,
+        rewritten,
+    } = match observed(operation, source).await {
         Ok(considered) => considered,
         Err(finding) => return operation.outcome_with(finding),
     };
+    let mut outcome = planned(operation, source, decision, evidence).await;
+    outcome.findings.extend(rewritten);
+    outcome
+}
+
+async fn planned(
+    operation: &Operation<'_>,
+    source: &CredentialSource,
+    decision: Decision,
+    evidence: Vec<Evidence>,
+) -> Outcome {
     match decision {
         Decision::Unchanged { secret, credential } => Outcome {
             plan: Some(Plan {
@@ -81,19 +97,28 @@ pub async fn plan(operation: &Operation<'_>, source: &CredentialSource) -> Outco
         Decision::Renew {
             secret,
             because,
-            stored,
+            mut stored,
+            reuse,
         } => {
+            let reuse = observe::reuse(operation, reuse, &mut stored).await;
             let renewal = Renewal {
                 secret: Some(secret),
                 because: because.as_str(),
                 usable: usable_credentials(operation, stored, &evidence),
             };
-            renew(operation, source, renewal).await
+            match reuse {
+                // As from a file: nothing is requested.
+                Some(verified) => {
+                    let source = CredentialSource::File(Box::new(verified.credential));
+                    renew(operation, &source, renewal).await
+                }
+                None => renew(operation, source, renewal).await,
+            }
         }
     }
 }
 
-async fn observe(operation: &Operation<'_>, source: &CredentialSource) -> Result<Considered, Finding> {
+async fn observed(operation: &Operation<'_>, source: &CredentialSource) -> Result<Considered, Finding> {
     let secret = operation.read(operation.deadline.writing).await?;
     consider(operation, source, secret, operation.api.now()).await
 }

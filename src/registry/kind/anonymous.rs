@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     image::ImageReference,
-    registry::{Session, session::ManifestAnswer},
+    registry::{Remark, Session, session::ManifestAnswer},
 };
 
 /// Registries with anonymous access.
@@ -35,9 +35,12 @@ pub(super) async fn verify(
     {
         return Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images);
     }
-    // skopeo and CRI-O don't answer a challenge that comes from the repository alone; containerd does.
-    let challenge = || found.iter().find_map(|found| found.challenge.clone());
-    session.scheme = session.scheme.take().or_else(challenge);
+    if session.scheme.is_none() {
+        session.scheme = found.iter().find_map(|found| found.challenge.clone());
+        if session.scheme.is_some() {
+            session.remark(Remark::ChallengeOfRepositoryAlone(session.registry.clone()));
+        }
+    }
     let closed: Vec<&ImageReference> = images
         .iter()
         .zip(&found)
@@ -100,10 +103,21 @@ async fn ask(
         Login::Refused => return Err(RegistryVerdict::Rejected),
         Login::Inconclusive(inconclusive) => return Err(RegistryVerdict::Inconclusive(inconclusive)),
     }
-    let verdicts = closed
+    let Some((first, others)) = closed.split_first() else {
+        return Ok(Vec::new());
+    };
+    // `/v2/` showed nothing: the first repository's answer is the login.
+    let answer = session.confirmed_pull(first).await;
+    match answer {
+        PullAnswer::Refused => return Err(RegistryVerdict::Rejected),
+        PullAnswer::Served => session.accept(),
+        _ => {}
+    }
+    let first = accepted(session, first, answer, push).await;
+    let others = others
         .iter()
         .map(async |image| accepted(session, image, session.pull(image).await, push).await);
-    Ok(join_all(verdicts).await)
+    Ok(std::iter::once(first).chain(join_all(others).await).collect())
 }
 
 /// `/v2/` with the credential: 200 shows nothing, a refusal does. A refusal whose challenge is Bearer is answered.

@@ -63,6 +63,10 @@ async fn without_login(
         Login::Refused => session.confirm_refusal().await,
         login => login,
     };
+    let answer = match login {
+        Login::NeedsScope => session.confirm_pull(image, answer).await,
+        _ => answer,
+    };
     let asks_anonymously = match login {
         Login::Accepted | Login::Inconclusive(_) => false,
         Login::Refused | Login::NeedsScope => matches!(
@@ -77,7 +81,10 @@ async fn without_login(
         None
     };
     match conclude(login, answer, anonymous) {
-        Ok(answer) => accepted(session, image, answer, push).await,
+        Ok(answer) => {
+            session.accept();
+            accepted(session, image, answer, push).await
+        }
         Err(verdict) => verdict,
     }
 }

@@ -140,7 +140,10 @@ pub async fn verify(
         // Where `/v2/` doesn't show a registry, an image's repository may. OpenShift's always asks there.
         Err(
             inconclusive @ Inconclusive::Protocol(
-                ProtocolError::Status(_) | ProtocolError::Challenge | ProtocolError::NotARegistry,
+                ProtocolError::Status(_)
+                | ProtocolError::Challenge
+                | ProtocolError::NotARegistry
+                | ProtocolError::Redirects(_),
             ),
         ) if !by_name(session.registry).uses_rbac() => {
             anonymous::verify(session, Some(inconclusive), images, push).await

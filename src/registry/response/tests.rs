@@ -172,7 +172,7 @@ fn a_token_service_sends_a_token_under_either_name() {
 }
 
 #[test]
-fn a_token_service_refuses_by_401_and_403_and_needs_a_scope_by_400() {
+fn r17_a_token_service_refuses_by_401_and_403() {
     for (status, of_token, of_login) in [
         (401, Ok(Authorization::Refused), Ok(Login::Refused)),
         (403, Ok(Authorization::Refused), Ok(Login::Refused)),
@@ -279,7 +279,7 @@ fn each_kind_reads_the_status_of_a_manifest_request() {
 }
 
 #[test]
-fn only_openshifts_400_without_a_body_is_an_outage() {
+fn r12_only_openshifts_400_without_a_body_is_an_outage() {
     let openshift = AuthScheme::OpenShift.kind();
     let get = http::Method::GET;
     assert!(openshift.is_outage(&get, &answer(400, None, "")));

@@ -58,3 +58,21 @@ fn each_doctor_warning_counts_once() {
     let report = Report::new(&outcome, &doctor, &[], true, now());
     assert_eq!(test_output(&report), (2, 3));
 }
+
+#[test]
+fn r2_warnings_are_counted_and_notes_are_not() {
+    let outcome = Outcome {
+        warnings: vec!["A warning.".to_owned()],
+        notes: vec!["A note.".to_owned()],
+        ..refreshed()
+    };
+    let report = Report::new(&outcome, &context(), &[], true, now());
+    assert_eq!(test_output(&report), (0, 1));
+    assert_eq!((report.status, report.exit_code), ("SUCCESS", 0));
+    assert_eq!(
+        (report.warnings.as_slice(), report.notes.as_slice()),
+        (&["A warning.".to_owned()][..], &["A note.".to_owned()][..])
+    );
+    let (_, _, log) = ended(&outcome, &[], &Output::default());
+    assert!(log.contains("A warning.") && log.contains("A note."), "{log}");
+}

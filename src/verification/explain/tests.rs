@@ -259,7 +259,19 @@ fn why_a_registry_said_nothing_is_told_in_words() {
             "unsupported authentication challenge: neither Basic nor Bearer",
         ),
         (ProtocolError::NoToken, "its token service sends no token"),
-        (ProtocolError::PlainTokenService, "its token service is not https"),
+        (
+            ProtocolError::PlainTokenService("http://auth.test".to_owned()),
+            "its token service is http://auth.test",
+        ),
+        (
+            ProtocolError::Redirects("cdn.test".to_owned()),
+            "it redirects to cdn.test",
+        ),
+        (ProtocolError::RedirectsTooOften, "it redirects again and again"),
+        (
+            ProtocolError::TokenServiceRedirects("auth.test:5000".to_owned()),
+            "its token service redirects to auth.test:5000",
+        ),
         (
             ProtocolError::LoginNotAnswered,
             "its token service does not answer a login",

@@ -9,7 +9,7 @@ use ensure_pull_secret::{config::VARIABLES, outcome::Reason};
 use http::{Method, StatusCode};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::json;
-use test_cluster::registry::OPENSHIFT;
+use test_cluster::{certificates::Authority, registry::OPENSHIFT};
 
 use super::hostile::{ApiServer, BAIT, Knowledge, Registry};
 use crate::world::World;
@@ -100,6 +100,21 @@ pub const CASES: &[(Reason, MakeCase)] = &[
     (Reason::NotInCluster, || Case {
         files: |world, knowledge| Ok(std::fs::write(world.runner.file("ca.crt"), knowledge.poison())?),
         ..Case::default()
+    }),
+    (Reason::ApiUntrusted, || Case {
+        files: |world, _| {
+            let other = Authority::new("kubernetes")?;
+            Ok(std::fs::write(world.runner.file("ca.crt"), other.pem())?)
+        },
+        ..Case::default()
+    }),
+    (Reason::ApiRejected, || {
+        Case::from(ApiServer::Refuses(
+            Method::PATCH,
+            "",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "secrets",
+        ))
     }),
     (Reason::NamespaceMissing, || {
         Case::from(ApiServer::RefusesAll(StatusCode::NOT_FOUND, "namespaces"))

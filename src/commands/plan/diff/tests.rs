@@ -28,6 +28,7 @@ fn mint() -> CredentialSource {
             name: "puller".to_owned(),
         },
         audiences: Vec::new(),
+        issued_until: None,
     }
 }
 
@@ -122,8 +123,9 @@ fn of_a_stored_entry_it_says_whose_it_is_and_of_others_that_they_stay() {
 fn a_diff_adds_auths_and_hides_the_password_of_a_file() {
     let document = r#"{"quay.io":{"username":"robot","password":"secret"},"other.test":{}}"#;
     let then = fields(&["quay.io", "other.test"], &[]);
+    let robot = config(&[("PULL_SECRET_TOKEN_FILE", "/robot/token")]);
     let diff = of_renewal(
-        (&config(&[]), "demo", &secrets()),
+        (&robot, "demo", &secrets()),
         &file(),
         Some(&stored(document, &[])),
         &then,

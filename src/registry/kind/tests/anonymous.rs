@@ -72,7 +72,7 @@ async fn p2_a_repository_shows_a_registry_where_v2_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p8_anonymous_registry_is_asked_with_the_credential() {
+async fn p8_r20_anonymous_registry_is_asked_with_the_credential() {
     for with_challenge in [true, false] {
         for (password, images, login, expected) in [
             ("good", &[][..], Some(anonymous()), vec![]),

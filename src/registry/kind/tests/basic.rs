@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_basic_login_is_refused_by_400_401_and_403() {
+async fn r17_a_basic_login_is_refused_by_400_401_and_403() {
     for refusal in [400, 401, 403] {
         let registry = move |seen: &Seen| match (seen.credentials.is_empty(), seen.is("/manifests/")) {
             (true, _) => challenge(401, "Basic realm=r"),
@@ -23,7 +23,7 @@ async fn a_basic_login_is_refused_by_400_401_and_403() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn get_decides_where_head_gives_neither_manifest_nor_401() {
+async fn r1_r19_get_decides_where_head_gives_neither_manifest_nor_401() {
     for head in [405, 403, 404, 400, 200] {
         let registry = move |seen: &Seen| match (&seen.method, seen.is("/manifests/")) {
             (_, false) if seen.credentials.is_empty() => challenge(401, "Basic realm=r"),

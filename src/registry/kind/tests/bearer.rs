@@ -85,7 +85,9 @@ async fn a_token_service_elsewhere_or_without_https_gets_no_credential() {
         ("https://registry.test/token", untrusted("registry.test")),
         (
             "http://registry.test:5000/token",
-            inconclusive(ProtocolError::PlainTokenService),
+            inconclusive(ProtocolError::PlainTokenService(
+                "http://registry.test:5000".to_owned(),
+            )),
         ),
         ("/token", inconclusive(ProtocolError::Challenge)),
     ] {
@@ -228,7 +230,7 @@ async fn repository_decides_where_the_token_service_needs_a_scope() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn push_is_asked_only_after_the_image_was_found() {
+async fn p7_push_is_asked_only_after_the_image_was_found() {
     for (upload, expected) in [
         (202, RegistryVerdict::Pulls),
         (401, RegistryVerdict::PushForbidden),

@@ -3,8 +3,13 @@
 mod anonymous;
 mod basic;
 mod bearer;
+mod limits;
+mod redirects;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
@@ -72,54 +77,87 @@ async fn ask(
     push: bool,
     registry: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
 ) -> (Answers, Vec<Seen>) {
-    let seen = Arc::<Mutex<Vec<Seen>>>::default();
-    let (record, registry) = (Arc::clone(&seen), Arc::new(registry));
-    let https = Https::from_service(service_fn(move |request: crate::transport::HttpRequest| {
-        let authorization = request.headers().get(AUTHORIZATION);
-        let authorization = authorization
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let basic = authorization
-            .strip_prefix("Basic ")
-            .and_then(|pair| STANDARD.decode(pair).ok())
-            .and_then(|pair| String::from_utf8(pair).ok());
-        let request = Seen {
-            method: request.method().clone(),
-            target: request.uri().to_string(),
-            credentials: basic.unwrap_or_else(|| authorization.to_owned()),
-        };
-        record.lock().expect("no panic").push(request.clone());
-        let Reply(status, headers, body) = registry(&request);
-        let headers: HeaderMap = headers
-            .into_iter()
-            .map(|(name, value)| (name, HeaderValue::try_from(value).expect("a value")))
+    let scripted = Scripted::new(registry);
+    let answers = scripted.ask(password, images, push).await;
+    (answers, scripted.seen())
+}
+
+/// A client of a scripted registry.
+struct Scripted {
+    registries: Registries,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// The greatest number of requests at a time.
+    most: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    fn new(registry: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let most = Arc::<AtomicUsize>::default();
+        let now = Arc::<AtomicUsize>::default();
+        let (record, registry, greatest) = (Arc::clone(&seen), Arc::new(registry), Arc::clone(&most));
+        let https = Https::from_service(service_fn(move |request: crate::transport::HttpRequest| {
+            let authorization = request.headers().get(AUTHORIZATION);
+            let authorization = authorization
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default();
+            let basic = authorization
+                .strip_prefix("Basic ")
+                .and_then(|pair| STANDARD.decode(pair).ok())
+                .and_then(|pair| String::from_utf8(pair).ok());
+            let request = Seen {
+                method: request.method().clone(),
+                target: request.uri().to_string(),
+                credentials: basic.unwrap_or_else(|| authorization.to_owned()),
+            };
+            record.lock().expect("no panic").push(request.clone());
+            let Reply(status, headers, body) = registry(&request);
+            let headers: HeaderMap = headers
+                .into_iter()
+                .map(|(name, value)| (name, HeaderValue::try_from(value).expect("a value")))
+                .collect();
+            let answer = Answer {
+                status: StatusCode::from_u16(status).expect("a status"),
+                headers,
+                body: if request.method == Method::HEAD { "" } else { body }.into(),
+            };
+            let (now, greatest) = (Arc::clone(&now), Arc::clone(&greatest));
+            async move {
+                greatest.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                Ok(answer)
+            }
+        }));
+        Self {
+            registries: Registries::new(https, Instant::now() + Duration::from_secs(60)),
+            seen,
+            most,
+        }
+    }
+
+    async fn ask(&self, password: &str, images: &[&str], push: bool) -> Answers {
+        let host = RegistryHost::parse(HOST).expect("a registry");
+        let images: Vec<ImageReference> = images
+            .iter()
+            .map(|image| ImageReference::parse(&format!("{HOST}/{image}")).expect("an image"))
             .collect();
-        let answer = Answer {
-            status: StatusCode::from_u16(status).expect("a status"),
-            headers,
-            body: if request.method == Method::HEAD { "" } else { body }.into(),
+        let images: Vec<&ImageReference> = images.iter().collect();
+        let password = SecretString::from(password);
+        let ping = self.registries.ping(&host).await;
+        let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
+        let credential = UserPassword {
+            username: "team+robot",
+            password: &password,
         };
-        async move { Ok(answer) }
-    }));
-    let registries = Registries::new(https, Instant::now() + Duration::from_secs(60));
-    let host = RegistryHost::parse(HOST).expect("a registry");
-    let images: Vec<ImageReference> = images
-        .iter()
-        .map(|image| ImageReference::parse(&format!("{HOST}/{image}")).expect("an image"))
-        .collect();
-    let images: Vec<&ImageReference> = images.iter().collect();
-    let password = SecretString::from(password);
-    let ping = registries.ping(&host).await;
-    let scheme = ping.as_ref().ok().and_then(Ping::scheme).cloned();
-    let credential = UserPassword {
-        username: "team+robot",
-        password: &password,
-    };
-    let policy = SendPolicy::new(&[], false);
-    let session = Session::new(&registries, &host, scheme, credential, policy);
-    let answers = verify(session, ping, &images, push).await;
-    let seen = seen.lock().expect("no panic").clone();
-    (answers, seen)
+        let policy = SendPolicy::new(&[], false);
+        let session = Session::new(&self.registries, &host, scheme, credential, policy);
+        verify(session, ping, &images, push).await
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no panic").clone()
+    }
 }
 
 fn failed_logins(seen: &[Seen], is_failure: impl Fn(&Seen) -> bool) -> usize {

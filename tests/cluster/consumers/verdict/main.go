@@ -6,6 +6,7 @@
 //	{"document": BASE64, "images": [IMAGE...], "attempts": N}   who finds what in the document, for each image
 //	{"reference": TEXT}                                         how each reads an image reference
 //	{"proxy": {...}}                                            whether Go's clients use a proxy for a host
+//	{"challenge": TEXT}                                         how each reads a WWW-Authenticate header
 //	{"certificate": {...}}                                      a server, and what Go's clients make of its certificate
 //
 // Where a program goes through a map, its answer differs from one time to the next: N is how often it is asked, and the
@@ -34,6 +35,7 @@ type question struct {
 	Reference   *string              `json:"reference"`
 	Proxy       *proxyQuestion       `json:"proxy"`
 	Certificate *certificateQuestion `json:"certificate"`
+	Challenge   *string              `json:"challenge"`
 }
 
 func main() {
@@ -85,6 +87,8 @@ func run(input io.Reader, output io.Writer) error {
 			answer = readReference(*asked.Reference)
 		case asked.Proxy != nil:
 			answer, err = asked.Proxy.answer()
+		case asked.Challenge != nil:
+			answer, err = readChallenge(*asked.Challenge)
 		case asked.Certificate != nil:
 			answer, err = servers.answer(asked.Certificate)
 		default:

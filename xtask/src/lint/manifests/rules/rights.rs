@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_role_of_the_runner_and_any_role_of_the_puller_are_found() {
+    fn s8_a_second_role_of_the_runner_or_one_of_the_puller_is_found() {
         let with_binding = |role: &str, account: &str| {
             broken(the_role_is_the_contracts, "Role").and(json!({
                 "kind": "RoleBinding", "metadata": { "name": "more" },

@@ -1,0 +1,227 @@
+//! How many requests and failed logins a registry gets, and what is remarked about it.
+
+use super::*;
+use crate::registry::Remark;
+
+fn many() -> Vec<String> {
+    (0..64)
+        .map(|number| format!("team/app-{}:{number}", number % 16))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn o12_a_registry_gets_eight_requests_at_a_time_and_tokens_are_reused() {
+    let names = many();
+    let images: Vec<&str> = names.iter().map(String::as_str).collect();
+    let scripted = Scripted::new(|seen| bearer(seen, strict, refused, repositories));
+    let answers = scripted.ask("good", &images, false).await;
+    assert_eq!(answers.images, vec![RegistryVerdict::Pulls; 64]);
+    // One for /v2/, one for the login, one token for each repository, one HEAD for each image.
+    assert_eq!(scripted.seen().len(), 2 + 16 + 64);
+    assert_eq!(scripted.most.load(Ordering::Relaxed), 8);
+    // In the same run, the same credential needs no other token at once.
+    scripted.ask("good", &images, false).await;
+    let tokens = scripted.seen().iter().filter(|seen| seen.is("scope=")).count();
+    assert_eq!(tokens, 16);
+    // Another credential gets its own.
+    let answers = scripted.ask("wrong", &images, false).await;
+    assert_eq!(answers.images, vec![RegistryVerdict::Rejected; 64]);
+    let basic = Scripted::new(|seen| match is_good(seen) {
+        true if seen.is("/manifests/") => manifest(),
+        true => json("{}"),
+        false => challenge(401, "Basic realm=r"),
+    });
+    let answers = basic.ask("good", &images, false).await;
+    assert_eq!(answers.images, vec![RegistryVerdict::Pulls; 64]);
+    assert_eq!(basic.most.load(Ordering::Relaxed), 8);
+    assert_eq!(basic.seen().len(), 2 + 64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn o12_a_token_is_not_reused_after_half_of_its_shortest_lifetime() {
+    let scripted = Scripted::new(|seen| bearer(seen, strict, refused, repositories));
+    scripted.ask("good", &["team/app:1"], false).await;
+    tokio::time::advance(Duration::from_secs(31)).await;
+    scripted.ask("good", &["team/app:1"], false).await;
+    let tokens = scripted.seen().iter().filter(|seen| seen.is("scope=")).count();
+    assert_eq!(tokens, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_credential_fails_to_log_in_twice_in_a_run() {
+    let names = many();
+    let images: Vec<&str> = names.iter().map(String::as_str).collect();
+    type Registry = fn(&Seen) -> Reply;
+    let registries: [(&str, Registry); 6] = [
+        ("Basic", |seen| match is_good(seen) {
+            true => json("{}"),
+            false => challenge(401, "Basic realm=r"),
+        }),
+        ("Basic by 403", |seen| match seen.credentials.is_empty() {
+            true => challenge(401, "Basic realm=r"),
+            false => status(403),
+        }),
+        ("Bearer", |seen| bearer(seen, strict, refused, repositories)),
+        ("Bearer by 403", |seen| {
+            bearer(seen, |_| status(403), forbidden, repositories)
+        }),
+        ("Bearer that needs a scope", |seen| {
+            bearer(seen, |_| status(400), refused, repositories)
+        }),
+        // `/v2/` is 200 whatever the password.
+        ("asked at the repository", |seen| match seen.is("/manifests/") {
+            true if is_good(seen) => manifest(),
+            true => challenge(401, "Basic realm=r"),
+            false => json("{}"),
+        }),
+    ];
+    for (name, registry) in registries {
+        let scripted = Scripted::new(registry);
+        // As often as one run may ask: the stored one, the new one, another round.
+        for _ in 0..3 {
+            let answers = scripted.ask("wrong", &images, false).await;
+            assert_eq!(answers.images, vec![RegistryVerdict::Rejected; 64], "{name}");
+            tokio::time::advance(Duration::from_secs(15)).await;
+        }
+        let seen = scripted.seen();
+        let is_refused = |seen: &Seen| match name {
+            "Bearer that needs a scope" => seen.is("scope="),
+            "asked at the repository" => seen.is("/manifests/"),
+            _ => true,
+        };
+        assert_eq!(failed_logins(&seen, is_refused), 2, "{name} {seen:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_refusal_that_passes_is_no_rejection_and_is_forgotten() {
+    let registry = |first: usize| {
+        let count = AtomicUsize::default();
+        move |seen: &Seen| match seen.credentials.is_empty() {
+            true => challenge(401, "Basic realm=r"),
+            false if !seen.is("/manifests/") && count.fetch_add(1, Ordering::Relaxed) < first => status(401),
+            false if seen.is("/manifests/") => manifest(),
+            false => json("{}"),
+        }
+    };
+    let scripted = Scripted::new(registry(1));
+    for _ in 0..3 {
+        let answers = scripted.ask("good", &["team/app:1"], false).await;
+        assert_eq!(answers.images, [RegistryVerdict::Pulls]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_service_that_refuses_every_login_gives_tokens_to_the_end() {
+    let names = many();
+    let images: Vec<&str> = names.iter().map(String::as_str).collect();
+    let scripted = Scripted::new(|seen| bearer(seen, |_| status(401), refused, repositories));
+    for _ in 0..2 {
+        let answers = scripted.ask("good", &images, false).await;
+        assert_eq!(answers.images, vec![RegistryVerdict::Pulls; 64]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_permission_that_is_missing_is_no_failed_login() {
+    // The token service refuses a scope with 403, as GHCR does, and accepts the login.
+    let scripted = Scripted::new(|seen| match seen.is("scope=") {
+        true => status(403),
+        false => bearer(seen, strict, refused, repositories),
+    });
+    for _ in 0..3 {
+        let answers = scripted
+            .ask("good", &["team/a:1", "team/b:1", "team/c:1"], false)
+            .await;
+        assert_eq!(answers.images, vec![RegistryVerdict::PullForbidden; 3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_credentials_with_one_user_name_take_turns() {
+    let scripted = Scripted::new(|_| json("{}"));
+    let host = RegistryHost::parse(HOST).expect("a registry");
+    let same = RegistryHost::parse("registry.test:5000/team").expect("a registry");
+    let turn = scripted.registries.turn(&host, "team+robot").await;
+    let wait =
+        |host, user| tokio::time::timeout(Duration::from_secs(1), scripted.registries.turn(host, user));
+    assert!(wait(&same, "team+robot").await.is_err());
+    assert!(wait(&same, "team+other").await.is_ok());
+    let other = RegistryHost::parse("other.test").expect("a registry");
+    assert!(wait(&other, "team+robot").await.is_ok());
+    drop(turn);
+    assert!(wait(&same, "team+robot").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn r2_a_manifest_by_get_alone_is_remarked() {
+    let image = ImageReference::parse(&format!("{HOST}/team/app:1")).expect("an image");
+    for (head, expected) in [
+        (200, false),
+        (204, false),
+        (405, false),
+        (400, true),
+        (403, true),
+        (404, true),
+        (501, true),
+    ] {
+        let scripted = Scripted::new(move |seen| match (&seen.method, seen.is("/manifests/")) {
+            (_, false) if seen.credentials.is_empty() => challenge(401, "Basic realm=r"),
+            (&Method::HEAD, true) => status(head),
+            (_, true) => manifest(),
+            (_, false) => json("{}"),
+        });
+        let answers = scripted.ask("good", &["team/app:1"], false).await;
+        assert_eq!(answers.images, [RegistryVerdict::Pulls], "{head}");
+        let remarks: Vec<_> = expected
+            .then(|| Remark::ManifestByGetAlone(image.clone()))
+            .into_iter()
+            .collect();
+        assert_eq!(scripted.registries.remarks(), remarks, "{head}");
+        scripted.ask("good", &["team/app:1"], false).await;
+        assert_eq!(scripted.registries.remarks().len(), usize::from(expected));
+    }
+    let denied = Scripted::new(|seen| match seen.credentials.is_empty() {
+        true => challenge(401, "Basic realm=r"),
+        false if seen.is("/manifests/") => status(403),
+        false => json("{}"),
+    });
+    denied.ask("good", &["team/app:1"], false).await;
+    assert_eq!(denied.registries.remarks(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r3_a_challenge_of_the_repository_alone_is_answered_and_remarked() {
+    let version = || {
+        let name = HeaderName::from_static("docker-distribution-api-version");
+        (name, "registry/2.0".to_owned())
+    };
+    for (with_challenge, expected) in [(false, true), (true, false)] {
+        for image in ["team/app:1", "public/app:1"] {
+            let scripted = Scripted::new(move |seen| {
+                let is_open = seen.is("/public/");
+                let asks = (WWW_AUTHENTICATE, "Basic realm=\"r\"".to_owned());
+                match seen.is("/manifests/") {
+                    true if is_open || is_good(seen) => manifest(),
+                    true => Reply(401, vec![asks], ""),
+                    false if with_challenge => Reply(200, vec![version(), asks], ""),
+                    false => Reply(200, vec![version()], ""),
+                }
+            });
+            let answers = scripted.ask("good", &[image], false).await;
+            let is_closed = image == "team/app:1";
+            let verdict = if is_closed {
+                RegistryVerdict::Pulls
+            } else {
+                anonymous()
+            };
+            assert_eq!(answers.images, [verdict]);
+            let remarks: Vec<_> = (expected && is_closed)
+                .then(|| RegistryHost::parse(HOST).expect("a registry"))
+                .map(Remark::ChallengeOfRepositoryAlone)
+                .into_iter()
+                .collect();
+            assert_eq!(scripted.registries.remarks(), remarks);
+        }
+    }
+}
