@@ -1,5 +1,6 @@
 //! Why clients can't use an entry, in words.
 
+use super::auth_field;
 use super::go_json;
 use super::kubelet::{self, EntryProblem};
 
@@ -21,6 +22,12 @@ pub enum EntryDefect {
     /// A bearer token, which the kubelet doesn't read.
     #[error("has only a registrytoken, which the kubelet does not read")]
     RegistryToken,
+    /// No `auth`, which is all that containers/image reads; the kubelet takes the other members.
+    #[error("has no auth, which is all that skopeo and buildah read")]
+    NoAuth,
+    /// An `auth` that the kubelet decodes and containers/image doesn't.
+    #[error("has an auth without its base64 padding")]
+    Unpadded,
     /// Neither user name nor password.
     #[error("is empty")]
     Empty,
@@ -71,6 +78,15 @@ pub(super) fn of_entry(value: &str) -> Option<EntryDefect> {
         }
         _ => None,
     }
+}
+
+/// Why the entry with this JSON `value` is not read by every client, although the kubelet finds a credential in it.
+pub(super) fn for_some_clients(value: &str) -> Option<EntryDefect> {
+    let Some(auth) = member(value, "auth") else {
+        return Some(EntryDefect::NoAuth);
+    };
+    let decoded = auth_field::decode_as_containers_image(&auth);
+    decoded.is_err().then_some(EntryDefect::Unpadded)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub struct Entry {
     password: SecretString,
     well_formed: bool,
     defect: Option<EntryDefect>,
+    defect_for_some: Option<EntryDefect>,
 }
 
 impl Entry {
@@ -55,6 +56,7 @@ impl Entry {
             password,
             well_formed: true,
             defect: None,
+            defect_for_some: None,
         })
     }
 
@@ -68,6 +70,7 @@ impl Entry {
             password: SecretString::from(password),
             well_formed,
             defect: defect::of_entry(value),
+            defect_for_some: defect::for_some_clients(value),
         }
     }
 
@@ -105,6 +108,11 @@ impl Entry {
     /// Why the kubelet finds no usable credential in it.
     pub fn defect(&self) -> Option<EntryDefect> {
         self.defect
+    }
+
+    /// Why not every client finds its credential, although the kubelet does.
+    pub fn defect_for_some_clients(&self) -> Option<EntryDefect> {
+        self.defect_for_some
     }
 
     /// Entry as JSON: compact, with only the required escapes.

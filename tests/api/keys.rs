@@ -169,7 +169,7 @@ async fn key_with_a_path_covers_only_the_images_below_it() -> Result<()> {
     let outcome = program.clone().env("PULL_SECRET_IMAGE", &beside).run().await?;
     outcome.expect("SUCCESS", "unchanged", "ok", 0);
     assert!(
-        outcome.report["notes"].to_string().contains("skopeo"),
+        outcome.report["warnings"].to_string().contains("skopeo"),
         "{outcome}"
     );
     let other = program

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     commands::{credential_source::untrusted_registry, operation::Operation},
-    credential::CredentialSummary,
+    credential::{Credential, CredentialSummary},
     dockerconfig::{Document, Entry, EntryDefect, lookup::EntryIndex},
     image::{ImageReference, RegistryHost},
     kubernetes::secret::StoredSecret,
@@ -120,16 +120,31 @@ fn unusable(
     entry: &Entry,
     now: Timestamp,
 ) -> Option<Finding> {
-    let name = clip_name(operation.target.config.name.as_str(), 60);
-    let shown = clip_name(key.as_str(), 80);
-    let new = |reason, cause| Some(Finding::new(reason, cause).about(registry.to_string()));
+    let credential = entry.credential();
+    if entry.decodes() && !operation.target.send_policy(&credential).allows(registry) {
+        return Some(untrusted_registry(registry));
+    }
     if let Some(defect) = entry.defect() {
         return Some(malformed(operation, registry, key, defect));
     }
-    let credential = entry.credential();
-    if !operation.target.send_policy(&credential).allows(registry) {
-        return Some(untrusted_registry(registry));
-    }
+    let finding = unusable_token(operation, secret, registry, key, &credential, now)?;
+    // Structure first: what nobody can use is described by what every reader lacks.
+    let defect = entry.defect_for_some_clients();
+    Some(defect.map_or(finding, |defect| malformed(operation, registry, key, defect)))
+}
+
+/// Why a token can't be used: what it is bound to, its expiry.
+fn unusable_token(
+    operation: &Operation<'_>,
+    secret: &StoredSecret,
+    registry: &RegistryHost,
+    key: &SafeName,
+    credential: &Credential,
+    now: Timestamp,
+) -> Option<Finding> {
+    let name = clip_name(operation.target.config.name.as_str(), 60);
+    let shown = clip_name(key.as_str(), 80);
+    let new = |reason, cause| Some(Finding::new(reason, cause).about(registry.to_string()));
     let token = format!("the token for {shown} in Secret {name}");
     let bound = credential
         .token

@@ -1,5 +1,6 @@
 //! Several entries for one image: which of them are sent, in which order, and what decides.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
@@ -13,10 +14,8 @@ fn document(entries: &[(&str, &str)]) -> String {
     let auths: serde_json::Map<String, serde_json::Value> = entries
         .iter()
         .map(|(key, password)| {
-            (
-                (*key).to_owned(),
-                json!({"username": "robot", "password": password}),
-            )
+            let auth = STANDARD.encode(format!("robot:{password}"));
+            ((*key).to_owned(), json!({ "auth": auth }))
         })
         .collect();
     json!({"auths": auths}).to_string()
@@ -407,4 +406,31 @@ async fn v6_managed_entry_that_spoils_the_document_is_reported_without_being_tri
     let outcome = scene.run(Mode::Verify).await;
     assert_eq!(reasons(&outcome), [Reason::NoMatchingEntry]);
     assert!(outcome.findings[0].cause.contains("https://index.docker.io/v1/"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn v6_structure_outranks_the_expiry_of_a_token_and_not_the_answer() {
+    let of = |entry: serde_json::Value| json!({"auths": {"quay.io": entry}}).to_string();
+    let expired = "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3MDAwMDAwMDB9.c2ln";
+    for (stored, expected, words) in [
+        (
+            of(json!({"username": "robot", "password": expired})),
+            Reason::NoMatchingEntry,
+            "has no auth",
+        ),
+        (
+            of(json!({"username": "robot", "password": "bad"})),
+            Reason::CredentialRejected,
+            "does not accept",
+        ),
+        (
+            of(json!({"auth": STANDARD.encode(format!("robot:{expired}"))})),
+            Reason::CredentialExpired,
+            "past its expiry",
+        ),
+    ] {
+        let outcome = quay(&stored).run(Mode::Verify).await;
+        assert_eq!(reasons(&outcome), [expected], "{stored}");
+        assert!(outcome.findings[0].cause.contains(words), "{stored}");
+    }
 }
