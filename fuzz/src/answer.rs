@@ -83,7 +83,12 @@ async fn api_server(answer: &Answer) {
     let connection = ApiConnection::from_https(https, Authority::from_static("127.0.0.1:1"));
     let token = Token::new("token".to_owned().into());
     let authorization = Authorization::bearer(token.secret()).expect("a header");
-    let api = KubernetesApi::new(connection.clone(), authorization, "namespace", "name");
+    let api = KubernetesApi::new(
+        connection.clone(),
+        authorization,
+        token.claims(),
+        ("namespace", "name"),
+    );
     match api.get_secret(until).await {
         Ok(Some(stored)) => {
             assert!(answer.status.is_success());

@@ -70,7 +70,12 @@ impl<'a> Operation<'a> {
             None => own_namespace(directory)?,
         };
         let connection = ApiConnection::new(api_trust, authority);
-        let api = KubernetesApi::new(connection, authorization, &namespace, config.name.as_str());
+        let api = KubernetesApi::new(
+            connection,
+            authorization,
+            token.claims(),
+            (&namespace, config.name.as_str()),
+        );
         let mut notes = Vec::new();
         let trust = registry_trust(config, &mut notes)?;
         notes.into_iter().for_each(|note| progress.add_note(note));

@@ -1,6 +1,7 @@
 //! What the commands that write nothing report against a scripted API server and registry.
 
 mod api_errors;
+mod reviews;
 mod rewritten;
 
 use http::Method;

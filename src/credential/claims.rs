@@ -21,6 +21,8 @@ const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 /// Claims of a JWT. A claim of the wrong type counts as absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims {
+    /// `iss`: the issuer.
+    pub issuer: Option<String>,
     /// `sub`: the subject, `system:serviceaccount:<namespace>:<name>` for a ServiceAccount.
     pub subject: Option<String>,
     /// `aud`: the audiences.
@@ -62,6 +64,7 @@ impl Claims {
         decode_object(header)?;
         let payload = decode_object(payload)?;
         Some(Self {
+            issuer: string(&payload, "iss"),
             subject: string(&payload, "sub"),
             audiences: strings(&payload, "aud"),
             expires_at: numeric_date(&payload, "exp"),

@@ -10,7 +10,7 @@ pub use self::{renew_reason::RenewReason, reuse::kept_note, rewritten::rewritten
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    config::{Config, NextRun},
+    config::{Config, Mode, NextRun},
     credential::{Credential, TokenKind, rfc3339},
     dockerconfig::{Auths, Document, Entry, lookup, without_expired_leftovers},
     image::RegistryHost,
@@ -246,8 +246,31 @@ pub fn outlives_next_run(config: &Config, credential: &Credential, now: Timestam
         } else {
             format!("the credential expires at {at}, before the next run (in at most {within})")
         };
-        Finding::new(Reason::ExpiresBeforeNextRun, cause)
+        Finding {
+            remedy: longer_life(config, credential).map(str::to_owned),
+            ..Finding::new(Reason::ExpiresBeforeNextRun, cause)
+        }
     })
+}
+
+/// What makes the credential live longer, where a longer lifetime in the request does not.
+fn longer_life(config: &Config, credential: &Credential) -> Option<&'static str> {
+    let validity = credential.token.claims().and_then(|claims| claims.validity());
+    let granted = validity.map(|validity| validity.expires_at.duration_since(validity.issued_at));
+    let requested = SignedDuration::from_secs(config.token_lifetime.as_secs());
+    if config.token_file.is_some() {
+        Some(
+            "Put a credential that lives longer into PULL_SECRET_TOKEN_FILE, or run more often and lower PULL_SECRET_NEXT_RUN_WITHIN.",
+        )
+    } else if config.mode == Mode::Verify {
+        Some("Run ensure, which requests a new token where that lives longer.")
+    } else if granted.is_some_and(|granted| granted < requested) {
+        Some(
+            "Run more often and lower PULL_SECRET_NEXT_RUN_WITHIN: the API server grants no longer lifetime.",
+        )
+    } else {
+        None
+    }
 }
 
 /// What to do, with the Secret and the credential that it is about.

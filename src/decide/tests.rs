@@ -208,6 +208,41 @@ fn a_token_that_would_not_outlive_the_next_run_is_due() {
 }
 
 #[test]
+fn o13_the_remedy_for_an_early_expiry_has_an_effect() {
+    let credential = Credential::of("<token>", token(&good_claims()));
+    let remedy = |more: &[(&str, &str)]| {
+        let config = config(&[&[("PULL_SECRET_NEXT_RUN_WITHIN", "3h")], more].concat());
+        let finding = outlives_next_run(&config, &credential, now()).expect("a finding");
+        finding.remedy().to_owned()
+    };
+    // The token was issued for three hours.
+    for (more, words, others) in [
+        (
+            &[("PULL_SECRET_TOKEN_LIFETIME", "3h")][..],
+            "raise PULL_SECRET_TOKEN_LIFETIME",
+            "TOKEN_FILE",
+        ),
+        (
+            &[("PULL_SECRET_TOKEN_LIFETIME", "24h")],
+            "grants no longer lifetime",
+            "TOKEN_LIFETIME",
+        ),
+        (
+            &[("PULL_SECRET_TOKEN_FILE", "/robot/token")],
+            "PULL_SECRET_TOKEN_FILE",
+            "TOKEN_LIFETIME",
+        ),
+        (&[("PULL_SECRET_MODE", "verify")], "Run ensure", "TOKEN_LIFETIME"),
+    ] {
+        let found = remedy(more);
+        assert!(
+            found.contains(words) && !found.contains(others),
+            "{more:?}: {found}"
+        );
+    }
+}
+
+#[test]
 fn of_a_file_only_equality_counts() {
     let robot = |password: &str| {
         Box::new(Credential::of(

@@ -102,6 +102,12 @@ impl<'a> Document<'a> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
+    /// Entries under `auths` with their keys, in order.
+    pub fn named_entries(&self) -> impl Iterator<Item = (&str, Entry)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (entry.name.as_str(), Entry::read(entry.value)))
+    }
+
     /// Entry under `auths` with exactly this key.
     pub fn entry(&self, key: &str) -> Option<Entry> {
         self.entries

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU16, Ordering},
+    atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use http::{
@@ -59,14 +59,15 @@ pub enum LastFailure {
     Status(StatusCode),
 }
 
-/// The status of the last answer to one client's calls.
+/// The status of the last answer to one client's calls, and whether an attempt before it failed.
 #[derive(Clone, Default)]
-pub struct LastStatus(Arc<AtomicU16>);
+pub struct LastStatus(Arc<AtomicU16>, Arc<AtomicBool>);
 
 impl LastStatus {
-    /// Whether the call created an object: 201, where a patch of an existing one is answered with 200.
+    /// Whether the call created an object: 201, where a patch of an existing one is answered with 200; or 200 after a
+    /// failed attempt, which was done and whose answer was lost.
     pub fn is_created(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == StatusCode::CREATED.as_u16()
+        self.0.load(Ordering::Relaxed) == StatusCode::CREATED.as_u16() || self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -92,7 +93,10 @@ impl ApiConnection {
         let service = service_fn(move |request| {
             let (connection, authorization, last_status) = shared.clone();
             async move {
+                let failed_at = connection.state().failed_at;
                 let answer = connection.call(request, authorization, until).await?;
+                let has_failed = connection.state().failed_at != failed_at;
+                last_status.1.store(has_failed, Ordering::Relaxed);
                 last_status.0.store(answer.status.as_u16(), Ordering::Relaxed);
                 Ok::<_, Failure>(response(answer))
             }

@@ -1,6 +1,6 @@
 //! Token requests (TokenRequest of `authentication.k8s.io/v1`).
 
-use std::fmt;
+use std::{fmt, sync::PoisonError};
 
 use k8s_openapi::api::{
     authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
@@ -65,6 +65,11 @@ impl KubernetesApi {
             .filter(|status| !status.token.is_empty())
             .ok_or(KubernetesError::NotUnderstood)?;
         // Its `expirationTimestamp` is ignored: verifiers use the token's `exp`, and so does a later run.
-        Ok(Token::new(SecretString::from(status.token)))
+        let token = Token::new(SecretString::from(status.token));
+        if let Some(issuer) = token.claims().and_then(|claims| claims.issuer.clone()) {
+            let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+            issuers.push(issuer);
+        }
+        Ok(token)
     }
 }

@@ -113,7 +113,7 @@ async fn verify_reports_and_ensure_replaces_expired_and_wrongly_signed_tokens() 
     store(&own.world, &forged).await?;
     let by_review = own.program()?.env("PULL_SECRET_VERIFY", "api").canary(&forged);
     by_review
-        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect("WARNING", "refreshed", "reverted", 0)
         .await?
         .expect_verified("review");
     Ok(())

@@ -539,3 +539,21 @@ async fn ensure_starts_over_where_the_secret_is_gone_at_the_token_request() {
     assert_eq!((reasons(&outcome), outcome.action), (vec![], Action::Created));
     assert_eq!(scene.cluster().writes, [PLACEHOLDER, TOKEN, APPLY]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn o8_a_placeholder_whose_answer_was_lost_counts_as_created() {
+    for file in [None, Some("robot")] {
+        let mut scene = Scene::new();
+        if let Some(file) = file {
+            scene = scene.with_token_file(file);
+        }
+        scene.cluster().lost_placeholders = 1;
+        let outcome = scene.run(Mode::Ensure).await;
+        assert_eq!((reasons(&outcome), outcome.action), (vec![], Action::Created));
+        assert_eq!(scene.cluster().writes[..2], [PLACEHOLDER, PLACEHOLDER]);
+    }
+    // What failed before is no creation: the Secret is there.
+    let scene = Scene::with_document(&document(&jwt("old", 60)));
+    scene.cluster().lost_answers = 1;
+    assert_eq!(scene.run(Mode::Ensure).await.action, Action::Refreshed);
+}
