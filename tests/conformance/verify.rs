@@ -191,7 +191,7 @@ async fn run(case: &Case, sent: &Arc<Mutex<Vec<Login>>>) -> Outcome {
     let authorization = Authorization::bearer(token.secret()).expect("a header");
     let operation = Operation {
         target: Target::new(&config, "demo".to_owned(), None),
-        api: KubernetesApi::new(connection, authorization, "demo", "pull"),
+        api: KubernetesApi::new(connection, authorization, None, ("demo", "pull")),
         registries: Registries::new(registry(case, Arc::clone(sent)), deadline.registry),
         deadline,
         secrets: KnownSecrets::default(),
