@@ -145,7 +145,11 @@ async fn r4_a_manifest_elsewhere_is_asked_once_without_credentials() {
                 }
             };
             let (answers, seen) = ask("good", &["team/app:1"], false, registry).await;
-            assert_eq!(answers.images, [expected.clone()], "{name} {seen:#?}");
+            assert_eq!(
+                answers.images,
+                std::slice::from_ref(&expected),
+                "{name} {seen:#?}"
+            );
             kept_its_credentials(&seen);
             let gets = seen
                 .iter()
