@@ -200,7 +200,7 @@ async fn r1_long_manifest_is_read_and_head_that_is_denied_is_a_warning() -> Resu
         .expect("SUCCESS", "created", "ok", 0)
         .await?;
     outcome.expect_verified("pull");
-    let output: Value = serde_json::from_str(&outcome.result("TEST_OUTPUT"))?;
+    let output: Value = serde_json::from_str(outcome.result("TEST_OUTPUT"))?;
     assert_eq!(output["warnings"], 2, "{outcome}");
     Ok(())
 }
