@@ -115,7 +115,7 @@ async fn token_of_another_account_is_replaced() -> Result<()> {
     world
         .program()
         .canary(&unmanaged)
-        .expect("SUCCESS", "refreshed", "ok", 0)
+        .expect("WARNING", "refreshed", "reverted", 0)
         .await?;
     let subject = format!("system:serviceaccount:{}:{PULLER}", world.namespace.name());
     assert_eq!(claims(&world.stored_token().await?)?["sub"], subject);
