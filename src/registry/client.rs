@@ -176,10 +176,7 @@ impl Registries {
                 Some(redirect) if !is_failure => return response::elsewhere(&redirect, ask, outcome),
                 _ if retry.again(RetryCause::transient(&outcome)).await => {}
                 None => return Err(Inconclusive::Unreachable(ProtocolError::of_exchange(&outcome))),
-                Some(redirect) => {
-                    let error = ProtocolError::Redirects(redirect.host);
-                    return Err(Inconclusive::Unreachable(error));
-                }
+                Some(redirect) => return Err(ProtocolError::Redirects(redirect.host).into()),
             }
         }
     }

@@ -87,8 +87,13 @@ impl Expected {
                 // A denial is retried twice. A lasting one is the API server's decision, also about the pod's own
                 // token.
                 (Invented::Status(401), Kind::Review) if !self.lasting => self.well(),
-                (Invented::Status(401), Kind::Review) if self.setting.situation == Situation::Steady => {
-                    forbidden()
+                // The stored token is rejected, and the pod's own with the next call.
+                (Invented::Status(401), Kind::Review) if self.keeps_stored() => forbidden(),
+                // The Secret counts as gone, and can't be created.
+                (Invented::Status(404), Kind::Review | Kind::AccessReview)
+                    if self.lasting && self.setting.situation == Situation::Repair =>
+                {
+                    rejected()
                 }
                 (Invented::Status(401), Kind::Review) => Ending::new("credential-rejected", "FAILURE", 67),
                 (Invented::Status(401 | 403) | Invented::Admission, Kind::AccessReview) => {
@@ -143,6 +148,8 @@ impl Expected {
                 ConnectionFault::UnknownAuthority | ConnectionFault::OtherName | ConnectionFault::Expired,
             ) => Ending::new("registry-untrusted", "ERROR", 76),
             Fault::Instead(Invented::RetryAfter(..)) => self.unreachable(),
+            // The repository decides where `/v2/` is elsewhere.
+            Fault::Instead(Invented::Redirect) => self.unless_lasting(protocol()),
             // OpenShift's registry always sends a challenge: any other response is not from it.
             Fault::Instead(_) if self.kind == Kind::Ping => protocol(),
             Fault::Instead(invented) => self.of_manifest(invented),
@@ -168,9 +175,14 @@ impl Expected {
             Invented::Text(404) | Invented::NoRepository => {
                 self.unless_lasting(Ending::new("repository-missing", "FAILURE", 66))
             }
-            Invented::Html | Invented::Garbage => protocol(),
+            Invented::Garbage => protocol(),
             _ => self.unless_lasting(protocol()),
         }
+    }
+
+    /// Whether the run stores the token that is stored already.
+    const fn keeps_stored(&self) -> bool {
+        matches!(self.setting.situation, Situation::Steady | Situation::Repair)
     }
 
     fn well(&self) -> Ending {

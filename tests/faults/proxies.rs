@@ -47,8 +47,9 @@ impl Proxies {
             std::future::ready(()),
         )?;
         // The review of the other permissions runs concurrently with the registry's requests. If the API server reviews
-        // the credential next, calls must come one after the other to be counted.
-        let matches = setting.reviewed && setting.situation != Situation::Steady;
+        // the credential next, calls must come one after the other to be counted. A stored token that is kept or set again is
+        // not reviewed for permissions.
+        let matches = setting.reviewed && !matches!(setting.situation, Situation::Steady | Situation::Repair);
         let asked = api.after(|call| call.target.contains("/selfsubjectrulesreviews"));
         let opens = async move {
             if matches {
