@@ -70,6 +70,12 @@ impl Expected {
         let verifies = self.setting.situation == Situation::Verify;
         match (fault, self.kind) {
             (Fault::Response(ResponseFault::Slow), _) => self.well(),
+            // An error needs only its status: the Secret is not there.
+            (Fault::Response(ResponseFault::DuplicateMembers), Kind::Read)
+                if !self.lasting && self.setting.situation == Situation::FirstRun =>
+            {
+                self.well()
+            }
             (
                 Fault::Connection(
                     ConnectionFault::UnknownAuthority
@@ -91,7 +97,8 @@ impl Expected {
                 (Invented::Status(401), Kind::Review) if self.keeps_stored() => forbidden(),
                 // The Secret counts as gone, and can't be created.
                 (Invented::Status(404), Kind::Review | Kind::AccessReview)
-                    if self.lasting && self.setting.situation == Situation::Repair =>
+                    if self.lasting
+                        && !matches!(self.setting.situation, Situation::Steady | Situation::Verify) =>
                 {
                     rejected()
                 }
