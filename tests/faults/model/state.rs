@@ -18,6 +18,8 @@ pub struct Stored {
     pub wrapped: bool,
     /// Our entry.
     pub managed: Managed,
+    /// True if another manager wrote the document since the last run, and the credential of that run is gone.
+    pub rewritten: bool,
     /// True if the Secret has the dashboard's label.
     pub labelled: bool,
     /// Another tool's label.
@@ -49,6 +51,7 @@ impl State {
                 self.secret = Some(Stored {
                     wrapped: true,
                     managed: Managed::Fresh,
+                    rewritten: false,
                     labelled: true,
                     label: kept.and_then(|stored| stored.label),
                     entry: kept.and_then(|stored| stored.entry),
@@ -91,7 +94,11 @@ impl State {
 
     /// End of `ensure`: REASON.
     pub fn ensured(&self) -> &'static str {
-        if self.may_pull { "ok" } else { "pull-forbidden" }
+        match &self.secret {
+            _ if !self.may_pull => "pull-forbidden",
+            Some(stored) if stored.rewritten => "reverted",
+            _ => "ok",
+        }
     }
 
     /// Possible ends of `verify`: each true problem, or `ok` if there is none. REASON.
@@ -126,17 +133,18 @@ impl Stored {
             Event::Labels(number) => self.label = Some(*number),
             Event::Entry(number) => self.entry = Some(*number),
             Event::TakesLabel => self.labelled = false,
-            Event::TakesEntry => self.managed = Managed::None,
+            Event::TakesEntry => (self.managed, self.rewritten) = (Managed::None, true),
             Event::Unwraps => self.wrapped = false,
             Event::Blanks => {
                 (self.wrapped, self.managed, self.entry) = (true, Managed::None, None);
+                self.rewritten = true;
             }
             Event::Restores => {
                 if self.managed != Managed::None {
                     self.managed = Managed::OfAnother;
                 }
             }
-            Event::Ages => self.managed = Managed::Old,
+            Event::Ages => (self.managed, self.rewritten) = (Managed::Old, true),
             Event::Ensure
             | Event::Verify
             | Event::Plan
