@@ -16,6 +16,7 @@ mod project;
 mod release;
 mod reliability;
 mod size;
+mod source_image;
 mod test;
 mod transcript;
 
