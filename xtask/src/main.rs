@@ -17,6 +17,7 @@ mod release;
 mod reliability;
 mod size;
 mod source_image;
+mod steps;
 mod test;
 mod transcript;
 

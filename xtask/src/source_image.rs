@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use container_image::Platform;
 use xshell::{Cmd, Shell, cmd};
 
-use crate::{project, release};
+use crate::{project, release, steps::Steps};
 
 /// The image's name in its storage.
 const IMAGE: &str = "from-source";
@@ -21,6 +21,8 @@ const SYSTEM: [&str; 5] = ["/usr", "/bin", "/lib", "/lib64", "/etc/alternatives"
 /// Where buildah is missing or can't build as this user (chroot isolation needs root), or where the binaries differ.
 pub fn check() -> Result<()> {
     let platform = Platform::native()?;
+    let mut steps = Steps::new(2);
+    steps.next("released binary", "2 min, 1 s if it is built");
     let released = release::build_for(platform)?;
     let shell = project::shell()?;
     let storage = tempfile::tempdir().context("cannot create a directory for buildah's storage")?;
@@ -43,7 +45,7 @@ pub fn check() -> Result<()> {
         .ignore_stdout()
         .run()?;
 
-    eprintln!("xtask: building the Containerfile for {platform}, about two minutes");
+    steps.next(&format!("the Containerfile for {platform}"), "2 min");
     let mut build = buildah(&[
         "build",
         "--quiet",
@@ -78,6 +80,7 @@ pub fn check() -> Result<()> {
         "the image's binary differs from {}",
         released.display()
     );
+    steps.finish();
     println!("the image from source has the released binary");
     Ok(())
 }
