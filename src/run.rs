@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    pin::Pin,
     sync::Arc,
     thread,
     time::Duration,
@@ -40,12 +41,12 @@ type Stopped = oneshot::Receiver<&'static str>;
 /// Runs `config` on a new thread, until its end, the deadline or a signal. Returns the outcome and the API server's time.
 pub fn start(config: &Arc<Config>, progress: &Progress) -> Ended {
     let (config, timeout, shared) = (Arc::clone(config), config.timeout, progress.clone());
-    let work = move |start, stopped| block_on(&shared, run(&config, start, &shared, stopped));
-    block_on(progress, supervise(timeout, progress, work))
+    let work = move |start, stopped| block_on(&shared, Box::pin(run(&config, start, &shared, stopped)));
+    block_on(progress, Box::pin(supervise(timeout, progress, work)))
 }
 
 /// Runs a future on a new runtime.
-fn block_on(progress: &Progress, future: impl Future<Output = Ended>) -> Ended {
+fn block_on(progress: &Progress, future: Pin<Box<dyn Future<Output = Ended> + '_>>) -> Ended {
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
         return internal(progress, "cannot start the asynchronous runtime");
     };
