@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +19,9 @@ const LIMIT: u64 = 1 << 20;
 
 /// How long all files together may take to be written: a mount may hang.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Work of a new thread.
+type Work = Box<dyn FnOnce() + Send>;
 
 /// Content of a regular file of at most 1 MiB; symbolic links are followed.
 ///
@@ -42,21 +45,30 @@ pub fn read(path: &Path) -> Result<Vec<u8>, &'static str> {
 
 /// Writes regular files, new ones included; returns for each what is wrong with it.
 pub fn write(files: Vec<(PathBuf, String)>) -> Vec<Result<(), &'static str>> {
-    let files = Arc::new(files);
-    let write_all = |files: &[(PathBuf, String)]| -> Vec<_> {
-        let results = files.iter().map(|(path, content)| write_one(path, content));
-        results.collect()
+    let count = files.len();
+    let results = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&results);
+    let work: Work = Box::new(move || {
+        for (path, content) in files {
+            let result = write_one(&path, &content);
+            if let Ok(mut results) = shared.lock() {
+                results.push(result);
+            }
+        }
+    });
+    let problem = match thread::Builder::new().spawn(work) {
+        Ok(writer) => {
+            let started = Instant::now();
+            while !writer.is_finished() && started.elapsed() < WRITE_TIMEOUT {
+                thread::sleep(Duration::from_millis(1));
+            }
+            "it took too long"
+        }
+        Err(_) => "no thread could be started",
     };
-    let shared = Arc::clone(&files);
-    let Ok(writer) = thread::Builder::new().spawn(move || write_all(&shared)) else {
-        return write_all(&files);
-    };
-    let started = Instant::now();
-    while !writer.is_finished() && started.elapsed() < WRITE_TIMEOUT {
-        thread::sleep(Duration::from_millis(1));
-    }
-    let written = writer.is_finished().then(|| writer.join().ok()).flatten();
-    written.unwrap_or_else(|| vec![Err("it took too long"); files.len()])
+    let mut results = results.lock().map(|results| results.clone()).unwrap_or_default();
+    results.resize(count, Err(problem));
+    results
 }
 
 fn write_one(path: &Path, content: &str) -> Result<(), &'static str> {

@@ -80,8 +80,8 @@ where
     };
     let (stop, stopped) = oneshot::channel();
     let (sender, mut ended) = oneshot::channel();
-    let thread = thread::Builder::new().spawn(move || drop(sender.send(work(start, stopped))));
-    if thread.is_err() {
+    let work: Box<dyn FnOnce() + Send> = Box::new(move || drop(sender.send(work(start, stopped))));
+    if thread::Builder::new().spawn(work).is_err() {
         return internal(progress, "cannot start a thread");
     }
     let by = tokio::select! {
