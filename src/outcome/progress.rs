@@ -53,6 +53,11 @@ impl Progress {
         self.lock().outcome.credential = credential;
     }
 
+    /// Records the Secret's namespace.
+    pub fn set_namespace(&self, namespace: &str) {
+        self.lock().namespace = Some(namespace.to_owned());
+    }
+
     /// Adds a hint that does not depend on how the run ends; once, even if it is found again.
     pub fn add_note(&self, note: String) {
         let notes = &mut self.lock().outcome.notes;

@@ -146,23 +146,16 @@ async fn o9_sigterm_while_the_answer_of_a_write_is_lost() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_before_the_first_request_writes_results() -> Result<()> {
     let world = World::new("stop-early").await?;
-    // A FIFO: the program hangs while it reads its own identity.
-    let token = fs::read(world.runner.file("token"))?;
-    let pipe = world.runner.file("token");
-    fs::remove_file(&pipe)?;
-    anyhow::ensure!(
-        std::process::Command::new("mkfifo")
-            .arg(&pipe)
-            .status()?
-            .success(),
-        "cannot make a pipe"
-    );
-    let run = world.program().spawn()?;
-    let mut writer =
-        tokio::task::spawn_blocking(move || fs::File::options().write(true).open(pipe)).await??;
+    // An API server that accepts connections and sends nothing.
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let port = server.local_addr()?.port();
+    let run = world
+        .program()
+        .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        .env("KUBERNETES_SERVICE_PORT", port.to_string())
+        .spawn()?;
+    let _connection = server.accept().await?;
     run.signal(Signal::TERM)?;
-    std::io::Write::write_all(&mut writer, &token)?;
-    drop(writer);
     run.wait().await?.expect("ERROR", "none", "deadline", 75);
     Ok(())
 }
