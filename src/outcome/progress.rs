@@ -55,7 +55,7 @@ impl Progress {
 
     /// Records the Secret's namespace.
     pub fn set_namespace(&self, namespace: &str) {
-        self.lock().namespace = Some(namespace.to_owned());
+        self.lock().outcome.namespace = Some(namespace.to_owned());
     }
 
     /// Adds a hint that does not depend on how the run ends; once, even if it is found again.
