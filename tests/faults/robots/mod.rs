@@ -21,8 +21,9 @@ use test_cluster::{
 };
 
 pub use self::races::ensure_concurrent_runs_end_well;
-use self::{
-    setting::{DOCUMENT, Setting, Situation, ensure_reason},
+use self::setting::{DOCUMENT, ensure_reason};
+pub use self::{
+    setting::{DOWN, Scheme, Setting, Situation},
     stage::Stage,
 };
 use crate::{all_of::all_of, crashes::Moment, world::Slot};

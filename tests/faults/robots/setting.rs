@@ -21,7 +21,7 @@ pub const DOCUMENT: &str = ".dockerconfigjson";
 const AUTHS: &str = "{\"auths\" :{";
 const WRONG: &str = "a-wrong-robots-password";
 /// A registry without a listener.
-const DOWN: &str = "down.test:5000";
+pub const DOWN: &str = "down.test:5000";
 
 /// State before a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Situation {
 }
 
 /// Scheme of the registry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     Basic,
     Bearer,
@@ -128,7 +128,7 @@ impl Setting {
     }
 
     /// The two keys of the run at this registry.
-    fn keys(self, stage: &Stage) -> Result<[String; 2]> {
+    pub fn keys(self, stage: &Stage) -> Result<[String; 2]> {
         let host = &self.registry()?.host.name;
         Ok([host.clone(), format!("{host}/{}", stage.world.namespace().name())])
     }
@@ -202,18 +202,35 @@ impl Setting {
         Ok((program, [api, registry]))
     }
 
+    /// The stored entry; none for no Secret.
+    pub fn stored_entry(self) -> Result<Option<Value>> {
+        let entry = |account: &Account| {
+            let (name, password) = (&account.name, &account.password);
+            let auth = STANDARD.encode(format!("{name}:{password}"));
+            json!({"username": name, "password": password, "auth": auth})
+        };
+        Ok(self.stored()?.map(entry))
+    }
+
+    /// As `program`, with time for a busy machine.
+    pub fn peaceful(self, stage: &Stage, slot: &Slot) -> Result<Program> {
+        let timeout = match self.situation {
+            Situation::OneIsDown => "2s",
+            _ => "1m",
+        };
+        Ok(self.program(stage, slot)?.env("PULL_SECRET_TIMEOUT", timeout))
+    }
+
     /// Empties the slot, and stores what the situation begins with.
     pub async fn prepare(self, stage: &Stage, slot: &Slot) -> Result<Option<Secret>> {
         let world = &stage.world;
         world.clear(slot).await?;
-        let Some(account) = self.stored()? else {
+        let Some(entry) = self.stored_entry()? else {
             return Ok(None);
         };
         let mut secret = unmanaged_secret(&slot.secret);
         let data = secret.data.get_or_insert_default();
         let document = String::from_utf8(data.remove(DOCUMENT).context("a document")?.0)?;
-        let auth = STANDARD.encode(format!("{}:{}", account.name, account.password));
-        let entry = json!({"username": account.name, "password": account.password, "auth": auth});
         let entries: String = self
             .keys(stage)?
             .map(|key| format!("\"{key}\":{entry},"))
