@@ -122,11 +122,12 @@ impl Setting {
         Ok(cases)
     }
 
-    /// True if the fault is a denial of what the registry allows another: no program can know better.
+    /// True if the fault is a denial of what the registry allows: of the stored login too, which is not asked once more in so
+    /// short a run (400 to a Basic login is one).
     fn is_misled_by(self, side: Side, fault: Fault) -> bool {
         side == Side::Registry
             && matches!(self.situation, Situation::Anonymous | Situation::Hidden)
-            && matches!(fault, Fault::Instead(Invented::Status(401 | 404)))
+            && matches!(fault, Fault::Instead(Invented::Status(400 | 401 | 404)))
     }
 
     async fn ensure_kept(self, stage: &Stage, slot: &Slot, before: Option<&Secret>) -> Result<()> {
