@@ -131,9 +131,9 @@ async fn until_stopped(operation: &Operation<'_>, stopped: impl Future<Output = 
         biased;
         outcome = commands::run(operation) => outcome,
         () = tokio::time::sleep_until(operation.deadline.end) => {
-            operation.interrupted(TIMED_OUT)
+            operation.interrupted(TIMED_OUT).await
         }
-        by = stopped => operation.interrupted(by),
+        by = stopped => operation.interrupted(by).await,
     };
     outcome.namespace = Some(operation.target.namespace.clone());
     let skew = operation.clock_skew();
