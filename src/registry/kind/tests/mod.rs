@@ -3,6 +3,7 @@
 mod anonymous;
 mod basic;
 mod bearer;
+mod challenges;
 mod limits;
 mod redirects;
 
