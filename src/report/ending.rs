@@ -1,19 +1,19 @@
 //! End of a run: writes results, report, log, termination message and last line, in this order.
 
-use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
-use tracing::{Level, error, event_enabled, info, warn};
+use tracing::{error, info, warn};
 
 use super::Report;
 use super::console;
 use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use crate::config::ReportContext;
-use crate::config::{LogFormat, Output, Problem};
+use crate::config::{LogFormat, LogLevel, Output, Problem};
+use crate::file;
 use crate::outcome::Outcome;
 use crate::text::one_line;
 
@@ -71,12 +71,11 @@ pub(super) fn write(
     let json = serde_json::to_string(&report).unwrap_or_default();
     let _ = writeln!(stdout, "{json}");
     let _ = stdout.flush();
-    log(&report, output.log_format, stderr);
+    log(&report, output, stderr);
     if let Some(path) = &output.termination_message_file
-        && let Err(error) = fs::write(path, report.termination_message())
+        && let [Err(problem)] = file::write(vec![(path.clone(), report.termination_message())])[..]
     {
-        let kind = error.kind();
-        warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {kind}");
+        warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {problem}");
     }
     last_line(&report, output.log_format, stderr);
     report.exit_code
@@ -86,7 +85,7 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
     let name = unwritten.result.as_str();
     let problem = format!(
         "names a file for the result {name} that could not be written: {}",
-        unwritten.kind
+        unwritten.problem
     );
     // Tekton's directory of results.
     let example = format!("/tekton/results/{name}");
@@ -94,14 +93,15 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
 }
 
 /// Logs plan or checks, findings with their YAML, and notes.
-fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+fn log(report: &Report, output: &Output, stderr: &mut dyn Write) {
+    let format = output.log_format;
     if let Some(plan) = &report.plan {
         console::plan(plan, format, console::Paint::of_stderr(), stderr);
     }
     match &report.doctor {
         Some(lines) => console::doctor(lines, format, console::Paint::of_stderr(), stderr),
         None => {
-            findings(report, format, stderr);
+            findings(report, output, stderr);
             if let Some(excess) = report.excess() {
                 console::excess(
                     excess,
@@ -120,7 +120,8 @@ fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     }
 }
 
-fn findings(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+fn findings(report: &Report, output: &Output, stderr: &mut dyn Write) {
+    let format = output.log_format;
     let mut pasted: Vec<&str> = Vec::new();
     for finding in &report.findings {
         let (cause, remedy) = (&finding.cause, &finding.remedy);
@@ -130,7 +131,7 @@ fn findings(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
             (LogFormat::Json, 0) => warn!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
             (LogFormat::Json, _) => error!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
         }
-        let shown = finding.exit_code != 0 || event_enabled!(Level::WARN);
+        let shown = finding.exit_code != 0 || output.log_level != LogLevel::Error;
         if let (LogFormat::Text, Some(paste), true) = (format, finding.paste.as_deref(), shown)
             && !pasted.contains(&paste)
         {
