@@ -37,7 +37,7 @@ const README: &str = "README.md";
 const TEKTON_README: &str = "tekton/README.md";
 const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
 const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
-const CRON_JOB: &str = "tekton/cronjob/cronjob.yaml";
+const CRON_JOB: &str = "tekton/components/cronjob/cronjob.yaml";
 
 /// Writes the generated parts of a file's text.
 type Generator = fn(&str) -> Result<String>;

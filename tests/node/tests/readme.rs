@@ -3,7 +3,9 @@
 use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use node_tests::{World, blocks, manifests, output_of, program_image, script};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use node_tests::{OPENSHIFT, World, blocks, eventually, manifests, output_of, program_image, script};
 use test_cluster::{
     access::ClusterAccess,
     node::platform::{Namespaces, Platform},
@@ -73,7 +75,27 @@ async fn readme_commands_install_run_and_uninstall() -> Result<()> {
         described.contains("kubernetes.io/dockerconfigjson"),
         "{described}"
     );
-    Ok(())
+    stored_token_ends(&namespace).await
+}
+
+/// T1: the pull secret outlives the uninstall, and its token stops working within seconds.
+async fn stored_token_ends(namespace: &str) -> Result<()> {
+    let access = ClusterAccess::shared();
+    let secrets: Api<Secret> = Api::namespaced(access.client().await?, namespace);
+    let data = secrets.get("internal-registry").await?.data.unwrap_or_default();
+    let document = &data.get(".dockerconfigjson").context("a document")?.0;
+    let document: serde_json::Value = serde_json::from_slice(document)?;
+    let token = document["auths"][OPENSHIFT]["password"]
+        .as_str()
+        .context("a token")?;
+    let client = access.client_of(token).await?;
+    eventually("the API server rejects the stored token", || async {
+        Ok(match client.apiserver_version().await {
+            Err(kube::Error::Api(status)) if status.code == 401 => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+    })
+    .await
 }
 
 /// State of a namespace after a failure.
