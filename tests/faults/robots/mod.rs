@@ -100,9 +100,10 @@ impl Setting {
                     number,
                     event,
                 };
-                let faults = FAULTS.iter().filter(|fault| !self.is_misled_by(side, **fault));
-                let mut events: Vec<Event> = faults
+                let mut events: Vec<Event> = FAULTS
+                    .iter()
                     .flat_map(|fault| [Event::Once(*fault), Event::Lasting(*fault)])
+                    .filter(|event| !self.is_misled_by(side, *event))
                     .collect();
                 let (moment, other) = match number % 2 {
                     0 => (Moment::Asked, Moment::Done),
@@ -122,12 +123,19 @@ impl Setting {
         Ok(cases)
     }
 
-    /// True if the fault is a denial of what the registry allows: of the stored login too, which is not asked once more in so
-    /// short a run (400 to a Basic login is one).
-    fn is_misled_by(self, side: Side, fault: Fault) -> bool {
+    /// True if the fault is a denial of what the registry allows, and the registry's answer counts. A refused login is asked
+    /// once more.
+    fn is_misled_by(self, side: Side, event: Event) -> bool {
+        let denials: &[u16] = match (self.situation, event) {
+            (Situation::Hidden, Event::Once(_)) => &[404],
+            (Situation::Anonymous | Situation::Hidden, _) => &[400, 401, 404],
+            _ => return false,
+        };
+        let (Event::Once(fault) | Event::Lasting(fault)) = event else {
+            return false;
+        };
         side == Side::Registry
-            && matches!(self.situation, Situation::Anonymous | Situation::Hidden)
-            && matches!(fault, Fault::Instead(Invented::Status(400 | 401 | 404)))
+            && matches!(fault, Fault::Instead(Invented::Status(status)) if denials.contains(&status))
     }
 
     async fn ensure_kept(self, stage: &Stage, slot: &Slot, before: Option<&Secret>) -> Result<()> {
