@@ -47,11 +47,15 @@ pub fn endings(case: &Case) -> Endings {
         },
         _ => expected,
     };
-    [match case.step.side {
+    let ending = match case.step.side {
         Side::ApiServer => expected.by_api_server(fault),
         Side::Registry => expected.by_registry(fault),
-    }]
-    .into()
+    };
+    // A write whose answer is lost is found by a last read, if the server did it.
+    if expected.kind == Kind::Apply && !expected.lasting && ending == unavailable() {
+        return [ending, expected.well()].into();
+    }
+    [ending].into()
 }
 
 /// Possible ends if a call gets a false response.

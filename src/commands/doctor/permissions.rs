@@ -45,7 +45,7 @@ async fn ask(
     } else {
         None
     };
-    if may_get && may_patch && may_create && secret.is_none() {
+    if source.is_some() && may_get && may_patch && may_create && secret.is_none() {
         let asked = permissions::require_dry_run(operation, None, None).await;
         checks.extend(asked.err().map(Err));
     }
