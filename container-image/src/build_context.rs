@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::platform::Platform;
 
-/// The recipe, as it is in the repository.
-const CONTAINERFILE: &str = include_str!("../../Containerfile");
+/// The recipe for ready binaries.
+const CONTAINERFILE: &str = include_str!("../Containerfile");
 
 /// What the file is called, as buildah, podman and the BuildConfig look for it.
 const FILE_NAME: &str = "Containerfile";

@@ -1,4 +1,4 @@
-//! The program's image: built by buildah or podman from the `Containerfile` at the top, measured, pushed.
+//! The program's image: built by buildah or podman from its `Containerfile`, measured, pushed.
 //!
 //! What is built is always a list of images, one for each platform, even where that is a single one: who pulls it never
 //! has to care. The same files give the same digest, whenever and wherever they are built with the same release of the

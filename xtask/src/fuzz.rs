@@ -4,13 +4,13 @@
 //! has. AddressSanitizer needs a nightly toolchain and finds errors in unsafe code, of which this project has none
 //! (`unsafe_code = "forbid"`); `cargo +nightly fuzz run TARGET` uses it for the dependencies.
 
-use std::{env, fs, path::Path, time::Instant};
+use std::{env, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use xshell::{Cmd, Shell};
 
-use crate::project;
+use crate::{project, steps::Steps};
 
 /// Longest input, in bytes: every real input is shorter, and longer ones are slower.
 const MAX_LENGTH: u32 = 8192;
@@ -64,18 +64,24 @@ pub fn fuzz(arguments: &Arguments) -> Result<()> {
         );
         targets = vec![only];
     }
-    let begun = Instant::now();
+    let mut steps = Steps::new(targets.len() + 1);
+    steps.next("build of the fuzz targets", "3 min, 10 s if they are built");
     command("build")
         .run()
         .context("the fuzz targets can't be built")?;
-    eprintln!("xtask: fuzz targets: {:.0} s", begun.elapsed().as_secs_f64());
     for target in targets {
+        let usual_time = match arguments.runs {
+            None => format!("{} s", arguments.seconds),
+            Some(_) => "5 to 20 s for 200000 inputs".to_owned(),
+        };
+        steps.next(target, &usual_time);
         let run = command("run").arg(target);
         match arguments.runs {
             None => for_seconds(run, target, arguments.seconds)?,
             Some(inputs) => with_inputs(&shell, run, target, inputs)?,
         }
     }
+    steps.finish();
     Ok(())
 }
 
@@ -104,7 +110,6 @@ fn with_inputs(shell: &Shell, run: Cmd<'_>, target: &str, inputs: u32) -> Result
         .remove_path(&drawn)
         .and_then(|()| shell.create_dir(&drawn))
         .with_context(|| format!("cannot empty {}", drawn.display()))?;
-    let begun = Instant::now();
     let run = run
         .arg(drawn)
         .arg("--")
@@ -128,10 +133,7 @@ fn with_inputs(shell: &Shell, run: Cmd<'_>, target: &str, inputs: u32) -> Result
             "the fuzz target {target} has a finding, which `cargo xtask fuzz --runs {inputs} {target}` meets each time"
         );
     };
-    eprintln!(
-        "xtask: {target}: {inputs} inputs, {figures}: {:.1} s",
-        begun.elapsed().as_secs_f64()
-    );
+    eprintln!("xtask: {target}: {inputs} inputs, {figures}");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use container_image::{BuildContext, Builder, BuiltImage, Destination, Labels, Platform, PushedImage};
 use xshell::cmd;
 
-use crate::{interrupt, project, release};
+use crate::{interrupt, project, release, source_image};
 
 /// The image's name in the manifests; an install replaces it.
 const PLACEHOLDER: &str = "registry.invalid/ensure-pull-secret";
@@ -34,6 +34,10 @@ pub struct Arguments {
     /// Leaves dist/ and builds no image: for a cluster that builds it, as tekton/build/openshift.yaml does.
     #[arg(long, conflicts_with = "push")]
     dist_only: bool,
+    /// Instead, builds the Containerfile at the top without network, with this machine's toolchain, and compares its binary
+    /// with the released one. Needs buildah and root.
+    #[arg(long, exclusive = true)]
+    from_source: bool,
 }
 
 /// Builds the binaries, fills dist/ with what an image is built from, builds the image and pushes it.
@@ -42,6 +46,10 @@ pub struct Arguments {
 /// Where a compiler or a builder is missing, something can't be built, the image has too much beside its binary, or the
 /// registry doesn't take it.
 pub fn image(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.from_source {
+        source_image::check()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // Errors of the arguments and a missing builder come first: the build takes minutes.
     let destination = arguments.destination()?;
     let builder = if arguments.dist_only {

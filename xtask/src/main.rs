@@ -16,6 +16,8 @@ mod project;
 mod release;
 mod reliability;
 mod size;
+mod source_image;
+mod steps;
 mod test;
 mod transcript;
 

@@ -10,7 +10,7 @@ use object::{
     read::elf::{ElfFile, FileHeader as _, ProgramHeader as _},
 };
 
-use crate::{c_compiler, project, release};
+use crate::{c_compiler, project, release, steps::Steps};
 
 /// Largest allowed binary, in bytes. The one for x86_64 is the larger one; a probe of it with the same API calls took
 /// 2.39 MB. The largest additions since: the verification of each kind of registry (about 30 KB); certificates, proxies and
@@ -28,7 +28,9 @@ type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>>;
 /// Where it can't be built, is too large, or needs a dynamic loader; in CI, where a platform has no
 /// compiler.
 pub fn check() -> Result<()> {
+    let mut steps = Steps::new(Platform::ALL.len());
     for platform in Platform::ALL {
+        steps.next(&format!("binary for {platform}"), "2 min, 1 s if it is built");
         match c_compiler::variable(platform) {
             Err(error) if !project::in_ci() => {
                 eprintln!("the binary for {platform} was not checked: {error}")
@@ -36,6 +38,7 @@ pub fn check() -> Result<()> {
             _ => check_for(platform)?,
         }
     }
+    steps.finish();
     Ok(())
 }
 

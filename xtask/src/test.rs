@@ -5,7 +5,6 @@ mod node;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Instant,
 };
 
 use anyhow::{Result, ensure};
@@ -20,6 +19,7 @@ use test_cluster::{
 use crate::{
     cargo_test::{cargo_test, finish},
     interrupt, picture, project, release, reliability,
+    steps::Steps,
 };
 
 /// The package whose only integration test is that of `cargo xtask image`.
@@ -47,38 +47,47 @@ pub fn test(request: &Request) -> Result<ExitCode> {
 }
 
 fn run(verdict: &Verdict) -> Result<ExitCode> {
-    let begun = Instant::now();
-    let binary = verdict.runs(Part::Api).then(release::build).transpose()?;
-    if binary.is_some() {
-        took("release binary", begun);
-    }
-    interrupt::run(async { Ok(ExitCode::from(tiers(binary, verdict).await?)) })
+    let total = [(Part::Api, 4), (Part::Unit, 2), (Part::Node, 1)];
+    let total = total.into_iter().filter(|(part, _)| verdict.runs(*part));
+    let mut steps = Steps::new(total.map(|(_, steps)| steps).sum());
+    let binary = if verdict.runs(Part::Api) {
+        steps.next("release binary", "2 min, 1 s if it is built");
+        Some(release::build()?)
+    } else {
+        None
+    };
+    interrupt::run(async { Ok(ExitCode::from(tiers(binary, verdict, &mut steps).await?)) })
 }
 
-async fn tiers(binary: Option<PathBuf>, verdict: &Verdict) -> Result<u8> {
+async fn tiers(binary: Option<PathBuf>, verdict: &Verdict, steps: &mut Steps) -> Result<u8> {
     let mut code = 0;
     if verdict.runs(Part::Unit) {
-        code = unit().await?;
+        code = unit(steps).await?;
     }
     if let Some(binary) = binary.filter(|_| code == 0) {
-        let begun = Instant::now();
-        code = api(&binary, verdict).await?;
-        took("API tier", begun);
+        code = api(&binary, verdict, steps).await?;
     }
     if code == 0 && verdict.runs(Part::Node) {
-        // Without its time: the output ends with the test runner's own lines.
+        steps.next("node tests", "5 min");
+        // Its end is not printed: the output ends with the test runner's own lines.
         code = node::run().await?;
     }
     Ok(code)
 }
 
-async fn unit() -> Result<u8> {
+async fn unit(steps: &mut Steps) -> Result<u8> {
     let supervisor = Supervisor::start()?;
-    for arguments in [&["--doc"][..], &["--lib", "--bins", "--no-fail-fast"]] {
-        let begun = Instant::now();
+    for (what, usual_time, arguments) in [
+        ("examples in the documentation", "1 min", &["--doc"][..]),
+        (
+            "unit tests",
+            "30 s, 4 min if nothing is built",
+            &["--lib", "--bins", "--no-fail-fast"],
+        ),
+    ] {
+        steps.next(what, usual_time);
         let mut cargo = cargo_test(&supervisor, &["--workspace"])?;
         let code = finish(cargo.args(arguments)).await?;
-        took(&format!("cargo test --workspace {}", arguments.join(" ")), begun);
         if code != 0 {
             return Ok(code);
         }
@@ -86,14 +95,13 @@ async fn unit() -> Result<u8> {
     Ok(0)
 }
 
-async fn api(binary: &Path, verdict: &Verdict) -> Result<u8> {
-    let begun = Instant::now();
+async fn api(binary: &Path, verdict: &Verdict, steps: &mut Steps) -> Result<u8> {
+    steps.next("control plane and registries", "5 s");
     let cluster = Cluster::start(Options::new().registries()).await?;
-    took("control plane and registries", begun);
-    let begun = Instant::now();
+    steps.next("the demo, against its picture", "10 s");
     picture::compare(&picture::perform(&cluster, binary).await?)?;
-    took("the demo, against its picture", begun);
 
+    steps.next("API tests", "8 min");
     let (variable, state) = cluster.environment()?;
     let mut cargo = cargo_test(cluster.supervisor(), &["--workspace", "--exclude", node::PACKAGE])?;
     cargo.env(variable, state).env(BINARY, binary);
@@ -106,14 +114,12 @@ async fn api(binary: &Path, verdict: &Verdict) -> Result<u8> {
     }
     let matrix = reliability::record_for(&mut cargo)?;
     let code = finish(&mut cargo).await?;
+    // Before the page is compared: the output ends with the reason of a failure.
+    steps.finish();
     if code == 0 {
         reliability::compare(&matrix)?;
     }
     Ok(code)
-}
-
-fn took(what: &str, begun: Instant) {
-    eprintln!("xtask: {what}: {:.1} s", begun.elapsed().as_secs_f64());
 }
 
 #[cfg(test)]

@@ -141,6 +141,17 @@ impl World {
         self.namespace.revoke(PULLER, "image-puller").await
     }
 
+    /// Names Secrets and pullers to the admission policy, which other tests install for the whole cluster.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn name_to_policy(&self, secrets: &str, pullers: &str) -> Result<()> {
+        let secrets = format!("ensure-pull-secret/secrets={secrets}");
+        let pullers = format!("ensure-pull-secret/pullers={pullers}");
+        let annotate = ["annotate", "namespace", self.namespace.name(), &secrets, &pullers];
+        self.kubectl.run(annotate).await.map(drop)
+    }
+
     /// A new image of this namespace.
     ///
     /// # Errors

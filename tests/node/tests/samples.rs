@@ -69,6 +69,9 @@ async fn step_action_runs_in_another_task() -> Result<()> {
 #[tokio::test]
 async fn robot_account_is_read_from_a_workspace() -> Result<()> {
     let world = World::new("sample-robot").await?;
+    world
+        .name_to_policy("internal-registry,quay", "model-puller")
+        .await?;
     let registry = &ClusterAccess::shared().registries()?.basic;
     let account = registry.account("robot").context("the registry has a robot")?;
     world
@@ -253,6 +256,9 @@ async fn grant_in_another_namespace_lets_the_puller_pull() -> Result<()> {
 #[tokio::test]
 async fn demo_names_reach_the_secret_and_the_puller() -> Result<()> {
     let world = World::empty("demo-names").await?;
+    world
+        .name_to_policy("internal-registry-private-ai", "granite-puller")
+        .await?;
     world
         .install(&json!({ "resources": ["tekton/overlays/demo-names"] }))
         .await?;

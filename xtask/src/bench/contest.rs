@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::figures::{Score, Scores, State};
+use crate::steps::Steps;
 
 /// One of those whose runs are measured.
 pub trait Contender {
@@ -22,8 +23,12 @@ pub trait Contender {
 /// contender: how long a run takes depends on the state in which the run before it left the servers.
 pub async fn run<C: Contender>(contenders: &mut [C], rounds: u32) -> Result<Vec<Scores>> {
     let mut all = Vec::new();
+    let mut steps = Steps::new(State::ALL.len());
     for state in State::ALL {
-        eprintln!("xtask: {}: {rounds} rounds", state.name());
+        steps.next(
+            &format!("{}, {rounds} rounds", state.name()),
+            "1 min for 30 rounds",
+        );
         let mut scores = vec![Score::default(); contenders.len()];
         for contender in &mut *contenders {
             contender.enter(state).await?;
@@ -43,5 +48,6 @@ pub async fn run<C: Contender>(contenders: &mut [C], rounds: u32) -> Result<Vec<
         }
         all.push(Scores { state, of: scores });
     }
+    steps.finish();
     Ok(all)
 }

@@ -22,6 +22,7 @@ use crate::{
     cargo_test::{cargo_test, finish},
     generate::markers,
     interrupt, project,
+    steps::Steps,
 };
 
 /// The page.
@@ -39,9 +40,13 @@ pub fn coverage() -> Result<ExitCode> {
     let shell = project::shell()?;
     let instrumented = Instrumented::new(&shell)?;
     interrupt::run(async {
+        let mut steps = Steps::new(2);
+        steps.next("unit tests", "3 min");
         let unit = instrumented.unit().await?;
+        steps.next("all tests without a node", "15 min");
         let all = instrumented.all().await?;
         let content = lines::table(&unit, &all);
+        steps.finish();
         println!("{}\n{content}", lines::missed(&all));
         markers::write(PAGE, "cargo xtask coverage", &[("coverage", content)])?;
         Ok(ExitCode::SUCCESS)

@@ -18,7 +18,7 @@ const BEFORE: [&str; 5] = [
     "imagestreamtag ensure-pull-secret:",
 ];
 
-/// Containerfile and every file of tekton/ that names the version, as it should be.
+/// Both Containerfiles and every file of tekton/ that names the version, as it should be.
 ///
 /// # Errors
 /// Where the directory or one of its files can't be read.
@@ -26,7 +26,7 @@ pub fn files() -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for path in project::files("tekton")?
         .into_iter()
-        .chain(["Containerfile".to_owned()])
+        .chain(["Containerfile", "container-image/Containerfile"].map(str::to_owned))
     {
         let text = fs::read_to_string(project::file(&path)).with_context(|| format!("cannot read {path}"))?;
         if BEFORE.iter().any(|before| text.contains(before)) {

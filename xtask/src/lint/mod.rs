@@ -7,7 +7,7 @@ mod manifests;
 
 use anyhow::{Context as _, Result};
 
-use crate::{generate, project};
+use crate::{generate, project, steps::Steps};
 
 /// Format, lints, dependencies, links, generated files, manifests; the first that fails ends it.
 ///
@@ -15,30 +15,50 @@ use crate::{generate, project};
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
+    let mut steps = Steps::new(9);
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
-    for (line, advice) in [
-        ("fmt --all --check", "the format differs: run `cargo fmt --all`"),
+    for (what, usual_time, line, advice) in [
         (
+            "format",
+            "2 s",
+            "fmt --all --check",
+            "the format differs: run `cargo fmt --all`",
+        ),
+        (
+            "format of fuzz/",
+            "1 s",
             "fmt --manifest-path fuzz/Cargo.toml --check",
             "the format differs: run `cargo fmt --manifest-path fuzz/Cargo.toml`",
         ),
         (
+            "lock file of fuzz/",
+            "1 s",
             "fetch --quiet --locked --manifest-path fuzz/Cargo.toml",
             "fuzz/Cargo.lock is out of date: run `cargo update --workspace --manifest-path fuzz/Cargo.toml`",
         ),
         (
+            "clippy",
+            "5 s, 3 min if nothing is built",
             "clippy --workspace --all-targets --locked -- --deny warnings",
             "clippy failed",
         ),
     ] {
+        steps.next(what, usual_time);
         project::cargo(&shell)
             .args(line.split(' '))
             .run()
             .context(advice)?;
     }
+    steps.next("dependencies", "5 s");
     dependencies::check(&shell)?;
+    steps.next("the tests' Go programs", "10 s");
     go::check(&shell)?;
+    steps.next("links", "1 s");
     links::check(&shell)?;
+    steps.next("generated files", "1 s");
     generate::generate(true)?;
-    manifests::check(&shell)
+    steps.next("manifests", "10 s");
+    manifests::check(&shell)?;
+    steps.finish();
+    Ok(())
 }
