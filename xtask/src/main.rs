@@ -46,7 +46,7 @@ enum Command {
         /// Leaves everything running until Ctrl-C, and prints how to reach it.
         #[arg(long)]
         keep: bool,
-        /// Instead of the story, an empty cluster with a node and Tekton, to follow tekton/README.md on. Needs root.
+        /// Instead of the story, an empty cluster with a node and Tekton, to follow docs/getting-started.md. Needs root.
         #[arg(long, requires = "keep")]
         node: bool,
     },

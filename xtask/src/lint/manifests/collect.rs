@@ -177,7 +177,7 @@ fn installed() -> Result<Vec<(String, Form, UserKustomization)>> {
         .collect()
 }
 
-/// The kustomization of tekton/README.md: resources, namespace, image; with a component, the names as well.
+/// The kustomization of docs/getting-started.md: resources, namespace, image; with a component, the names as well.
 fn users_kustomization(resource: &str, component: Option<&str>) -> String {
     let components = match component {
         None | Some(NAMES) => String::new(),

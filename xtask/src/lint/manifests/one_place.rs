@@ -22,7 +22,7 @@ const DEFAULTS: &[&str] = &[
     "image-registry.openshift-image-registry.svc:5000",
 ];
 
-/// The section "Other names" of tekton/README.md.
+/// The section "Other names" of docs/how-to/README.md.
 fn install(resource: &str, literals: &[&str], components: &[&str]) -> Result<Vec<Value>> {
     let kustomization = serde_json::json!({
         "namespace": NAMESPACE,

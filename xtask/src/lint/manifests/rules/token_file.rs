@@ -231,7 +231,8 @@ mod tests {
             "tekton/components/robot-account, installed",
             "tekton/samples/robot-account/taskrun.yaml",
             "README.md",
-            "tekton/README.md",
+            "docs/how-to/quay-robot.md",
+            "docs/how-to/several-secrets.md",
         ] {
             assert!(
                 all.iter().any(|one| one.origin == origin),
