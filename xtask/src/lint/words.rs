@@ -23,11 +23,7 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// Pages with tables of test names, which are no prose.
-const EXCEPTIONS: &[&str] = &[
-    "docs/development/field.md",
-    "docs/contract.md",
-    "docs/development/contract.md",
-];
+const EXCEPTIONS: &[&str] = &["docs/development/field.md", "docs/development/contract.md"];
 
 /// Checks all pages, and the text of the program's messages.
 ///
