@@ -7,6 +7,7 @@ pub mod config;
 pub mod credential;
 pub mod decide;
 pub mod dockerconfig;
+pub mod file;
 pub mod hardening;
 pub mod image;
 pub mod kubernetes;

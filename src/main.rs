@@ -1,6 +1,6 @@
 //! Wires arguments, environment, runtime and exit code together; everything else is in the library.
 
-use std::{env, process::ExitCode};
+use std::{env, process::ExitCode, sync::Arc};
 
 use ensure_pull_secret::{
     config::{Config, ConfigError, Output, Problem, ReportContext, help},
@@ -34,11 +34,11 @@ fn main() -> ExitCode {
             log::warnings(&warnings);
             refuse(problems, &context, &output)
         }
-        (Ok(help::Arguments::None), Ok(config)) => start(&config),
+        (Ok(help::Arguments::None), Ok(config)) => start(&Arc::new(config)),
     }
 }
 
-fn start(config: &Config) -> ExitCode {
+fn start(config: &Arc<Config>) -> ExitCode {
     let progress = Progress::default();
     let of_panic = progress.clone();
     report::on_panic(config.report_context(), config.output.clone(), move || {
@@ -47,7 +47,7 @@ fn start(config: &Config) -> ExitCode {
     log::init(&config.output);
     log::warnings(&config.warnings);
     log::effective(config);
-    let (outcome, now) = run::start(config, progress);
+    let (outcome, now) = run::start(config, &progress);
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
     report::finish(&outcome, &context, &[], &config.output, now)

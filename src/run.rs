@@ -1,12 +1,19 @@
 //! One run, from configuration to outcome: within its deadline, and ended by SIGTERM at any moment.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use k8s_openapi::jiff::Timestamp;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
-    time::Instant,
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
@@ -19,49 +26,98 @@ use crate::{
 /// How long `doctor` waits for registries.
 const DOCTOR_REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Runs `config` on a new runtime. Returns the outcome and the API server's time.
-pub fn start(config: &Config, progress: Progress) -> (Outcome, Timestamp) {
+/// How long a stopped run may take to end by itself; more than the calls that it still makes. A file of a hung mount, or a
+/// computation, may block its thread for longer.
+const GRACE: Duration = Duration::from_secs(5);
+
+const TIMED_OUT: &str = "the run timed out (PULL_SECRET_TIMEOUT)";
+
+/// An outcome, and the API server's time.
+type Ended = (Outcome, Timestamp);
+
+/// Cause of the end of a run by a signal.
+type Stopped = oneshot::Receiver<&'static str>;
+
+/// Runs `config` on a new thread, until its end, the deadline or a signal. Returns the outcome and the API server's time.
+pub fn start(config: &Arc<Config>, progress: &Progress) -> Ended {
+    let (config, timeout, shared) = (Arc::clone(config), config.timeout, progress.clone());
+    let work = move |start, stopped| block_on(&shared, Box::pin(run(&config, start, &shared, stopped)));
+    block_on(progress, Box::pin(supervise(timeout, progress, work)))
+}
+
+/// Runs a future on a new runtime.
+fn block_on(progress: &Progress, future: Pin<Box<dyn Future<Output = Ended> + '_>>) -> Ended {
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
-        return not_started(
-            &progress,
-            Finding::new(Reason::Internal, "cannot start the asynchronous runtime"),
-        );
+        return internal(progress, "cannot start the asynchronous runtime");
     };
-    let ended = runtime.block_on(run(config, progress));
+    let ended = runtime.block_on(future);
     // A dropped runtime would wait for a name look-up that hangs.
     runtime.shutdown_background();
     ended
 }
 
-fn not_started(progress: &Progress, finding: Finding) -> (Outcome, Timestamp) {
+fn internal(progress: &Progress, cause: &str) -> Ended {
+    ended_with(progress, Finding::new(Reason::Internal, cause))
+}
+
+fn ended_with(progress: &Progress, finding: Finding) -> Ended {
     let mut outcome = progress.outcome();
     outcome.findings.push(finding);
     (outcome, Timestamp::now())
 }
 
-async fn run(config: &Config, progress: Progress) -> (Outcome, Timestamp) {
-    let mut deadline = Deadline::new(Instant::now(), config.timeout);
-    if config.mode == Mode::Doctor {
-        // A person waits for `doctor`, which reports an unreachable registry like any other problem.
-        deadline.registry = deadline.registry.min(Instant::now() + DOCTOR_REGISTRY_TIMEOUT);
-    }
+/// Runs `work` on a new thread. Where it doesn't end in time, what is known of its progress is the outcome.
+async fn supervise<W>(time: Duration, progress: &Progress, work: W) -> Ended
+where
+    W: FnOnce(Instant, Stopped) -> Ended + Send + 'static,
+{
+    let start = Instant::now();
     // Before anything else: until then SIGTERM ends the process without results, and process 1 ignores it.
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        return not_started(
-            &progress,
-            Finding::new(Reason::Internal, "cannot listen for signals"),
-        );
+        return internal(progress, "cannot listen for signals");
     };
+    let (stop, stopped) = oneshot::channel();
+    let (sender, mut ended) = oneshot::channel();
+    let work: Box<dyn FnOnce() + Send> = Box::new(move || drop(sender.send(work(start, stopped))));
+    if thread::Builder::new().spawn(work).is_err() {
+        return internal(progress, "cannot start a thread");
+    }
+    let by = tokio::select! {
+        ended = &mut ended => return ended.unwrap_or_else(|_| internal(progress, "the run's thread ended")),
+        () = sleep_until(start + time) => TIMED_OUT,
+        _ = terminate.recv() => "received SIGTERM",
+        _ = interrupt.recv() => "received SIGINT",
+    };
+    // At the deadline, which the thread has too, it names the server that did not answer.
+    if by != TIMED_OUT {
+        let _ = stop.send(by);
+    }
+    match timeout(GRACE, ended).await {
+        Ok(Ok(ended)) => ended,
+        _ => {
+            let cause = format!("{by}; a file or the Secret's document took too long to read");
+            ended_with(progress, Finding::new(Reason::Deadline, cause))
+        }
+    }
+}
+
+async fn run(config: &Config, start: Instant, progress: &Progress, stopped: Stopped) -> Ended {
+    let mut deadline = Deadline::new(start, config.timeout);
+    if config.mode == Mode::Doctor {
+        // A person waits for `doctor`, which reports an unreachable registry like any other problem.
+        deadline.registry = deadline.registry.min(start + DOCTOR_REGISTRY_TIMEOUT);
+    }
     let operation = match Operation::new(config, deadline, progress.clone()) {
         Ok(operation) => operation,
-        Err(finding) => return not_started(&progress, finding),
+        Err(finding) => return ended_with(progress, finding),
     };
+    progress.set_namespace(&operation.target.namespace);
     let stopped = async {
-        tokio::select! {
-            _ = terminate.recv() => "received SIGTERM",
-            _ = interrupt.recv() => "received SIGINT",
+        match stopped.await {
+            Ok(by) => by,
+            Err(_) => pending().await,
         }
     };
     let outcome = until_stopped(&operation, stopped).await;
@@ -75,9 +131,9 @@ async fn until_stopped(operation: &Operation<'_>, stopped: impl Future<Output = 
         biased;
         outcome = commands::run(operation) => outcome,
         () = tokio::time::sleep_until(operation.deadline.end) => {
-            operation.interrupted("the run timed out (PULL_SECRET_TIMEOUT)")
+            operation.interrupted(TIMED_OUT).await
         }
-        by = stopped => operation.interrupted(by),
+        by = stopped => operation.interrupted(by).await,
     };
     outcome.namespace = Some(operation.target.namespace.clone());
     let skew = operation.clock_skew();
@@ -89,7 +145,7 @@ async fn until_stopped(operation: &Operation<'_>, stopped: impl Future<Output = 
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, future::pending};
+    use std::fs;
 
     use http::Method;
 
@@ -202,6 +258,29 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn o10_a_thread_that_does_not_end_is_left_behind() {
+        let progress = Progress::default();
+        progress.set_action(Action::Created);
+        progress.set_namespace("demo");
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let begun = Instant::now();
+        let (outcome, _) = supervise(Duration::from_secs(9), &progress, move |_, _| {
+            let _ = held.recv();
+            (Outcome::default(), Timestamp::now())
+        })
+        .await;
+        drop(release);
+        assert_eq!(begun.elapsed().as_secs(), 9 + GRACE.as_secs());
+        assert_eq!(reasons(&outcome), [Reason::Deadline]);
+        assert_eq!(
+            outcome.findings[0].cause,
+            "the run timed out (PULL_SECRET_TIMEOUT); a file or the Secret's document took too long to read"
+        );
+        assert_eq!(outcome.action, Action::Created);
+        assert_eq!(outcome.namespace.as_deref(), Some("demo"));
+    }
+
     #[test]
     fn a_run_outside_of_a_cluster_ends_with_its_notes_and_a_finding() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -216,10 +295,10 @@ mod tests {
                 ),
             ];
             let variables = variables.map(|(name, value)| (name.into(), value.into()));
-            let config = Config::from_env(variables).expect("a configuration");
+            let config = Arc::new(Config::from_env(variables).expect("a configuration"));
             let progress = Progress::default();
             progress.add_note("A note.".to_owned());
-            let (outcome, now) = start(&config, progress);
+            let (outcome, now) = start(&config, &progress);
             assert_eq!(reasons(&outcome), [Reason::NotInCluster]);
             assert_eq!(outcome.notes, ["A note."]);
             assert!(now > Timestamp::UNIX_EPOCH);

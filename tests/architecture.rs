@@ -11,6 +11,7 @@ use std::{
 const ALLOWED: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("hardening", &[]),
+    ("file", &[]),
     ("image", &["text"]),
     ("credential", &["text"]),
     ("outcome", &["credential"]),
@@ -22,7 +23,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("transport", &["text", "image", "config"]),
     (
         "kubernetes",
-        &["text", "image", "credential", "outcome", "config", "transport"],
+        &[
+            "text",
+            "file",
+            "image",
+            "credential",
+            "outcome",
+            "config",
+            "transport",
+        ],
     ),
     ("registry", &["image", "transport"]),
     (
@@ -56,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "commands",
         &[
             "text",
+            "file",
             "image",
             "credential",
             "outcome",
@@ -70,7 +80,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "report",
-        &["text", "credential", "outcome", "config", "kubernetes"],
+        &["text", "file", "credential", "outcome", "config", "kubernetes"],
     ),
     ("run", &["outcome", "config", "transport", "decide", "commands"]),
     ("main", &["hardening", "outcome", "config", "report", "run"]),

@@ -1,13 +1,12 @@
 //! Whose credential is to be stored: the token file is read here, the account of a token request found.
 
-use std::fs;
-
 use crate::{
     commands::operation::Operation,
     credential::{Credential, Token, TokenKind},
     decide::CredentialSource,
+    file,
     image::RegistryHost,
-    kubernetes::in_cluster::{io_text, shown},
+    kubernetes::in_cluster::shown,
     outcome::{Finding, Reason},
     text::clip_name,
 };
@@ -32,13 +31,8 @@ pub fn resolve(operation: &Operation<'_>) -> Result<CredentialSource, Finding> {
     };
     let invalid =
         |cause: String| Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_TOKEN_FILE");
-    let content = fs::read(path).map_err(|error| {
-        invalid(format!(
-            "PULL_SECRET_TOKEN_FILE {} {}",
-            shown(path),
-            io_text(&error)
-        ))
-    })?;
+    let content = file::read(path)
+        .map_err(|problem| invalid(format!("PULL_SECRET_TOKEN_FILE {} {problem}", shown(path))))?;
     let username = &config.username;
     let token = Token::from_token_file(&content, username)
         .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;

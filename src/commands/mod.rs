@@ -10,6 +10,7 @@ pub mod operation;
 mod permissions;
 mod plan;
 mod remarks;
+mod sent_write;
 mod stored_value;
 pub mod target;
 #[cfg(test)]

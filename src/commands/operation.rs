@@ -1,12 +1,12 @@
 //! What a command works with: the target, and the clients that reach the API server and the registries.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use k8s_openapi::jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::{
-    commands::target::Target,
+    commands::{ensure::new_credential::VerifiedCredential, sent_write::SentWrite, target::Target},
     config::{Config, Depth},
     credential::{Credential, KnownSecrets, Token},
     dockerconfig,
@@ -30,6 +30,9 @@ use crate::{
 /// The largest difference between this machine's clock and the API server's that isn't reported.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long a run that a signal ended may read the Secret, to report whether its last write was done.
+const LAST_READ_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long the review of excess permissions may take, its retries included.
 const EXCESS_REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,8 @@ pub struct Operation<'a> {
     pub secrets: KnownSecrets,
     /// What was done so far.
     pub progress: Progress,
+    /// The last write that was sent.
+    pub sent: RefCell<Option<SentWrite>>,
 }
 
 impl<'a> Operation<'a> {
@@ -93,6 +98,7 @@ impl<'a> Operation<'a> {
             deadline,
             secrets,
             progress,
+            sent: RefCell::default(),
         })
     }
 
@@ -108,6 +114,40 @@ impl<'a> Operation<'a> {
                 .add_document(secret.document(), dockerconfig::stored_secrets);
         }
         Ok(secret)
+    }
+
+    /// Records a write that is about to be sent.
+    pub fn sends(&self, write: SentWrite) {
+        self.progress.set_sent();
+        self.sent.replace(Some(write));
+    }
+
+    /// Records whether `secret`, as it was just read, holds the last write that was sent; if so, returns its credential.
+    pub fn settle(&self, secret: Option<&StoredSecret>) -> Option<VerifiedCredential> {
+        let sent = self.sent.borrow();
+        let sent = sent.as_ref()?;
+        if sent.verified.is_none() && !self.progress.is_unknown() {
+            return None;
+        }
+        if !secret.is_some_and(|secret| sent.is_in(self.target.config, secret)) {
+            self.progress.undo_sent();
+            return None;
+        }
+        self.progress.set_action(sent.action);
+        let verified = sent.verified.clone()?;
+        self.progress.set_credential(verified.credential.summary());
+        Some(verified)
+    }
+
+    /// Reads the Secret once more, where it is unknown whether the last write was done; if it was, returns the Secret with
+    /// the credential of that write.
+    pub async fn look_again(&self, until: Instant) -> Option<(StoredSecret, VerifiedCredential)> {
+        if !self.progress.is_unknown() {
+            return None;
+        }
+        let secret = self.read(until).await.ok()?;
+        let verified = self.settle(secret.as_ref())?;
+        Some((secret?, verified))
     }
 
     /// What an error of the API server means for `verb` on the Secret.
@@ -204,7 +244,7 @@ impl<'a> Operation<'a> {
 
     /// Outcome of a run that was ended `by` its deadline or a signal. The reason is the last failure that was retried;
     /// without one `deadline`.
-    pub fn interrupted(&self, by: &str) -> Outcome {
+    pub async fn interrupted(&self, by: &str) -> Outcome {
         let (reason, cause) = if let Some(failure) = self.api.connection.last_failure() {
             let cause = format!("{by}; the API server did not answer ({failure})");
             (Reason::ApiUnavailable, cause)
@@ -216,6 +256,8 @@ impl<'a> Operation<'a> {
         } else {
             (Reason::Deadline, by.to_owned())
         };
+        let until = self.deadline.end.min(Instant::now() + LAST_READ_TIMEOUT);
+        self.look_again(until).await;
         self.outcome_with(Finding::new(reason, cause))
     }
 }

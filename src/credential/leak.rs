@@ -20,6 +20,10 @@ const IDENTIFYING: usize = 8;
 /// Minimum length for a partial match. Shorter secrets occur in ordinary names, so they match only a whole label.
 const SHORTEST: usize = 4;
 
+/// Greatest length of all secrets together, in bytes, with which names are compared. With more, no name is printed that
+/// is not from the configuration: each would take seconds.
+const COMPARED_MAX: usize = 128 << 10;
+
 /// Digits of base64 and of base32, in lower case; `-`, `_`, `+` and `/` are not compared.
 const BASE64: &[u8] = b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789";
 const BASE32: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -169,11 +173,17 @@ impl KnownSecrets {
             .document
             .as_ref()
             .map(|(document, reader)| reader(document.expose_secret()));
+        let mut left = COMPARED_MAX;
         known
             .credentials
             .iter()
             .chain(stored.iter().flatten())
-            .any(|(username, secret)| contains(username, secret.expose_secret()))
+            .any(|(username, secret)| {
+                let secret = secret.expose_secret();
+                let rest = left.checked_sub(username.len().saturating_add(secret.len()));
+                left = rest.unwrap_or_default();
+                rest.is_none() || contains(username, secret)
+            })
     }
 }
 
@@ -340,6 +350,20 @@ mod tests {
         known.add_document(b"not a document", stored_secrets);
         assert!(!known.show_in(PASSWORD));
         assert_eq!(format!("{known:?}"), "KnownSecrets");
+    }
+
+    #[test]
+    fn o10_no_name_is_compared_with_too_many_secrets() {
+        let document = |count: usize| {
+            let entry = |n| format!(r#""{n}.test":{{"username":"robot","password":"password-{n:07}"}}"#);
+            let entries: Vec<_> = (0..count).map(entry).collect();
+            format!(r#"{{"auths":{{{}}}}}"#, entries.join(","))
+        };
+        let known = KnownSecrets::default();
+        for (count, is_hidden) in [(10, false), (40_000, true), (1, false)] {
+            known.add_document(document(count).as_bytes(), stored_secrets);
+            assert_eq!(known.show_in("sso.redhat.com"), is_hidden, "{count}");
+        }
     }
 
     #[test]

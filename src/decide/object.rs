@@ -21,13 +21,25 @@ pub fn open<'a>(config: &Config, secret: &'a StoredSecret) -> Result<Document<'a
     }
     let name = clip_name(config.name.as_str(), 80);
     if secret.secret_type != SECRET_TYPE {
-        let found = clip_name(&secret.secret_type, 60);
+        let found = shown_type(&secret.secret_type);
         return Err(Finding::new(
             Reason::WrongType,
-            format!("Secret {name} has the type {found}, not {SECRET_TYPE}, and a type cannot be changed"),
+            format!("Secret {name} has {found} {SECRET_TYPE}, and a type cannot be changed"),
         ));
     }
     pull_secret::parse(config, secret.document())
+}
+
+/// Part of a sentence. Any text may be a type, so a password too: only `domain/name` and `Opaque` are printed.
+fn shown_type(secret_type: &str) -> String {
+    let has_domain = secret_type
+        .split_once('/')
+        .is_some_and(|(domain, _)| domain.contains('.'));
+    if secret_type == "Opaque" || (has_domain && SafeName::new(secret_type).as_str() == secret_type) {
+        format!("the type {}, not", clip_name(secret_type, 60))
+    } else {
+        "another type than".to_owned()
+    }
 }
 
 /// `secret-terminating`. The API server still issues tokens for such a Secret, and refuses them a minute after the
@@ -68,6 +80,24 @@ fn terminating(config: &Config, deletion: &Deletion) -> Finding {
 mod tests {
     use super::*;
     use crate::kubernetes::secret::{DOCUMENT_KEY, Version};
+
+    #[test]
+    fn s14_a_type_that_may_be_a_password_is_not_printed() {
+        for (secret_type, shown) in [
+            ("Opaque", "the type Opaque, not"),
+            ("kubernetes.io/tls", "the type kubernetes.io/tls, not"),
+            ("helm.sh/release.v1", "the type helm.sh/release.v1, not"),
+            ("s3cr3t-robot-pass", "another type than"),
+            ("s3cr3t/robot-pass", "another type than"),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "another type than"),
+            ("a.test/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0", "another type than"),
+            ("robot:pass@quay.io/x", "another type than"),
+            ("a.test/\u{1b}[31m", "another type than"),
+            ("", "another type than"),
+        ] {
+            assert_eq!(shown_type(secret_type), shown, "{secret_type:?}");
+        }
+    }
 
     fn config() -> Config {
         let variables = [

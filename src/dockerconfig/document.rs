@@ -57,7 +57,8 @@ impl<'a> Document<'a> {
             None => Vec::new(),
         };
         let document = Self { source, top, entries };
-        let is_key = |member: &&Member<'_>| document.auths_member().is_none() && looks_like_entry(member);
+        let is_missing = document.auths_member().is_none();
+        let is_key = |member: &&Member<'_>| is_missing && looks_like_entry(member);
         check_members(
             document.top.iter().filter(|m| !is_key(m)),
             &Place::Top,

@@ -34,7 +34,8 @@ impl Document<'_> {
         (!name.is_empty()).then(|| SafeName::new(&name))
     }
 
-    /// Program of `credHelpers` for `registry`, if the document has one: docker, crane, skopeo and buildah use it.
+    /// Program of `credHelpers` for `registry`, if the document has one: docker, crane, skopeo and buildah use it. With an
+    /// empty name docker and crane use `auths`, also where there is a `credsStore`.
     pub fn credential_helper(&self, registry: &RegistryHost) -> Option<SafeName> {
         let helpers = self.top.iter().find(|member| member.name == "credHelpers")?;
         let host = registry.host_port();
@@ -49,16 +50,25 @@ impl Document<'_> {
         &self,
         registries: impl Iterator<Item = &'r RegistryHost>,
     ) -> Vec<HelperWarning> {
-        let store = self.credential_store().map(|store| HelperWarning {
+        let helpers: Vec<_> = registries
+            .map(|registry| (registry, self.credential_helper(registry)))
+            .collect();
+        let store = self
+            .credential_store()
+            .filter(|_| helpers.iter().any(|(_, helper)| helper.is_none()));
+        let store = store.map(|store| HelperWarning {
             message: format!("docker and crane use the credential store {store} instead of auths"),
             remedy: "Remove credsStore from the document.",
         });
-        let helpers = registries.filter_map(|registry| {
-            let helper = self.credential_helper(registry)?;
-            let clients = "docker, crane, skopeo and buildah";
+        let helpers = helpers.into_iter().filter_map(|(registry, helper)| {
+            let helper = helper?;
+            let (clients, name) = match helper.as_str() {
+                "" => ("skopeo and buildah", "without a name"),
+                name => ("docker, crane, skopeo and buildah", name),
+            };
             Some(HelperWarning {
                 message: format!(
-                    "for {registry} {clients} use the credential helper {helper} instead of auths"
+                    "for {registry} {clients} use the credential helper {name} instead of auths"
                 ),
                 remedy: "Remove it from credHelpers in the document.",
             })
@@ -131,8 +141,23 @@ mod tests {
             ),
             (
                 r#"{"credsStore":"desktop","credHelpers":{"quay.io":"ecr-login"}}"#,
-                &["quay.io"],
+                &["quay.io", "ghcr.io"],
                 vec![store.to_owned(), helper("quay.io")],
+            ),
+            // The helper of a registry outranks the store, an empty one too.
+            (
+                r#"{"credsStore":"desktop","credHelpers":{"quay.io":"ecr-login"}}"#,
+                &["quay.io"],
+                vec![helper("quay.io")],
+            ),
+            (
+                r#"{"credsStore":"desktop","credHelpers":{"quay.io":""}}"#,
+                &["quay.io"],
+                vec![
+                    helper("quay.io")
+                        .replace("docker, crane, ", "")
+                        .replace("ecr-login", "without a name"),
+                ],
             ),
         ] {
             assert_eq!(warnings(document, registries), expected, "{document}");

@@ -84,7 +84,7 @@ impl<T> Keyring<T> {
                 .map(|(_, entry)| entry)
                 .collect()
         };
-        let matching = find(&|index| index.matches(image));
+        let matching = find(&KeyringIndex::matcher(image));
         if matching.is_empty() {
             find(&|index| index.is_default_for(image))
         } else {

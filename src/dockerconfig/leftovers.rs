@@ -2,16 +2,22 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Document, containers_image_reads};
+use super::{Document, containers_image_reads, hash::Set};
 use crate::{config::Config, image::RegistryHost};
+
+/// Most entries that a run removes: for each, the document is read anew.
+const MAX_REMOVED: usize = 64;
 
 /// The document without expired tokens that were requested for the Secret `uid` and that containers/image would choose for
 /// a configured image. All other bytes stay.
 pub fn without_expired_leftovers(config: &Config, document: Vec<u8>, uid: &str, now: Timestamp) -> Vec<u8> {
     let mut bytes = document;
-    // Behind one, containers/image may choose the next one.
-    while let Some(shorter) = without_first(config, &bytes, uid, now) {
-        bytes = shorter;
+    // Behind one, containers/image may choose the next one. The next run removes what is left.
+    for _ in 0..MAX_REMOVED {
+        match without_first(config, &bytes, uid, now) {
+            Some(shorter) => bytes = shorter,
+            None => break,
+        }
     }
     bytes
 }
@@ -24,7 +30,8 @@ pub fn removed_keys(before: &[u8], after: &[u8]) -> Vec<String> {
     if before.entries.len() <= after.entries.len() {
         return Vec::new();
     }
-    let is_removed = |key: &&str| after.entry(key).is_none();
+    let kept: Set<&str> = after.keys().collect();
+    let is_removed = |key: &&str| !kept.contains(key);
     before.keys().filter(is_removed).map(str::to_owned).collect()
 }
 

@@ -21,17 +21,19 @@ pub fn kubelet_misses(
     credential: &Credential,
 ) -> Option<Finding> {
     let keyring = kubelet_reads(document).ok()?;
-    let missed = images
+    images
         .iter()
-        .find(|image| !keyring.lookup(image).iter().any(|found| is(credential, found)))?;
-    let shown = clip_name(&missed.to_string(), 120);
-    Some(
-        Finding::new(
-            Reason::NoMatchingEntry,
-            format!("the kubelet does not find the managed entry for {shown}"),
-        )
-        .about(missed.to_string()),
-    )
+        .find_map(|image| misses(&keyring, image, credential))
+}
+
+/// Finding `no-matching-entry` if the kubelet does not find `credential` for `image`.
+pub fn misses(keyring: &Keyring, image: &ImageReference, credential: &Credential) -> Option<Finding> {
+    let is_found = keyring.lookup(image).iter().any(|found| is(credential, found));
+    let cause = || {
+        let shown = clip_name(&image.to_string(), 120);
+        format!("the kubelet does not find the managed entry for {shown}")
+    };
+    (!is_found).then(|| Finding::new(Reason::NoMatchingEntry, cause()).about(image.to_string()))
 }
 
 /// The credential that the kubelet takes first for `registry`: for one of its `images`, else for any image there.

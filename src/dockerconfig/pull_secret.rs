@@ -9,6 +9,9 @@ use crate::{
     text::{SafeName, clip_name},
 };
 
+/// Most entries that have a note of their own.
+const MAX_NOTES: usize = 64;
+
 /// Parses the stored document for editing.
 ///
 /// # Errors
@@ -106,7 +109,7 @@ pub fn forgotten_entries(
         let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
         *token == credential.token || claims.and_then(|claims| claims.secret_uid.as_deref()) == Some(uid)
     };
-    document
+    let mut forgotten = document
         .named_entries()
         .filter(|(key, _)| !keys.iter().any(|managed| managed == key))
         .filter(|(_, entry)| is_managed(&entry.credential().token))
@@ -115,8 +118,15 @@ pub fn forgotten_entries(
                 "The entry for {} is no longer in PULL_SECRET_REGISTRY: it stays in the Secret and will not be refreshed.",
                 clip_name(SafeName::new(key).as_str(), 120)
             )
-        })
-        .collect()
+        });
+    let mut notes: Vec<String> = forgotten.by_ref().take(MAX_NOTES).collect();
+    let others = forgotten.count();
+    if others > 0 {
+        notes.push(format!(
+            "{others} other entries are no longer in PULL_SECRET_REGISTRY."
+        ));
+    }
+    notes
 }
 
 /// Keys of the managed entries.
@@ -142,19 +152,38 @@ mod tests {
 
     #[test]
     fn o10_the_search_for_managed_entries_is_linear() {
-        let time = |entries: u32| {
+        let time = |(before, after): (&str, &str), entries: u32| {
             let entries: Vec<_> = (0..entries)
                 .map(|number| format!("\"{number}.x\":{{}}"))
                 .collect();
-            let document = format!("{{\"auths\":{{{}}}}}", entries.join(","));
+            let document = format!("{before}{}{after}", entries.join(","));
             let started = std::time::Instant::now();
             let notes = forgotten_entries(&config(), document.as_bytes(), "uid", &robot("password"));
             assert_eq!(notes.len(), 0);
             started.elapsed()
         };
         // Ten times as many entries: a quadratic search takes a hundred times as long.
-        let (few, many) = (time(3_000), time(30_000));
-        assert!(many < few * 40, "{few:?} {many:?}");
+        for shape in [("{\"auths\":{", "}}"), ("{", "}")] {
+            let (few, many) = (time(shape, 3_000), time(shape, 30_000));
+            assert!(many < few * 40, "{shape:?} {few:?} {many:?}");
+        }
+    }
+
+    #[test]
+    fn o12_thousands_of_forgotten_entries_have_one_note() {
+        let notes = |count: u32| {
+            let entry = |n| format!(r#""{n}.x":{{"username":"robot","password":"password"}}"#);
+            let entries: Vec<_> = (0..count).map(entry).collect();
+            let document = format!("{{\"auths\":{{{}}}}}", entries.join(","));
+            forgotten_entries(&config(), document.as_bytes(), "uid", &robot("password"))
+        };
+        assert_eq!(notes(64).len(), 64);
+        let many = notes(5_000);
+        assert_eq!(many.len(), 65);
+        assert_eq!(
+            many[64],
+            "4936 other entries are no longer in PULL_SECRET_REGISTRY."
+        );
     }
 
     fn robot(password: &str) -> Credential {

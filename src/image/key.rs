@@ -32,27 +32,42 @@ impl KeyringIndex {
         }))
     }
 
-    /// True if the key covers an image's name (`URLsMatchStr`): equal port, same number of labels in the host, each a
+    /// Whether a key covers the name of `image` (`URLsMatchStr`): equal port, same number of labels in the host, each a
     /// matching shell pattern, and a path that is a prefix of the text (`quay.io/team` covers `quay.io/teamwork/app` too).
-    pub fn matches(&self, image: &ImageReference) -> bool {
-        let name = image.name();
-        let (Some(key), Some(image)) = (
-            GoUrl::parse_schemeless(&self.0),
-            GoUrl::parse_schemeless(name.as_bytes()),
-        ) else {
+    pub fn matcher(image: &ImageReference) -> impl Fn(&Self) -> bool + use<> {
+        let url = GoUrl::parse_schemeless(image.name().as_bytes());
+        move |key| url.as_ref().is_some_and(|image| key.matches(image))
+    }
+
+    fn matches(&self, image: &GoUrl) -> bool {
+        // Most keys of a long document need no parser.
+        if self
+            .plain_dots()
+            .is_some_and(|dots| dots != count_dots(&image.host))
+        {
+            return false;
+        }
+        let Some(key) = GoUrl::parse_schemeless(&self.0) else {
             return false;
         };
         let (key_host, key_port) = split_host_port(&key.host);
         let (image_host, image_port) = split_host_port(&image.host);
-        let key_labels: Vec<&[u8]> = key_host.split(|b| *b == b'.').collect();
-        let image_labels: Vec<&[u8]> = image_host.split(|b| *b == b'.').collect();
         key_port == image_port
-            && key_labels.len() == image_labels.len()
+            && count_dots(key_host) == count_dots(image_host)
             && image.path.starts_with(&key.path)
-            && key_labels.iter().zip(&image_labels).all(|(key, image)| {
-                // The labels of an image are ASCII, so a label that isn't UTF-8 can't match.
-                glob_matches(&String::from_utf8_lossy(key), &String::from_utf8_lossy(image))
-            })
+            && std::iter::zip(key_host.split(|b| *b == b'.'), image_host.split(|b| *b == b'.')).all(
+                |(key, image)| {
+                    // The labels of an image are ASCII, so a label that isn't UTF-8 can't match.
+                    glob_matches(&String::from_utf8_lossy(key), &String::from_utf8_lossy(image))
+                },
+            )
+    }
+
+    /// Number of dots in the host, where it is the text before the first slash for certain.
+    fn plain_dots(&self) -> Option<usize> {
+        let host = self.0.split(|b| *b == b'/').next()?;
+        let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'*');
+        host.iter().all(is_plain).then(|| count_dots(host))
     }
 
     /// True if the kubelet falls back to this key for an image of Docker Hub that no key covers.
@@ -73,7 +88,12 @@ impl KeyringIndex {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn key_covers(key: &str, image: &ImageReference) -> bool {
-    KeyringIndex::new(key).is_some_and(|index| index.matches(image) || index.is_default_for(image))
+    let matches = KeyringIndex::matcher(image);
+    KeyringIndex::new(key).is_some_and(|index| matches(&index) || index.is_default_for(image))
+}
+
+fn count_dots(host: &[u8]) -> usize {
+    host.iter().filter(|b| **b == b'.').count()
 }
 
 /// `isDefaultRegistryMatch`, for a name that always has a host.
@@ -105,6 +125,16 @@ fn split_host_port(host: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn o10_a_key_with_another_number_of_labels_is_not_parsed() {
+        let dots = |key: &str| KeyringIndex::new(key).and_then(|index| index.plain_dots());
+        assert_eq!(dots("00001"), Some(0));
+        assert_eq!(dots("https://*.quay.io:443/v2/a.b/c"), Some(2));
+        for key in ["[fe80::1%25en.0]:5000", "a.%e2%82%ac.b", "q[a.z]ay.io"] {
+            assert_eq!(dots(key), None, "{key}");
+        }
+    }
 
     #[test]
     fn keys_match_images_as_in_the_kubelet() {

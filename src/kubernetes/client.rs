@@ -46,6 +46,8 @@ struct ServerState {
     clock_offset: Option<SignedDuration>,
     last_failure: Option<LastFailure>,
     failed_at: Option<Instant>,
+    /// Requests that may have been done although the answer doesn't confirm it.
+    lost_answers: u32,
 }
 
 /// Transient failure of the last attempt.
@@ -59,13 +61,13 @@ pub enum LastFailure {
     Status(StatusCode),
 }
 
-/// The status of the last answer to one client's calls, and whether an attempt before it failed.
+/// The status of the last answer to one client's calls, and whether the answer to an attempt before it was lost.
 #[derive(Clone, Default)]
 pub struct LastStatus(Arc<AtomicU16>, Arc<AtomicBool>);
 
 impl LastStatus {
-    /// Whether the call created an object: 201, where a patch of an existing one is answered with 200; or 200 after a
-    /// failed attempt, which was done and whose answer was lost.
+    /// Whether the call created an object: 201, where a patch of an existing one is answered with 200; or 200 after an
+    /// attempt that was done and whose answer was lost.
     pub fn is_created(&self) -> bool {
         self.0.load(Ordering::Relaxed) == StatusCode::CREATED.as_u16() || self.1.load(Ordering::Relaxed)
     }
@@ -93,10 +95,11 @@ impl ApiConnection {
         let service = service_fn(move |request| {
             let (connection, authorization, last_status) = shared.clone();
             async move {
-                let failed_at = connection.state().failed_at;
+                let lost = connection.lost_answers();
                 let answer = connection.call(request, authorization, until).await?;
-                let has_failed = connection.state().failed_at != failed_at;
-                last_status.1.store(has_failed, Ordering::Relaxed);
+                last_status
+                    .1
+                    .store(connection.lost_answers() != lost, Ordering::Relaxed);
                 last_status.0.store(answer.status.as_u16(), Ordering::Relaxed);
                 Ok::<_, Failure>(response(answer))
             }
@@ -120,6 +123,11 @@ impl ApiConnection {
     /// Why the last retried attempt failed; none where the last call got an answer that isn't transient.
     pub fn last_failure(&self) -> Option<LastFailure> {
         self.state().last_failure.clone()
+    }
+
+    /// How many requests may have been done although the answer was lost.
+    pub fn lost_answers(&self) -> u32 {
+        self.state().lost_answers
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, ServerState> {
@@ -151,6 +159,9 @@ impl ApiConnection {
             let outcome = self.https.exchange(request.clone(), until).await;
             if let Ok(answer) = &outcome {
                 self.record_time(&answer.headers);
+            }
+            if is_lost(&outcome) {
+                self.state().lost_answers += 1;
             }
             let cause = if is_transient(&outcome) {
                 self.state().record_failure(LastFailure::of(&outcome));
@@ -189,6 +200,15 @@ impl ApiConnection {
             };
             self.state().clock_offset = Some(offset);
         }
+    }
+}
+
+/// Whether the request may have been done: a gateway answers 5xx for a server that did it, and so does a server that can't
+/// read what it stored.
+fn is_lost(outcome: &Result<Answer, Failure>) -> bool {
+    match outcome {
+        Ok(answer) => answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED,
+        Err(failure) => failure.is_after_sending(),
     }
 }
 

@@ -1,15 +1,24 @@
 //! The pod's own identity: its API server, its mounted files and trusted roots.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use http::uri::Authority;
 
 use crate::{
     config::Config,
+    file,
     outcome::{Finding, Reason},
     text::clip_name,
     transport::roots,
 };
+
+/// Most files of `SSL_CERT_FILE` and `SSL_CERT_DIR` that are read, and their length together, in bytes. A distribution
+/// has some hundred files with less than 1 MiB.
+const SYSTEM_BUNDLES: usize = 4096;
+const SYSTEM_BUNDLES_LIMIT: usize = 4 << 20;
 
 pub(crate) fn not_in_cluster(cause: impl Into<String>) -> Finding {
     Finding::new(Reason::NotInCluster, cause)
@@ -25,13 +34,8 @@ pub(crate) fn api_server_authority(config: &Config) -> Result<Authority, Finding
 }
 
 pub(crate) fn mounted(directory: &Path, name: &str) -> Result<Vec<u8>, Finding> {
-    fs::read(directory.join(name)).map_err(|error| {
-        not_in_cluster(format!(
-            "the file {name} in {} {}",
-            shown(directory),
-            io_text(&error)
-        ))
-    })
+    file::read(&directory.join(name))
+        .map_err(|problem| not_in_cluster(format!("the file {name} in {} {problem}", shown(directory))))
 }
 
 pub(crate) fn own_namespace(directory: &Path) -> Result<String, Finding> {
@@ -56,32 +60,37 @@ pub(crate) fn own_namespace(directory: &Path) -> Result<String, Finding> {
 pub(crate) fn registry_trust(config: &Config, notes: &mut Vec<String>) -> Result<roots::Trust, Finding> {
     let mut trust = roots::Registries::public();
     for name in ["service-ca.crt", "ca.crt"] {
-        if let Ok(bundle) = fs::read(config.service_account_dir.join(name)) {
+        if let Ok(bundle) = file::read(&config.service_account_dir.join(name)) {
             let _ = trust.add(&bundle);
         }
     }
+    let mut left = SYSTEM_BUNDLES_LIMIT;
     for bundle in system_bundles(config) {
-        let added = fs::read(&bundle)
-            .map(|content| trust.add(&content).is_ok())
-            .unwrap_or(false);
-        if !added && config.ssl_cert_file.as_deref() == Some(bundle.as_path()) {
-            notes.push(format!(
-                "SSL_CERT_FILE {} holds no certificate that can be used.",
-                shown(&bundle)
-            ));
+        let content = file::read(&bundle);
+        let problem = match &content {
+            Ok(content) if content.len() > left => {
+                notes.push("SSL_CERT_DIR has more than 4 MiB: not all of it was read.".to_owned());
+                break;
+            }
+            Ok(content) => {
+                left = left.saturating_sub(content.len());
+                let is_added = trust.add(content).is_ok();
+                (!is_added).then_some("holds no certificate that can be used")
+            }
+            Err(problem) => Some(*problem),
+        };
+        if let Some(problem) = problem
+            && config.ssl_cert_file.as_deref() == Some(bundle.as_path())
+        {
+            notes.push(format!("SSL_CERT_FILE {} {problem}.", shown(&bundle)));
         }
     }
     let invalid = |cause: String| {
         Finding::new(Reason::InvalidConfiguration, cause).about("PULL_SECRET_REGISTRY_CA_FILE")
     };
     if let Some(path) = &config.registry_ca_file {
-        let bundle = fs::read(path).map_err(|error| {
-            invalid(format!(
-                "PULL_SECRET_REGISTRY_CA_FILE {} {}",
-                shown(path),
-                io_text(&error)
-            ))
-        })?;
+        let bundle = file::read(path)
+            .map_err(|problem| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {} {problem}", shown(path))))?;
         trust
             .add(&bundle)
             .map_err(|error| invalid(format!("PULL_SECRET_REGISTRY_CA_FILE {}: {error}", shown(path))))?;
@@ -91,7 +100,7 @@ pub(crate) fn registry_trust(config: &Config, notes: &mut Vec<String>) -> Result
         .map_err(|error| Finding::new(Reason::Internal, error.to_string()))
 }
 
-fn system_bundles(config: &Config) -> Vec<std::path::PathBuf> {
+fn system_bundles(config: &Config) -> Vec<PathBuf> {
     let files = config.ssl_cert_file.iter().cloned();
     // A list, as OpenSSL and Go read it: OpenShift Pipelines sets `/tekton-custom-certs:/etc/ssl/certs:…`.
     let directories = config
@@ -102,19 +111,12 @@ fn system_bundles(config: &Config) -> Vec<std::path::PathBuf> {
         .flatten();
     files
         .chain(directories.flatten().map(|entry| entry.path()))
+        .take(SYSTEM_BUNDLES)
         .collect()
 }
 
 pub(crate) fn shown(path: &Path) -> String {
     clip_name(&path.to_string_lossy(), 80)
-}
-
-pub(crate) fn io_text(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist",
-        io::ErrorKind::PermissionDenied => "may not be read",
-        _ => "cannot be read",
-    }
 }
 
 #[cfg(test)]
@@ -150,7 +152,7 @@ mod tests {
         assert!(missing.cause.ends_with(" does not exist"), "{}", missing.cause);
         let a_directory = mounted(directory.path(), "").expect_err("it is no file");
         assert!(
-            a_directory.cause.ends_with(" cannot be read"),
+            a_directory.cause.ends_with(" is not a regular file"),
             "{}",
             a_directory.cause
         );

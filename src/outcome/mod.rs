@@ -33,6 +33,8 @@ pub enum Action {
     Repaired,
     /// The Secret, or only the placeholder, was created.
     Created,
+    /// A write was sent, its answer was lost, and the Secret could not be read again.
+    Unknown,
 }
 
 impl Action {
@@ -44,6 +46,7 @@ impl Action {
             Self::Refreshed => "refreshed",
             Self::Repaired => "repaired",
             Self::Created => "created",
+            Self::Unknown => "unknown",
         }
     }
 }

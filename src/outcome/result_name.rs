@@ -52,7 +52,8 @@ impl ResultName {
                  ERROR (the work or the verification could not be completed)."
             }
             Self::Action => {
-                "What happened to the Secret, for every STATUS: created, repaired, refreshed, unchanged or none."
+                "What happened to the Secret, for every STATUS: created, repaired, refreshed, unchanged, none, or unknown \
+                 (the answer to a write was lost and the Secret could not be read again)."
             }
             Self::Reason => "One word from the table of reasons; ok on success.",
             Self::Message => {

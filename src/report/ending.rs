@@ -1,6 +1,5 @@
 //! End of a run: writes results, report, log, termination message and last line, in this order.
 
-use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -14,6 +13,7 @@ use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use crate::config::ReportContext;
 use crate::config::{LogFormat, Output, Problem};
+use crate::file;
 use crate::outcome::Outcome;
 use crate::text::one_line;
 
@@ -73,10 +73,9 @@ pub(super) fn write(
     let _ = stdout.flush();
     log(&report, output.log_format, stderr);
     if let Some(path) = &output.termination_message_file
-        && let Err(error) = fs::write(path, report.termination_message())
+        && let [Err(problem)] = file::write(vec![(path.clone(), report.termination_message())])[..]
     {
-        let kind = error.kind();
-        warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {kind}");
+        warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {problem}");
     }
     last_line(&report, output.log_format, stderr);
     report.exit_code
@@ -86,7 +85,7 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
     let name = unwritten.result.as_str();
     let problem = format!(
         "names a file for the result {name} that could not be written: {}",
-        unwritten.kind
+        unwritten.problem
     );
     // Tekton's directory of results.
     let example = format!("/tekton/results/{name}");

@@ -84,7 +84,7 @@ pub(super) fn of_success(outcome: &Outcome, context: &ReportContext) -> String {
         let change = match action {
             Action::Created => "create",
             Action::Repaired => "repair",
-            Action::Refreshed | Action::Unchanged | Action::None => "refresh",
+            Action::Refreshed | Action::Unchanged | Action::None | Action::Unknown => "refresh",
         };
         return limited(&format!("ensure would {change} {secret}: {because}"));
     }

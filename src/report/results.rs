@@ -1,12 +1,11 @@
 //! Results: seven files with one value each.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::Report;
+use crate::file;
 use crate::outcome::ResultName;
 
 /// Outcome in the format of Konflux ADR-0030.
@@ -56,18 +55,22 @@ fn test_output(report: &Report) -> String {
 #[derive(Debug)]
 pub(super) struct Unwritten {
     pub result: ResultName,
-    pub kind: io::ErrorKind,
+    pub problem: &'static str,
 }
 
 /// Writes every requested result verbatim; returns those that could not be written.
 pub(super) fn write(paths: &[(ResultName, PathBuf)], report: &Report) -> Vec<Unwritten> {
+    let files = paths
+        .iter()
+        .map(|(result, path)| (path.clone(), value(*result, report)));
+    let written = file::write(files.collect());
     paths
         .iter()
-        .filter_map(|(result, path)| {
-            let error = fs::write(path, value(*result, report)).err()?;
+        .zip(written)
+        .filter_map(|((result, _), written)| {
             Some(Unwritten {
                 result: *result,
-                kind: error.kind(),
+                problem: written.err()?,
             })
         })
         .collect()

@@ -42,6 +42,11 @@ impl Deadline {
             registry: start + timeout / 2,
         }
     }
+
+    /// End of the write; after it, a read shows whether a write without an answer was done.
+    pub fn write_end(&self) -> Instant {
+        self.end - (self.end - self.writing) / 4
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +59,7 @@ mod tests {
         let long = Deadline::new(start, Duration::from_secs(120));
         assert_eq!(long.registry - start, Duration::from_secs(60));
         assert_eq!(long.end - long.writing, Duration::from_secs(10));
+        assert_eq!(long.end - long.write_end(), Duration::from_millis(2500));
         let short = Deadline::new(start, Duration::from_secs(5));
         assert_eq!(short.end - short.writing, Duration::from_millis(500));
     }

@@ -52,6 +52,22 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether the request may have been sent: the server may have done what it asks.
+    pub const fn is_after_sending(&self) -> bool {
+        match self {
+            Self::Reset | Self::NoConnection | Self::TimedOut | Self::Tls | Self::NotHttp | Self::TooLong => {
+                true
+            }
+            Self::Lookup
+            | Self::Refused
+            | Self::Proxy(_)
+            | Self::Certificate(_)
+            | Self::Handshake
+            | Self::ClientCertificate
+            | Self::NotTls => false,
+        }
+    }
+
     /// Whether the same request may fare better a moment later.
     pub const fn is_transient(&self) -> bool {
         match self {

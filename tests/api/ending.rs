@@ -108,26 +108,54 @@ async fn sigterm_after_the_write_reports_the_write() -> Result<()> {
     world.assert_pulls(&image).await
 }
 
+/// The write is done, its answer is lost and the next try is held while SIGTERM comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn o9_sigterm_while_the_answer_of_a_write_is_lost() -> Result<()> {
+    for (name, reads_end, action) in [("read", false, "created"), ("unread", true, "unknown")] {
+        let world = World::new(&format!("stop-lost-{name}")).await?;
+        let writes = std::sync::atomic::AtomicU32::new(0);
+        let proxy = before_api_server(&world, move |request| {
+            let written = writes.load(std::sync::atomic::Ordering::SeqCst);
+            if is_write(request) {
+                return match writes.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                    0 => Action::LoseAnswer,
+                    _ => Action::Hold("stage".to_owned()),
+                };
+            }
+            if reads_end && written > 0 && is_secret_get(request) {
+                return Action::Hold("reads".to_owned());
+            }
+            Action::Forward
+        })?;
+        let run = through(&world, &proxy).spawn()?;
+        held(&proxy, "stage", 1).await?;
+        run.signal(Signal::TERM)?;
+        let outcome = run.wait().await?;
+        outcome.expect("ERROR", action, "api-unavailable", 75);
+        let secret = world.secret().await?;
+        let annotations = secret.metadata.annotations.unwrap_or_default();
+        let stored = annotations
+            .get("ensure-pull-secret/expires-at")
+            .context("it was written")?;
+        let expected = if reads_end { "" } else { stored.as_str() };
+        assert_eq!(outcome.result("EXPIRES_AT"), expected);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_before_the_first_request_writes_results() -> Result<()> {
     let world = World::new("stop-early").await?;
-    // A FIFO: the program hangs while it reads its own identity.
-    let token = fs::read(world.runner.file("token"))?;
-    let pipe = world.runner.file("token");
-    fs::remove_file(&pipe)?;
-    anyhow::ensure!(
-        std::process::Command::new("mkfifo")
-            .arg(&pipe)
-            .status()?
-            .success(),
-        "cannot make a pipe"
-    );
-    let run = world.program().spawn()?;
-    let mut writer =
-        tokio::task::spawn_blocking(move || fs::File::options().write(true).open(pipe)).await??;
+    // An API server that accepts connections and sends nothing.
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let port = server.local_addr()?.port();
+    let run = world
+        .program()
+        .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        .env("KUBERNETES_SERVICE_PORT", port.to_string())
+        .spawn()?;
+    let _connection = server.accept().await?;
     run.signal(Signal::TERM)?;
-    std::io::Write::write_all(&mut writer, &token)?;
-    drop(writer);
     run.wait().await?.expect("ERROR", "none", "deadline", 75);
     Ok(())
 }

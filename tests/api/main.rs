@@ -15,6 +15,7 @@ mod escalation;
 mod excess;
 mod false_answers;
 mod field_registries;
+mod files;
 mod first_run;
 mod images;
 mod inconclusive_registries;

@@ -9,6 +9,8 @@ use proptest::{
 
 /// Number of cases if PROPTEST_CASES is unset.
 const CASES: u32 = 6_000;
+/// Number of cases that PROPTEST_CASES can't lower.
+const AT_LEAST: u32 = 2_000;
 
 /// Kinds of cases that occurred: a search that never reaches a kind shows nothing about it.
 #[derive(Default)]
@@ -87,6 +89,7 @@ pub fn configuration() -> Config {
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = CASES;
     }
+    config.cases = config.cases.max(AT_LEAST);
     if config.rng_seed == RngSeed::Random {
         let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
         config.rng_seed = RngSeed::Fixed(seed);

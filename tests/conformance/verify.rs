@@ -196,6 +196,7 @@ async fn run(case: &Case, sent: &Arc<Mutex<Vec<Login>>>) -> Outcome {
         deadline,
         secrets: KnownSecrets::default(),
         progress: Progress::default(),
+        sent: std::cell::RefCell::default(),
     };
     commands::run(&operation).await
 }

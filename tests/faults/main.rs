@@ -14,6 +14,7 @@ mod promises;
 mod proxies;
 mod record;
 mod restarts;
+mod robots;
 mod runner;
 mod sample;
 mod situation;
@@ -93,6 +94,21 @@ async fn a_killed_or_terminated_run_leaves_a_credential_that_pulls() -> Result<(
     ensure!(count > 100, "only {count} runs were ended");
     println!("{count} runs were ended");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_robots_usable_password_outlives_every_fault_and_kill() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let count = robots::ensure_all_kept(std::env::var_os(WHOLE).is_some()).await?;
+    ensure!(count > 200, "only {count} cases were made");
+    println!("{count} runs of robots");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_concurrent_runs_of_a_robot_end_well() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    robots::ensure_concurrent_runs_end_well().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

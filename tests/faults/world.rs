@@ -25,7 +25,7 @@ use test_cluster::{
     },
     namespace::TestNamespace,
     program::Program,
-    registry::{OPENSHIFT, push_image},
+    registry::{Host, OPENSHIFT, push_image},
 };
 
 use crate::situation::Situation;
@@ -47,6 +47,7 @@ pub struct World {
     _proxy: ConnectProxy,
     api: (Upstream, Arc<Certificates>),
     registry: (Upstream, Arc<Certificates>),
+    authority: Authority,
 }
 
 /// State before the run of a case.
@@ -128,6 +129,7 @@ impl World {
             ),
             namespace,
             runner,
+            authority,
         };
         Ok((world, Slots::new(slots)))
     }
@@ -135,6 +137,11 @@ impl World {
     /// The namespace.
     pub fn namespace(&self) -> &TestNamespace {
         &self.namespace
+    }
+
+    /// The pod's files.
+    pub fn runner(&self) -> &ServiceAccountDir {
+        &self.runner
     }
 
     /// The image that every run is about.
@@ -175,6 +182,20 @@ impl World {
             plan,
             earlier,
             opens,
+        )
+    }
+
+    /// A proxy in front of another registry.
+    pub fn proxy_of(&self, host: &Host, plan: Plan) -> Result<FaultyProxy> {
+        let registries = ClusterAccess::shared().registries()?;
+        let name = host.name.split(':').next().unwrap_or_default();
+        FaultyProxy::start(
+            Side::Registry,
+            Upstream::named(&host.name, host.address, &registries.ca)?,
+            Arc::new(Certificates::new(&self.authority, name)?),
+            plan,
+            HashMap::new(),
+            std::future::ready(()),
         )
     }
 

@@ -5,7 +5,7 @@ use crate::{
     commands::{operation::Operation, plan},
     credential::Credential,
     decide::CredentialSource,
-    dockerconfig::{Document, kubelet_reads, lookup, pull_secret},
+    dockerconfig::{Document, Keyring, kubelet_reads, lookup, pull_secret},
     image::ImageReference,
     kubernetes::secret::StoredSecret,
     outcome::{DoctorCheck, Finding},
@@ -35,8 +35,14 @@ pub fn examine(
     let mut checks = Checks::new();
     checks.extend(pull_secret::unmanaged_entry_invalid(config, &document).map(Err));
     let images: Vec<&ImageReference> = config.images.iter().collect();
+    // Where the kubelet rejects the document, that is a finding already.
+    let keyring = kubelet_reads(&document).ok();
     for image in &images {
-        checks.extend(chosen(image, &document, &credential));
+        checks.extend(
+            keyring
+                .as_ref()
+                .and_then(|keyring| chosen(image, keyring, &credential)),
+        );
         checks.extend(platform(operation, image).map(Ok));
     }
     let others = lookup::containers_image_prefers_others(&images, &document, &credential);
@@ -58,16 +64,15 @@ pub fn examine(
     checks
 }
 
-/// Which entry the kubelet tries first; none where it rejects the document, which is a finding already.
+/// Which entry the kubelet tries first.
 fn chosen(
     image: &ImageReference,
-    document: &[u8],
+    keyring: &Keyring,
     credential: &Credential,
 ) -> Option<Result<DoctorCheck, Finding>> {
-    if let Some(missed) = lookup::kubelet_misses(&[image], document, credential) {
+    if let Some(missed) = lookup::misses(keyring, image, credential) {
         return Some(Err(missed));
     }
-    let keyring = kubelet_reads(document).ok()?;
     let tried = keyring.lookup(image);
     let shown = clip_name(&image.to_string(), 120);
     tried.first().map(|first| {

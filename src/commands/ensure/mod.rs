@@ -14,6 +14,7 @@ use crate::{
     commands::{
         observe::{self, Considered, consider, usable_credentials},
         operation::Operation,
+        sent_write::SentWrite,
     },
     credential::Credential,
     decide::{self, CredentialSource, Decision, RenewReason, StoredState, object},
@@ -36,7 +37,6 @@ pub async fn ensure(operation: &Operation<'_>, source: &CredentialSource) -> Out
         source: source.clone(),
         created: false,
         new_credential: None,
-        pending: None,
         reverts: 0,
         rewritten: None,
     };
@@ -74,6 +74,15 @@ enum End {
     },
 }
 
+impl End {
+    fn stored(secret: StoredSecret, verified: VerifiedCredential) -> Self {
+        Self::Stored {
+            secret: Box::new(secret),
+            verified,
+        }
+    }
+}
+
 /// Why a round ended early.
 enum Abort {
     /// Another writer changed the Secret in between.
@@ -90,9 +99,8 @@ impl From<Finding> for Abort {
     }
 }
 
-/// A write that was sent. If a later read finds it stored, it succeeded, even if its answer was lost.
-struct PendingWrite {
-    uid: String,
+/// What is to be written.
+struct Write {
     verified: VerifiedCredential,
     fields: AppliedFields,
     action: Action,
@@ -116,7 +124,6 @@ struct Run<'a> {
     source: CredentialSource,
     created: bool,
     new_credential: Option<NewCredential>,
-    pending: Option<PendingWrite>,
     /// How often the Secret held something else after a write.
     reverts: u32,
     /// The warning that another manager rewrote the document before this run.
@@ -139,7 +146,7 @@ impl Run<'_> {
                 {
                     return self.give_up().await;
                 }
-                Err(Abort::Fail(finding)) => return Err(finding),
+                Err(Abort::Fail(finding)) => return self.look_again().await.ok_or(finding),
                 Err(Abort::Reconsider) => {}
                 Err(Abort::Restart) => {
                     has_restarted = true;
@@ -155,11 +162,15 @@ impl Run<'_> {
     /// Ends without time to start over. A write whose answer was lost may have been done: the Secret is read once more.
     async fn give_up(&self) -> Result<End, Finding> {
         let operation = self.operation;
-        if self.pending.is_some()
-            && let Ok(Some(secret)) = operation.read(operation.deadline.end).await
+        if operation.sent.borrow().is_some()
+            && let Ok(secret) = operation.read(operation.deadline.end).await
         {
-            if let Some(end) = self.confirm(&secret) {
-                return Ok(end);
+            let verified = operation.settle(secret.as_ref());
+            let Some(secret) = secret else {
+                return Err(operation.explain_for_secret("patch", &KubernetesError::Conflict));
+            };
+            if let Some(verified) = verified {
+                return Ok(End::stored(secret, verified));
             }
             if secret.deletion.is_some() {
                 object::open(operation.target.config, &secret)?;
@@ -173,9 +184,10 @@ impl Run<'_> {
         let secret = operation.read(operation.deadline.writing).await?;
         let now = operation.api.now();
         // The write was done and only its answer was lost.
-        if let Some(end) = secret.as_ref().and_then(|secret| self.confirm(secret)) {
-            return Ok(end);
-        }
+        let secret = match (operation.settle(secret.as_ref()), secret) {
+            (Some(verified), Some(secret)) => return Ok(End::stored(secret, verified)),
+            (_, secret) => secret,
+        };
         let considered = consider(operation, &self.source, secret, now).await?;
         let Considered {
             decision, evidence, ..
@@ -201,8 +213,7 @@ impl Run<'_> {
                 fields,
             } => {
                 info!("labels, annotations or keys differ: writing them, the credential stays");
-                let pending = PendingWrite {
-                    uid: secret.version.uid.clone(),
+                let write = Write {
                     verified: VerifiedCredential {
                         credential: *credential,
                         evidence,
@@ -211,7 +222,7 @@ impl Run<'_> {
                     fields,
                     action: self.created_or(Action::Refreshed),
                 };
-                self.write(&secret.version, pending).await
+                self.write(&secret.version, write).await
             }
             Decision::Create => {
                 info!("there is no such Secret yet: creating it");
@@ -282,8 +293,7 @@ impl Run<'_> {
             Some(secret) if is_reused => secret_fields::refreshed_at(secret, &summary, now),
             _ => now,
         };
-        let pending = PendingWrite {
-            uid: version.uid.clone(),
+        let write = Write {
             verified,
             fields: secret_fields::fields(config, secret, &summary, now, bytes),
             action: self.created_or(if edited.shape_repaired {
@@ -292,7 +302,7 @@ impl Run<'_> {
                 Action::Refreshed
             }),
         };
-        self.write(&version, pending).await
+        self.write(&version, write).await
     }
 
     /// A new credential for the Secret `version`; one of an earlier round is used again.
@@ -348,12 +358,21 @@ impl Run<'_> {
     }
 
     /// Applies the write and reads the Secret again.
-    async fn write(&mut self, version: &Version, pending: PendingWrite) -> Result<End, Abort> {
+    async fn write(&mut self, version: &Version, write: Write) -> Result<End, Abort> {
         let (operation, until) = (self.operation, self.operation.deadline.end);
-        let (action, written) = (pending.action, pending.verified.credential.clone());
-        let fields = pending.fields.clone();
-        self.pending = Some(pending);
-        match operation.api.apply(version, fields, until).await {
+        let Write {
+            verified,
+            fields,
+            action,
+        } = write;
+        let written = verified.credential.clone();
+        let lost = self.send(SentWrite::new(&version.uid, verified, &fields, action));
+        let applied = operation
+            .api
+            .apply(version, fields, operation.deadline.write_end())
+            .await;
+        self.answered(lost, applied.as_ref().err());
+        match applied {
             Ok(_) => {
                 operation.progress.set_action(action);
                 operation.progress.set_credential(written.summary());
@@ -366,8 +385,8 @@ impl Run<'_> {
             .await?
             .filter(|secret| secret.version.uid == version.uid && secret.deletion.is_none())
             .ok_or(Abort::Restart)?;
-        if let Some(end) = self.confirm(&secret) {
-            return Ok(end);
+        if let Some(verified) = operation.settle(Some(&secret)) {
+            return Ok(End::stored(secret, verified));
         }
         let config = operation.target.config;
         match decide::examine(config, &self.source, Some(secret), operation.api.now()) {
@@ -397,34 +416,39 @@ impl Run<'_> {
         }
     }
 
-    /// The end of the run, if `secret` holds the pending write. Fields of other writers don't count.
-    fn confirm(&self, secret: &StoredSecret) -> Option<End> {
-        let pending = self.pending.as_ref()?;
-        let verified = pending.verified.clone();
-        let beside = AppliedFields {
-            data: secret_fields::beside_document(pending.fields.data.clone()),
-            ..pending.fields.clone()
-        };
-        let is_stored = pending.uid == secret.version.uid
-            && decide::holds(self.operation.target.config, secret, &verified.credential)
-            && !secret_fields::differs(&beside, secret);
-        is_stored.then(|| {
-            self.operation.progress.set_action(pending.action);
-            End::Stored {
-                secret: Box::new(secret.clone()),
-                verified,
-            }
-        })
+    /// Records a write that is about to be sent. Returns how many answers were lost before.
+    fn send(&self, write: SentWrite) -> u32 {
+        self.operation.sends(write);
+        self.operation.api.connection.lost_answers()
+    }
+
+    /// Records that the write was not done, where the API server's `error` is sure about it.
+    fn answered(&self, lost_before: u32, error: Option<&KubernetesError>) {
+        let is_lost = self.operation.api.connection.lost_answers() != lost_before;
+        if !is_lost && error.is_some_and(|error| *error != KubernetesError::NotUnderstood) {
+            self.operation.progress.undo_sent();
+        }
+    }
+
+    /// The end of the run, if the Secret holds a write whose answer was lost.
+    async fn look_again(&self) -> Option<End> {
+        let found = self.operation.look_again(self.operation.deadline.end).await;
+        found.map(|(secret, verified)| End::stored(secret, verified))
     }
 
     async fn create_placeholder(&mut self) -> Result<Version, Abort> {
         let operation = self.operation;
-        match operation.api.create_placeholder(operation.deadline.writing).await {
+        let lost = self.send(SentWrite::placeholder());
+        let applied = operation.api.create_placeholder(operation.deadline.writing).await;
+        self.answered(lost, applied.as_ref().err());
+        match applied {
             Ok(Applied { version, created }) => {
                 // Otherwise another run's placeholder was found, which is the same.
                 if created {
                     self.created = true;
                     operation.progress.set_action(Action::Created);
+                } else {
+                    operation.progress.undo_sent();
                 }
                 Ok(version)
             }

@@ -225,13 +225,18 @@ pub fn missing(operation: &Operation<'_>, document: &Document<'_>, subjects: &[S
     findings
 }
 
-/// Key that differs only in case from one for this registry: hosts are compared byte by byte.
+/// Key that names this registry in a way that no client reads: in other case, with a port, a dot or white space.
 fn near_key(document: &Document<'_>, registry: &RegistryHost) -> Option<SafeName> {
     let host = registry.host_port();
     let is_near = |key: &&str| {
         let rest = key.split_once("://").map_or(*key, |(_, rest)| rest);
-        let key_host = rest.split('/').next().unwrap_or_default();
-        key_host != host && key_host.eq_ignore_ascii_case(host)
+        let start = rest.trim_start_matches(|c: char| c == '/' || c.is_whitespace());
+        let key_host = start.split('/').next().unwrap_or_default().trim_end();
+        let bare = key_host
+            .strip_suffix(":443")
+            .unwrap_or(key_host)
+            .trim_end_matches('.');
+        bare.eq_ignore_ascii_case(host)
     };
     document.keys().find(is_near).map(SafeName::new)
 }

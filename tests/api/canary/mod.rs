@@ -37,6 +37,9 @@ const FORMATS: [&str; 2] = ["text", "json"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_reason_prints_the_credential_at_any_level_in_any_format() -> Result<()> {
+    let has_case = |reason: &&Reason| CASES.iter().any(|(of_case, _)| of_case == *reason);
+    let without: Vec<_> = Reason::ALL.iter().filter(|reason| !has_case(reason)).collect();
+    ensure!(without.is_empty(), "a case is missing for {without:?}");
     let failures: Vec<String> = stream::iter(CASES)
         .map(|(reason, case)| async move {
             let stage = Stage::set(*reason, case())

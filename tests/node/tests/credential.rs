@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use node_tests::{SECRET, World, eventually};
 use serde_json::Value;
+use test_cluster::program::Canary;
 
 /// The token in the stored document.
 async fn stored_token(world: &World) -> Result<String> {
@@ -65,6 +66,14 @@ async fn stored_token_has_no_access_to_the_cluster() -> Result<()> {
     let run = world.task_run().param("IMAGE", model.reference()).run().await?;
     run.assert_results("SUCCESS", "ok")?;
     let token = stored_token(&world).await?;
+    let log = world.kubectl.run(["logs", &run.pod()]).await?;
+    let trace = Canary::new(&token)
+        .trace_in(&format!("{log}{}", run.status))
+        .map(str::to_owned);
+    ensure!(
+        trace.is_none(),
+        "{trace:?} is in the log or in the TaskRun's status"
+    );
     let may = |verb: &'static str, resource: &'static str| {
         let (world, token) = (&world, token.clone());
         async move {

@@ -434,3 +434,30 @@ async fn v6_structure_outranks_the_expiry_of_a_token_and_not_the_answer() {
         assert!(outcome.findings[0].cause.contains(words), "{stored}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn v3_key_that_no_client_reads_is_named() {
+    for (key, shown) in [
+        ("QUAY.io", Some("QUAY.io")),
+        ("HTTPS://quay.io", Some("HTTPS://quay.io")),
+        ("//quay.io", Some("//quay.io")),
+        (" quay.io", Some("_quay.io")),
+        ("quay.io\n", Some("quay.io_")),
+        ("quay.io.", Some("quay.io.")),
+        ("quay.io:443", Some("quay.io:443")),
+        ("quay.io/other", Some("quay.io/other")),
+        ("quay.io/team/app:1", Some("quay.io/team/app:1")),
+        ("*", None),
+        ("", None),
+        ("qu\u{430}y.io", None),
+        ("quay.io:444", None),
+    ] {
+        let outcome = quay(&document(&[(key, "good")])).run(Mode::Verify).await;
+        assert_eq!(reasons(&outcome), [Reason::NoMatchingEntry], "{key:?}");
+        let hint = shown.map_or(String::new(), |key| {
+            format!("; no client uses its key {key} for it")
+        });
+        let cause = format!("Secret pull has no entry for quay.io{hint}");
+        assert_eq!(outcome.findings[0].cause, cause, "{key:?}");
+    }
+}

@@ -6,7 +6,7 @@ use base64::{
 };
 
 /// Parts shorter than this are found in innocent text.
-const SHORTEST: usize = 12;
+pub(super) const SHORTEST: usize = 12;
 
 /// A secret in all the spellings that could give it away.
 #[derive(Clone)]
@@ -16,8 +16,8 @@ pub struct Canary {
 
 impl Canary {
     /// `secret` itself, each of its parts between dots (a token's header, claims and signature), base64 of it, standard
-    /// and URL-safe, anywhere in a longer encoded text, hexadecimal, and percent-encoded. In any case: host names have
-    /// none.
+    /// and URL-safe, anywhere in a longer encoded text, hexadecimal, percent-encoded, and with JSON escapes. In any case:
+    /// host names have none.
     ///
     /// # Panics
     /// If the secret is too short to be told from innocent text.
@@ -47,12 +47,6 @@ impl Canary {
         }
         let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         spellings.push(("hexadecimal of the secret".to_owned(), hexadecimal));
-        for (name, kept) in [("each byte", ""), ("each byte that a URL may not hold", "-._~")] {
-            spellings.push((
-                format!("the secret with {name} as %XX"),
-                percent_encoded(secret, kept),
-            ));
-        }
         for (_, spelling) in &mut spellings {
             spelling.make_ascii_lowercase();
         }
@@ -61,10 +55,11 @@ impl Canary {
 
     /// Form in which `text` has the secret; none if it doesn't.
     pub fn trace_in(&self, text: &str) -> Option<&str> {
-        let text = text.to_ascii_lowercase();
+        let unescaped = unescaped(text);
+        let texts = [text, &unescaped].map(str::to_ascii_lowercase);
         self.spellings
             .iter()
-            .find(|(_, spelling)| text.contains(spelling))
+            .find(|(_, spelling)| texts.iter().any(|text| text.contains(spelling)))
             .map(|(name, _)| name.as_str())
     }
 }
@@ -82,17 +77,28 @@ fn shifted(secret: &str, shift: usize) -> Vec<u8> {
     bytes
 }
 
-/// The secret with every byte but letters, digits and `kept` as `%XX`.
-fn percent_encoded(secret: &str, kept: &str) -> String {
-    let mut encoded = String::new();
-    for byte in secret.bytes() {
-        if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
+/// The text without percent-encoding and JSON escapes, whichever of its characters have them.
+fn unescaped(text: &str) -> String {
+    let code = |digits: &str| {
+        let code = u32::from_str_radix(digits, 16).ok()?;
+        char::from_u32(code)
+    };
+    let (mut unescaped, mut rest) = (String::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let (character, length) = match rest.as_bytes() {
+            [b'%', ..] => (rest.get(1..3).and_then(code), 3),
+            [b'\\', b'u', ..] => (rest.get(2..6).and_then(code), 6),
+            [b'\\', b'n', ..] => (Some('\n'), 2),
+            [b'\\', b'r', ..] => (Some('\r'), 2),
+            [b'\\', b't', ..] => (Some('\t'), 2),
+            [b'\\', b'"' | b'/' | b'\\', ..] => (rest.chars().nth(1), 2),
+            _ => (None, 0),
+        };
+        let (character, length) = character.map_or((first, first.len_utf8()), |found| (found, length));
+        unescaped.push(character);
+        rest = rest.get(length..).unwrap_or_default();
     }
-    encoded
+    unescaped
 }
 
 /// The characters of the encoded text that depend on the secret alone.
@@ -122,14 +128,17 @@ mod tests {
 
     #[test]
     fn s4_the_secret_is_found_in_other_spellings() {
-        let secret = "s3cr3t/robot-pass";
+        let secret = "s3cr3t/robot-\"pass\\";
         let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         for text in [
             hexadecimal.to_uppercase(),
             hexadecimal,
             secret.to_uppercase(),
-            "s3cr3t%2Frobot-pass".to_owned(),
-            "s3cr3t%2frobot%2dpass".to_owned(),
+            "s3cr3t%2Frobot-%22pass%5C".to_owned(),
+            "s3cr3t%2frobot%2d%22pass%5c".to_owned(),
+            secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+            secret.bytes().map(|byte| format!("\\u00{byte:02x}")).collect(),
+            r#"s3cr3t\/robot-\"pass\\"#.to_owned(),
             STANDARD.encode(secret).to_lowercase(),
         ] {
             let text = format!("https://{text}.evil.test");

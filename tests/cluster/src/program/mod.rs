@@ -126,6 +126,21 @@ impl Program {
         self
     }
 
+    /// The password in the token file is a secret too; a configuration there has parts that aren't.
+    fn with_token_file(mut self) -> Self {
+        let file = self.environment.get(OsStr::new("PULL_SECRET_TOKEN_FILE"));
+        let is_regular = |file: &&OsString| std::fs::metadata(file).is_ok_and(|found| found.is_file());
+        let text = file
+            .filter(is_regular)
+            .and_then(|file| std::fs::read_to_string(file).ok());
+        if let Some(password) = text.as_deref().map(str::trim_end).filter(|text| {
+            text.len() >= canary::SHORTEST && !text.contains(|c: char| c.is_whitespace() || c == '{')
+        }) {
+            self.canaries.push(Canary::new(password));
+        }
+        self
+    }
+
     /// Kills the program after another time than two and a half minutes.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -183,7 +198,7 @@ impl Program {
     /// # Errors
     /// If it can't be started.
     pub fn spawn(&self) -> Result<RunningProgram> {
-        RunningProgram::start(self.clone())
+        RunningProgram::start(self.clone().with_token_file())
             .with_context(|| format!("cannot run the program under test, {}", self.binary.display()))
     }
 }

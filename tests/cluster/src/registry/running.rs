@@ -147,7 +147,10 @@ impl Setup<'_> {
 
     fn basic(&self) -> Result<(Registry, Front, Distribution)> {
         // htpasswd has no permissions: every account may do everything.
-        let accounts = vec![Account::new("robot", Repositories::All, Repositories::All)?];
+        let accounts = ["robot", "pusher"]
+            .map(|name| Account::new(name, Repositories::All, Repositories::All))
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?;
         let file = self.directory.join("htpasswd");
         let lines = accounts.iter().map(Account::htpasswd_line);
         std::fs::write(&file, lines.collect::<Result<String>>()?)
