@@ -2,7 +2,14 @@
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
-use crate::{commands::operation::Operation, kubernetes::error::KubernetesError, outcome::Finding};
+use crate::{
+    commands::operation::Operation,
+    kubernetes::{
+        error::KubernetesError,
+        secret::{AppliedFields, Version},
+    },
+    outcome::Finding,
+};
 
 /// The resource of a token request, as a Role names it.
 pub const TOKENS: &str = "serviceaccounts/token";
@@ -77,6 +84,29 @@ pub async fn require_write(operation: &Operation<'_>, exists: bool) -> Result<()
         Ok(())
     } else {
         require(operation, "create").await
+    }
+}
+
+/// Whether quotas, admission policies and validation permit the write, by a server-side dry run: of `fields` over
+/// `version`, or as a new Secret; without `fields`, of the placeholder.
+///
+/// # Errors
+/// What the write of `ensure` would end with.
+pub async fn require_dry_run(
+    operation: &Operation<'_>,
+    version: Option<&Version>,
+    fields: Option<AppliedFields>,
+) -> Result<(), Finding> {
+    let verb = if version.is_some() { "patch" } else { "create" };
+    let asked = operation.api.dry_run(version, fields, operation.deadline.writing);
+    match asked.await {
+        Ok(()) => Ok(()),
+        Err(KubernetesError::NoDryRun) => {
+            let note = "An admission webhook does not support dry runs: it may still refuse the write.";
+            operation.progress.add_note(note.to_owned());
+            Ok(())
+        }
+        Err(error) => Err(operation.explain_for_secret(verb, &error)),
     }
 }
 

@@ -23,7 +23,7 @@ pub fn add(mode: Mode, remarks: Vec<Remark>, outcome: &mut Outcome) {
                 }
             }
             Remark::ChallengeOfRepositoryAlone(registry) => outcome.notes.push(format!(
-                "{registry} asks for credentials at the repository, not at /v2/: containerd sends them, skopeo and CRI-O don't."
+                "{registry} asks for credentials at the repository otherwise than at /v2/: containerd sends them, skopeo and CRI-O don't."
             )),
         }
     }

@@ -1,6 +1,7 @@
 //! What the commands that write nothing report against a scripted API server and registry.
 
 mod api_errors;
+mod dry_run;
 mod lost_answers;
 mod reviews;
 mod rewritten;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::auth_config::AuthConfig;
 use super::auth_field;
 use super::go_json::{self, fold};
-use super::hash::Map;
+use super::hash::keep_last;
 use super::kubelet::is_map_of_strings;
 use crate::image::{DOCKER_HUB, ImageReference};
 use crate::text::SafeName;
@@ -74,7 +74,7 @@ impl fmt::Debug for AuthFile {
 /// containers/image rejects the whole document.
 pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| ContainersImageRefusal::Document)?;
-    let mut entries: Map<String, (usize, FileEntry)> = Map::default();
+    let mut entries: Vec<FileEntry> = Vec::new();
     let mut helpers: Vec<String> = Vec::new();
     for member in go_json::document_members(source).ok_or(ContainersImageRefusal::Document)? {
         match (fold(&member.name).as_str(), member.value) {
@@ -85,7 +85,7 @@ pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageR
                     let read = read_entry(&entry.name, entry.value);
                     let read =
                         read.ok_or_else(|| ContainersImageRefusal::Entry(SafeName::new(&entry.name)))?;
-                    entries.insert(entry.name, (entry.start, read));
+                    entries.push(read);
                 }
             }
             ("credhelpers", "null") => helpers.clear(),
@@ -103,12 +103,8 @@ pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageR
             _ => {}
         }
     }
-    let mut entries: Vec<_> = entries.into_values().collect();
-    entries.sort_by_key(|(start, _)| *start);
-    Ok(AuthFile {
-        entries: entries.into_iter().map(|(_, entry)| entry).collect(),
-        helpers,
-    })
+    keep_last(&mut entries, |entry| &entry.key);
+    Ok(AuthFile { entries, helpers })
 }
 
 fn read_entry(key: &str, value: &str) -> Option<FileEntry> {

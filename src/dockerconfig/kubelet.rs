@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::auth_config::AuthConfig;
 use super::auth_field::{self, AuthFieldError, NotBase64, UsernamePassword};
 use super::go_json::{self, Member, fold};
-use super::hash::Map;
+use super::hash::keep_last;
 use crate::{
     image::{ImageReference, KeyringIndex},
     text::SafeName,
@@ -65,10 +65,11 @@ pub struct Keyring<T = AuthConfig> {
 }
 
 impl<T> Keyring<T> {
-    /// Keyring of entries in the document's order, each with its key. Keys that the kubelet ignores are left out.
-    pub(super) fn new<'k>(entries: impl Iterator<Item = (&'k str, T)>) -> Self {
+    /// Keyring of entries in the document's order, each with the index of its key; those that the kubelet ignores have
+    /// none and are left out.
+    pub(super) fn new(entries: impl Iterator<Item = (Option<KeyringIndex>, T)>) -> Self {
         let mut entries: Vec<_> = entries
-            .filter_map(|(key, entry)| Some((KeyringIndex::new(key)?, entry)))
+            .filter_map(|(index, entry)| Some((index?, entry)))
             .collect();
         entries.sort_by(|(one, _), (other, _)| other.cmp(one));
         Self { entries }
@@ -108,30 +109,27 @@ impl<T> fmt::Debug for Keyring<T> {
 /// # Errors
 /// The kubelet rejects the whole document; the first cause of several in the document's order.
 pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
-    let mut read: Map<String, (usize, UsernamePassword)> = Map::default();
+    let mut read: Vec<AuthConfig> = Vec::new();
     for part in parts(bytes)? {
         match part {
             Part::Refused(refusal) => return Err(refusal),
             Part::NullAuths => read.clear(),
             Part::Entry(entry) => {
                 let credential = read_entry(entry.value).map_err(|problem| refused(&entry, problem))?;
-                read.insert(entry.name, (entry.start, credential));
+                read.push(AuthConfig {
+                    key: entry.name,
+                    username: credential.0,
+                    password: SecretString::from(credential.1),
+                    identity_token: None,
+                });
             }
         }
     }
-    let mut ordered: Vec<_> = read.into_iter().collect();
-    ordered.sort_by_key(|(_, (start, _))| *start);
-    let entries: Vec<AuthConfig> = ordered
-        .into_iter()
-        .map(|(key, (_, (username, password)))| AuthConfig {
-            key,
-            username,
-            password: SecretString::from(password),
-            identity_token: None,
-        })
-        .collect();
-    let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-    Ok(Keyring::new(keys.iter().map(String::as_str).zip(entries)))
+    keep_last(&mut read, |entry| &entry.key);
+    let entries = read.into_iter();
+    Ok(Keyring::new(
+        entries.map(|entry| (KeyringIndex::new(&entry.key), entry)),
+    ))
 }
 
 /// First unmanaged entry that makes the kubelet reject the document, in its order. Entries with a key in `managed_keys` are

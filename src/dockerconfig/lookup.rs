@@ -8,7 +8,7 @@ use crate::{
         AuthConfig, AuthFile, ContainersImageLookupError, Document, Entry, Keyring, containers_image_reads,
         go_json::Member, kubelet_reads,
     },
-    image::{ImageReference, RegistryHost},
+    image::{ImageReference, KeyringIndex, RegistryHost},
     outcome::{Finding, Reason},
     text::{SafeName, clip_name},
 };
@@ -63,7 +63,9 @@ impl<'d, 'a> EntryIndex<'d, 'a> {
     /// Index of a document's entries.
     pub fn of(document: &'d Document<'a>) -> Self {
         let entries = document.entries.iter();
-        Self(Keyring::new(entries.map(|member| (member.name.as_str(), member))))
+        Self(Keyring::new(
+            entries.map(|member| (KeyringIndex::new(&member.name), member)),
+        ))
     }
 
     /// Entries that the kubelet tries for an image, with their keys, in its order.

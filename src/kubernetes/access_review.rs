@@ -20,6 +20,7 @@ use crate::{
         client::{ApiConnection, Authorization},
         error::KubernetesError,
         excess_permissions,
+        rejection::Rejection,
     },
     outcome::ExcessPermissions,
     transport::retry::Retry,
@@ -34,7 +35,7 @@ pub enum TokenReview {
     Invalid,
     /// The API server can't be asked.
     Unavailable,
-    /// Not reviewed: no Kubernetes token.
+    /// Not reviewed: no Kubernetes token, or the API server refuses the review itself for good, or names another user.
     NotApplicable,
 }
 
@@ -75,11 +76,11 @@ impl Reviewer {
             .create(&PostParams::default(), &SelfSubjectReview::default())
             .await
         {
-            Ok(review) => {
-                let user = review.status.and_then(|status| status.user_info?.username);
-                user.filter(|user| self.is_subject(user))
-                    .map_or(TokenReview::Unavailable, |_| TokenReview::Valid)
-            }
+            Ok(review) => match review.status.and_then(|status| status.user_info?.username) {
+                Some(user) if self.is_subject(&user) => TokenReview::Valid,
+                Some(_) => TokenReview::NotApplicable,
+                None => TokenReview::Unavailable,
+            },
             Err(kube::Error::Api(status)) if status.code == 401 => TokenReview::Invalid,
             // Authenticated, but not authorized to review itself: the message names the user.
             Err(kube::Error::Api(status))
@@ -88,6 +89,7 @@ impl Reviewer {
             {
                 TokenReview::Valid
             }
+            Err(kube::Error::Api(status)) if Rejection::of(&status).is_some() => TokenReview::NotApplicable,
             Err(_) => TokenReview::Unavailable,
         }
     }
@@ -115,7 +117,13 @@ impl Reviewer {
                 Ok(false) if retry.again(self.connection.refusal(0)).await => {}
                 Ok(false) => return TokenReview::Invalid,
                 // A 401 too: it is about the token, which was reviewed before, and not about the permission.
-                Err(_) => return TokenReview::Unavailable,
+                Err(
+                    KubernetesError::Unauthenticated
+                    | KubernetesError::Status(_)
+                    | KubernetesError::Unreachable(_)
+                    | KubernetesError::NotUnderstood,
+                ) => return TokenReview::Unavailable,
+                Err(_) => return TokenReview::NotApplicable,
             }
         }
     }

@@ -35,6 +35,8 @@ pub enum KubernetesError {
     Conflict,
     /// 422 because the object is immutable.
     Immutable,
+    /// 400 to a dry run, because an admission webhook has side effects: nobody knows what it would answer to a write.
+    NoDryRun,
     /// Any other status that the same request gets again, a 404 that names no resource included.
     Rejected(Rejection),
     /// Any other status.
@@ -113,6 +115,8 @@ impl KubernetesError {
             };
         }
         match status.code {
+            // apiserver `pkg/admission/plugin/webhook/errors/statuserror.go`, `NewDryRunUnsupportedErr`.
+            400 if status.message.ends_with(" does not support dry run") => Self::NoDryRun,
             401 => Self::Unauthenticated,
             403 => Self::from_denial(status),
             404 => match status.details.as_ref().map(|details| &details.kind) {

@@ -90,6 +90,10 @@ pub fn explain_error(
             Reason::Conflict,
             format!("cannot {object}: others write it all the time"),
         ),
+        KubernetesError::NoDryRun => Finding::new(
+            Reason::ApiRejected,
+            format!("cannot {object}: it answers 400 Bad Request"),
+        ),
         KubernetesError::Missing { .. } => Finding::new(
             Reason::ApiRejected,
             format!("cannot {object}: it answers 404 Not Found"),

@@ -139,12 +139,9 @@ impl KubernetesApi {
     /// # Errors
     /// What the API server answered instead.
     pub async fn create_placeholder(&self, until: Instant) -> Result<Applied, KubernetesError> {
-        let fields = AppliedFields {
-            data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), PLACEHOLDER.to_vec())]),
-            ..AppliedFields::default()
-        };
         let params = PatchParams::apply(PLACEHOLDER_MANAGER);
-        self.patch(&params, None, fields, until).await
+        let (metadata, created) = self.patch(&params, None, placeholder(), until).await?;
+        applied(metadata, created)
     }
 
     /// Writes `fields` over `version`, and over no other: another write in between is a [`KubernetesError::Conflict`], and a
@@ -159,7 +156,8 @@ impl KubernetesApi {
         until: Instant,
     ) -> Result<Applied, KubernetesError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = self.patch(&params, Some(version), fields, until).await?;
+        let (metadata, created) = self.patch(&params, Some(version), fields, until).await?;
+        let written = applied(metadata, created)?;
         if written.version.uid == version.uid {
             Ok(written)
         } else {
@@ -167,14 +165,45 @@ impl KubernetesApi {
         }
     }
 
-    /// Applies `fields`. The answer has only metadata, so no secret comes back.
+    /// Asks whether `fields` could be written over `version`, or as a new Secret: a server-side dry run, which admission
+    /// policies, quotas and validation judge like a write. Without `fields`, as the placeholder.
+    ///
+    /// # Errors
+    /// What the API server would answer to the write. Another writer in between is none.
+    pub async fn dry_run(
+        &self,
+        version: Option<&Version>,
+        fields: Option<AppliedFields>,
+        until: Instant,
+    ) -> Result<(), KubernetesError> {
+        let manager = if fields.is_some() {
+            FIELD_MANAGER
+        } else {
+            PLACEHOLDER_MANAGER
+        };
+        let params = PatchParams {
+            dry_run: true,
+            // Not forced where it creates: another writer's Secret is not changed then.
+            force: version.is_some(),
+            ..PatchParams::apply(manager)
+        };
+        match self
+            .patch(&params, version, fields.unwrap_or_else(placeholder), until)
+            .await
+        {
+            Ok(_) | Err(KubernetesError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies `fields`; returns metadata, and whether the Secret was created. The answer has no data, so no secret comes back.
     async fn patch(
         &self,
         params: &PatchParams,
         version: Option<&Version>,
         fields: AppliedFields,
         until: Instant,
-    ) -> Result<Applied, KubernetesError> {
+    ) -> Result<(ObjectMeta, bool), KubernetesError> {
         let (client, last_status) = self.client(until);
         let secrets: Api<Secret> = Api::namespaced(client, &self.namespace);
         let secret = Secret {
@@ -202,11 +231,22 @@ impl KubernetesApi {
         if answer.metadata.deletion_timestamp.is_some() {
             return Err(KubernetesError::Conflict);
         }
-        Ok(Applied {
-            version: version_of(answer.metadata).ok_or(KubernetesError::NotUnderstood)?,
-            created: last_status.is_created(),
-        })
+        Ok((answer.metadata, last_status.is_created()))
     }
+}
+
+fn placeholder() -> AppliedFields {
+    AppliedFields {
+        data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), PLACEHOLDER.to_vec())]),
+        ..AppliedFields::default()
+    }
+}
+
+fn applied(metadata: ObjectMeta, created: bool) -> Result<Applied, KubernetesError> {
+    Ok(Applied {
+        version: version_of(metadata).ok_or(KubernetesError::NotUnderstood)?,
+        created,
+    })
 }
 
 fn stored(secret: Secret) -> Option<StoredSecret> {

@@ -14,7 +14,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::{Authorization, Inconclusive};
+use super::{AuthScheme, Authorization, Inconclusive};
 
 /// How many requests a registry gets at a time, those to its token service included (CONTRACT section 5).
 const REQUESTS_AT_A_TIME: usize = 8;
@@ -27,7 +27,7 @@ pub(super) type Known<K, V> = Mutex<Vec<(K, Arc<V>)>>;
 /// One registry.
 pub(super) struct Host {
     permits: Semaphore,
-    credentials: Known<Option<HeaderValue>, Usage>,
+    credentials: Known<(Option<HeaderValue>, Option<AuthScheme>), Usage>,
     usernames: Known<String, AsyncMutex<()>>,
 }
 
@@ -46,9 +46,14 @@ impl Host {
         self.permits.acquire().await.ok()
     }
 
-    /// How this credential was used here so far; `basic` is its header.
-    pub(super) fn usage(&self, basic: Option<&HeaderValue>) -> Arc<Usage> {
-        find(&self.credentials, &basic.cloned(), Usage::default)
+    /// How this credential was used here so far; `basic` is its header. `asked` is the challenge of a repository, where
+    /// that is another one than `/v2/`'s: its login is another one.
+    pub(super) fn usage(&self, basic: Option<&HeaderValue>, asked: Option<&AuthScheme>) -> Arc<Usage> {
+        find(
+            &self.credentials,
+            &(basic.cloned(), asked.cloned()),
+            Usage::default,
+        )
     }
 
     /// Waits until no other credential with this user name is being verified: one that is rejected may lock the account for

@@ -7,6 +7,6 @@ use crate::image::{ImageReference, RegistryHost};
 pub enum Remark {
     /// GET gave the manifest after a HEAD that was neither 2xx nor 405: containerd stops there.
     ManifestByGetAlone(ImageReference),
-    /// The challenge came from the repository, not from `/v2/`: skopeo and CRI-O don't answer it.
+    /// The challenge came from the repository, not (or another one) from `/v2/`: skopeo and CRI-O don't answer it.
     ChallengeOfRepositoryAlone(RegistryHost),
 }

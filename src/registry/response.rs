@@ -258,7 +258,8 @@ pub(super) fn are_of_manifest(headers: &HeaderMap) -> bool {
 
 fn bearer(answer: &Answer) -> Option<HeaderValue> {
     let answer: TokenAnswer = serde_json::from_slice(&answer.body).ok()?;
-    let token = answer.token.or(answer.access_token)?;
+    let mut tokens = [answer.token, answer.access_token].into_iter().flatten();
+    let token = tokens.find(|token| !token.expose_secret().is_empty())?;
     transport::authorization("Bearer", token.expose_secret()).ok()
 }
 

@@ -52,6 +52,13 @@ pub(super) struct ManifestAnswer {
     pub challenge: Option<AuthScheme>,
 }
 
+impl ManifestAnswer {
+    /// The challenge of a repository that asks for a token of its token service.
+    pub(super) fn asks_for_token(&self) -> Option<&AuthScheme> {
+        self.challenge.as_ref().filter(|asked| asked.is_bearer())
+    }
+}
+
 impl<'a> Session<'a> {
     /// Session with `credential` at `registry`. It is sent to the registry itself, and to the token service of a Bearer
     /// challenge if `policy` allows it.
@@ -67,7 +74,7 @@ impl<'a> Session<'a> {
         // Base64 is always a valid header.
         let basic = transport::authorization("Basic", &pair).ok();
         let host = registries.host(registry);
-        let usage = host.usage(basic.as_ref());
+        let usage = host.usage(basic.as_ref(), None);
         Self {
             registries,
             registry,
@@ -88,8 +95,33 @@ impl<'a> Session<'a> {
             basic: None,
             policy: self.policy,
             host: Arc::clone(&self.host),
-            usage: self.host.usage(None),
+            usage: self.host.usage(None, None),
         }
+    }
+
+    /// The same credential at a repository that asks for `scheme`.
+    pub(super) fn with_scheme(&self, scheme: &AuthScheme) -> Session<'a> {
+        Session {
+            registries: self.registries,
+            registry: self.registry,
+            scheme: Some(scheme.clone()),
+            basic: self.basic.clone(),
+            policy: self.policy,
+            host: Arc::clone(&self.host),
+            usage: self.host.usage(self.basic.as_ref(), Some(scheme)),
+        }
+    }
+
+    /// The session for a repository that asks otherwise than the registry's token service is asked; none where a token was
+    /// refused as such, or the credential may not fail once more.
+    pub(super) fn asked_otherwise(&self, challenge: Option<&AuthScheme>) -> Option<Session<'a>> {
+        let asked = challenge.filter(|asked| self.is_bearer() && self.scheme.as_ref() != Some(asked))?;
+        let may_be_sent = match asked {
+            AuthScheme::Basic => self.basic.is_some() && !self.may_not_log_in(),
+            AuthScheme::Bearer { .. } => true,
+            AuthScheme::OpenShift => false,
+        };
+        may_be_sent.then(|| self.with_scheme(asked))
     }
 
     /// Whether the credential is accepted. Basic: `GET /v2/` with it; Bearer: a token request without a scope.
@@ -125,12 +157,11 @@ impl<'a> Session<'a> {
         self.login().await
     }
 
-    /// The image's answer, asked once more where it is a refused login: where nothing else shows whether the credential is
-    /// accepted.
-    pub(super) async fn confirmed_pull(&self, image: &ImageReference) -> PullAnswer {
+    /// The image's answer where nothing else shows whether the credential is accepted.
+    pub(super) async fn pull_as_login(&self, image: &ImageReference) -> PullAnswer {
         let answer = self.pull(image).await;
         self.count_refused_pull(&answer);
-        self.confirm_pull(image, answer).await
+        answer
     }
 
     /// The image's answer after `answer`, asked again where that is a refused login and the credential may fail to log in
@@ -141,9 +172,7 @@ impl<'a> Session<'a> {
             return answer;
         }
         self.usage.forget_tokens();
-        let answer = self.pull(image).await;
-        self.count_refused_pull(&answer);
-        answer
+        self.pull_as_login(image).await
     }
 
     /// Counts a refusal of the repository; the token service's are counted where it is asked.
@@ -171,7 +200,21 @@ impl<'a> Session<'a> {
         self.manifest(image).await.answer
     }
 
+    /// The image's answer; the challenge of a repository that asks otherwise than the token service was asked is answered.
     pub(super) async fn manifest(&self, image: &ImageReference) -> ManifestAnswer {
+        let found = self.manifest_as_asked(image).await;
+        let Some(other) = self.asked_otherwise(found.challenge.as_ref()) else {
+            return found;
+        };
+        self.remark_challenge();
+        let found = other.manifest_as_asked(image).await;
+        if found.answer == PullAnswer::Refused {
+            self.usage.count_refusal();
+        }
+        found
+    }
+
+    async fn manifest_as_asked(&self, image: &ImageReference) -> ManifestAnswer {
         self.try_manifest(image)
             .await
             .unwrap_or_else(|inconclusive| ManifestAnswer {
@@ -249,11 +292,15 @@ impl<'a> Session<'a> {
     }
 
     fn is_bearer(&self) -> bool {
-        matches!(self.scheme, Some(AuthScheme::Bearer { .. }))
+        self.scheme.as_ref().is_some_and(AuthScheme::is_bearer)
     }
 
-    pub(super) fn remark(&self, remark: Remark) {
-        self.registries.remark(remark);
+    /// Remarks that a repository's own challenge is answered.
+    pub(super) fn remark_challenge(&self) {
+        if self.basic.is_some() {
+            let remark = Remark::ChallengeOfRepositoryAlone(self.registry.clone());
+            self.registries.remark(remark);
+        }
     }
 
     pub(super) async fn send(

@@ -1,9 +1,9 @@
 //! Whether a credential may push to a repository (distribution spec, Pushing Blobs).
 
-use http::{HeaderValue, Method, Uri, header::LOCATION};
+use http::{HeaderValue, Method, StatusCode, Uri, header::LOCATION};
 
 use super::{
-    Authorization, Inconclusive, RegistryVerdict, Session,
+    AuthScheme, Authorization, Inconclusive, RegistryVerdict, Session,
     client::{Purpose, url},
     response,
 };
@@ -19,18 +19,39 @@ pub async fn may_push(session: &Session<'_>, image: &ImageReference) -> Registry
 }
 
 async fn ask(session: &Session<'_>, image: &ImageReference) -> Result<RegistryVerdict, Inconclusive> {
-    let Authorization::Header(authorization) = session.authorize(Some((image, "pull,push"))).await? else {
+    let started = start(session, image).await?;
+    let asked = started
+        .as_ref()
+        .filter(|(answer, _)| answer.status == StatusCode::UNAUTHORIZED);
+    let asked = asked.and_then(|(answer, _)| {
+        let asked = AuthScheme::of_challenge(session.registry, &answer.headers)?;
+        session.asked_otherwise(Some(&asked))
+    });
+    let started = match &asked {
+        Some(other) => start(other, image).await?,
+        None => started,
+    };
+    let Some((answer, authorization)) = started else {
         return Ok(RegistryVerdict::PushForbidden);
     };
-    let uploads = url(session.registry, &uploads_path(image));
-    let answer = session
-        .send(Purpose::Other, &Method::POST, &uploads, authorization.as_ref())
-        .await?;
     let verdict = response::upload(&answer)?;
     if verdict == RegistryVerdict::Pulls {
         cancel(session, image, &answer, authorization.as_ref()).await;
     }
     Ok(verdict)
+}
+
+/// Starts an upload; none where the token service refuses.
+async fn start(
+    session: &Session<'_>,
+    image: &ImageReference,
+) -> Result<Option<(Answer, Option<HeaderValue>)>, Inconclusive> {
+    let Authorization::Header(authorization) = session.authorize(Some((image, "pull,push"))).await? else {
+        return Ok(None);
+    };
+    let uploads = url(session.registry, &uploads_path(image));
+    let answer = session.send(Purpose::Other, &Method::POST, &uploads, authorization.as_ref());
+    Ok(Some((answer.await?, authorization)))
 }
 
 /// Cancels the upload at its `Location`. Where that fails the registry drops it in time.

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
-use tracing::{Level, error, event_enabled, info, warn};
+use tracing::{error, info, warn};
 
 use super::Report;
 use super::console;
 use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use crate::config::ReportContext;
-use crate::config::{LogFormat, Output, Problem};
+use crate::config::{LogFormat, LogLevel, Output, Problem};
 use crate::file;
 use crate::outcome::Outcome;
 use crate::text::one_line;
@@ -71,7 +71,7 @@ pub(super) fn write(
     let json = serde_json::to_string(&report).unwrap_or_default();
     let _ = writeln!(stdout, "{json}");
     let _ = stdout.flush();
-    log(&report, output.log_format, stderr);
+    log(&report, output, stderr);
     if let Some(path) = &output.termination_message_file
         && let [Err(problem)] = file::write(vec![(path.clone(), report.termination_message())])[..]
     {
@@ -93,14 +93,15 @@ fn of_unwritten(unwritten: &Unwritten) -> Problem {
 }
 
 /// Logs plan or checks, findings with their YAML, and notes.
-fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+fn log(report: &Report, output: &Output, stderr: &mut dyn Write) {
+    let format = output.log_format;
     if let Some(plan) = &report.plan {
         console::plan(plan, format, console::Paint::of_stderr(), stderr);
     }
     match &report.doctor {
         Some(lines) => console::doctor(lines, format, console::Paint::of_stderr(), stderr),
         None => {
-            findings(report, format, stderr);
+            findings(report, output, stderr);
             if let Some(excess) = report.excess() {
                 console::excess(
                     excess,
@@ -119,7 +120,8 @@ fn log(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
     }
 }
 
-fn findings(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
+fn findings(report: &Report, output: &Output, stderr: &mut dyn Write) {
+    let format = output.log_format;
     let mut pasted: Vec<&str> = Vec::new();
     for finding in &report.findings {
         let (cause, remedy) = (&finding.cause, &finding.remedy);
@@ -129,7 +131,7 @@ fn findings(report: &Report, format: LogFormat, stderr: &mut dyn Write) {
             (LogFormat::Json, 0) => warn!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
             (LogFormat::Json, _) => error!(reason = finding.reason, remedy, paste = finding.paste, "{cause}"),
         }
-        let shown = finding.exit_code != 0 || event_enabled!(Level::WARN);
+        let shown = finding.exit_code != 0 || output.log_level != LogLevel::Error;
         if let (LogFormat::Text, Some(paste), true) = (format, finding.paste.as_deref(), shown)
             && !pasted.contains(&paste)
         {

@@ -14,7 +14,7 @@ mod verifier;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::InvalidHeaderValue};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::Client,
@@ -136,16 +136,23 @@ async fn send(client: &TlsClient, request: HttpRequest) -> Result<Response<Incom
     client.request(request).await.map_err(|error| Failure::of(&error))
 }
 
-async fn read(response: Response<Incoming>, limit: AnswerLimit) -> Result<Answer, Failure> {
+async fn read<B>(response: Response<B>, limit: AnswerLimit) -> Result<Answer, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (parts, body) = response.into_parts();
-    let body = if parts.status.is_success() && (limit.is_enough)(&parts.headers) {
+    let is_success = parts.status.is_success();
+    let body = if is_success && (limit.is_enough)(&parts.headers) {
         Bytes::new()
     } else {
-        Limited::new(body, limit.bytes)
-            .collect()
-            .await
-            .map_err(|error| Failure::of(error.as_ref()))?
-            .to_bytes()
+        let read = Limited::new(body, limit.bytes).collect().await;
+        match read.map_err(|error| Failure::of(error.as_ref())) {
+            Ok(read) => read.to_bytes(),
+            // The status of a refusal decides, and a proxy's page may be of any length.
+            Err(Failure::TooLong) if !is_success => Bytes::new(),
+            Err(failure) => return Err(failure),
+        }
     };
     Ok(Answer {
         status: parts.status,
@@ -159,6 +166,32 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[tokio::test]
+    async fn r17_a_refusal_counts_whatever_the_length_of_its_page() {
+        let limit = AnswerLimit {
+            bytes: 8,
+            is_enough: |_| false,
+        };
+        for (status, length, expected) in [
+            (200, 8, Ok(8)),
+            (200, 9, Err(Failure::TooLong)),
+            (401, 8, Ok(8)),
+            (401, 9, Ok(0)),
+            (403, 4096, Ok(0)),
+            (404, 4096, Ok(0)),
+            (503, 4096, Ok(0)),
+        ] {
+            let mut response = Response::new(Full::new(Bytes::from(vec![b'x'; length])));
+            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+            let found = read(response, limit).await;
+            assert_eq!(
+                found.map(|answer| answer.body.len()),
+                expected,
+                "{status} {length}"
+            );
+        }
+    }
 
     /// How long a server that answers after `delay` seconds is waited for, of `left` seconds, and whether it answers.
     async fn waited(delay: u64, left: u64) -> (u64, bool) {

@@ -88,10 +88,9 @@ impl Verifier<'_> {
             if review == TokenReview::Valid {
                 match self.permitted(AccessQuestion::Pull, image).await {
                     TokenReview::Valid => {}
-                    TokenReview::Invalid => return Proof::PullForbidden,
-                    TokenReview::Unavailable | TokenReview::NotApplicable => {
-                        return unreachable(TokenReview::Unavailable);
-                    }
+                    // Not reviewed for good: the token is accepted, and the registry refuses.
+                    TokenReview::Invalid | TokenReview::NotApplicable => return Proof::PullForbidden,
+                    TokenReview::Unavailable => return unreachable(TokenReview::Unavailable),
                 }
             }
             if let Some(proof) = after_refusal(review, &mut retry).await {
@@ -104,15 +103,15 @@ impl Verifier<'_> {
     async fn openshift_push(&self, session: &Session<'_>, image: &ImageReference) -> Proof {
         match self.access {
             Access::Pull => Proof::Pulls,
-            Access::PushPull if self.reviewer.is_none() => {
-                let verdict = may_push(session, image).await;
-                Proof::from_verdict(verdict, TokenReview::NotApplicable)
-            }
             Access::PushPull => match self.permitted(AccessQuestion::Push, image).await {
                 TokenReview::Valid => Proof::Pulls,
                 TokenReview::Invalid => Proof::PushForbidden,
-                TokenReview::Unavailable | TokenReview::NotApplicable => {
+                TokenReview::Unavailable => {
                     Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Unavailable)
+                }
+                TokenReview::NotApplicable => {
+                    let verdict = may_push(session, image).await;
+                    Proof::from_verdict(verdict, TokenReview::NotApplicable)
                 }
             },
         }

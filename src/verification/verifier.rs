@@ -146,10 +146,10 @@ impl<'a> Verifier<'a> {
         };
         match self.permitted(AccessQuestion::Pull, image).await {
             TokenReview::Invalid => return Proof::PullForbidden,
-            TokenReview::Unavailable => {
-                return Proof::Inconclusive(inconclusive, TokenReview::Unavailable);
+            review @ (TokenReview::Unavailable | TokenReview::NotApplicable) => {
+                return Proof::Inconclusive(inconclusive, review);
             }
-            TokenReview::Valid | TokenReview::NotApplicable => {}
+            TokenReview::Valid => {}
         }
         match self.access {
             Access::Pull => Proof::Inconclusive(inconclusive, TokenReview::Valid),
@@ -175,7 +175,7 @@ impl<'a> Verifier<'a> {
         };
         match &self.reviewer {
             Some(reviewer) => reviewer.permits(verb, image).await,
-            None => TokenReview::Unavailable,
+            None => TokenReview::NotApplicable,
         }
     }
 }

@@ -19,12 +19,10 @@ async fn installing_twice_leaves_a_filled_secret_unchanged() -> Result<()> {
     define_kinds_of_tekton().await?;
     // The Secret of an install has the name in its Role.
     let installs = [
-        "tekton",
-        "tekton/cronjob",
         "tekton/overlays/openshift",
-        "tekton/overlays/gitops",
+        "tekton/overlays/openshift-cronjob",
         "tekton/overlays/kubernetes",
-        "tekton/overlays/demo-names",
+        "tekton/overlays/kubernetes-cronjob",
     ];
     for install in installs {
         for way in WAYS {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::{Api, api::PostParams};
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_cluster::{
     identity::ServiceAccountDir, kustomize::UserKustomization, namespace::TestNamespace, program::Program,
     registry::OPENSHIFT,
@@ -56,9 +56,13 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str], literals: 
         runner,
         puller,
     } = names;
-    // Last, as in README: it applies the names to everything before it.
-    let components: String = components
+    // In the order of tekton/base; the names are last.
+    // The component has a second ServiceAccount, and its Role's rule.
+    let credential = (puller != runner).then_some(&"components/requested-token");
+    let components: String = ["components/cronjob"]
         .iter()
+        .chain(credential)
+        .chain(components)
         .chain(&["components/names"])
         .map(|component| format!("- ../tekton/{component}\n"))
         .collect();
@@ -67,8 +71,8 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str], literals: 
         .map(|literal| format!("  - {literal}\n"))
         .collect();
     format!(
-        "namespace: {namespace}\nresources: [../tekton/cronjob]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  \
-         behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\n{literals}components:\n\
+        "namespace: {namespace}\nresources: [../tekton/base]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  \
+         behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\n  - connection=true\n{literals}components:\n\
          {components}{IMAGES}"
     )
 }
@@ -128,12 +132,13 @@ impl Installation {
         let namespace = TestNamespace::new(name).await?;
         let mut names = Names::of(&namespace);
         names.puller.clone_from(&names.runner);
-        Self::apply(
-            namespace,
-            names,
-            &["components/one-account", "components/admission-policy"],
-        )
-        .await
+        // What the component of the credential adds to the Role.
+        let rule = json!([{ "op": "add", "path": "/rules/-", "value": {
+            "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [names.runner], "verbs": ["create"],
+        } }]);
+        let patches = json!([{ "target": { "kind": "Role" }, "patch": rule.to_string() }]);
+        let lines = format!("patches: {patches}\n");
+        Self::render(namespace, names, &["components/admission-policy"], &lines).await
     }
 
     /// As `with_policy`, in a namespace that is there, with more literals in the names. Applied again, it changes both.

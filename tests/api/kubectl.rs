@@ -33,11 +33,28 @@ impl Kubectl {
 
     /// Runs it; an error has its output.
     pub async fn run(&self, arguments: &[&dyn AsRef<OsStr>]) -> Result<String> {
-        let output = Command::new(&self.binary)
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["--namespace", &self.namespace])
+            .args(arguments.iter().map(AsRef::as_ref));
+        self.output(&mut command).await
+    }
+
+    /// Runs a command of a document, in which `kubectl` is this one.
+    pub async fn script(&self, text: &str) -> Result<String> {
+        let function = "kubectl() { command \"$KUBECTL\" --namespace \"$NAMESPACE\" \"$@\"; }";
+        let mut command = Command::new("bash");
+        command
+            .args(["-o", "pipefail", "-c", &format!("{function}\n{text}")])
+            .env("KUBECTL", &self.binary)
+            .env("NAMESPACE", &self.namespace);
+        self.output(&mut command).await
+    }
+
+    async fn output(&self, command: &mut Command) -> Result<String> {
+        let output = command
             .env("KUBECONFIG", self.directory.path().join(KUBECONFIG))
             .env("HOME", self.directory.path())
-            .args(["--namespace", &self.namespace])
-            .args(arguments.iter().map(AsRef::as_ref))
             .kill_on_drop(true)
             .output()
             .await

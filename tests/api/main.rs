@@ -45,6 +45,7 @@ mod repair;
 mod replacement;
 mod reverting;
 mod robots;
+mod shipped_installs;
 mod signing_keys;
 mod task_params;
 mod terminating;

@@ -162,7 +162,7 @@ async fn dry_run_refuses_each_broken_cron_job() -> Result<()> {
         }
         let kustomization = json!({
             "namespace": namespace.name(),
-            "resources": ["../tekton/cronjob"],
+            "resources": ["../tekton/overlays/openshift-cronjob"],
             "patches": [{ "target": { "kind": "CronJob" }, "patch": json!([patch]).to_string() }],
         });
         let user = UserKustomization::new(&kustomization.to_string())?;
@@ -226,7 +226,7 @@ async fn create(pods: &Api<Pod>, pod: &Value) -> Result<()> {
 #[tokio::test]
 async fn restricted_namespace_admits_every_step() -> Result<()> {
     let pods: Api<Pod> = restricted("steps").await?.api();
-    let mut objects = kustomize::render(&kustomize::tekton())?;
+    let mut objects = kustomize::render(&kustomize::tekton().join("overlays/openshift"))?;
     for sample in samples(&kustomize::tekton().join("samples"))? {
         objects.extend(documents(&std::fs::read_to_string(&sample)?)?);
     }
@@ -241,7 +241,7 @@ async fn restricted_namespace_admits_every_step() -> Result<()> {
 #[tokio::test]
 async fn pod_security_refuses_each_broken_step() -> Result<()> {
     let pods: Api<Pod> = restricted("steps-wrong").await?.api();
-    let objects = kustomize::render(&kustomize::tekton())?;
+    let objects = kustomize::render(&kustomize::tekton().join("overlays/openshift"))?;
     let task = objects.iter().find(|object| object["kind"] == "Task");
     let step = task
         .map(steps)

@@ -1,10 +1,10 @@
 //! `plan` shows what `ensure` would change, and writes nothing.
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use test_cluster::{
@@ -31,7 +31,7 @@ pub async fn writing_nothing(world: &World, program: &Program, mode: &str) -> Re
     Ok(outcome)
 }
 
-/// A read, a review, or a token that was not given: bound to a uid that no object has.
+/// A read, a review, a dry run, or a token that was not given: bound to a uid that no object has.
 fn changes_nothing(request: &AuditedRequest) -> bool {
     match (
         request.verb.as_str(),
@@ -41,6 +41,7 @@ fn changes_nothing(request: &AuditedRequest) -> bool {
         ("get", _, _) => true,
         ("create", resource, "") => resource.starts_with("selfsubject"),
         ("create", "serviceaccounts", "token") => request.code >= 400,
+        ("patch", "secrets", "") => request.uri.contains("dryRun=All"),
         _ => false,
     }
 }
@@ -270,4 +271,38 @@ async fn json_log_of_plan_has_the_diff_as_one_record() -> Result<()> {
     assert_eq!(record["action"], "created");
     assert_eq!(record["diff"], planned.report["plan"]["diff"]);
     Ok(())
+}
+
+#[tokio::test]
+async fn o7_a_full_quota_ends_plan_and_doctor_as_ensure() -> Result<()> {
+    let world = World::new("full-quota").await?;
+    let quota: ResourceQuota = serde_json::from_value(json!({
+        "metadata": {"name": "full"},
+        "spec": {"hard": {"count/secrets": "0"}},
+    }))?;
+    // The controller that counts is not part of the control plane.
+    let counted = json!({"status": {"hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"}}});
+    let quotas: Api<ResourceQuota> = world.namespace.api();
+    quotas.create(&PostParams::default(), &quota).await?;
+    quotas
+        .patch_status("full", &PatchParams::default(), &Patch::Merge(&counted))
+        .await?;
+    let done = world.program().run().await?;
+    done.expect("ERROR", "none", "api-forbidden", 77);
+    let planned = writing_nothing(&world, &world.program(), "plan").await?;
+    planned.expect("ERROR", "none", "api-forbidden", 77);
+    assert_eq!(planned.result("MESSAGE"), done.result("MESSAGE"));
+    let diagnosed = writing_nothing(&world, &world.program(), "doctor").await?;
+    diagnosed.expect("ERROR", "none", "api-forbidden", 77);
+
+    // It counts Secrets, and one that is there may be changed.
+    quotas.delete("full", &DeleteParams::default()).await?;
+    short_lived(&world.program())
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
+    quotas.create(&PostParams::default(), &quota).await?;
+    quotas
+        .patch_status("full", &PatchParams::default(), &Patch::Merge(&counted))
+        .await?;
+    comes_true(&world, &renewing(&world.program()), "refreshed", &[]).await
 }

@@ -8,7 +8,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 use test_cluster::{
-    access::ClusterAccess, identity::ServiceAccountDir, kustomize, namespace::TestNamespace, program::Program,
+    access::ClusterAccess, identity::ServiceAccountDir, kustomize::UserKustomization,
+    namespace::TestNamespace, program::Program,
 };
 
 use crate::{
@@ -248,17 +249,23 @@ async fn s12_runners_are_restricted_by_name_or_prefix_and_no_others() -> Result<
     Ok(())
 }
 
-/// The second runner of samples/robot-account, with the name of this test's runner in the place of the shipped one.
+/// The second runner of overlays/several-secrets, with the name of this test's runner in the place of the shipped one.
 async fn second_runner(installation: &Installation) -> Result<(String, ServiceAccountDir)> {
-    let sample = std::fs::read_to_string(kustomize::tekton().join("samples/robot-account/role.yaml"))?;
-    let account = format!("{}-quay", installation.names.runner);
-    ensure!(
-        sample.contains("name: ensure-pull-secret-quay"),
-        "the sample's runner begins with the policy's runner"
-    );
     let namespace = &installation.namespace;
+    let own = json!({
+        "namespace": namespace.name(), "resources": ["../tekton/overlays/several-secrets/quay"],
+    });
+    let mut objects = UserKustomization::new(&own.to_string())?.render()?;
+    objects.retain(|object| object["kind"] != "Task");
+    let account = format!("{}-quay", installation.names.runner);
+    let objects = objects.iter().map(Value::to_string).collect::<Vec<_>>();
+    let objects = objects.join("\n---\n");
+    ensure!(
+        objects.contains("\"ensure-pull-secret-quay\""),
+        "the second runner begins with the policy's runner"
+    );
     namespace
-        .apply(&sample.replace("ensure-pull-secret-quay", &account))
+        .apply(&objects.replace("ensure-pull-secret-quay", &account))
         .await?;
     let identity = namespace.identity(&account).await?;
     Ok((account, identity))

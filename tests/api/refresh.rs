@@ -5,7 +5,10 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::json;
 use test_cluster::registry::OPENSHIFT;
 
-use crate::world::{SECRET, World};
+use crate::{
+    first_run::claims,
+    world::{SECRET, World, assert_pulls},
+};
 
 #[tokio::test]
 async fn steady_state_makes_one_api_call_no_review_and_no_write() -> Result<()> {
@@ -184,4 +187,65 @@ async fn release(world: &World) -> Result<()> {
     let mut secret = world.secret().await?;
     secret.metadata.finalizers = None;
     world.namespace.replace(&secret).await.map(drop)
+}
+
+/// A backup has the object as it was, but the API server gives it another uid: the stored token was bound to the old one.
+#[tokio::test]
+async fn secret_restored_from_a_backup_gets_a_token_for_its_new_uid() -> Result<()> {
+    let world = World::new("restored").await?;
+    let image = world.push("app:v1")?;
+    let quay = r#""quay.io":{"auth":"dGVhbTpub3QtYS1zZWNyZXQ=", "more": 1.0}"#;
+    let mut secret = world.store(format!(r#"{{"auths":{{{quay}}},"x":[]}}"#)).await?;
+    secret
+        .data
+        .get_or_insert_default()
+        .insert("other".to_owned(), ByteString(b"kept".to_vec()));
+    let labels = secret.metadata.labels.get_or_insert_default();
+    labels.insert("velero.io/backup-name".to_owned(), "nightly".to_owned());
+    world.namespace.replace(&secret).await?;
+    let program = world.program().env("PULL_SECRET_IMAGE", &image);
+    program.expect("SUCCESS", "refreshed", "ok", 0).await?;
+    let backup = world.secret().await?;
+    let token = world.stored_token().await?;
+
+    world.namespace.delete_secret(SECRET).await?;
+    // As backup programs do, with and without the record of managers.
+    for managers in [None, backup.metadata.managed_fields.clone()] {
+        let mut restored = backup.clone();
+        restored.metadata.managed_fields = managers;
+        restored.metadata.uid = None;
+        restored.metadata.resource_version = None;
+        restored.metadata.creation_timestamp = None;
+        let restored = world.namespace.create(&restored).await?;
+        let uid = restored.metadata.uid.clone();
+        assert_ne!(uid, backup.metadata.uid);
+
+        let verify = program.clone().env("PULL_SECRET_MODE", "verify");
+        verify
+            .expect("FAILURE", "none", "credential-rejected", 67)
+            .await?;
+        assert_eq!(world.secret().await?, restored, "verify writes nothing");
+
+        program.expect("SUCCESS", "refreshed", "ok", 0).await?;
+        let new = world.stored_token().await?;
+        assert_ne!(new, token);
+        let claims = claims(&new)?;
+        assert_eq!(claims["kubernetes.io"]["secret"]["uid"], json!(uid));
+        let after = world.secret().await?;
+        assert_eq!(after.metadata.uid, uid);
+        let data = after.data.context("it has data")?;
+        assert_eq!(data.get("other"), Some(&ByteString(b"kept".to_vec())));
+        let labels = after.metadata.labels.context("it has labels")?;
+        assert_eq!(
+            labels.get("velero.io/backup-name").map(String::as_str),
+            Some("nightly")
+        );
+        let document = String::from_utf8(world.document().await?)?;
+        assert!(document.contains(quay) && document.contains(r#""x":[]"#));
+        assert_pulls(document.as_bytes(), &image)?;
+        program.expect("SUCCESS", "unchanged", "ok", 0).await?;
+        verify.expect("SUCCESS", "none", "ok", 0).await?;
+        world.namespace.delete_secret(SECRET).await?;
+    }
+    Ok(())
 }

@@ -22,7 +22,7 @@ use crate::{
 fn robot_task(registry: &str, username: &str) -> Result<Value> {
     task(&format!(
         "resources: [../tekton/overlays/kubernetes]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  \
-         literals:\n  - secret={SECRET}\n  - registry={registry}\n  - username={username}\ncomponents:\n- \
+         literals:\n  - secret={SECRET}\n  - registry={registry}\n  - username={username}\n  - connection=true\ncomponents:\n- \
          ../tekton/components/names\n"
     ))
 }
@@ -140,7 +140,7 @@ async fn p5_no_task_param_replaces_a_working_password_unverified() -> Result<()>
 async fn s1_no_task_param_stores_another_accounts_token() -> Result<()> {
     let world = World::new("param-account").await?;
     let task = task(&format!(
-        "resources: [../tekton]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  literals:\n  - \
+        "resources: [../tekton/overlays/openshift]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  literals:\n  - \
          secret={SECRET}\n  - puller={PULLER}\ncomponents:\n- ../tekton/components/names\n"
     ))?;
     let namespace = world.namespace.name();

@@ -1,10 +1,13 @@
 //! A credential goes where it belongs and nowhere else.
 
-use anyhow::Result;
+use std::net::{Ipv6Addr, TcpListener};
+
+use anyhow::{Context as _, Result};
 use http::StatusCode;
 use test_cluster::{
+    access::ClusterAccess,
     certificates::Authority,
-    listener::{Reply, ScriptedServer},
+    listener::{Forwarder, Reply, ScriptedServer},
 };
 
 use crate::{
@@ -276,5 +279,53 @@ async fn r4_image_redirect_is_followed_without_the_credential() -> Result<()> {
     let record = evil.record();
     assert_eq!(record.requests.len(), 3, "HEAD; HEAD and GET");
     assert!(!record.contains("authorization"));
+    Ok(())
+}
+
+/// As the kubelet sets it in a cluster with IPv6: without brackets. The real API server, at `[::1]`.
+#[tokio::test]
+async fn api_server_with_an_ipv6_address_is_reached() -> Result<()> {
+    let world = World::new("ipv6").await?;
+    let image = world.push("app:v1")?;
+    let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).context("cannot listen at [::1]")?;
+    let port = listener.local_addr()?.port().to_string();
+    let _forwarder = Forwarder::start(listener, ClusterAccess::shared().api_server)?;
+    let mut action = "created";
+    for host in ["::1", "0:0:0:0:0:0:0:1"] {
+        let program = world
+            .program()
+            .env("PULL_SECRET_IMAGE", &image)
+            .env("KUBERNETES_SERVICE_HOST", host)
+            .env("KUBERNETES_SERVICE_PORT", &port);
+        // A proxy is never used for the API server.
+        let program = program
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .env("NO_PROXY", ".svc");
+        program.expect("SUCCESS", action, "ok", 0).await?;
+        action = "unchanged";
+        for mode in ["verify", "plan", "doctor"] {
+            let program = program.clone().env("PULL_SECRET_MODE", mode);
+            program.expect("SUCCESS", "none", "ok", 0).await?;
+        }
+    }
+    // A certificate for other addresses is refused.
+    let authority = Authority::new("kubernetes")?;
+    std::fs::write(world.runner.file("ca.crt"), authority.pem())?;
+    let other = ScriptedServer::start(Some(&authority.issue(&["127.0.0.1", "fd00::1"])?), |_| {
+        Reply::status(StatusCode::OK)
+    })?;
+    let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0))?;
+    let port = listener.local_addr()?.port().to_string();
+    let _other = Forwarder::start(listener, other.address())?;
+    let outcome = world
+        .program()
+        .env("KUBERNETES_SERVICE_HOST", "::1")
+        .env("KUBERNETES_SERVICE_PORT", &port)
+        .run()
+        .await?;
+    outcome
+        .expect("ERROR", "none", "api-untrusted", 64)
+        .expect_message("its certificate is for 127.0.0.1 and another name");
+    assert_eq!(other.record().requests.len(), 0);
     Ok(())
 }

@@ -86,10 +86,6 @@ impl Expected {
                 _,
             ) if !is_review => Ending::new("api-untrusted", "ERROR", 64),
             (Fault::Instead(invented), kind) => match (invented, kind) {
-                // 403 means authenticated, but not allowed to review itself.
-                (Invented::Status(403) | Invented::Admission, Kind::Review) => {
-                    self.unless_lasting(unavailable())
-                }
                 // A denial is retried twice. A lasting one is the API server's decision, also about the pod's own
                 // token.
                 (Invented::Status(401), Kind::Review) if !self.lasting => self.well(),
@@ -103,9 +99,22 @@ impl Expected {
                     rejected()
                 }
                 (Invented::Status(401), Kind::Review) => Ending::new("credential-rejected", "FAILURE", 67),
-                (Invented::Status(401 | 403) | Invented::Admission, Kind::AccessReview) => {
-                    self.unless_lasting(unavailable())
-                }
+                (Invented::Status(401), Kind::AccessReview) => self.unless_lasting(unavailable()),
+                // A review that is refused for good is none: a usable credential stays, and a write meets the same answer.
+                (
+                    Invented::Status(400 | 403 | 404 | 409 | 410 | 415 | 422 | 501)
+                    | Invented::Text(404)
+                    | Invented::Bare(400)
+                    | Invented::Admission,
+                    Kind::Review | Kind::AccessReview,
+                ) => match self.setting.situation {
+                    Situation::FirstRun | Situation::Repair if self.lasting => Self {
+                        kind: Kind::Apply,
+                        ..*self
+                    }
+                    .by_api_server(fault),
+                    _ => self.well(),
+                },
                 (Invented::Status(401 | 403) | Invented::Admission, _) => self.unless_lasting(forbidden()),
                 // The Secret is not there; where it is, the placeholder finds out.
                 (Invented::Status(404), Kind::Read) if verifies => {

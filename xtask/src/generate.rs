@@ -40,7 +40,7 @@ const REASONS: &str = "docs/reference/reasons.md";
 const REPORT: &str = "docs/reference/report-schema.md";
 const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
 const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
-const CRON_JOB: &str = "tekton/cronjob/cronjob.yaml";
+const CRON_JOB: &str = "tekton/components/cronjob/cronjob.yaml";
 
 /// Writes the generated parts of a file's text.
 type Generator = fn(&str) -> Result<String>;

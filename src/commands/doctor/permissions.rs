@@ -45,6 +45,10 @@ async fn ask(
     } else {
         None
     };
+    if may_get && may_patch && may_create && secret.is_none() {
+        let asked = permissions::require_dry_run(operation, None, None).await;
+        checks.extend(asked.err().map(Err));
+    }
     checks.push(match (&secret, may_create) {
         (Some(_), true) => Ok(create_not_needed(operation)),
         (Some(_), false) => Ok(DoctorCheck::ok(

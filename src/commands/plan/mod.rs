@@ -6,6 +6,7 @@
 mod diff;
 
 use k8s_openapi::jiff::SignedDuration;
+use secrecy::ExposeSecret;
 
 use crate::{
     commands::{
@@ -77,7 +78,11 @@ async fn planned(
                     &fields,
                 ),
             };
-            let end = match permissions::require_write(operation, true).await {
+            let permitted = async {
+                permissions::require_write(operation, true).await?;
+                permissions::require_dry_run(operation, Some(&secret.version), Some(fields)).await
+            };
+            let end = match permitted.await {
                 Ok(()) => stored(operation, &secret, &credential, &evidence),
                 Err(finding) => operation.outcome_with(finding),
             };
@@ -167,6 +172,9 @@ async fn require_renewal(
     exists: bool,
 ) -> Result<(), Finding> {
     permissions::require_write(operation, exists).await?;
+    if !exists {
+        permissions::require_dry_run(operation, None, None).await?;
+    }
     match source {
         CredentialSource::TokenRequest { service_account, .. } => {
             permissions::check_token_request(operation, &service_account.name).await
@@ -189,7 +197,8 @@ pub fn expected(operation: &Operation<'_>, source: &CredentialSource) -> Credent
                 .ok(),
             ..Credential::of(
                 &operation.target.config.username,
-                Token::new("new".to_owned().into()),
+                // About as long as a token of the API server.
+                Token::new("x".repeat(1000).into()),
             )
         },
     }
@@ -242,6 +251,23 @@ fn fields(
     )
 }
 
+/// `fields` with a password of the same length in place of the credential's: a dry run stores nothing, so it needs none.
+fn without_credential(
+    operation: &Operation<'_>,
+    secret: Option<&StoredSecret>,
+    credential: &Credential,
+    mut fields: AppliedFields,
+) -> AppliedFields {
+    let length = credential.token.secret().expose_secret().len();
+    let stand_in = Token::new("x".repeat(length).into());
+    let stand_in = Credential::of(&credential.username, stand_in);
+    // The edit succeeded with the credential itself.
+    if let Ok((document, _)) = edited(operation, secret, &stand_in) {
+        fields.data.insert(DOCUMENT_KEY.to_owned(), document);
+    }
+    fields
+}
+
 /// The end of `ensure`, as far as it is known.
 async fn renewed(
     operation: &Operation<'_>,
@@ -260,6 +286,14 @@ async fn renewed(
         // It would be refused: nothing of the plan would come true.
         Replacement::Keep(evidence) => operation.outcome_of(credential, &evidence),
         Replacement::Write => {
+            let asked = without_credential(operation, renewal.secret.as_ref(), credential, fields.clone());
+            let version = renewal.secret.as_ref().map(|secret| &secret.version);
+            if let Err(finding) = permissions::require_dry_run(operation, version, Some(asked)).await {
+                return Outcome {
+                    plan: Some(plan),
+                    ..operation.outcome_with(finding)
+                };
+            }
             let mut then = renewal.secret.unwrap_or_else(StoredSecret::absent);
             then.data
                 .extend(fields.data.into_iter().filter(|(key, _)| key == DOCUMENT_KEY));

@@ -124,3 +124,80 @@ async fn o14_a_forbidden_review_counts_only_where_it_names_the_subject() {
         assert_eq!(outcome.verified, expected);
     }
 }
+
+type Refuses = fn(&http::Method, &str) -> Option<Value>;
+
+/// A Status with this code for a request whose path ends so.
+macro_rules! refuse {
+    ($end:literal, $code:literal) => {
+        |_, path| path.ends_with($end).then(|| json!({"code": $code}))
+    };
+}
+
+#[tokio::test(start_paused = true)]
+async fn o5_o14_a_review_that_is_refused_for_good_is_none_and_never_75() {
+    use Mode::{Ensure, Verify};
+    use Reason::{ApiUnavailable, NotVerified, PullForbidden};
+    let no_review: [Refuses; 4] = [
+        refuse!("/selfsubjectreviews", 403),
+        refuse!("/selfsubjectreviews", 404),
+        refuse!("/selfsubjectreviews", 405),
+        refuse!("/selfsubjectreviews", 422),
+    ];
+    let no_access: [Refuses; 2] = [
+        refuse!("/selfsubjectaccessreviews", 403),
+        refuse!("/selfsubjectaccessreviews", 404),
+    ];
+    let lost: [Refuses; 2] = [
+        refuse!("/selfsubjectreviews", 503),
+        refuse!("/selfsubjectaccessreviews", 503),
+    ];
+    let refusals = no_review.iter().map(|refuses| (refuses, false, false));
+    let refusals = refusals.chain(no_access.iter().map(|refuses| (refuses, true, false)));
+    let refusals = refusals.chain(lost.iter().map(|refuses| (refuses, false, true)));
+    for (refuses, is_access, is_lost) in refusals {
+        for mode in [Verify, Ensure] {
+            // Nobody is asked but the API server.
+            let scene = Scene::with_document(&document(&jwt("good", DAY))).with("PULL_SECRET_VERIFY", "api");
+            scene.cluster().refuses = *refuses;
+            let outcome = scene.run(mode).await;
+            let expected = if is_lost { ApiUnavailable } else { NotVerified };
+            assert_eq!(reasons(&outcome), [expected], "{mode:?}");
+            assert_eq!(outcome.verified, Verified::None);
+            assert_eq!(outcome.findings[0].warning, !is_lost);
+        }
+        // The registry refuses a token that the API server accepts, or doesn't review.
+        let scene = Scene::with_document(&document(&jwt("good", DAY)));
+        scene.cluster().refuses = *refuses;
+        scene.cluster().registry = |_| 401;
+        let expected = match (is_lost, is_access) {
+            (true, _) => ApiUnavailable,
+            (false, true) => PullForbidden,
+            (false, false) => Reason::CredentialRejected,
+        };
+        assert_eq!(reasons(&scene.run(Verify).await), [expected]);
+        // The registry is down, which may pass: the run ends with its reason.
+        if !is_lost {
+            let scene = down(&jwt("good", DAY));
+            scene.cluster().refuses = *refuses;
+            assert_eq!(reasons(&scene.run(Verify).await), [Reason::RegistryUnavailable]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p10_a_token_that_is_not_reviewed_replaces_no_usable_one() {
+    for (stored, is_written) in [("a-robots-password", false), ("", true)] {
+        let stored = match stored {
+            "" => r#"{"auths":{}}"#.to_owned(),
+            password => document(password),
+        };
+        let scene = Scene::with_document(&stored);
+        scene.cluster().registry = |_: &Login<'_>| 503;
+        scene.cluster().refuses = refuse!("/selfsubjectreviews", 404);
+        let outcome = scene.run(Mode::Ensure).await;
+        assert_eq!(reasons(&outcome), [Reason::RegistryUnavailable]);
+        assert!(!outcome.findings[0].warning);
+        assert_eq!(scene.cluster().document() != stored, is_written);
+    }
+}

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     image::ImageReference,
-    registry::{Remark, Session, session::ManifestAnswer},
+    registry::{Session, session::ManifestAnswer},
 };
 
 /// Registries with anonymous access.
@@ -35,19 +35,15 @@ pub(super) async fn verify(
     {
         return Answers::all(&RegistryVerdict::Inconclusive(inconclusive), images);
     }
-    let asked = found.iter().find_map(|found| found.challenge.clone());
+    // What asks for a token is verified by `bearer`.
+    let asked = found.iter().filter_map(|found| found.challenge.as_ref());
+    let asked = asked.min_by_key(|asked| asked.is_bearer()).cloned();
     let is_asked_by_repository = session.scheme.is_none() && asked.is_some();
     if is_asked_by_repository {
         session.scheme = asked;
-        session.remark(Remark::ChallengeOfRepositoryAlone(session.registry.clone()));
+        session.remark_challenge();
     }
-    let closed: Vec<&ImageReference> = images
-        .iter()
-        .zip(&found)
-        .filter(|(_, found)| found.challenge.is_some())
-        .map(|(image, _)| *image)
-        .collect();
-    let closed = match ask(&mut session, &closed, is_asked_by_repository, push).await {
+    let closed = match ask(&mut session, images, &found, is_asked_by_repository, push).await {
         Ok(verdicts) => verdicts,
         Err(verdict) => return Answers::all(&verdict, images),
     };
@@ -81,58 +77,91 @@ pub(super) async fn verify(
     }
 }
 
-/// The verdicts on the images whose repositories ask for credentials; `is_asked_by_repository` where `/v2/` does not.
+/// The verdicts on the images whose repositories ask for credentials, in order; `is_asked_by_repository` where `/v2/` does
+/// not.
 ///
 /// # Errors
 /// The verdict on the credential, where it holds for the whole registry.
 async fn ask(
     session: &mut Session<'_>,
-    closed: &[&ImageReference],
+    images: &[&ImageReference],
+    found: &[ManifestAnswer],
     is_asked_by_repository: bool,
     push: bool,
 ) -> Result<Vec<RegistryVerdict>, RegistryVerdict> {
-    if matches!(session.scheme, Some(AuthScheme::Bearer { .. })) && !closed.is_empty() {
-        let verdicts = bearer::verify(session, closed, push).await.images;
-        return if verdicts.contains(&RegistryVerdict::Rejected) {
-            Err(RegistryVerdict::Rejected)
-        } else {
-            Ok(verdicts)
-        };
+    let closed = || {
+        images
+            .iter()
+            .zip(found)
+            .filter(|(_, found)| found.challenge.is_some())
+    };
+    let by_token = bearer::asked_by(session, images, found, push).await;
+    if by_token.contains(&RegistryVerdict::Rejected) {
+        return Err(RegistryVerdict::Rejected);
+    }
+    let by_password = closed().filter(|(_, found)| found.asks_for_token().is_none());
+    let by_password: Vec<&ImageReference> = by_password.map(|(image, _)| *image).collect();
+    if by_password.is_empty() && !by_token.is_empty() {
+        return Ok(by_token);
     }
     match login(session).await {
         Login::Accepted | Login::NeedsScope => {}
         Login::Refused => return Err(RegistryVerdict::Rejected),
         Login::Inconclusive(inconclusive) => return Err(RegistryVerdict::Inconclusive(inconclusive)),
     }
-    // One after the other until one is not refused: where `/v2/` accepts every password, each refusal is a failed login.
-    let mut verdicts = Vec::with_capacity(closed.len());
-    let mut is_refused = !closed.is_empty();
-    for image in closed.iter().take(2) {
-        let answer = if is_asked_by_repository {
-            session.confirmed_pull(image).await
-        } else {
-            session.pull(image).await
-        };
-        is_refused = answer == PullAnswer::Refused;
-        if is_refused && is_asked_by_repository {
+    let by_password = pull(session, &by_password, is_asked_by_repository, push).await?;
+    let (mut by_password, mut by_token) = (by_password.into_iter(), by_token.into_iter());
+    let in_order = closed().filter_map(|(_, found)| match found.asks_for_token() {
+        Some(_) => by_token.next(),
+        None => by_password.next(),
+    });
+    Ok(in_order.collect())
+}
+
+/// The verdicts on the images whose repositories ask for the password.
+///
+/// # Errors
+/// The verdict on the credential: where `/v2/` doesn't ask for it, its 200 is no login, and the repositories show whether
+/// it is accepted. Each of their refusals is a failed login then, so that two are asked, one after the other.
+async fn pull(
+    session: &Session<'_>,
+    images: &[&ImageReference],
+    is_asked_by_repository: bool,
+    push: bool,
+) -> Result<Vec<RegistryVerdict>, RegistryVerdict> {
+    let mut known = vec![None; images.len()];
+    if is_asked_by_repository {
+        let mut refused = None;
+        for (image, known) in images.iter().zip(&mut known) {
+            let answer = match refused {
+                None => session.pull_as_login(image).await,
+                Some(_) => session.confirm_pull(image, PullAnswer::Refused).await,
+            };
+            match answer {
+                PullAnswer::Refused if refused.is_some() => return Err(RegistryVerdict::Rejected),
+                PullAnswer::Refused => refused = Some(image),
+                PullAnswer::Inconclusive(_) => *known = Some(answer),
+                answer => {
+                    session.accept();
+                    (*known, refused) = (Some(answer), None);
+                    break;
+                }
+            }
+        }
+        if let Some(image) = refused
+            && session.confirm_pull(image, PullAnswer::Refused).await == PullAnswer::Refused
+        {
             return Err(RegistryVerdict::Rejected);
         }
-        if answer == PullAnswer::Served {
-            session.accept();
-        }
-        verdicts.push(accepted(session, image, answer, push).await);
-        if !is_refused {
-            break;
-        }
     }
-    if is_refused {
-        verdicts.resize(closed.len(), RegistryVerdict::PullForbidden);
-        return Ok(verdicts);
-    }
-    let others = closed.iter().skip(verdicts.len());
-    let others = others.map(async |image| accepted(session, image, session.pull(image).await, push).await);
-    verdicts.extend(join_all(others).await);
-    Ok(verdicts)
+    let verdicts = images.iter().zip(known).map(async |(image, known)| {
+        let answer = match known {
+            Some(answer) => answer,
+            None => session.pull(image).await,
+        };
+        accepted(session, image, answer, push).await
+    });
+    Ok(join_all(verdicts).await)
 }
 
 /// `/v2/` with the credential: 200 shows nothing, a refusal does. A refusal whose challenge is Bearer is answered.

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{Answers, Kind, Login, accepted, login_verdict};
+use super::{Answers, Kind, Login, accepted, bearer, login_verdict};
 use crate::{image::ImageReference, registry::Session};
 
 /// Registries with Basic authentication.
@@ -16,9 +16,17 @@ pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], pu
     if images.is_empty() || login != Login::Accepted {
         return Answers::all(&login_verdict(login), images);
     }
-    let verdicts = images
-        .iter()
-        .map(async |image| accepted(session, image, session.pull(image).await, push).await);
+    let found = join_all(images.iter().map(|image| session.manifest(image))).await;
+    let mut by_token = bearer::asked_by(session, images, &found, push).await.into_iter();
+    let verdicts = images.iter().zip(found).map(|(image, found)| {
+        let by_token = found.asks_for_token().and_then(|_| by_token.next());
+        async move {
+            match by_token {
+                Some(verdict) => verdict,
+                None => accepted(session, image, found.answer, push).await,
+            }
+        }
+    });
     Answers {
         login: None,
         images: join_all(verdicts).await,

@@ -6,7 +6,10 @@
 use futures_util::future::{join, join_all};
 
 use super::{Answers, Kind, Login, ProtocolError, PullAnswer, RegistryVerdict, accepted, login_verdict};
-use crate::{image::ImageReference, registry::Session};
+use crate::{
+    image::ImageReference,
+    registry::{Session, session::ManifestAnswer},
+};
 
 /// Registries with a token service.
 pub(super) struct Bearer;
@@ -49,6 +52,29 @@ pub(super) async fn verify(session: &Session<'_>, images: &[&ImageReference], pu
         login: None,
         images: std::iter::once(first_verdict).chain(others_verdicts).collect(),
     }
+}
+
+/// The verdicts on the images whose repository asks for a token, in order. Its token service's login is verified too: with
+/// a scope it may give anybody a token.
+pub(super) async fn asked_by(
+    session: &Session<'_>,
+    images: &[&ImageReference],
+    found: &[ManifestAnswer],
+    push: bool,
+) -> Vec<RegistryVerdict> {
+    let asked = images.iter().zip(found);
+    let mut asked = asked.filter_map(|(image, found)| Some((*image, found.asks_for_token()?)));
+    let Some((first, scheme)) = asked.next() else {
+        return Vec::new();
+    };
+    let images: Vec<_> = std::iter::once(first)
+        .chain(asked.map(|(image, _)| image))
+        .collect();
+    if session.scheme.as_ref() == Some(scheme) {
+        return verify(session, &images, push).await.images;
+    }
+    session.remark_challenge();
+    verify(&session.with_scheme(scheme), &images, push).await.images
 }
 
 /// The verdict on the first image where the token service didn't accept the login.

@@ -54,6 +54,11 @@ impl AuthScheme {
         }
     }
 
+    /// Whether a token service is asked.
+    pub(super) const fn is_bearer(&self) -> bool {
+        matches!(self, Self::Bearer { .. })
+    }
+
     /// The kind of registry that asks so.
     pub fn kind(&self) -> &'static dyn Kind {
         match self {

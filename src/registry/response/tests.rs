@@ -155,6 +155,17 @@ fn a_token_service_sends_a_token_under_either_name() {
         (r#"{"token":"t"}"#, Some("Bearer t")),
         (r#"{"access_token":"t"}"#, Some("Bearer t")),
         (r#"{"token":"t","access_token":"other"}"#, Some("Bearer t")),
+        // As Go's clients read an empty one.
+        (r#"{"token":"","access_token":"t"}"#, Some("Bearer t")),
+        (
+            r#"{"token":null,"access_token":"t","expires_in":-1}"#,
+            Some("Bearer t"),
+        ),
+        (
+            r#"{"token":"t","expires_in":"0","issued_at":5}"#,
+            Some("Bearer t"),
+        ),
+        (r#"{"token":""}"#, None),
         (r#"{"token":"a\nb"}"#, None),
         (r#"{"token":5}"#, None),
         ("{}", None),

@@ -183,7 +183,9 @@ mod tests {
 
     #[test]
     fn own_kustomization_includes_the_projects_manifests() -> Result<()> {
-        let user = UserKustomization::new(&format!("namespace: mine\n{CONFIG_MAP}resources: [../tekton]\n"))?;
+        let user = UserKustomization::new(&format!(
+            "namespace: mine\n{CONFIG_MAP}resources: [../tekton/overlays/openshift-cronjob]\n"
+        ))?;
         let objects = user.render()?;
         let kinds: Vec<_> = objects
             .iter()

@@ -19,5 +19,5 @@ pub use self::{
     sample::{set_param, set_variable},
     task_run::{TaskRun, TaskRunStatus},
     waiting::{PATIENCE, eventually},
-    world::{PULLER, RUNNER, SECRET, World, free_address, manifests},
+    world::{ALL, PULLER, RUNNER, SECRET, World, free_address, install, manifests},
 };

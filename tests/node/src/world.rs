@@ -43,7 +43,7 @@ pub struct World {
 }
 
 impl World {
-    /// The namespace alone, with the registries' authority as `trusted-ca`.
+    /// The namespace alone, with the registries' CA certificate.
     ///
     /// # Errors
     /// If the API server refuses any of it.
@@ -63,7 +63,7 @@ impl World {
             .context("cannot enforce restricted pods")?;
         let authority = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": { "name": "trusted-ca" },
+            "metadata": { "name": "ensure-pull-secret-trusted-ca" },
             "data": { "ca-bundle.crt": access.registries()?.ca },
         });
         namespace.apply(&authority.to_string()).await?;
@@ -75,13 +75,13 @@ impl World {
         })
     }
 
-    /// As `empty`, with everything of `tekton/` installed, and the right to pull that the puller has on OpenShift.
+    /// As `empty`, with CronJob, Task and StepAction installed, and the permission to pull that the puller has on OpenShift.
     ///
     /// # Errors
     /// If the install fails.
     pub async fn new(prefix: &str) -> Result<Self> {
         let world = Self::empty(prefix).await?;
-        world.install(&json!({ "resources": ["tekton"] })).await?;
+        world.install(&install(ALL, &[])).await?;
         world.grant_pull().await?;
         Ok(world)
     }
@@ -259,6 +259,26 @@ impl World {
     pub fn user(&self, account: &str) -> String {
         format!("system:serviceaccount:{}:{account}", self.namespace.name())
     }
+}
+
+/// Components of [`World::new`].
+pub const ALL: &[&str] = &[
+    "components/cronjob",
+    "task/ensure-pull-secret",
+    "stepaction/ensure-pull-secret",
+    "components/requested-token",
+];
+
+/// A user's kustomization with components of `tekton/`, and names. Not OpenShift's, whose ClusterRole is the whole cluster's.
+pub fn install(components: &[&str], names: &[&str]) -> Value {
+    let components = components.iter().chain(&["components/names"]);
+    let components: Vec<_> = components.map(|one| format!("tekton/{one}")).collect();
+    let literals = [&["connection=true"], names].concat();
+    json!({
+        "resources": ["tekton/base"],
+        "configMapGenerator": [{ "name": "ensure-pull-secret", "behavior": "merge", "literals": literals }],
+        "components": components,
+    })
 }
 
 /// `tekton/` of this clone.

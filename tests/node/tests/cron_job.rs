@@ -4,9 +4,12 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
-use node_tests::{SECRET, World, eventually};
+use node_tests::{SECRET, World, eventually, install};
 use serde_json::{Value, json};
 use test_cluster::{access::ClusterAccess, listener::Forwarder, registry::OPENSHIFT};
+
+/// Components of a CronJob without Tekton.
+const WITHOUT_TEKTON: &[&str] = &["components/cronjob", "components/requested-token"];
 
 /// Conditions of an ended Job, by type; its state if it hasn't ended.
 async fn await_end(world: &World, job: &str) -> Result<Value> {
@@ -30,7 +33,7 @@ async fn await_end(world: &World, job: &str) -> Result<Value> {
 #[tokio::test]
 async fn a_first_run_needs_no_tekton() -> Result<()> {
     let world = World::empty("job").await?;
-    world.install(&json!({ "resources": ["tekton/cronjob"] })).await?;
+    world.install(&install(WITHOUT_TEKTON, &[])).await?;
     world.grant_pull().await?;
     world
         .kubectl
@@ -152,12 +155,9 @@ async fn an_evicted_pod_is_not_counted_as_a_failure() -> Result<()> {
 async fn schedule_starts_a_run() -> Result<()> {
     let world = World::empty("schedule").await?;
     let every_minute = json!([{ "op": "replace", "path": "/spec/schedule", "value": "* * * * *" }]);
-    world
-        .install(&json!({
-            "resources": ["tekton/cronjob"],
-            "patches": [{ "target": { "kind": "CronJob" }, "patch": every_minute.to_string() }],
-        }))
-        .await?;
+    let mut own = install(WITHOUT_TEKTON, &[]);
+    own["patches"] = json!([{ "target": { "kind": "CronJob" }, "patch": every_minute.to_string() }]);
+    world.install(&own).await?;
     world.grant_pull().await?;
     eventually("a Job of the CronJob is complete", || async {
         let jobs = world.kubectl.list("jobs", "").await?;

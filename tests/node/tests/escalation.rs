@@ -6,7 +6,7 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
-use node_tests::{PULLER, RUNNER, SECRET, World, eventually};
+use node_tests::{ALL, PULLER, RUNNER, SECRET, World, eventually, install};
 use serde_json::json;
 use test_cluster::access::ClusterAccess;
 
@@ -34,14 +34,7 @@ async fn steal(world: &World, client: Client) -> kube::Result<Secret> {
 async fn runner_without_policy_gets_a_token_of_any_account() -> Result<()> {
     let world = World::empty("escalation").await?;
     // The policy is the cluster's: it bounds the runner by its name, so the one without a policy has another.
-    let names = ["secret=internal-registry", "runner=unbounded-runner"];
-    world
-        .install(&json!({
-            "resources": ["tekton"],
-            "configMapGenerator": [{ "name": "ensure-pull-secret", "behavior": "merge", "literals": names }],
-            "components": ["tekton/components/names"],
-        }))
-        .await?;
+    world.install(&install(ALL, &["runner=unbounded-runner"])).await?;
     world.namespace.service_account(VICTIM).await?;
     let client = thief(&world, "unbounded-runner").await?;
     steal(&world, client.clone())
@@ -72,7 +65,7 @@ async fn runner_without_policy_gets_a_token_of_any_account() -> Result<()> {
 async fn policy_denies_the_runner_another_token_and_allows_the_run() -> Result<()> {
     let world = World::new("bounded").await?;
     world
-        .install(&json!({ "resources": ["tekton"], "components": ["tekton/components/admission-policy"] }))
+        .install(&install(&[ALL, &["components/admission-policy"]].concat(), &[]))
         .await?;
     world.namespace.service_account(VICTIM).await?;
     let client = thief(&world, RUNNER).await?;

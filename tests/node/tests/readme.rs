@@ -3,7 +3,9 @@
 use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use node_tests::{Block, World, blocks, manifests, output_of, program_image, script};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use node_tests::{Block, OPENSHIFT, World, blocks, eventually, manifests, output_of, program_image, script};
 use test_cluster::{
     access::ClusterAccess,
     node::platform::{Namespaces, Platform},
@@ -51,7 +53,27 @@ async fn getting_started_installs_runs_and_uninstalls() -> Result<()> {
         described.contains("kubernetes.io/dockerconfigjson"),
         "{described}"
     );
-    Ok(())
+    stored_token_ends(&namespace).await
+}
+
+/// T1: the pull secret outlives the uninstall, and its token stops working within seconds.
+async fn stored_token_ends(namespace: &str) -> Result<()> {
+    let access = ClusterAccess::shared();
+    let secrets: Api<Secret> = Api::namespaced(access.client().await?, namespace);
+    let data = secrets.get("internal-registry").await?.data.unwrap_or_default();
+    let document = &data.get(".dockerconfigjson").context("a document")?.0;
+    let document: serde_json::Value = serde_json::from_slice(document)?;
+    let token = document["auths"][OPENSHIFT]["password"]
+        .as_str()
+        .context("a token")?;
+    let client = access.client_of(token).await?;
+    eventually("the API server rejects the stored token", || async {
+        Ok(match client.apiserver_version().await {
+            Err(kube::Error::Api(status)) if status.code == 401 => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+    })
+    .await
 }
 
 /// One namespace with two installs: the internal registry's, and that of a registry with robot accounts.
@@ -62,11 +84,7 @@ async fn how_to_pages_install_a_second_secret() -> Result<()> {
     let registry = &ClusterAccess::shared().registries()?.basic;
     let account = registry.account("robot").context("the registry has a robot")?;
     let image = program_image().await?;
-    // The robot account's Secret, the second install, and a run of it.
-    let mut blocks = blocks_of("how-to/quay-robot.md")?;
-    blocks.retain(|block| block.name == "robot-account");
-    blocks.extend(blocks_of("how-to/several-secrets.md")?);
-    let script = script(&blocks)
+    let script = script(&blocks_of("how-to/several-secrets.md")?)
         .replace(IMAGE, &image.name)
         .replace(DIGEST, &image.digest)
         .replace("quay.io/team", &registry.host.name)

@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use node_tests::{
-    Model, PULLER, SECRET, TaskRunStatus, World, eventually, manifests, pull, set_param, set_variable,
+    ALL, Model, PULLER, SECRET, TaskRunStatus, World, eventually, install, manifests, program_image, pull,
+    set_param, set_variable,
 };
 use serde_json::json;
 use test_cluster::{access::ClusterAccess, namespace::TestNamespace};
@@ -18,6 +19,35 @@ async fn task_run_is_started_by_hand() -> Result<()> {
     TaskRunStatus::await_end(&world, &name)
         .await?
         .assert_results("SUCCESS", "ok")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn t6_doctor_and_plan_run_in_the_cluster() -> Result<()> {
+    let world = World::new("sample-doctor").await?;
+    world.task_run().run().await?.assert_results("SUCCESS", "ok")?;
+    Model::push(world.namespace.name(), "granite:1.0")?;
+    let image = program_image().await?;
+    for mode in ["doctor", "plan"] {
+        let mut job = world
+            .sample(&format!("{mode}.yaml"))
+            .await?
+            .pop()
+            .context("a Job")?;
+        let pod = &mut job["spec"]["template"]["spec"];
+        pod["hostAliases"] = world.host_aliases();
+        pod["containers"][0]["image"] = json!(format!("{}@{}", image.name, image.digest));
+        let name = world.kubectl.create(&job.to_string()).await?;
+        eventually(&format!("{name} ends well"), || async {
+            let job = world.kubectl.get(&name).await?;
+            Ok(if job["status"]["succeeded"] == 1 {
+                Ok(())
+            } else {
+                Err(job["status"].to_string())
+            })
+        })
+        .await?;
+    }
     Ok(())
 }
 
@@ -76,19 +106,17 @@ async fn robot_account_is_read_from_a_workspace() -> Result<()> {
     let account = registry.account("robot").context("the registry has a robot")?;
     world
         .namespace
-        .create_secret(
-            "robot-account",
-            "Opaque",
-            [("token", account.password.as_bytes())],
-        )
+        .create_secret("quay-robot", "Opaque", [("token", account.password.as_bytes())])
         .await?;
-    world.create_sample("robot-account/role.yaml").await?;
+    world
+        .install(&json!({ "resources": ["tekton/overlays/several-secrets/quay"] }))
+        .await?;
     let model = Model::push(world.namespace.name(), "granite:1.0")?;
     // Every registry here is a door to one store.
     let image = model
         .reference()
         .replace(node_tests::OPENSHIFT, &registry.host.name);
-    let mut run = world.run_of_sample("robot-account/taskrun.yaml").await?;
+    let mut run = world.run_of_sample("robot-account.yaml").await?;
     set_variable(&mut run, "PULL_SECRET_REGISTRY", &registry.host.name);
     set_variable(&mut run, "PULL_SECRET_USERNAME", &account.name);
     set_param(&mut run, "IMAGE", &image);
@@ -139,15 +167,16 @@ async fn script_reads_the_result_and_decides_whether_to_continue() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_gitops_hook_creates_the_secret_and_a_second_sync_changes_nothing() -> Result<()> {
+async fn the_first_run_creates_the_secret_and_a_second_sync_changes_nothing() -> Result<()> {
     let world = World::empty("sample-gitops").await?;
     world.grant_pull().await?;
     let aliases =
         json!([{ "op": "add", "path": "/spec/template/spec/hostAliases", "value": world.host_aliases() }]);
-    let own = json!({
-        "resources": ["tekton/overlays/gitops"],
-        "patches": [{ "target": { "kind": "Job" }, "patch": aliases.to_string() }],
-    });
+    let mut own = install(
+        &[ALL, &["components/first-run", "components/argocd"]].concat(),
+        &[],
+    );
+    own["patches"] = json!([{ "target": { "kind": "Job" }, "patch": aliases.to_string() }]);
     world.install(&own).await?;
     eventually("the hook is complete", || async {
         let job = world.kubectl.get("job/ensure-pull-secret-first").await?;
@@ -259,9 +288,8 @@ async fn demo_names_reach_the_secret_and_the_puller() -> Result<()> {
     world
         .name_to_policy("internal-registry-private-ai", "granite-puller")
         .await?;
-    world
-        .install(&json!({ "resources": ["tekton/overlays/demo-names"] }))
-        .await?;
+    let names = ["secret=internal-registry-private-ai", "puller=granite-puller"];
+    world.install(&install(ALL, &names)).await?;
     let puller = json!([{ "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "verbs": ["get"] }]);
     world
         .namespace

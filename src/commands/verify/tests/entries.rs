@@ -268,6 +268,48 @@ async fn r18_failed_logins_of_each_credential_are_bounded_for_64_images() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn o12_openshift_gets_two_requests_for_one_image() {
+    let scene = Scene::with_document(&document(&[(REGISTRY, &jwt("good", DAY))]));
+    let outcome = scene.run(Mode::Verify).await;
+    assert_eq!(outcome.verified, Verified::Pull);
+    assert_eq!(scene.cluster().registry_requests, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_each_run_fails_to_log_in_twice_a_credential() {
+    let images: Vec<String> = (0..64)
+        .map(|number| format!("quay.io/team/app-{number}:1"))
+        .collect();
+    let basic: fn(&str) -> Option<&'static str> = |_| Some("Basic realm=registry");
+    let bearer: fn(&str) -> Option<&'static str> = |_| Some("Bearer realm=\"https://quay.io/token\"");
+    for challenge in [basic, bearer] {
+        for (entries, file) in [
+            (&[("quay.io", "bad")][..], "bad"),
+            (&[("quay.io", "bad")], "worse"),
+            (&[("quay.io/team", "bad"), ("quay.io", "worse")], "another"),
+            (&[("quay.io/team", "bad"), ("quay.io", "worse")], "bad"),
+        ] {
+            let scene = quay(&document(entries)).with("PULL_SECRET_IMAGE", images.join(" "));
+            let scene = scene.with_token_file(file).with("PULL_SECRET_USERNAME", "robot");
+            scene.cluster().challenge = challenge;
+            for mode in [Mode::Verify, Mode::Ensure, Mode::Plan, Mode::Doctor, Mode::Ensure] {
+                scene.cluster().passwords.clear();
+                let outcome = scene.run(mode).await;
+                let is_rejected = reasons(&outcome).contains(&Reason::CredentialRejected);
+                // `doctor` has it as a line.
+                assert!(is_rejected || mode == Mode::Doctor, "{mode:?}");
+                for password in ["bad", "worse", "another"] {
+                    let cluster = scene.cluster();
+                    let sent = cluster.passwords.iter().filter(|sent| *sent == password);
+                    assert!(sent.count() <= 2, "{mode:?} {entries:?} {file} {password}");
+                }
+            }
+            assert_eq!(scene.cluster().writes, Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn r18_credential_that_another_image_showed_to_be_bad_is_not_sent_again() {
     // The second image finds the rejected one behind another bad one.
     let entries = [

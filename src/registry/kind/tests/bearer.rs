@@ -258,3 +258,25 @@ async fn p7_push_is_asked_only_after_the_image_was_found() {
         assert!(!seen.iter().any(|seen| seen.is("push")), "{seen:#?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn r11_a_realm_is_a_url_in_every_form() {
+    for realm in [
+        "https://registry.test:5000/token",
+        "HTTPS://registry.test:5000/token",
+        "https://Registry.TEST:5000/token",
+        "https://registry.test:5000/token?account=a",
+        "https://registry.test:5000/token?",
+        "https://registry.test:5000/token/",
+        "https://registry.test:05000/token",
+    ] {
+        let registry = move |seen: &Seen| match seen.target.to_ascii_lowercase().contains("/token") {
+            false if seen.is("/v2/") && !seen.is("/manifests/") => {
+                challenge(401, &format!("Bearer realm=\"{realm}\",service=\"s\""))
+            }
+            _ => bearer(seen, strict, refused, repositories),
+        };
+        let (answers, seen) = ask("good", &["team/app:1"], false, registry).await;
+        assert_eq!(answers.images, [RegistryVerdict::Pulls], "{realm} {seen:#?}");
+    }
+}

@@ -3,6 +3,7 @@
 mod anonymous;
 mod basic;
 mod bearer;
+mod challenges;
 mod limits;
 mod redirects;
 
@@ -92,6 +93,11 @@ struct Scripted {
 
 impl Scripted {
     fn new(registry: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::slow(registry, |_| Duration::from_millis(10))
+    }
+
+    /// A registry that takes so long for each request.
+    fn slow(registry: impl Fn(&Seen) -> Reply + Send + Sync + 'static, takes: fn(&Seen) -> Duration) -> Self {
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let most = Arc::<AtomicUsize>::default();
         let now = Arc::<AtomicUsize>::default();
@@ -111,6 +117,7 @@ impl Scripted {
                 credentials: basic.unwrap_or_else(|| authorization.to_owned()),
             };
             record.lock().expect("no panic").push(request.clone());
+            let takes = takes(&request);
             let Reply(status, headers, body) = registry(&request);
             let headers: HeaderMap = headers
                 .into_iter()
@@ -124,7 +131,7 @@ impl Scripted {
             let (now, greatest) = (Arc::clone(&now), Arc::clone(&greatest));
             async move {
                 greatest.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                tokio::time::sleep(takes).await;
                 now.fetch_sub(1, Ordering::Relaxed);
                 Ok(answer)
             }

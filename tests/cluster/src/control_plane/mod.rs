@@ -69,7 +69,13 @@ impl Cluster {
         let registry_authority =
             Authority::new("registry-ca").context("cannot make the registries' authority")?;
         let certificate = authority
-            .issue(&["kubernetes.default.svc", "localhost", "127.0.0.1", "10.96.0.1"])
+            .issue(&[
+                "kubernetes.default.svc",
+                "localhost",
+                "127.0.0.1",
+                "::1",
+                "10.96.0.1",
+            ])
             .context("cannot make the API server's certificate")?;
         let admin_token = random_hex()?;
         let files = Files::write(supervisor.directory(), &certificate, &admin_token)?;

@@ -16,8 +16,24 @@ const IMAGE: &str = "registry.invalid/ensure-pull-secret";
 /// The name and the digest that a user's kustomization sets.
 const INSTALLED_IMAGE: &str = "registry.example.com/tools/ensure-pull-secret";
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-/// The component that carries names to where they are used: the last of every list.
-const NAMES: &str = "tekton/components/names";
+/// The component that copies names to where they are used: the last of every list.
+const NAMES: &str = "components/names";
+/// The component that the policy's own overlay has too.
+const POLICY: &str = "components/admission-policy";
+/// Components of which an install has one list each, in this order.
+const PLATFORMS: &[&[&str]] = &[&[], &["components/openshift", POLICY]];
+const CREDENTIALS: &[&str] = &["components/requested-token", "components/token-file"];
+const CRON_JOB: &str = "components/cronjob";
+const TASK: &str = "task/ensure-pull-secret";
+/// Not with a token file, which it can't mount.
+const STEP_ACTION: &str = "stepaction/ensure-pull-secret";
+const DELIVERIES: &[&[&str]] = &[&[CRON_JOB], &[CRON_JOB, TASK, STEP_ACTION], &[TASK, STEP_ACTION]];
+/// Copies of the CronJob.
+const FIRST_RUNS: &[&[&str]] = &[
+    &[],
+    &["components/first-run"],
+    &["components/first-run", "components/argocd"],
+];
 /// Directories of files that belong to no install: people create their objects one by one.
 const CREATED_BY_HAND: &[&str] = &["tekton/samples/", "tekton/build/"];
 
@@ -103,7 +119,9 @@ fn is_kustomization(document: &Value) -> bool {
 /// A kustomization that a page shows, completed with what the page leaves out.
 fn shown_kustomization(mut document: Value) -> Result<UserKustomization> {
     let fields = document.as_object_mut().context("a kustomization is an object")?;
-    fields.entry("resources").or_insert(json!(["../tekton"]));
+    fields
+        .entry("resources")
+        .or_insert(json!(["../tekton/overlays/openshift"]));
     fields.entry("namespace").or_insert(json!("my-models"));
     UserKustomization::new(&document.to_string())
 }
@@ -156,17 +174,19 @@ pub fn manifests() -> Result<Vec<Manifests>> {
     Ok(found)
 }
 
-/// Every kustomization as a user's resource, and every component together with `tekton`.
+/// Every kustomization as a user's resource, and every combination of components.
 fn installed() -> Result<Vec<(String, Form, UserKustomization)>> {
-    let (kustomizations, components) = kustomize::directories()?;
-    let alone = kustomizations
-        .iter()
-        .map(|name| (name, users_kustomization(name, None)));
-    let with = components
-        .iter()
-        .map(|name| (name, users_kustomization("tekton", Some(name))));
+    let (kustomizations, _) = kustomize::directories()?;
+    let alone = kustomizations.into_iter().map(|name| {
+        let text = users_kustomization(&name, &[]);
+        (name, text)
+    });
+    let combined = combinations().into_iter().map(|components| {
+        let text = users_kustomization("tekton/base", &components);
+        (components.join(" "), text)
+    });
     alone
-        .chain(with)
+        .chain(combined)
         .map(|(name, text)| {
             Ok((
                 format!("{name}, installed"),
@@ -177,22 +197,37 @@ fn installed() -> Result<Vec<(String, Form, UserKustomization)>> {
         .collect()
 }
 
-/// The kustomization of docs/getting-started.md: resources, namespace, image; with a component, the names as well.
-fn users_kustomization(resource: &str, component: Option<&str>) -> String {
-    let components = match component {
-        None | Some(NAMES) => String::new(),
-        Some(component) => format!("components:\n- ../{component}\n- ../{NAMES}\n"),
-    };
-    // This component is for one account that does both.
-    let names = if component == Some("tekton/components/one-account") {
-        "configMapGenerator:\n- name: ensure-pull-secret\n  behavior: merge\n  literals: [puller=ensure-pull-secret]\n"
-    } else {
-        ""
-    };
-    format!(
-        "namespace: my-models\nresources: [../{resource}]\n{names}{components}images:\n- name: {IMAGE}\n  newName: \
-         {INSTALLED_IMAGE}\n  digest: {DIGEST}\n"
-    )
+/// Platform, delivery, credential and first run, in the order of tekton/base.
+pub fn combinations() -> Vec<Vec<&'static str>> {
+    let mut combinations = Vec::new();
+    for platform in PLATFORMS {
+        for credential in CREDENTIALS {
+            for delivery in DELIVERIES {
+                for first_run in FIRST_RUNS {
+                    if !first_run.is_empty() && !delivery.contains(&CRON_JOB) {
+                        continue;
+                    }
+                    let mut delivery = delivery.to_vec();
+                    delivery.retain(|one| *one != STEP_ACTION || *credential == CREDENTIALS[0]);
+                    combinations
+                        .push([platform, &delivery[..], &[*credential], first_run, &[NAMES]].concat());
+                }
+            }
+        }
+    }
+    combinations
+}
+
+/// A user's kustomization: resource, components, namespace and image.
+fn users_kustomization(resource: &str, components: &[&str]) -> String {
+    let components: Vec<_> = components.iter().map(|one| format!("../tekton/{one}")).collect();
+    json!({
+        "namespace": "my-models",
+        "resources": [format!("../{resource}")],
+        "components": components,
+        "images": [{ "name": IMAGE, "newName": INSTALLED_IMAGE, "digest": DIGEST }],
+    })
+    .to_string()
 }
 
 /// The image of every container of an install.
@@ -210,19 +245,19 @@ mod tests {
         for (form, origin) in [
             (Form::Sample, "tekton/samples/taskrun.yaml"),
             (Form::Sample, "tekton/samples/pipeline/pipeline.yaml"),
-            (Form::Installed, "tekton, installed"),
-            (Form::Installed, "tekton/components/one-account, installed"),
+            (Form::Installed, "tekton/overlays/openshift, installed"),
         ] {
             let one = all.iter().find(|one| one.form == form && one.origin == origin);
             let one = one.with_context(|| format!("{origin} is not collected as {form:?}"))?;
             assert!(!one.objects.is_empty(), "{origin} has no objects");
         }
-        let kustomizations = project::files("tekton")?;
-        let kustomizations = kustomizations
-            .iter()
-            .filter(|path| path.ends_with("/kustomization.yaml"));
+        let (kustomizations, mut components) = kustomize::directories()?;
+        let combinations = combinations();
         let installed = all.iter().filter(|one| one.form == Form::Installed);
-        assert_eq!(installed.count(), kustomizations.count());
+        assert_eq!(installed.count(), kustomizations.len() + combinations.len());
+        let combined = combinations.concat();
+        components.retain(|name| !combined.iter().any(|one| *name == format!("tekton/{one}")));
+        assert_eq!(components, [""; 0], "components in no combination");
         Ok(())
     }
 }

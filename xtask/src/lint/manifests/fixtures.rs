@@ -16,25 +16,25 @@ pub fn all() -> &'static [Manifests] {
     ALL.get_or_init(|| collect::manifests().expect("the manifests can be rendered"))
 }
 
-/// The objects of an install with a component.
-fn installed_with(component: &str) -> &'static [Value] {
-    let mut all = all().iter();
-    let one = all.find(|one| one.form == Form::Installed && one.origin.contains(component));
-    &one.expect("the component exists").objects
-}
-
 /// An install with the admission policy; its first object is of `kind` and has the program's name.
 pub fn installed(kind: &str) -> Vec<Value> {
     first(kind, "components/admission-policy")
 }
 
+/// The first combination with this component and an object of this kind.
 fn first(kind: &str, component: &str) -> Vec<Value> {
-    let mut objects = installed_with(component).to_vec();
-    let index = objects
+    let with_component = all()
         .iter()
-        .position(|object| label(object) == format!("{kind}/{OURS}"));
-    objects.swap(0, index.unwrap_or_else(|| panic!("an install has a {kind}")));
-    objects
+        .filter(|one| one.form == Form::Installed && one.origin.contains(component));
+    for one in with_component {
+        let is_wanted = |object: &Value| label(object) == format!("{kind}/{OURS}");
+        if let Some(index) = one.objects.iter().position(is_wanted) {
+            let mut objects = one.objects.clone();
+            objects.swap(0, index);
+            return objects;
+        }
+    }
+    panic!("an install with {component} has a {kind}")
 }
 
 /// The shipped CronJob, as an install gives it.
@@ -49,7 +49,7 @@ pub fn task() -> Value {
 
 /// The Task of an install with a robot account.
 pub fn robot_task() -> Value {
-    first("Task", "components/robot-account").remove(0)
+    first("Task", "components/token-file").remove(0)
 }
 
 /// A rule, and manifests that break it.

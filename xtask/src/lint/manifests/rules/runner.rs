@@ -171,9 +171,8 @@ mod tests {
             .map(|one| one.origin.as_str())
             .collect();
         for origin in [
-            "tekton/samples/robot-account/role.yaml",
-            "tekton, installed",
-            "tekton/overlays/demo-names, installed",
+            "tekton/overlays/several-secrets, installed",
+            "tekton/overlays/openshift, installed",
         ] {
             assert!(judged.contains(&origin), "{origin} is not judged: {judged:?}");
         }

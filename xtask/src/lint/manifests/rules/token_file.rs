@@ -228,8 +228,9 @@ mod tests {
         let all: Vec<_> = with_file.collect();
         for origin in [
             "tekton/overlays/kubernetes, installed",
-            "tekton/components/robot-account, installed",
-            "tekton/samples/robot-account/taskrun.yaml",
+            "tekton/overlays/several-secrets/quay, installed",
+            "components/cronjob components/token-file components/names, installed",
+            "tekton/samples/robot-account.yaml",
             "README.md",
             "docs/how-to/quay-robot.md",
             "docs/how-to/several-secrets.md",
