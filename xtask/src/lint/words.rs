@@ -1,4 +1,4 @@
-//! Words that pages and messages don't use: each has a standard term of Kubernetes or plain English.
+//! Words that pages, manifests and messages don't use: each has a standard term of Kubernetes or plain English.
 
 use std::fs;
 
@@ -25,14 +25,14 @@ const WORDS: &[(&str, &str)] = &[
 /// Pages with tables of test names, which are no prose.
 const EXCEPTIONS: &[&str] = &["docs/development/field.md", "docs/development/contract.md"];
 
-/// Checks all pages, and the text of the program's messages.
+/// Checks all pages, the manifests, and the text of the program's messages.
 ///
 /// # Errors
 /// Where a word is used, or git can't list the files.
 pub fn check(shell: &Shell) -> Result<()> {
     let names = cmd!(
         shell,
-        "git ls-files --cached --others --exclude-standard *.md src/*.rs"
+        "git ls-files --cached --others --exclude-standard *.md src/*.rs tekton/*.yaml"
     )
     .quiet()
     .read()
