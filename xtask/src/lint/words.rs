@@ -37,46 +37,59 @@ pub fn check(shell: &Shell) -> Result<()> {
     .quiet()
     .read()
     .context("cannot list the files: this needs git and a clone")?;
+    let patterns = Patterns::new()?;
     let mut found = Vec::new();
     for name in names.lines().filter(|name| !EXCEPTIONS.contains(name)) {
         let path = project::file(name);
         if path.exists() {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-            found.extend(used(name, &text)?);
+            found.extend(patterns.used(name, &text));
         }
     }
     ensure!(found.is_empty(), "words to replace:\n{}", found.join("\n"));
     Ok(())
 }
 
-/// Every word of [`WORDS`] in a page, or in a string of a source file.
-fn used(name: &str, text: &str) -> Result<Vec<String>> {
-    let string = Regex::new(r#""(?:[^"\\]|\\.)*""#).context("a pattern is not valid")?;
-    let is_source = name.ends_with(".rs");
-    if is_source && (name.contains("/tests") || name.contains("/fixtures/")) {
-        return Ok(Vec::new());
+/// [`WORDS`], and a string of a source file.
+struct Patterns {
+    words: Vec<(Regex, &'static str)>,
+    string: Regex,
+}
+
+impl Patterns {
+    fn new() -> Result<Self> {
+        let pattern =
+            |(word, term): &(&str, &'static str)| Ok((Regex::new(&format!(r"(?i)\b({word})\b"))?, *term));
+        Ok(Self {
+            words: WORDS.iter().map(pattern).collect::<Result<_>>()?,
+            string: Regex::new(r#""(?:[^"\\]|\\.)*""#).context("a pattern is not valid")?,
+        })
     }
-    let text = text.split("mod tests {").next().unwrap_or_default();
-    let words = WORDS
-        .iter()
-        .map(|(word, term)| Ok((Regex::new(&format!(r"(?i)\b({word})\b"))?, *term)))
-        .collect::<Result<Vec<_>>>()?;
-    let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let parts: Vec<&str> = if !is_source {
-            vec![line]
-        } else if line.trim_start().starts_with("//") {
-            Vec::new()
-        } else {
-            string.find_iter(line).map(|part| part.as_str()).collect()
-        };
-        for (word, term) in &words {
-            for part in parts.iter().filter_map(|part| word.find(part)) {
-                found.push(format!("{name}:{}: {}: use {term}", index + 1, part.as_str()));
+
+    /// Every word in a page, or in a string of a source file.
+    fn used(&self, name: &str, text: &str) -> Vec<String> {
+        let is_source = name.ends_with(".rs");
+        let mut found = Vec::new();
+        if is_source && (name.contains("/tests") || name.contains("/fixtures/")) {
+            return found;
+        }
+        let text = text.split("mod tests {").next().unwrap_or_default();
+        for (index, line) in text.lines().enumerate() {
+            let parts: Vec<&str> = if !is_source {
+                vec![line]
+            } else if line.trim_start().starts_with("//") {
+                Vec::new()
+            } else {
+                self.string.find_iter(line).map(|part| part.as_str()).collect()
+            };
+            for (word, term) in &self.words {
+                for part in parts.iter().filter_map(|part| word.find(part)) {
+                    found.push(format!("{name}:{}: {}: use {term}", index + 1, part.as_str()));
+                }
             }
         }
+        found
     }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -85,9 +98,10 @@ mod tests {
 
     #[test]
     fn words_in_pages_and_messages_are_reported() -> Result<()> {
+        let patterns = Patterns::new()?;
         let page = "The program mints a token.\nA mint leaf; colours.\n";
         assert_eq!(
-            used("a.md", page)?,
+            patterns.used("a.md", page),
             [
                 "a.md:1: mints: use request a token",
                 "a.md:2: mint: use request a token"
@@ -96,10 +110,10 @@ mod tests {
         let source =
             "// It is minted.\nlet a = \"the token dies\";\n#[cfg(test)]\nmod tests {\nlet b = \"ours\";\n";
         assert_eq!(
-            used("src/a.rs", source)?,
+            patterns.used("src/a.rs", source),
             ["src/a.rs:2: dies: use usable, expired, rejected"]
         );
-        assert_eq!(used("src/a/tests.rs", source)?, [""; 0]);
+        assert_eq!(patterns.used("src/a/tests.rs", source), [""; 0]);
         Ok(())
     }
 }
