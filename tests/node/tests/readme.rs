@@ -97,7 +97,7 @@ async fn how_to_pages_install_a_second_secret() -> Result<()> {
     world.namespace.docker_config_json("quay").await.map(drop)
 }
 
-/// The install of the page for registries with robot accounts.
+/// The install of the page for registries with robot accounts, and a run of `doctor` in it.
 #[tokio::test]
 async fn how_to_quay_robot_installs_and_runs() -> Result<()> {
     let world = World::empty("quay-robot").await?;
@@ -106,7 +106,9 @@ async fn how_to_quay_robot_installs_and_runs() -> Result<()> {
     let registry = &ClusterAccess::shared().registries()?.basic;
     let account = registry.account("robot").context("the registry has a robot")?;
     let image = program_image().await?;
-    let script = script(&blocks_of("how-to/quay-robot.md")?)
+    let mut blocks = blocks_of("how-to/quay-robot.md")?;
+    blocks.extend(blocks_of("how-to/README.md")?);
+    let script = script(&blocks)
         .replace(IMAGE, &image.name)
         .replace(DIGEST, &image.digest)
         .replace("quay.io/team", &registry.host.name)
@@ -116,6 +118,8 @@ async fn how_to_quay_robot_installs_and_runs() -> Result<()> {
     let printed = typed(&script, namespace, &[("robot-token.txt", &account.password)]).await?;
     let job = output_of(&printed, "job")?;
     ensure!(job.contains("SUCCESS ok: "), "{job}");
+    let doctor = output_of(&printed, "doctor")?;
+    ensure!(doctor.contains("permission: "), "{doctor}");
     Ok(())
 }
 
