@@ -9,7 +9,7 @@ use std::time::Duration;
 use self::environment::{Environment, sort};
 use self::platform::api_server;
 use self::proxy::{check_proxy, proxy};
-use self::validate::{check_case, check_coverage, check_trust, without_effect};
+use self::validate::{check_case, check_counts, check_coverage, check_trust, without_effect};
 use self::value::{
     access, connect_to, duration, host, image, namespace, next_run, object_name, parse_bool,
     parse_percentage, parse_timeout, path, plain, registry, username,
@@ -222,6 +222,7 @@ impl Config {
         if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
             check_trust(environment, &registries, &trusted_hosts, problems);
         }
+        check_counts(environment, &registries, &images, problems);
         check_coverage(environment, &registries, &images, problems);
         check_case(environment, &registries, problems);
         let proxy = proxy(&environment.platform);

@@ -207,6 +207,30 @@ fn lists_lose_duplicates() {
 }
 
 #[test]
+fn o12_more_than_64_images_or_registries_are_a_mistake() {
+    let list = |count: usize, item: fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join("\n");
+    let image = |number| format!("{INTERNAL}/team/app:{number}");
+    let registry = |number| format!("r{number}.example.com");
+    for (name, item) in [
+        ("PULL_SECRET_IMAGE", image as fn(usize) -> String),
+        ("PULL_SECRET_REGISTRY", registry),
+    ] {
+        let with = |value: String| problems(&[(name, &value), ("PULL_SECRET_TOKEN_FILE", "/token")]);
+        // The same item twice is one.
+        for right in [list(64, item), list(64, item) + "," + &item(0)] {
+            assert_eq!(with(right), [], "{name}");
+        }
+        let problems = with(list(65, item));
+        let [problem] = problems.as_slice() else {
+            panic!("{name}: {problems:?}")
+        };
+        assert_eq!(problem.variable, name);
+        assert_eq!(problem.problem, "has 65 items, and at most 64 are allowed");
+        assert_eq!(problem.given, None, "a long list is not printed");
+    }
+}
+
+#[test]
 fn r14_lists_are_separated_by_commas_and_white_space() {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let image = |name: &str| format!("{INTERNAL}/team/{name}");

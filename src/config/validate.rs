@@ -8,6 +8,8 @@ use crate::text::clip_name;
 
 /// Longest host in a message, in characters.
 const HOST_MAX: usize = 80;
+/// Most registries and most images of a run.
+const LIST_MAX: usize = 64;
 
 /// Warning that the ServiceAccount has no effect beside a token file. Only a warning: a manifest sets the
 /// ServiceAccount, and an overlay adds the file.
@@ -43,6 +45,25 @@ pub(super) fn check_trust(
     }
 }
 
+/// Rejects more registries or images than a run has time for.
+pub(super) fn check_counts(
+    environment: &Environment,
+    registries: &[RegistryHost],
+    images: &[ImageReference],
+    problems: &mut Vec<Problem>,
+) {
+    let values = &environment.values;
+    for (given, count) in [
+        (&values.registry, registries.len()),
+        (&values.image, images.len()),
+    ] {
+        if count > LIST_MAX {
+            let problem = format!("has {count} items, and at most {LIST_MAX} are allowed");
+            problems.push(Problem::for_variable(given.variable, None, problem));
+        }
+    }
+}
+
 /// Rejects registries that differ only in case: some clients take their keys for one, others for two.
 pub(super) fn check_case(
     environment: &Environment,
@@ -50,13 +71,6 @@ pub(super) fn check_case(
     problems: &mut Vec<Problem>,
 ) {
     let given = &environment.values.registry;
-    if registries.is_empty()
-        && !problems
-            .iter()
-            .any(|problem| problem.variable == given.variable.name)
-    {
-        problems.push(Problem::for_variable(given.variable, None, "has no registry"));
-    }
     let mut keys: Vec<String> = registries
         .iter()
         .map(|registry| registry.key().to_ascii_lowercase())

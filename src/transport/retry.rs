@@ -74,6 +74,11 @@ impl RetryCause {
     }
 }
 
+/// Whether there is time before `until` to ask a refused login once more: without it, a refusal may be one that passes.
+pub fn can_confirm_login(until: Instant) -> bool {
+    Instant::now() + LOGIN_PAUSE < until
+}
+
 /// Whether the outcome of an exchange may be another a moment later: 429, 5xx but "not implemented", a broken connection
 /// and no answer in time.
 pub fn is_transient(outcome: &Result<Answer, Failure>) -> bool {

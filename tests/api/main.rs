@@ -41,6 +41,7 @@ mod refusals;
 mod registries;
 mod registry_faults;
 mod registry_trust;
+mod remedies;
 mod repair;
 mod replacement;
 mod reverting;

@@ -44,7 +44,7 @@ pub async fn ensure_kept(
     let (secret, after) =
         ensure_nothing_lost(world, slot, prepared, outcome, calls, answers_are_lost(case)).await?;
     if show_to_crane && after.pulls {
-        world.crane_pulls(document(secret)?).await?;
+        world.crane_pulls(document(secret)?, world.image()).await?;
     }
     ensure!(
         calls.api.len() <= TRIES && calls.registry.len() <= TRIES,

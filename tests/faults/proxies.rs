@@ -60,6 +60,11 @@ impl Proxies {
         Ok(Self { api, registry })
     }
 
+    /// Both, as they are.
+    pub fn of([api, registry]: [FaultyProxy; 2]) -> Self {
+        Self { api, registry }
+    }
+
     /// The program, for which the proxies are the servers.
     pub fn lead(&self, program: Program) -> Program {
         program

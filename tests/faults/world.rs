@@ -154,9 +154,14 @@ impl World {
         &self.puller
     }
 
-    /// True if crane can pull with the document.
-    pub async fn crane_pulls(&self, document: Vec<u8>) -> Result<()> {
-        let (crane, image) = (self.crane.clone(), self.image.clone());
+    /// Authority of the proxies, which the program trusts.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// True if crane can pull the image with the document.
+    pub async fn crane_pulls(&self, document: Vec<u8>, image: &str) -> Result<()> {
+        let (crane, image) = (self.crane.clone(), image.to_owned());
         tokio::task::spawn_blocking(move || crane.pulls(Some(&document), &image))
             .await?
             .map_err(anyhow::Error::msg)
@@ -188,10 +193,11 @@ impl World {
     /// A proxy in front of another registry.
     pub fn proxy_of(&self, host: &Host, plan: Plan) -> Result<FaultyProxy> {
         let registries = ClusterAccess::shared().registries()?;
+        let ca = format!("{}\n{}", registries.ca, self.authority.pem());
         let name = host.name.split(':').next().unwrap_or_default();
         FaultyProxy::start(
             Side::Registry,
-            Upstream::named(&host.name, host.address, &registries.ca)?,
+            Upstream::named(&host.name, host.address, &ca)?,
             Arc::new(Certificates::new(&self.authority, name)?),
             plan,
             HashMap::new(),

@@ -13,7 +13,7 @@ use crate::{
     },
     config::Mode,
     credential::Claims,
-    outcome::{DoctorCheck, Outcome, Reason, Verified},
+    outcome::{DoctorCheck, Outcome, Reason, Verified, most_severe},
 };
 
 /// The checks as lines: `name: message`, with `!` before a warning.
@@ -297,6 +297,26 @@ async fn doctor_without_a_source_reports_an_uncorrectable_secret() {
             scene.cluster().store(stored);
         }
         assert_eq!(reasons(&scene.run(Mode::Doctor).await), expected, "{stored:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn doctor_ends_as_its_most_severe_check() {
+    let pod = json!({"pod": {"name": "a-pod", "uid": "2"}});
+    let bound = jwt_of("model-puller", "id", DAY, &pod);
+    // Each has the findings of the one before it, and a more severe one that is listed later.
+    for (stored, denies, expected) in [
+        ("{}", &[][..], Reason::PodBoundToken),
+        ("{", &[], Reason::DocumentUnreadable),
+        ("{", &["patch"], Reason::ApiForbidden),
+    ] {
+        let scene = Scene::new().with_token_file(bound.clone());
+        scene.cluster().store(stored);
+        scene.cluster().denies = denies;
+        let outcome = scene.run(Mode::Doctor).await;
+        assert_eq!(reasons(&outcome).first(), Some(&Reason::PodBoundToken));
+        let deciding = most_severe(&outcome.findings).map(|finding| finding.reason);
+        assert_eq!(deciding, Some(expected), "{:?}", reasons(&outcome));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     credential::Credential,
     decide::replace_policy::{self, ReplaceDecision, ReplacePolicy},
     image::RegistryHost,
+    transport::retry::can_confirm_login,
     verification::{Evidence, Proof},
 };
 
@@ -65,18 +66,24 @@ async fn stored_does_more(
     stored: &Credential,
 ) -> bool {
     let images = replace_policy::images_to_ask(at, new, stored);
+    // Time for a refused login to be asked once more, which an unreachable registry may have taken.
+    let until = operation.deadline.writing;
+    let registries = operation.registries.with_until(until);
     let found = operation
-        .verifier(&operation.registries, stored, operation.deadline.writing)
+        .verifier(&registries, stored, until)
         .verify(&[(&at.registry, images)])
         .await;
     let found: Vec<_> = found.into_iter().flat_map(|at| at.images).collect();
+    let may_pass = !can_confirm_login(until);
     let mut does_more = false;
     for (image, proof) in &mut at.images {
         let stored_proof = found
             .iter()
             .find(|(asked, _)| asked == image)
             .map(|(_, proof)| proof);
-        if stored_proof.is_some_and(|stored| replace_policy::does_more(stored, proof)) {
+        let is_kept =
+            |stored: &Proof| replace_policy::does_more(stored, proof) || (may_pass && stored.is_rejection());
+        if stored_proof.is_some_and(is_kept) {
             does_more = true;
             if matches!(proof, Proof::RepositoryMissing | Proof::TagMissing) {
                 *proof = Proof::PullForbidden;
@@ -93,15 +100,18 @@ async fn is_rejected_elsewhere(
     usable: &[(RegistryHost, Credential)],
     stored: &Credential,
 ) -> bool {
+    let until = operation.deadline.writing;
+    let registries = operation.registries.with_until(until);
     for at in evidence.iter().filter(|at| at.proofs().any(Proof::is_acceptance)) {
         if replace_policy::usable_for(&at.registry, usable) != Some(stored) {
             continue;
         }
         let found = operation
-            .verifier(&operation.registries, stored, operation.deadline.writing)
+            .verifier(&registries, stored, until)
             .verify(&[(&at.registry, Vec::new())])
             .await;
-        if found.iter().flat_map(Evidence::proofs).any(Proof::is_rejection) {
+        let is_confirmed = can_confirm_login(until);
+        if is_confirmed && found.iter().flat_map(Evidence::proofs).any(Proof::is_rejection) {
             return true;
         }
     }

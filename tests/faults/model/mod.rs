@@ -1,17 +1,19 @@
 //! Random sequences of writers, faults, time and runs, and a model that predicts the end of each run.
 
+mod robot;
 mod state;
 mod system;
 
 use proptest::{
+    option,
     prelude::{BoxedStrategy, Just, Strategy, any},
     prop_oneof,
 };
 use proptest_state_machine::ReferenceStateMachine;
 
-use self::state::State;
+use self::state::{Robot, State};
 pub use self::system::System;
-use crate::crashes::Moment;
+use crate::{crashes::Moment, robots::Scheme};
 
 /// Next event.
 #[derive(Clone, Debug)]
@@ -42,12 +44,16 @@ pub enum Event {
     Deletes,
     /// The Secret is deleted and restored from a backup: the same content, another object.
     Restores,
-    /// Time passes: the stored token expires too soon.
+    /// Time passes: the stored token expires too soon, or the token file has a new password.
     Ages,
     /// An administrator takes the right to pull away.
     Revokes,
     /// The pull permission is granted again.
     Grants,
+    /// The token file gets a wrong password, or the right one again.
+    Wrongs(bool),
+    /// A third registry is down, or no longer part of the runs.
+    Falls(bool),
 }
 
 /// A random fault: the server, the number of the call, and one of the faults that are possible for a call.
@@ -69,11 +75,18 @@ impl ReferenceStateMachine for Model {
     type Transition = Event;
 
     fn init_state() -> BoxedStrategy<State> {
-        Just(State {
-            secret: None,
-            may_pull: true,
-        })
-        .boxed()
+        let scheme = prop_oneof![Just(Scheme::Basic), Just(Scheme::Bearer)];
+        option::of(scheme)
+            .prop_map(|scheme| State {
+                secret: None,
+                may_pull: true,
+                robot: scheme.map(|scheme| Robot {
+                    scheme,
+                    is_wrong: false,
+                    one_is_down: false,
+                }),
+            })
+            .boxed()
     }
 
     fn transitions(_: &State) -> BoxedStrategy<Event> {
@@ -96,14 +109,29 @@ impl ReferenceStateMachine for Model {
             2 => Just(Event::Ages),
             1 => Just(Event::Revokes),
             1 => Just(Event::Grants),
+            2 => any::<bool>().prop_map(Event::Wrongs),
+            2 => any::<bool>().prop_map(Event::Falls),
         ]
         .boxed()
     }
 
     /// Changes of a Secret need one.
     fn preconditions(state: &State, event: &Event) -> bool {
+        let is_disturbed = state
+            .robot
+            .is_some_and(|robot| robot.is_wrong || robot.one_is_down);
+        let is_wrapped = state.secret.as_ref().is_none_or(|stored| stored.wrapped);
         match event {
-            Event::Ensure | Event::Verify | Event::Plan | Event::Fault(_) | Event::Killed(..) => true,
+            Event::Ensure | Event::Verify | Event::Plan | Event::Killed(..) => true,
+            // A registry that can't be asked about a wrong password gets it where nothing is stored.
+            Event::Fault(_) => !is_disturbed,
+            // The model does not know whether the third registry had the earlier password too.
+            Event::Falls(true) if !state.is_up_to_date() => false,
+            Event::Wrongs(begins) | Event::Falls(begins) => {
+                state.robot.is_some() && is_wrapped && *begins != is_disturbed
+            }
+            Event::Unwraps if is_disturbed => false,
+            Event::Revokes | Event::Grants if state.robot.is_some() => false,
             Event::Labels(_) | Event::TakesLabel | Event::Blanks | Event::Deletes | Event::Restores => {
                 state.secret.is_some()
             }

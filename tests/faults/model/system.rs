@@ -23,9 +23,10 @@ use crate::{
     catalogue,
     crashes::Moment,
     proxies::Proxies,
+    robots::{DOWN, Stage},
     situation::{Setting, Situation},
     slots::Taken,
-    world::{Prepared, Slots, World},
+    world::{Prepared, Slots},
     writers::Writer,
 };
 
@@ -35,17 +36,17 @@ const LABEL: &str = "opendatahub.io/dashboard";
 const SHORT: &str = "4s";
 
 /// Resources of all sequences, which run one after the other.
-static SHARED: LazyLock<(Runtime, World, Slots)> = LazyLock::new(|| {
+static SHARED: LazyLock<(Runtime, Stage, Slots)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime");
-    let (world, slots) = runtime.block_on(World::new(1)).expect("a namespace");
-    (runtime, world, slots)
+    let (stage, slots) = runtime.block_on(Stage::new(1)).expect("a namespace");
+    (runtime, stage, slots)
 });
 
 /// A Secret, and the model's state of it.
 pub struct System {
-    world: &'static World,
-    slot: Taken<'static>,
-    state: State,
+    pub(super) stage: &'static Stage,
+    pub(super) slot: Taken<'static>,
+    pub(super) state: State,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -54,20 +55,26 @@ impl StateMachineTest for System {
     type Reference = Model;
 
     fn init_test(state: &State) -> Self {
-        let (runtime, world, slots) = &*SHARED;
+        let (runtime, stage, slots) = &*SHARED;
         runtime.block_on(async {
             let system = Self {
-                world,
+                stage,
                 slot: slots.take().await,
                 state: state.clone(),
                 _alone: ALONE.lock().await,
             };
             system
+                .stage
                 .world
                 .clear(&system.slot)
                 .await
                 .expect("there is no Secret");
-            system.world.let_pull(true).await.expect("the puller may pull");
+            system
+                .stage
+                .world
+                .let_pull(true)
+                .await
+                .expect("the puller may pull");
             system
         })
     }
@@ -90,10 +97,7 @@ impl StateMachineTest for System {
 impl System {
     async fn happens(&self, event: &Event) -> Result<()> {
         match event {
-            Event::Ensure => {
-                self.ensures(&[self.state.action()], &[self.state.ensured()])
-                    .await
-            }
+            Event::Ensure => self.ensures(self.state.actions(), &[self.state.ensured()]).await,
             Event::Verify => self.verifies().await,
             Event::Plan => self.plans().await,
             Event::Fault(drawn) => {
@@ -104,11 +108,15 @@ impl System {
                 self.is_killed(*number, *moment).await?;
                 self.ensures_after_part_of_one().await
             }
-            Event::Revokes => self.world.let_pull(false).await,
-            Event::Grants => self.world.let_pull(true).await,
-            Event::Deletes => self.world.clear(&self.slot).await,
+            Event::Revokes => self.stage.world.let_pull(false).await,
+            Event::Grants => self.stage.world.let_pull(true).await,
+            Event::Deletes => self.stage.world.clear(&self.slot).await,
             Event::Restores => self.restores().await,
-            Event::Ages => self.ages().await,
+            Event::Ages => match self.setting() {
+                Some(setting) => self.rotates(setting).await,
+                None => self.ages().await,
+            },
+            Event::Wrongs(_) | Event::Falls(_) => Ok(()),
             Event::Labels(number) => {
                 Writer::Labels
                     .write(&self.api(), &self.slot.secret, *number)
@@ -128,7 +136,11 @@ impl System {
             }
             Event::TakesEntry => {
                 self.edits_document(|document| {
-                    entries(document)?.remove(OPENSHIFT);
+                    let keys = self.setting().map(|setting| setting.keys(self.stage));
+                    let robots = keys.transpose()?.into_iter().flatten();
+                    for key in robots.chain([OPENSHIFT, DOWN].map(str::to_owned)) {
+                        entries(document)?.remove(&key);
+                    }
                     Ok(())
                 })
                 .await
@@ -152,11 +164,10 @@ impl System {
 
     /// Runs without faults after a run that was interrupted, which may have done all of it or nothing.
     async fn ensures_after_part_of_one(&self) -> Result<()> {
-        let actions = [self.state.action(), "refreshed", "unchanged"];
-        let done = if self.state.may_pull {
-            "ok"
-        } else {
-            "pull-forbidden"
+        let actions = [self.state.actions(), &["refreshed", "unchanged"]].concat();
+        let done = match self.state.ensured() {
+            "reverted" => "ok",
+            ended => ended,
         };
         self.ensures(&actions, &[self.state.ensured(), done]).await
     }
@@ -186,7 +197,8 @@ impl System {
     async fn plans(&self) -> Result<()> {
         let outcome = self.reads("plan").await?;
         ensure!(
-            !self.state.may_pull || outcome.result("REASON") == self.state.ensured(),
+            !matches!(self.state.ensured(), "ok" | "reverted")
+                || outcome.result("REASON") == self.state.ensured(),
             "it would be possible\n{outcome}"
         );
         Ok(())
@@ -222,9 +234,8 @@ impl System {
         );
         let fault = *drawn.which.get(&faults);
         let before = self.before().await?;
-        let proxies = self.proxies(side, drawn.number, fault, &before)?;
-        let program = self.program("ensure").env("PULL_SECRET_TIMEOUT", SHORT);
-        let outcome = proxies.lead(program).run().await?;
+        let (program, _proxies) = self.disturbed(side, drawn.number, fault, &before)?;
+        let outcome = program.env("PULL_SECRET_TIMEOUT", SHORT).run().await?;
         let kept = self.ensure_kept(&before, &outcome, true).await;
         kept.with_context(|| format!("{fault}\n{outcome}"))
     }
@@ -232,8 +243,8 @@ impl System {
     async fn is_killed(&self, number: usize, moment: Moment) -> Result<()> {
         let before = self.before().await?;
         let held = moment.held();
-        let proxies = self.proxies(Side::ApiServer, number, held, &before)?;
-        let mut running = proxies.lead(self.program("ensure")).spawn()?;
+        let (program, proxies) = self.disturbed(Side::ApiServer, number, held, &before)?;
+        let mut running = program.spawn()?;
         tokio::select! {
             () = proxies.occurred(Side::ApiServer, held) => {
                 running.kill().await?;
@@ -247,7 +258,20 @@ impl System {
         }
     }
 
-    fn proxies(&self, side: Side, number: usize, fault: Fault, before: &Before) -> Result<Proxies> {
+    /// A run of `ensure` between proxies.
+    fn disturbed(
+        &self,
+        side: Side,
+        number: usize,
+        fault: Fault,
+        before: &Before,
+    ) -> Result<(Program, Proxies)> {
+        let plan = Plan::none().once(number, fault);
+        if let Some(setting) = self.setting() {
+            let of = |proxy| if proxy == side { plan.clone() } else { Plan::none() };
+            let (program, proxies) = setting.start(self.stage, &self.slot, of)?;
+            return Ok((program, Proxies::of(proxies)));
+        }
         let setting = Setting {
             situation: Situation::Refresh,
             reviewed: false,
@@ -257,12 +281,8 @@ impl System {
             earlier: HashMap::new(),
             token: None,
         };
-        Proxies::start(
-            self.world,
-            setting,
-            Some((side, Plan::none().once(number, fault))),
-            &prepared,
-        )
+        let proxies = Proxies::start(&self.stage.world, setting, Some((side, plan)), &prepared)?;
+        Ok((proxies.lead(self.program("ensure")), proxies))
     }
 
     async fn ensure_kept(&self, before: &Before, outcome: &Outcome, answers_are_lost: bool) -> Result<()> {
@@ -277,9 +297,15 @@ impl System {
     /// Nothing is lost, and nothing is worse. Where the puller may not pull, the latter is no question.
     async fn ensure_stored_kept(&self, before: &Before) -> Result<(Option<Secret>, Option<After>)> {
         let secret = self.secret().await?;
-        if self.state.may_pull {
+        if let Some(setting) = self.setting() {
+            self.ensure_robot_kept(setting, secret.as_ref()).await?;
+        } else if self.state.may_pull {
             let after = before
-                .ensure_not_worse(secret.as_ref(), self.world.puller(), self.world.image())
+                .ensure_not_worse(
+                    secret.as_ref(),
+                    self.stage.world.puller(),
+                    self.stage.world.image(),
+                )
                 .await?;
             return Ok((secret, Some(after)));
         }
@@ -300,14 +326,19 @@ impl System {
             return Ok(());
         };
         self.unmanaged().ensure_in(&secret)?;
-        let labels = secret.metadata.labels.unwrap_or_default();
+        let labels = secret.metadata.labels.as_ref();
         ensure!(
-            labels.contains_key(LABEL) == stored.labelled,
+            labels.is_some_and(|labels| labels.contains_key(LABEL)) == stored.labelled,
             "whether it has its label"
         );
-        let data = secret.data.unwrap_or_default();
-        let document = data.get(DOCUMENT).context("there is a document")?;
-        let pulls = self.world.puller().pulls(&document.0, self.world.image()).await?;
+        let pulls = match self.setting() {
+            Some(setting) => setting.pulls(self.stage, &secret).await? == Some(true),
+            None => {
+                let document = secret.data.as_ref().and_then(|data| data.get(DOCUMENT));
+                let (document, world) = (document.context("there is a document")?, &self.stage.world);
+                world.puller().pulls(&document.0, world.image()).await?
+            }
+        };
         ensure!(
             self.state.pulls().is_none_or(|expected| expected == pulls),
             "whether it pulls: {pulls}"
@@ -316,11 +347,11 @@ impl System {
     }
 
     async fn before(&self) -> Result<Before> {
-        let (puller, image) = (self.world.puller(), self.world.image());
+        let (puller, image) = (self.stage.world.puller(), self.stage.world.image());
         Before::new(self.secret().await?, self.unmanaged(), puller, image).await
     }
 
-    fn unmanaged(&self) -> Unmanaged {
+    pub(super) fn unmanaged(&self) -> Unmanaged {
         let mut unmanaged = Unmanaged::default();
         if let Some(stored) = &self.state.secret {
             unmanaged.labels.extend(stored.label.map(Writer::label));
@@ -330,35 +361,38 @@ impl System {
     }
 
     async fn secret(&self) -> Result<Option<Secret>> {
-        self.world.secret(&self.slot).await
+        self.stage.world.secret(&self.slot).await
     }
 
     fn api(&self) -> Api<Secret> {
-        self.world.namespace().api()
+        self.stage.world.namespace().api()
     }
 
     fn program(&self, mode: &str) -> Program {
-        let program = self.world.program(&self.slot, Situation::Refresh);
+        let program = match self.setting() {
+            Some(setting) => setting.peaceful(self.stage, &self.slot).expect("a token file"),
+            None => self.stage.world.program(&self.slot, Situation::Refresh),
+        };
         program.env("PULL_SECRET_MODE", mode)
     }
 
     /// The same content as another object.
     async fn restores(&self) -> Result<()> {
         let mut secret = self.secret().await?.context("there is a Secret")?;
-        self.world.clear(&self.slot).await?;
+        self.stage.world.clear(&self.slot).await?;
         secret.metadata = ObjectMeta {
             name: secret.metadata.name,
             labels: secret.metadata.labels,
             annotations: secret.metadata.annotations,
             ..ObjectMeta::default()
         };
-        self.world.namespace().create(&secret).await.map(drop)
+        self.stage.world.namespace().create(&secret).await.map(drop)
     }
 
     /// The stored token seems to be one that was requested a day ago.
     async fn ages(&self) -> Result<()> {
         let secret = self.secret().await?.context("there is a Secret")?;
-        let token = self.world.short_lived_token(&secret).await?;
+        let token = self.stage.world.short_lived_token(&secret).await?;
         let auth = STANDARD.encode(format!("<token>:{token}"));
         self.edits_document(|document| {
             let managed = json!({"username": "<token>", "password": token, "auth": auth});
@@ -368,7 +402,7 @@ impl System {
         .await
     }
 
-    async fn edits_document(&self, edit: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
+    pub(super) async fn edits_document(&self, edit: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
         self.edits(|secret| {
             let data = secret.data.get_or_insert_default();
             let stored = data.get_mut(DOCUMENT).context("there is a document")?;
@@ -383,11 +417,11 @@ impl System {
     async fn edits(&self, edit: impl FnOnce(&mut Secret) -> Result<()>) -> Result<()> {
         let mut secret = self.secret().await?.context("there is a Secret")?;
         edit(&mut secret)?;
-        self.world.namespace().replace(&secret).await.map(drop)
+        self.stage.world.namespace().replace(&secret).await.map(drop)
     }
 }
 
-fn entries(document: &mut Value) -> Result<&mut Map<String, Value>> {
+pub(super) fn entries(document: &mut Value) -> Result<&mut Map<String, Value>> {
     let auths = document.get_mut("auths").and_then(Value::as_object_mut);
     auths.context("the document has auths")
 }

@@ -171,6 +171,23 @@ async fn the_access_reviews_of_a_token_name_the_image_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p3_a_refusal_that_cannot_be_asked_again_keeps_the_stored_password() {
+    for (timeout, reason, is_written) in [
+        ("60s", Reason::RepositoryMissing, true),
+        ("2s", Reason::PullForbidden, false),
+    ] {
+        let scene = Scene::with_document(&document("old")).with_token_file("new");
+        let scene = scene.with("PULL_SECRET_TIMEOUT", timeout);
+        let found = run(&scene, |all| all.registry = |login| by_age(login, 404, 401)).await;
+        assert_eq!(
+            (reasons(&found.0), found.1),
+            (vec![reason], is_written),
+            "{timeout}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unverified_password_replaces_one_that_another_registry_rejects() {
     const INTERNAL: &str = REGISTRY;
     let old_is_rejected: fn(&Login<'_>) -> u16 = |login| match login.host {
