@@ -1,4 +1,4 @@
-//! `docs/contract.md`: each promise has a test, each named test exists and runs, and each reason, variable and result has a
+//! `docs/development/contract.md`: each promise has a test, each named test exists and runs, and each reason, variable and result has a
 //! row. The tests that `docs/security.md` names exist as well.
 
 use std::{
@@ -133,7 +133,8 @@ fn functions(source: &str) -> Vec<String> {
 }
 
 fn document() -> String {
-    fs::read_to_string(root().join("docs/contract.md")).expect("docs/contract.md can be read")
+    fs::read_to_string(root().join("docs/development/contract.md"))
+        .expect("docs/development/contract.md can be read")
 }
 
 #[test]
@@ -153,7 +154,11 @@ fn every_promise_has_a_test_and_every_test_named_exists() {
         let missing = named.iter().filter(|name| !tests.contains(*name));
         wrong.extend(missing.map(|name| format!("line {line}: there is no test {name}")));
     }
-    assert!(wrong.is_empty(), "docs/contract.md:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "docs/development/contract.md:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -258,7 +263,7 @@ fn every_reason_variable_and_result_has_a_promise() {
         .collect();
     assert!(
         unmentioned.is_empty(),
-        "docs/contract.md has no row for {unmentioned:?}"
+        "docs/development/contract.md has no row for {unmentioned:?}"
     );
 }
 

@@ -1,18 +1,40 @@
-//! Tables of README, generated from the same definitions as `--help`.
+//! Tables of README and docs/reference, generated from the same definitions as `--help`.
 
-use crate::config::{DefaultValue, PLATFORM_VARIABLES, VARIABLES};
+use crate::config::{DefaultValue, PLATFORM_VARIABLES, VARIABLES, Variable};
 use crate::outcome::Reason;
 use crate::outcome::ResultName;
+
+const HEAD: [&str; 3] = ["variable", "default", "meaning"];
+
+/// Variables that most installs set.
+const MAIN: [&str; 6] = [
+    "PULL_SECRET_NAME",
+    "PULL_SECRET_REGISTRY",
+    "PULL_SECRET_IMAGE",
+    "PULL_SECRET_SERVICE_ACCOUNT",
+    "PULL_SECRET_TOKEN_FILE",
+    "PULL_SECRET_USERNAME",
+];
+
+/// Table of the variables that most installs set, with the first sentence of each meaning.
+pub fn main_variables_markdown() -> String {
+    let main = MAIN
+        .iter()
+        .filter_map(|name| VARIABLES.iter().find(|variable| variable.name == *name));
+    let rows = main.map(|variable| {
+        let first = variable.meaning.split(['.', ';', ':']).next().unwrap_or_default();
+        vec![
+            code(variable.name),
+            default(variable),
+            format!("{}.", text(first)),
+        ]
+    });
+    table(&HEAD, rows)
+}
 
 /// Table of variables.
 pub fn variables_markdown() -> String {
     let own = VARIABLES.iter().map(|variable| {
-        let default = match variable.default {
-            DefaultValue::Required => "required".to_owned(),
-            DefaultValue::None => "–".to_owned(),
-            DefaultValue::Described(words) => words.to_owned(),
-            DefaultValue::Value(value) => code(value),
-        };
         let who = if variable.installer_only {
             " Set by the installer, never a Task parameter."
         } else {
@@ -20,7 +42,7 @@ pub fn variables_markdown() -> String {
         };
         vec![
             code(variable.name),
-            default,
+            default(variable),
             format!("{}{who}", text(variable.meaning)),
         ]
     });
@@ -28,7 +50,16 @@ pub fn variables_markdown() -> String {
         let names: Vec<_> = names.split(", ").map(code).collect();
         vec![names.join(", "), (*default).to_owned(), text(meaning)]
     });
-    table(&["variable", "default", "meaning"], own.chain(platform))
+    table(&HEAD, own.chain(platform))
+}
+
+fn default(variable: &Variable) -> String {
+    match variable.default {
+        DefaultValue::Required => "required".to_owned(),
+        DefaultValue::None => "–".to_owned(),
+        DefaultValue::Described(words) => words.to_owned(),
+        DefaultValue::Value(value) => code(value),
+    }
 }
 
 /// Table of results.
@@ -81,11 +112,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readme_has_the_generated_tables() {
-        let readme = include_str!("../../README.md");
-        for table in [variables_markdown(), results_markdown(), reasons_markdown()] {
-            assert!(readme.contains(&table), "run `cargo xtask generate`:\n{table}");
+    fn pages_have_the_generated_tables() {
+        for (page, table) in [
+            (include_str!("../../README.md"), main_variables_markdown()),
+            (
+                include_str!("../../docs/reference/variables.md"),
+                variables_markdown(),
+            ),
+            (
+                include_str!("../../docs/reference/results.md"),
+                results_markdown(),
+            ),
+            (
+                include_str!("../../docs/reference/reasons.md"),
+                reasons_markdown(),
+            ),
+        ] {
+            assert!(page.contains(&table), "run `cargo xtask generate`:\n{table}");
         }
+    }
+
+    #[test]
+    fn readme_has_at_most_130_lines() {
+        assert!(include_str!("../../README.md").lines().count() <= 130);
+    }
+
+    #[test]
+    fn troubleshooting_has_a_section_for_each_reason() {
+        let page = include_str!("../../docs/troubleshooting.md");
+        for reason in Reason::ALL {
+            let info = reason.info();
+            let section = page.split(&format!("\n## {}\n", info.word)).nth(1);
+            let section = section.and_then(|rest| rest.split("\n## ").next());
+            let section = section.unwrap_or_else(|| panic!("docs/troubleshooting.md lacks {reason}"));
+            // A reason with its own status, or as a warning.
+            let own = format!("{} {} (exit {}): ", info.status, info.word, info.exit_code);
+            let warning = format!("WARNING {} (exit 0): ", info.word);
+            assert!(section.contains(&own) || section.contains(&warning), "{reason}");
+        }
+    }
+
+    #[test]
+    fn each_main_variable_exists() {
+        assert_eq!(main_variables_markdown().lines().count(), MAIN.len() + 2);
     }
 
     #[test]

@@ -18,9 +18,9 @@ use crate::{
 /// The flags of k3s and RKE2 (k3s, `pkg/daemons/control/server.go`: issuer and `version.Program`).
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
-/// The audiences as the command of tekton/README.md prints them, with `token` in the place of the one that kubectl creates.
+/// The audiences as the command of docs/how-to/admission-policy.md prints them, with `token` in the place of the one that kubectl creates.
 fn decoded_as_shown(token: &str) -> Result<Vec<String>> {
-    let page = std::fs::read_to_string(kustomize::tekton().join("README.md"))?;
+    let page = std::fs::read_to_string(kustomize::tekton().join("../docs/how-to/admission-policy.md"))?;
     let command = page
         .lines()
         .find(|line| line.starts_with("kubectl create token "))

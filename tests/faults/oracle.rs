@@ -1,4 +1,4 @@
-//! The contract for each fault at each call: written from docs/contract.md and the design, not from observed results.
+//! The contract for each fault at each call: written from docs/development/contract.md and the design, not from observed results.
 
 use test_cluster::listener::faulty::{
     ConnectionFault, Cut, Ending as CutEnding, Fault, Invented, RequestFault, ResponseFault, Side,

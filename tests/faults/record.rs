@@ -1,4 +1,4 @@
-//! Results of the cases, for docs/reliability.md and for debugging.
+//! Results of the cases, for docs/development/reliability.md and for debugging.
 
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Generated files and parts of files: the tables of both READMEs, docs/role.yaml, the report schema's reasons and exit
+//! Generated files and parts of files: the tables of README and docs/reference, docs/role.yaml, the report schema's reasons and exit
 //! codes, and the parts of tekton/ that name variables, results, exit codes or the version.
 
 pub mod markers;
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, bail};
 use ensure_pull_secret::{
-    config::markdown::{reasons_markdown, results_markdown, variables_markdown},
+    config::markdown::{main_variables_markdown, reasons_markdown, results_markdown, variables_markdown},
     kubernetes::rbac_yaml::{self, RoleParams, Subject},
 };
 
@@ -34,7 +34,10 @@ pub const RUNNER: &str = "ensure-pull-secret";
 pub const ROLE: &str = "docs/role.yaml";
 const SCHEMA: &str = "docs/report.schema.json";
 const README: &str = "README.md";
-const TEKTON_README: &str = "tekton/README.md";
+const VARIABLES: &str = "docs/reference/variables.md";
+const RESULTS: &str = "docs/reference/results.md";
+const REASONS: &str = "docs/reference/reasons.md";
+const REPORT: &str = "docs/reference/report-schema.md";
 const TASK: &str = "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml";
 const STEP_ACTION: &str = "tekton/stepaction/ensure-pull-secret/ensure-pull-secret.yaml";
 const CRON_JOB: &str = "tekton/components/cronjob/cronjob.yaml";
@@ -82,20 +85,19 @@ fn contents() -> Result<BTreeMap<String, String>> {
         files.insert(name.to_owned(), text);
     }
     for (name, tables) in [
+        (README, &[("main variables", main_variables_markdown())][..]),
         (
-            README,
+            VARIABLES,
             &[
                 ("variables", variables_markdown()),
-                ("results", results_markdown()),
-                ("reasons", reasons_markdown()),
-            ][..],
-        ),
-        (
-            TEKTON_README,
-            &[
                 ("params", tekton::params_markdown()),
-                ("results", results_markdown()),
             ],
+        ),
+        (RESULTS, &[("results", results_markdown())]),
+        (REASONS, &[("reasons", reasons_markdown())]),
+        (
+            REPORT,
+            &[("fields", schema::fields_markdown(&read(SCHEMA, &files)?)?)],
         ),
     ] {
         let text = with(&read(name, &files)?, name, |text| {

@@ -46,7 +46,7 @@ enum Command {
         /// Leaves everything running until Ctrl-C, and prints how to reach it.
         #[arg(long)]
         keep: bool,
-        /// Instead of the story, an empty cluster with a node and Tekton, to follow tekton/README.md on. Needs root.
+        /// Instead of the story, an empty cluster with a node and Tekton, to follow docs/getting-started.md. Needs root.
         #[arg(long, requires = "keep")]
         node: bool,
     },
@@ -73,7 +73,7 @@ enum Command {
     Lint,
     /// Fuzzes every external input. Needs cargo-fuzz and a C++ compiler.
     Fuzz(fuzz::Arguments),
-    /// Counts which lines the tests reach, all that need no node, and writes its part of docs/reliability.md. Needs
+    /// Counts which lines the tests reach, all that need no node, and writes its part of docs/development/reliability.md. Needs
     /// cargo-llvm-cov.
     Coverage,
     /// Builds the release binary for each platform, and checks that it is static and within its budget.
@@ -92,9 +92,9 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Runs the fault matrix and writes its part of docs/reliability.md, or runs single cases of it again.
+    /// Runs the fault matrix and writes its part of docs/development/reliability.md, or runs single cases of it again.
     Reliability(reliability::Arguments),
-    /// Measures time, memory and size, and writes the tables of docs/benchmarks.md. Needs an idle machine; as root on
+    /// Measures time, memory and size, and writes the tables of docs/development/benchmarks.md. Needs an idle machine; as root on
     /// Linux, it measures on a node too.
     Bench {
         /// How often each contender runs in each state.

@@ -1,4 +1,4 @@
-//! The blocks of a README that a newcomer types.
+//! The blocks of a page that a newcomer types.
 
 use anyhow::{Context as _, Result, ensure};
 

@@ -35,7 +35,7 @@ impl<'a> TaskRun<'a> {
         self
     }
 
-    /// With a variable that is no parameter, as README shows it.
+    /// With a variable that is no parameter, as the page shows it.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         let env = json!({ "name": name, "value": value });

@@ -1,27 +1,25 @@
-//! The commands of `tekton/README.md` are run from the first line to the last, and nothing else.
+//! The marked commands of the pages in `docs/` are run from the first line to the last, and nothing else.
 
 use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use node_tests::{OPENSHIFT, World, blocks, eventually, manifests, output_of, program_image, script};
+use node_tests::{Block, OPENSHIFT, World, blocks, eventually, manifests, output_of, program_image, script};
 use test_cluster::{
     access::ClusterAccess,
     node::platform::{Namespaces, Platform},
 };
 use tokio::process::Command;
 
-/// The README's own names, which a reader replaces.
+/// The pages' own names, which a reader replaces.
 const IMAGE: &str = "registry.example.com/ensure-pull-secret";
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 const NAMESPACE: &str = "my-models";
 
 #[tokio::test]
-async fn readme_commands_install_run_and_uninstall() -> Result<()> {
-    let path = manifests().join("README.md");
-    let markdown = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let blocks = blocks(&markdown)?;
+async fn getting_started_installs_runs_and_uninstalls() -> Result<()> {
+    let blocks = blocks_of("getting-started.md")?;
     let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
     for expected in [
         "namespace",
@@ -32,12 +30,9 @@ async fn readme_commands_install_run_and_uninstall() -> Result<()> {
         "pod-template",
         "uninstall",
     ] {
-        ensure!(
-            names.contains(&expected),
-            "{expected} is not a block of the README any more"
-        );
+        ensure!(names.contains(&expected), "{expected} is not a block of the page");
     }
-    // Another name than the README's, as every reader has one.
+    // Another name than the page's, as every reader has one.
     let namespace = format!("granite-{}", std::process::id());
     let image = program_image().await?;
     let script = script(&blocks)
@@ -46,24 +41,7 @@ async fn readme_commands_install_run_and_uninstall() -> Result<()> {
         .replace(NAMESPACE, &namespace);
     let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(&namespace)).await?;
 
-    let clone = tempfile::tempdir()?;
-    copy_clone(clone.path()).await?;
-    let output = World::command_with_kubectl("bash")?
-        .args(["-c", &script])
-        .current_dir(clone.path())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("cannot run bash")?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        bail!(
-            "{}\n{printed}\n{stderr}\n{}",
-            output.status,
-            happened(&namespace).await?
-        );
-    }
+    let printed = typed(&script, &namespace, &[]).await?;
     let results = output_of(&printed, "taskrun")?;
     for line in ["STATUS\tSUCCESS", "REASON\tok"] {
         ensure!(results.contains(line), "{line} is missing:\n{results}");
@@ -96,6 +74,86 @@ async fn stored_token_ends(namespace: &str) -> Result<()> {
         })
     })
     .await
+}
+
+/// One namespace with two installs: the internal registry's, and that of a registry with robot accounts.
+#[tokio::test]
+async fn how_to_pages_install_a_second_secret() -> Result<()> {
+    let world = World::new("two-secrets").await?;
+    let namespace = world.namespace.name();
+    let registry = &ClusterAccess::shared().registries()?.basic;
+    let account = registry.account("robot").context("the registry has a robot")?;
+    let image = program_image().await?;
+    let script = script(&blocks_of("how-to/several-secrets.md")?)
+        .replace(IMAGE, &image.name)
+        .replace(DIGEST, &image.digest)
+        .replace("quay.io/team", &registry.host.name)
+        .replace("team+robot", &account.name)
+        .replace(NAMESPACE, namespace);
+    let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(namespace)).await?;
+    let printed = typed(&script, namespace, &[("robot-token.txt", &account.password)]).await?;
+    let job = output_of(&printed, "second-job")?;
+    ensure!(job.contains("SUCCESS ok: "), "{job}");
+    world.namespace.docker_config_json("quay").await.map(drop)
+}
+
+/// The install of the page for registries with robot accounts, and a run of `doctor` in it.
+#[tokio::test]
+async fn how_to_quay_robot_installs_and_runs() -> Result<()> {
+    let world = World::empty("quay-robot").await?;
+    world.name_to_policy("quay", "model-puller").await?;
+    let namespace = world.namespace.name();
+    let registry = &ClusterAccess::shared().registries()?.basic;
+    let account = registry.account("robot").context("the registry has a robot")?;
+    let image = program_image().await?;
+    let mut blocks = blocks_of("how-to/quay-robot.md")?;
+    blocks.extend(blocks_of("how-to/README.md")?);
+    let script = script(&blocks)
+        .replace(IMAGE, &image.name)
+        .replace(DIGEST, &image.digest)
+        .replace("quay.io/team", &registry.host.name)
+        .replace("team+robot", &account.name)
+        .replace(NAMESPACE, namespace);
+    let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(namespace)).await?;
+    let printed = typed(&script, namespace, &[("robot-token.txt", &account.password)]).await?;
+    let job = output_of(&printed, "job")?;
+    ensure!(job.contains("SUCCESS ok: "), "{job}");
+    let doctor = output_of(&printed, "doctor")?;
+    ensure!(doctor.contains("permission: "), "{doctor}");
+    Ok(())
+}
+
+/// The marked blocks of a page below `docs/`.
+fn blocks_of(page: &str) -> Result<Vec<Block>> {
+    let path = manifests().join("../docs").join(page);
+    let markdown = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    blocks(&markdown)
+}
+
+/// Output of a script at the top of a clone with these files beside `tekton/`.
+async fn typed(script: &str, namespace: &str, files: &[(&str, &str)]) -> Result<String> {
+    let clone = tempfile::tempdir()?;
+    copy_clone(clone.path()).await?;
+    for (name, content) in files {
+        fs::write(clone.path().join(name), content).with_context(|| format!("cannot write {name}"))?;
+    }
+    let output = World::command_with_kubectl("bash")?
+        .args(["-c", script])
+        .current_dir(clone.path())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("cannot run bash")?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!(
+            "{}\n{printed}\n{stderr}\n{}",
+            output.status,
+            happened(namespace).await?
+        );
+    }
+    Ok(printed)
 }
 
 /// State of a namespace after a failure.

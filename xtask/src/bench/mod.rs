@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures time, memory and size on real servers, and writes the tables of docs/benchmarks.md.
+//! `cargo xtask bench`: measures time, memory and size on real servers, and writes the tables of docs/development/benchmarks.md.
 //!
 //! No test compares these figures: they differ from machine to machine and from run to run.
 
@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{generate::markers, interrupt, project, release};
 
-const PAGE: &str = "docs/benchmarks.md";
+const PAGE: &str = "docs/development/benchmarks.md";
 
 /// Measures and writes the page. The page reports a goal that is missed; the command succeeds.
 ///

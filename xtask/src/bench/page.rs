@@ -1,4 +1,4 @@
-//! The tables of docs/benchmarks.md.
+//! The tables of docs/development/benchmarks.md.
 
 use super::{
     figures::{Scores, megabytes},
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_page_has_a_place_for_each_part() {
-        let text = include_str!("../../../docs/benchmarks.md");
+        let text = include_str!("../../../docs/development/benchmarks.md");
         for (name, _) in page(30, 150, 9_900_000).parts() {
             assert!(text.contains(&format!("<!-- {name}: written by `cargo xtask bench` -->")));
         }

@@ -1,4 +1,4 @@
-//! `cargo xtask coverage`: counts the lines of `src/` that the tests reach, and writes docs/reliability.md.
+//! `cargo xtask coverage`: counts the lines of `src/` that the tests reach, and writes docs/development/reliability.md.
 //!
 //! The debug build is instrumented, and so is the binary that the API tier starts. A run writes its counters when it ends
 //! by itself, also by a panic or SIGTERM, but not when it is killed. No test compares the figures: they change with every
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The page.
-const PAGE: &str = "docs/reliability.md";
+const PAGE: &str = "docs/development/reliability.md";
 /// Directory of the instrumented builds.
 const TARGET: &str = "target/llvm-cov-target";
 /// Number of files that the processes of a run share. Without it, each of thousands of processes writes its own file.

@@ -1,4 +1,4 @@
-//! `cargo xtask demo --node --keep`: an empty cluster with a node and Tekton, as tekton/README.md finds one.
+//! `cargo xtask demo --node --keep`: an empty cluster with a node and Tekton, as docs/getting-started.md expects one.
 
 use std::{ffi::OsString, fs, path::Path, process::ExitCode, time::Duration};
 
@@ -79,7 +79,7 @@ fn way_in(access: &ClusterAccess, first: u32, directory: &Path) -> Result<String
          export PATH={}:$PATH\n\
          cd {}\n\
          cargo xtask image --push {open}/tools/ensure-pull-secret:1 --cert-dir {certificates}\n\n\
-         Then tekton/README.md, from its first line. What is OpenShift's there is here too: the registry\n\
+         Then follow docs/getting-started.md from the start. This cluster has OpenShift's parts too: the registry\n\
          {OPENSHIFT}, the role system:image-puller, and trusted authorities. To have an\n\
          image to ask for, once the namespace my-models is there:\n\n\
          kubectl create clusterrolebinding pusher --clusterrole cluster-admin --serviceaccount default:default\n\

@@ -2,6 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use ensure_pull_secret::outcome::Reason;
+use serde_json::Value;
+
+use crate::markdown::table;
 
 /// The schema with the lists of its definitions `reason` and `exit_code`.
 ///
@@ -14,6 +17,25 @@ pub fn schema(text: &str) -> Result<String> {
     codes.dedup();
     let text = with_list(text, "reason", words)?;
     with_list(&text, "exit_code", codes.iter().map(u8::to_string))
+}
+
+/// The report's fields with their descriptions as a Markdown table, in the order of `required`.
+///
+/// # Errors
+/// Where the schema is not JSON, or a required field has no description.
+pub fn fields_markdown(text: &str) -> Result<String> {
+    let schema: Value = serde_json::from_str(text).context("the schema is not JSON")?;
+    let required = schema["required"]
+        .as_array()
+        .context("the schema requires no field")?;
+    let row = |name: &Value| {
+        let name = name.as_str().context("a required field is not a name")?;
+        let description = schema["properties"][name]["description"].as_str();
+        let description = description.with_context(|| format!("the field {name} has no description"))?;
+        Ok(vec![format!("`{name}`"), description.to_owned()])
+    };
+    let rows = required.iter().map(row).collect::<Result<Vec<_>>>()?;
+    Ok(table(&["field", "meaning"], 2, rows))
 }
 
 /// `text` with `values` as the `enum` of a definition. JSON has no comments for markers, and a parser would not keep the
@@ -46,6 +68,16 @@ mod tests {
         assert!(written.contains("[\n        0,\n        64,\n"), "{written}");
         assert!(!written.contains("old"), "{written}");
         assert_eq!(schema(&written)?, written, "a second time changes nothing");
+        Ok(())
+    }
+
+    #[test]
+    fn each_required_field_has_a_row_with_its_description() -> Result<()> {
+        let schema =
+            r#"{"required":["b","a"],"properties":{"a":{"description":"A."},"b":{"description":"B."}}}"#;
+        let rows = "| field | meaning |\n| --- | --- |\n| `b` | B. |\n| `a` | A. |\n";
+        assert_eq!(fields_markdown(schema)?, rows);
+        assert!(fields_markdown(r#"{"required":["a"]}"#).is_err());
         Ok(())
     }
 

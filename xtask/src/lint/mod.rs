@@ -4,18 +4,19 @@ mod dependencies;
 mod go;
 mod links;
 mod manifests;
+mod words;
 
 use anyhow::{Context as _, Result};
 
 use crate::{generate, project, steps::Steps};
 
-/// Format, lints, dependencies, links, generated files, manifests; the first that fails ends it.
+/// Format, lints, dependencies, links, words, generated files, manifests; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(9);
+    let mut steps = Steps::new(10);
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -55,6 +56,8 @@ pub fn lint() -> Result<()> {
     go::check(&shell)?;
     steps.next("links", "1 s");
     links::check(&shell)?;
+    steps.next("words", "1 s");
+    words::check(&shell)?;
     steps.next("generated files", "1 s");
     generate::generate(true)?;
     steps.next("manifests", "10 s");

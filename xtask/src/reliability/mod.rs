@@ -1,4 +1,4 @@
-//! `cargo xtask reliability`: runs the fault matrix and writes its part of docs/reliability.md, or runs some cases.
+//! `cargo xtask reliability`: runs the fault matrix and writes its part of docs/development/reliability.md, or runs some cases.
 
 mod page;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The page.
-const PAGE: &str = "docs/reliability.md";
+const PAGE: &str = "docs/development/reliability.md";
 /// Test of the matrix, and its variables (tests/faults/main.rs).
 const MATRIX: &str = "every_fault_at_every_call_leaves_a_credential_that_pulls";
 const RECORD: &str = "FAULT_MATRIX_RECORD";

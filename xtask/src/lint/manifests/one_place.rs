@@ -268,7 +268,7 @@ fn t5_openshift_without_tekton_has_everything_but_tektons_kinds() {
     assert!(of("openshift-cronjob").contains(&("RoleBinding", "model-puller")));
 }
 
-/// One set of names in manifests, docs/role.yaml and the pods that documents show.
+/// One set of names in manifests, docs/role.yaml, samples and the pages for users.
 #[test]
 fn t7_documents_and_manifests_name_the_same_service_accounts() -> Result<()> {
     let role = test_cluster::manifest::documents(include_str!("../../../../docs/role.yaml"))?;
@@ -285,7 +285,7 @@ fn t7_documents_and_manifests_name_the_same_service_accounts() -> Result<()> {
     // Kustomizations show how names are changed.
     let pods = all()
         .iter()
-        .filter(|one| one.form == Form::Document && one.objects.len() == 1);
+        .filter(|one| one.form != Form::Installed && one.objects.len() == 1);
     for one in pods {
         for object in &one.objects {
             for container in containers(object) {
@@ -296,7 +296,14 @@ fn t7_documents_and_manifests_name_the_same_service_accounts() -> Result<()> {
             }
         }
     }
-    assert!(shown > 0, "no document shows a puller");
+    assert!(shown > 0, "no sample shows a puller");
+    let page = include_str!("../../../../docs/getting-started.md");
+    for account in [runner, puller] {
+        assert!(
+            page.contains(&format!("| ServiceAccount `{account}` |")),
+            "{account}"
+        );
+    }
     Ok(())
 }
 

@@ -232,7 +232,8 @@ mod tests {
             "components/cronjob components/token-file components/names, installed",
             "tekton/samples/robot-account.yaml",
             "README.md",
-            "tekton/README.md",
+            "docs/how-to/quay-robot.md",
+            "docs/how-to/several-secrets.md",
         ] {
             assert!(
                 all.iter().any(|one| one.origin == origin),

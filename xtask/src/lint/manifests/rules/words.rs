@@ -47,7 +47,7 @@ pub fn variables_exist(texts: &[Text]) -> Vec<String> {
 }
 
 /// Each word after REASON is a reason: `REASON api-forbidden`, `REASON is "conflict"`, `` REASON `ok` ``. So is each
-/// word that begins a row of README's table of reasons: `` | `tag-missing`, `conflict` | ``.
+/// word that begins a row of a table: `` | `tag-missing`, `conflict` | ``.
 pub fn reasons_exist(texts: &[Text]) -> Vec<String> {
     let called =
         Regex::new("REASON(?: is|:|=| =)? ?[`\"']([a-z]+(?:-[a-z]+)*)[`\"']|REASON ([a-z]+(?:-[a-z]+)+)")
