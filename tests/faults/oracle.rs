@@ -52,7 +52,8 @@ pub fn endings(case: &Case) -> Endings {
         Side::Registry => expected.by_registry(fault),
     };
     // A write whose answer is lost is found by a last read, if the server did it.
-    if expected.kind == Kind::Apply && !expected.lasting && ending == unavailable() {
+    let is_lost = ending == unavailable() || case.writes_again();
+    if expected.kind == Kind::Apply && !expected.lasting && is_lost {
         return [ending, expected.well()].into();
     }
     [ending].into()
