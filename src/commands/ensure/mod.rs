@@ -165,15 +165,12 @@ impl Run<'_> {
         if operation.sent.borrow().is_some()
             && let Ok(secret) = operation.read(operation.deadline.end).await
         {
-            let verified = operation.settle(secret.as_ref());
-            let Some(secret) = secret else {
-                return Err(operation.explain_for_secret("patch", &KubernetesError::Conflict));
-            };
-            if let Some(verified) = verified {
-                return Ok(End::stored(secret, verified));
-            }
-            if secret.deletion.is_some() {
-                object::open(operation.target.config, &secret)?;
+            match (operation.settle(secret.as_ref()), secret) {
+                (Some(verified), Some(secret)) => return Ok(End::stored(secret, verified)),
+                (None, Some(secret)) if secret.deletion.is_some() => {
+                    object::open(operation.target.config, &secret)?;
+                }
+                _ => {}
             }
         }
         Err(operation.explain_for_secret("patch", &KubernetesError::Conflict))
@@ -202,10 +199,7 @@ impl Run<'_> {
                     evidence,
                     excess: None,
                 };
-                Ok(End::Stored {
-                    secret: Box::new(secret),
-                    verified,
-                })
+                Ok(End::stored(secret, verified))
             }
             Decision::Metadata {
                 secret,
@@ -402,10 +396,7 @@ impl Run<'_> {
                     evidence,
                     excess: None,
                 };
-                Ok(End::Stored {
-                    secret: Box::new(secret),
-                    verified,
-                })
+                Ok(End::stored(secret, verified))
             }
             // Once may be another run; twice is a controller that reverts the write.
             _ if self.reverts == 0 => {

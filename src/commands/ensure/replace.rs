@@ -4,7 +4,7 @@ use crate::{
     commands::operation::Operation,
     credential::Credential,
     decide::replace_policy::{self, ReplaceDecision, ReplacePolicy},
-    image::RegistryHost,
+    image::{ImageReference, RegistryHost},
     transport::retry::can_confirm_login,
     verification::{Evidence, Proof},
 };
@@ -66,23 +66,17 @@ async fn stored_does_more(
     stored: &Credential,
 ) -> bool {
     let images = replace_policy::images_to_ask(at, new, stored);
-    // Time for a refused login to be asked once more, which an unreachable registry may have taken.
-    let until = operation.deadline.writing;
-    let registries = operation.registries.with_until(until);
-    let found = operation
-        .verifier(&registries, stored, until)
-        .verify(&[(&at.registry, images)])
-        .await;
+    let (found, is_confirmed) = ask_stored(operation, stored, &at.registry, images).await;
     let found: Vec<_> = found.into_iter().flat_map(|at| at.images).collect();
-    let may_pass = !can_confirm_login(until);
     let mut does_more = false;
     for (image, proof) in &mut at.images {
         let stored_proof = found
             .iter()
             .find(|(asked, _)| asked == image)
             .map(|(_, proof)| proof);
-        let is_kept =
-            |stored: &Proof| replace_policy::does_more(stored, proof) || (may_pass && stored.is_rejection());
+        let is_kept = |stored: &Proof| {
+            replace_policy::does_more(stored, proof) || (!is_confirmed && stored.is_rejection())
+        };
         if stored_proof.is_some_and(is_kept) {
             does_more = true;
             if matches!(proof, Proof::RepositoryMissing | Proof::TagMissing) {
@@ -93,6 +87,23 @@ async fn stored_does_more(
     does_more
 }
 
+/// Evidence of the stored credential at one registry, and whether a refused login was confirmed. It has the time until the
+/// write: an unreachable registry may have taken that of the registries.
+async fn ask_stored(
+    operation: &Operation<'_>,
+    stored: &Credential,
+    registry: &RegistryHost,
+    images: Vec<&ImageReference>,
+) -> (Vec<Evidence>, bool) {
+    let until = operation.deadline.writing;
+    let registries = operation.registries.with_until(until);
+    let found = operation
+        .verifier(&registries, stored, until)
+        .verify(&[(registry, images)])
+        .await;
+    (found, can_confirm_login(until))
+}
+
 /// Whether a registry that accepts the new credential rejects the stored one, which is stored for that registry too.
 async fn is_rejected_elsewhere(
     operation: &Operation<'_>,
@@ -100,17 +111,11 @@ async fn is_rejected_elsewhere(
     usable: &[(RegistryHost, Credential)],
     stored: &Credential,
 ) -> bool {
-    let until = operation.deadline.writing;
-    let registries = operation.registries.with_until(until);
     for at in evidence.iter().filter(|at| at.proofs().any(Proof::is_acceptance)) {
         if replace_policy::usable_for(&at.registry, usable) != Some(stored) {
             continue;
         }
-        let found = operation
-            .verifier(&registries, stored, until)
-            .verify(&[(&at.registry, Vec::new())])
-            .await;
-        let is_confirmed = can_confirm_login(until);
+        let (found, is_confirmed) = ask_stored(operation, stored, &at.registry, Vec::new()).await;
         if is_confirmed && found.iter().flat_map(Evidence::proofs).any(Proof::is_rejection) {
             return true;
         }
