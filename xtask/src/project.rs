@@ -1,7 +1,7 @@
 //! Paths of the project, and its commands.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -37,6 +37,13 @@ pub fn files(directory: &str) -> Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// A directory of the toolchain: `variable`, or `default` in the home directory (Cargo book, "Cargo Home"; rustup book,
+/// "Environment variables").
+pub fn toolchain_home(variable: &str, default: &str) -> Option<PathBuf> {
+    let home = || env::home_dir().map(|home| home.join(default));
+    env::var_os(variable).map(PathBuf::from).or_else(home)
 }
 
 /// A shell at the top of the clone.

@@ -1,6 +1,6 @@
 //! The binary as it is shipped: release profile, musl, static.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use container_image::Platform;
@@ -48,7 +48,7 @@ fn cargo(command: &str, platform: Platform, package: &str, binary: &str, last: &
     if let Some((variable, compiler)) = c_compiler::variable(platform).with_context(failure)? {
         cargo = cargo.env(variable, compiler);
     }
-    if let Some(home) = cargo_home() {
+    if let Some(home) = project::toolchain_home("CARGO_HOME", ".cargo") {
         let flag = format!("--remap-path-prefix={}={CARGO_HOME}", home.display());
         // Beside the flags of .cargo/config.toml, not instead of them.
         cargo = cargo.args(["--config", &format!("target.{target}.rustflags=[{flag:?}]")]);
@@ -84,12 +84,6 @@ fn built(cargo: Cmd<'_>, package: &str, binary: &str, last: &[&str]) -> Result<P
         .filter_map(executable)
         .next_back()
         .with_context(|| format!("cargo printed no path of {binary}"))
-}
-
-/// Directory with the sources of dependencies (Cargo book, "Cargo Home").
-fn cargo_home() -> Option<PathBuf> {
-    let home = || env::home_dir().map(|home| home.join(".cargo"));
-    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
 }
 
 /// The path in cargo's message about a finished binary (Cargo book, "External tools", `compiler-artifact`).

@@ -1,6 +1,9 @@
 //! `cargo xtask image --from-source`: the Containerfile at the top, without network.
 
-use std::{env, fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use container_image::Platform;
@@ -36,8 +39,9 @@ pub fn check() -> Result<()> {
     let top = buildah(&["mount", &container]).read()?;
     fs::create_dir(Path::new(&top).join("tmp"))?;
     buildah(&["umount", &container]).ignore_stdout().run()?;
+    let (cargo, rustup) = (home("CARGO_HOME", ".cargo")?, home("RUSTUP_HOME", ".rustup")?);
     let mut config = buildah(&["config"]);
-    for (name, value) in environment()? {
+    for (name, value) in environment(&cargo, &rustup) {
         config = config.args(["--env", &format!("{name}={value}")]);
     }
     config.arg(&container).run()?;
@@ -54,11 +58,7 @@ pub fn check() -> Result<()> {
         "--tag",
         IMAGE,
     ]);
-    for directory in SYSTEM
-        .map(Path::new)
-        .into_iter()
-        .chain([&*home("CARGO_HOME", ".cargo")?, &*home("RUSTUP_HOME", ".rustup")?])
-    {
+    for directory in SYSTEM.map(Path::new).into_iter().chain([&*cargo, &*rustup]) {
         if directory.exists() {
             let directory = directory.display();
             build = build.args(["--volume", &format!("{directory}:{directory}:ro")]);
@@ -97,24 +97,19 @@ fn buildah<'a>(shell: &'a Shell, storage: &Path, arguments: &[&str]) -> Cmd<'a> 
 }
 
 /// The toolchain's variables in the builder image; without network, cargo takes what is downloaded.
-fn environment() -> Result<[(&'static str, String); 5]> {
+fn environment(cargo: &Path, rustup: &Path) -> [(&'static str, String); 5] {
     let text = |path: &Path| path.display().to_string();
-    let cargo = home("CARGO_HOME", ".cargo")?;
-    Ok([
+    [
         ("PATH", format!("{}:/usr/bin:/bin", text(&cargo.join("bin")))),
-        ("CARGO_HOME", text(&cargo)),
-        ("RUSTUP_HOME", text(&home("RUSTUP_HOME", ".rustup")?)),
+        ("CARGO_HOME", text(cargo)),
+        ("RUSTUP_HOME", text(rustup)),
         ("HOME", "/root".to_owned()),
         ("CARGO_NET_OFFLINE", "true".to_owned()),
-    ])
+    ]
 }
 
-fn home(variable: &str, default: &str) -> Result<Box<Path>> {
-    let set = env::var_os(variable).map(Into::into);
-    let found = set.or_else(|| Some(env::home_dir()?.join(default)));
-    Ok(found
-        .with_context(|| format!("neither {variable} nor HOME is set"))?
-        .into_boxed_path())
+fn home(variable: &str, default: &str) -> Result<PathBuf> {
+    project::toolchain_home(variable, default).with_context(|| format!("neither {variable} nor HOME is set"))
 }
 
 /// The image of the first stage.
