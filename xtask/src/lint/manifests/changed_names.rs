@@ -2,13 +2,14 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use test_cluster::kustomize::UserKustomization;
+use test_cluster::{kustomize::UserKustomization, manifest::documents};
 
 use super::{
     collect::{Form, Manifests},
     object::{containers, of_kind, text, values},
     rules::{judge, rights},
 };
+use crate::project;
 
 const OVERLAYS: [&str; 4] = [
     "openshift",
@@ -136,5 +137,29 @@ fn t5_a_digest_alone_changes_every_image() -> Result<()> {
     )?;
     let images: Vec<_> = objects.iter().flat_map(images).collect();
     assert_eq!(images, vec![format!("{name}@{digest}"); 4]);
+    Ok(())
+}
+
+/// kustomize ignores a patch whose target it doesn't find.
+#[test]
+fn t5_the_patches_of_the_guides_reach_a_renamed_cronjob() -> Result<()> {
+    let names = json!([{ "name": "ensure-pull-secret", "behavior": "merge", "literals": ["runner=r"] }]);
+    for (page, variable) in [
+        ("docs/how-to/README.md", "PULL_SECRET_TIMEOUT"),
+        ("docs/how-to/proxy-and-ca.md", "HTTPS_PROXY"),
+    ] {
+        let text = std::fs::read_to_string(project::file(page)).context(page)?;
+        let (_, block) = text.split_once("```yaml\npatches:\n").context("a patch")?;
+        let (block, _) = block.split_once("```").context("its end")?;
+        let patch = documents(&format!("patches:\n{block}"))?.remove(0);
+        let fields = json!({ "configMapGenerator": names, "patches": patch["patches"] });
+        let objects = install("openshift", &fields)?;
+        let cron_job = of_kind(&objects, "CronJob").next().context("a CronJob")?;
+        let containers = containers(cron_job);
+        let [container] = &containers[..] else {
+            anyhow::bail!("the CronJob has {} containers", containers.len());
+        };
+        assert!(container.variable(variable).is_some(), "{page}: {variable}");
+    }
     Ok(())
 }
