@@ -183,7 +183,7 @@ impl Report {
     /// Excess permissions of the stored credential, if there are any.
     fn excess(&self) -> Option<&ExcessRow> {
         let excess = self.credential.excess.as_ref();
-        excess.filter(|excess| !excess.rights.is_empty())
+        excess.filter(|excess| !excess.permissions.is_empty())
     }
 
     /// Last line of the log.

@@ -2,6 +2,8 @@
 
 mod dependencies;
 mod go;
+#[cfg(test)]
+mod guides;
 mod links;
 mod manifests;
 mod words;
