@@ -111,12 +111,12 @@ pub fn forgotten_entries(
     };
     let mut forgotten = document
         .named_entries()
-        .filter(|(key, _)| !keys.iter().any(|managed| managed == key))
+        .filter(|(key, _)| !keys.iter().any(|managed| *managed == **key))
         .filter(|(_, entry)| is_managed(&entry.credential()))
         .map(|(key, _)| {
             format!(
                 "The entry for {} is no longer in PULL_SECRET_REGISTRY: it stays in the Secret and will not be refreshed.",
-                clip_name(SafeName::new(key).as_str(), 120)
+                clip_name(SafeName::new(&key).as_str(), 120)
             )
         });
     let mut notes: Vec<String> = forgotten.by_ref().take(MAX_NOTES).collect();

@@ -23,7 +23,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use ending::finish;
+pub use ending::{finish, print_within};
 pub use panic::on_panic;
 
 /// Longest name from outside in the report, in characters: `namespace/name` with both at their limits.
