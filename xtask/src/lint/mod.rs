@@ -1,5 +1,6 @@
 //! Checks that don't run the program.
 
+mod alerts;
 mod dependencies;
 mod go;
 mod links;
@@ -10,13 +11,13 @@ use anyhow::{Context as _, Result};
 
 use crate::{generate, project, steps::Steps};
 
-/// Format, lints, dependencies, links, words, generated files, manifests; the first that fails ends it.
+/// Format, lints, dependencies, links, words, generated files, manifests, alerts; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(10);
+    let mut steps = Steps::new(11);
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -62,6 +63,8 @@ pub fn lint() -> Result<()> {
     generate::generate(true)?;
     steps.next("manifests", "10 s");
     manifests::check(&shell)?;
+    steps.next("tests of the alerts", "5 s");
+    alerts::check(&shell)?;
     steps.finish();
     Ok(())
 }
