@@ -6,18 +6,19 @@ mod go;
 mod links;
 mod manifests;
 mod words;
+mod workflows;
 
 use anyhow::{Context as _, Result};
 
 use crate::{generate, project, steps::Steps};
 
-/// Format, lints, dependencies, links, words, generated files, manifests, alerts; the first that fails ends it.
+/// Format, lints, dependencies, links, words, generated files, manifests, alerts, workflows; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(11);
+    let mut steps = Steps::new(11 + workflows::CHECKS.len());
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -65,6 +66,10 @@ pub fn lint() -> Result<()> {
     manifests::check(&shell)?;
     steps.next("tests of the alerts", "5 s");
     alerts::check(&shell)?;
+    for (what, usual_time, check) in workflows::CHECKS {
+        steps.next(what, usual_time);
+        check(&shell, project::root())?;
+    }
     steps.finish();
     Ok(())
 }
