@@ -74,7 +74,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Checks format, lints, dependencies, links, generated files and manifests.
+    /// Checks format, lints, dependencies, links, generated files, manifests, alerts and workflows.
     Lint,
     /// Fuzzes every external input. Needs cargo-fuzz and a C++ compiler.
     Fuzz(fuzz::Arguments),

@@ -24,7 +24,7 @@ use self::collect::{Form, Manifests};
 use crate::project;
 
 /// Directories with YAML.
-const YAML: &[&str] = &["tekton", "docs"];
+const YAML: &[&str] = &["tekton", "docs", "tests/alerts"];
 
 /// Checks all manifests and prints every problem.
 ///
