@@ -213,21 +213,9 @@ impl Installation {
 
     /// The program as the rendered CronJob's pod has it, on the runner's own token.
     pub fn program(&self) -> Result<Program> {
-        let environment = self
-            .objects
-            .iter()
-            .find(|object| object["kind"] == "CronJob")
-            .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
-            .and_then(Value::as_array)
-            .context("the CronJob has an environment")?;
         let mut program = Program::new(&self.runner);
-        for variable in environment {
-            let text = |key: &str| {
-                variable[key]
-                    .as_str()
-                    .context("a variable has a name and a value")
-            };
-            program = program.env(text("name")?, text("value")?);
+        for (name, value) in environment(&self.objects)? {
+            program = program.env(name, value);
         }
         // A file of the pod's own, which this machine may have too.
         Ok(program
@@ -251,6 +239,25 @@ impl Installation {
         let (parameters, spec) = (PostParams::default(), TokenRequest::default());
         await_denial(|| accounts.create_token_request(&self.names.puller, &parameters, &spec)).await
     }
+}
+
+/// The environment of the CronJob's container among `objects`.
+pub fn environment(objects: &[Value]) -> Result<Vec<(&str, &str)>> {
+    let variables = objects
+        .iter()
+        .find(|object| object["kind"] == "CronJob")
+        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
+        .and_then(Value::as_array)
+        .context("the CronJob has an environment")?;
+    variables
+        .iter()
+        .map(|variable| {
+            let text = |key: &str| variable[key].as_str();
+            text("name")
+                .zip(text("value"))
+                .context("a variable has a name and a value")
+        })
+        .collect()
 }
 
 /// Objects as one text of several documents.

@@ -54,6 +54,7 @@ mod tokens;
 mod tokens_anywhere;
 mod trust;
 mod unchanged;
+mod upgrade;
 mod usable_kept;
 mod verify;
 mod world;
