@@ -13,6 +13,7 @@ use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use crate::config::ReportContext;
 use crate::config::{LogFormat, LogLevel, Output, Problem};
+use crate::credential::KnownSecrets;
 use crate::file;
 use crate::outcome::Outcome;
 use crate::text::one_line;
@@ -25,23 +26,43 @@ use crate::text::one_line;
 ///
 /// Starts the log if an invalid configuration prevented that.
 pub fn finish(
-    outcome: &Outcome,
-    context: &ReportContext,
-    problems: &[Problem],
+    mut outcome: Outcome,
+    mut context: ReportContext,
+    mut problems: Vec<Problem>,
     output: &Output,
     now: Timestamp,
+    secrets: &KnownSecrets,
 ) -> ExitCode {
     crate::report::log::init(output);
+    redact(&mut outcome, &mut context, &mut problems, secrets);
     let code = write(
-        outcome,
-        context,
-        problems,
+        &outcome,
+        &context,
+        &problems,
         output,
         now,
         &mut io::stdout().lock(),
         &mut io::stderr(),
     );
     ExitCode::from(code)
+}
+
+/// Removes the run's secrets from everything that a report is made from.
+pub(super) fn redact(
+    outcome: &mut Outcome,
+    context: &mut ReportContext,
+    problems: &mut [Problem],
+    secrets: &KnownSecrets,
+) {
+    let mut texts = outcome.texts();
+    texts.extend(&mut context.namespace);
+    texts.extend(&mut context.name);
+    for problem in problems {
+        texts.push(&mut problem.problem);
+        texts.extend(&mut problem.given);
+        texts.extend(&mut problem.example);
+    }
+    secrets.redact(texts);
 }
 
 /// [`finish`] with other writers. Their errors are ignored: there is no other place to report them.
