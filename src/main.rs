@@ -32,7 +32,8 @@ fn main() -> ExitCode {
                 context,
             } = *error;
             log::init(&output);
-            log::warnings(&warnings, &progress.secrets);
+            let secrets = progress.secrets.clone();
+            report::print_within(move || log::warnings(&warnings, &secrets));
             refuse(problems, context, &output, &progress)
         }
         (Ok(help::Arguments::None), Ok(config)) => start(&Arc::new(config), &progress),
@@ -42,8 +43,11 @@ fn main() -> ExitCode {
 fn start(config: &Arc<Config>, progress: &Progress) -> ExitCode {
     report::on_panic(config.report_context(), config.output.clone(), progress.clone());
     log::init(&config.output);
-    log::warnings(&config.warnings, &progress.secrets);
-    log::effective(config, &progress.secrets);
+    let (shown, secrets) = (Arc::clone(config), progress.secrets.clone());
+    report::print_within(move || {
+        log::warnings(&shown.warnings, &secrets);
+        log::effective(&shown, &secrets);
+    });
     let (outcome, now) = run::start(config, progress);
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());

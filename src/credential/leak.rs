@@ -29,7 +29,8 @@ const SHORTEST: usize = 4;
 /// is not from the configuration: each would take seconds.
 const COMPARED_MAX: usize = 128 << 10;
 
-/// The same for the texts of a run: secrets beyond it are searched for in names alone.
+/// The same for the texts of a run. Other secrets, and those of a document longer than [`COMPARED_MAX`], which would take too
+/// much memory, are searched for in names alone.
 const REDACTED_MAX: usize = 32 << 10;
 
 /// Digits of base64 and of base32, in lower case; `-`, `_`, `+` and `/` are not compared.
@@ -183,12 +184,13 @@ impl KnownSecrets {
         known.document = Some((Arc::new(document.to_vec().into()), reader));
     }
 
-    /// The run's own secrets, then those of the document. The lock is not held while they are read: the panic hook reads
+    /// The run's own secrets, then those of the document, unless it is longer than `longest_document`. The lock is not held while they are read: the panic hook reads
     /// them too.
-    fn all(&self) -> Vec<(String, SecretString)> {
+    fn all(&self, longest_document: usize) -> Vec<(String, SecretString)> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut all, document) = (known.credentials.clone(), known.document.clone());
         drop(known);
+        let document = document.filter(|(document, _)| document.expose_secret().len() <= longest_document);
         all.extend(
             document
                 .into_iter()
@@ -201,7 +203,7 @@ impl KnownSecrets {
     pub(super) fn forms(&self) -> Vec<Form> {
         let mut left = REDACTED_MAX;
         let mut forms = Vec::new();
-        for (username, secret) in self.all() {
+        for (username, secret) in self.all(COMPARED_MAX) {
             let secret = secret.expose_secret();
             let Some(rest) = left.checked_sub(username.len().saturating_add(secret.len())) else {
                 continue;
@@ -231,7 +233,7 @@ impl KnownSecrets {
             !secret.is_empty() && (haystack.has(secret) || haystack.has_pair(username, secret))
         };
         let mut left = COMPARED_MAX;
-        self.all().iter().any(|(username, secret)| {
+        self.all(usize::MAX).iter().any(|(username, secret)| {
             let secret = secret.expose_secret();
             let rest = left.checked_sub(username.len().saturating_add(secret.len()));
             left = rest.unwrap_or_default();

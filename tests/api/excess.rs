@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn rights(outcome: &Outcome) -> Vec<String> {
-    let rights = outcome.report["credential"]["excess"]["rights"].as_array();
+    let rights = outcome.report["credential"]["excess"]["permissions"].as_array();
     rights
         .into_iter()
         .flatten()
@@ -128,7 +128,7 @@ async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
     let outcome = world.program().run().await?;
     assert_eq!(
         outcome.report["credential"]["excess"],
-        json!({ "rights": [], "complete": true, "remedy": null })
+        json!({ "permissions": [], "complete": true, "remedy": null })
     );
     let tokens = json!([{ "apiGroups": [""], "resources": ["*/token"], "verbs": ["*"] }]);
     world.namespace.grant(PULLER, "tokens", tokens).await?;
@@ -216,7 +216,7 @@ async fn s6_a_binding_whose_role_is_gone_makes_the_review_incomplete() -> Result
     let verify = world.program().env("PULL_SECRET_MODE", "verify").run().await?;
     assert_eq!(
         verify.report["credential"]["excess"],
-        json!({ "rights": [], "complete": false, "remedy": null })
+        json!({ "permissions": [], "complete": false, "remedy": null })
     );
     let doctor = world.program().env("PULL_SECRET_MODE", "doctor").run().await?;
     let log = &doctor.output.stderr;

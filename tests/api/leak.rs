@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A line that needs the user's directory.
-const APPLY: &str = "kubectl apply --kustomize my-models\n";
+const APPLY: &str = "kubectl apply -k my-models\n";
 
 /// The two blocks of commands.
 fn blocks() -> Result<(String, String)> {

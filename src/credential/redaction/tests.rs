@@ -147,6 +147,6 @@ fn o10_a_great_document_delays_no_redaction() {
     let entries: Vec<_> = (0..20_000).map(entry).collect();
     let document = format!(r#"{{"auths":{{{}}}}}"#, entries.join(","));
     known.add_document(document.as_bytes(), crate::dockerconfig::stored_secrets);
-    assert!(known.forms().len() < 50_000);
+    assert!(known.forms().len() < 100, "the document is not read");
     assert_eq!(redacted(&known, PASSWORD), "redacted");
 }
