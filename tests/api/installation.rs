@@ -129,6 +129,15 @@ impl Installation {
 
     /// Like `with_policy`, with one ServiceAccount that runs the program and whose token is stored.
     pub async fn of_one_account(name: &str) -> Result<Self> {
+        Self::of_one_account_with(name, &["components/admission-policy"]).await
+    }
+
+    /// As `of_one_account`, without the policy.
+    pub async fn of_one_account_without_policy(name: &str) -> Result<Self> {
+        Self::of_one_account_with(name, &[]).await
+    }
+
+    async fn of_one_account_with(name: &str, components: &[&str]) -> Result<Self> {
         let namespace = TestNamespace::new(name).await?;
         let mut names = Names::of(&namespace);
         names.puller.clone_from(&names.runner);
@@ -138,7 +147,7 @@ impl Installation {
         } }]);
         let patches = json!([{ "target": { "kind": "Role" }, "patch": rule.to_string() }]);
         let lines = format!("patches: {patches}\n");
-        Self::render(namespace, names, &["components/admission-policy"], &lines).await
+        Self::render(namespace, names, components, &lines).await
     }
 
     /// As `with_policy`, in a namespace that is there, with more literals in the names. Applied again, it changes both.

@@ -24,6 +24,7 @@ mod interception;
 mod keys;
 mod kubectl;
 mod lasting_errors;
+mod leak;
 mod lifetimes;
 mod log;
 mod long_names;
