@@ -46,11 +46,13 @@ fn start(config: &Arc<Config>) -> ExitCode {
     });
     log::init(&config.output);
     let shown = Arc::clone(config);
-    report::print_within(move || {
-        log::warnings(&shown.warnings);
-        log::effective(&shown);
-    });
-    let (outcome, now) = run::start(config, &progress);
+    let first = move || {
+        report::print_within(move || {
+            log::warnings(&shown.warnings);
+            log::effective(&shown);
+        });
+    };
+    let (outcome, now) = run::start(config, &progress, first);
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
     report::finish(&outcome, &context, &[], &config.output, now)

@@ -38,10 +38,14 @@ type Ended = (Outcome, Timestamp);
 /// Cause of the end of a run by a signal.
 type Stopped = oneshot::Receiver<&'static str>;
 
-/// Runs `config` on a new thread, until its end, the deadline or a signal. Returns the outcome and the API server's time.
-pub fn start(config: &Arc<Config>, progress: &Progress) -> Ended {
+/// Runs `first`, then `config`, on a new thread, until its end, the deadline or a signal. Returns the outcome and the API
+/// server's time.
+pub fn start(config: &Arc<Config>, progress: &Progress, first: impl FnOnce() + Send + 'static) -> Ended {
     let (config, timeout, shared) = (Arc::clone(config), config.timeout, progress.clone());
-    let work = move |start, stopped| block_on(&shared, Box::pin(run(&config, start, &shared, stopped)));
+    let work = move |start, stopped| {
+        first();
+        block_on(&shared, Box::pin(run(&config, start, &shared, stopped)))
+    };
     block_on(progress, Box::pin(supervise(timeout, progress, work)))
 }
 
