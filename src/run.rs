@@ -302,7 +302,7 @@ mod tests {
             let config = Arc::new(Config::from_env(variables).expect("a configuration"));
             let progress = Progress::default();
             progress.add_note("A note.".to_owned());
-            let (outcome, now) = start(&config, &progress);
+            let (outcome, now) = start(&config, &progress, || {});
             assert_eq!(reasons(&outcome), [Reason::NotInCluster]);
             assert_eq!(outcome.notes, ["A note."]);
             assert!(now > Timestamp::UNIX_EPOCH);
