@@ -44,11 +44,13 @@ fn start(config: &Arc<Config>, progress: &Progress) -> ExitCode {
     report::on_panic(config.report_context(), config.output.clone(), progress.clone());
     log::init(&config.output);
     let (shown, secrets) = (Arc::clone(config), progress.secrets.clone());
-    report::print_within(move || {
-        log::warnings(&shown.warnings, &secrets);
-        log::effective(&shown, &secrets);
-    });
-    let (outcome, now) = run::start(config, progress);
+    let first = move || {
+        report::print_within(move || {
+            log::warnings(&shown.warnings, &secrets);
+            log::effective(&shown, &secrets);
+        });
+    };
+    let (outcome, now) = run::start(config, progress, first);
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
     report::finish(

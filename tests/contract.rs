@@ -21,6 +21,7 @@ const TIERS: &[(&str, &str)] = &[
     ("node ", "tests/node/tests"),
     ("conformance ", "tests/conformance"),
     ("faults ", "tests/faults"),
+    ("process ", "tests/process"),
 ];
 
 /// First letters of the ids in `docs/development/field.md`, with the number of situations.
