@@ -71,6 +71,8 @@ pub enum Need {
     ImageBuilder,
     /// A tool that `cargo install` builds.
     CargoTool(&'static str),
+    /// A tool of a release, and the command that installs it.
+    ReleaseTool(&'static str, &'static str),
     /// The container network's plugins.
     NetworkPlugins,
     /// Linux, for namespaces and containers.
@@ -110,6 +112,7 @@ impl Need {
             Self::Program(name, _) => name.rsplit('/').next().unwrap_or(name).to_owned(),
             Self::ImageBuilder => "buildah or podman".to_owned(),
             Self::CargoTool(name) => format!("{name} (cargo install --locked {name})"),
+            Self::ReleaseTool(name, install) => format!("{name} ({install})"),
             Self::NetworkPlugins => "container network plugins".to_owned(),
             Self::Linux => "Linux".to_owned(),
             Self::Root => "root".to_owned(),
