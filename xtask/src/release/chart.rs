@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
 use super::git::{self, Commit};
 use crate::project;
@@ -41,14 +41,8 @@ pub fn package(clone: &Path, out: &Path, commit: &Commit) -> Result<Option<PathB
     Ok(Some(file))
 }
 
-fn helm(shell: &xshell::Shell) -> Result<PathBuf> {
-    // helm has no `--version`.
-    let installed = requirements::tools()
-        .map(|tools| tools.join("helm"))
-        .filter(|path| path.is_file());
-    installed
-        .or_else(|| project::tool(shell, "helm"))
-        .context("helm is not installed: go install helm.sh/helm/v4/cmd/helm@v4.3.1")
+fn helm(shell: &Shell) -> Result<PathBuf> {
+    project::tool(shell, "helm").context("helm is not installed: go install helm.sh/helm/v4/cmd/helm@v4.3.1")
 }
 
 /// Pushes the package to `repository`, without the chart's name: `ghcr.io/team/charts`.

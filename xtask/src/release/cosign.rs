@@ -273,20 +273,5 @@ impl RunQuiet for Cmd<'_> {
 }
 
 fn program() -> Result<PathBuf> {
-    // cosign has no `--version`.
-    let installed = requirements::tools()
-        .map(|tools| tools.join("cosign"))
-        .filter(|path| path.is_file());
-    if let Some(program) = installed {
-        return Ok(program);
-    }
-    let shell = project::shell()?;
-    let found = cmd!(shell, "cosign version")
-        .quiet()
-        .ignore_stdout()
-        .ignore_stderr()
-        .run();
-    found
-        .map(|()| PathBuf::from("cosign"))
-        .with_context(|| format!("cosign is not installed: {INSTALL}"))
+    project::tool(&project::shell()?, "cosign").with_context(|| format!("cosign is not installed: {INSTALL}"))
 }

@@ -69,7 +69,8 @@ pub fn notes(changelog: &str, digests: &Digests, commit: &Commit, tools: &str) -
          ## Verify\n\n    \
          cosign verify {image}@{} \\\n      \
          --certificate-identity {REPOSITORY}/.github/workflows/release.yaml@refs/tags/v{VERSION} \\\n      \
-         --certificate-oidc-issuer https://token.actions.githubusercontent.com\n\n\
+         --certificate-oidc-issuer https://token.actions.githubusercontent.com\n    \
+         gh attestation verify oci://{image}@{} --repo {}/ensure-pull-secret\n\n\
          The same for `{bundle}@…`. `SHA256SUMS.sigstore.json` signs the list of all files:\n\n    \
          cosign verify-blob SHA256SUMS --bundle SHA256SUMS.sigstore.json \\\n      \
          --certificate-identity {REPOSITORY}/.github/workflows/release.yaml@refs/tags/v{VERSION} \\\n      \
@@ -83,7 +84,10 @@ pub fn notes(changelog: &str, digests: &Digests, commit: &Commit, tools: &str) -
          git clone --branch v{VERSION} {REPOSITORY}\n    \
          cd ensure-pull-secret && cargo xtask release build ../release\n\n\
          The commit is {hash}. Every file has the same bytes with the same tools:\n\n{tools}\n",
-        digests.bundle, digests.image,
+        digests.bundle,
+        digests.image,
+        digests.image,
+        owner(),
     ))
 }
 
