@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use container_image::{BuildContext, Builder, BuiltImage, Destination, Labels, Platform, PushedImage};
 use xshell::cmd;
 
-use crate::{interrupt, project, release, source_image};
+use crate::{interrupt, project, source_image, static_binary};
 
 /// Labels for the commit and its date (OCI image specification, "Pre-Defined Annotation Keys").
 const REVISION: &str = "org.opencontainers.image.revision";
@@ -59,7 +59,7 @@ pub fn image(arguments: &Arguments) -> Result<ExitCode> {
     let binaries = arguments
         .platform
         .iter()
-        .map(|platform| Ok((*platform, release::build_for(*platform)?)))
+        .map(|platform| Ok((*platform, static_binary::build_for(*platform)?)))
         .collect::<Result<Vec<_>>>()?;
     let context = BuildContext::write(&project::file("dist"), &binaries)?;
     eprintln!("xtask: dist/ has the files of the image");

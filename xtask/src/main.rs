@@ -17,6 +17,7 @@ mod release;
 mod reliability;
 mod size;
 mod source_image;
+mod static_binary;
 mod steps;
 mod test;
 mod transcript;
@@ -85,6 +86,9 @@ enum Command {
     Size,
     /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
     Image(image::Arguments),
+    /// A version: its edits, its build, its push and signatures, and a rehearsal of all of it.
+    #[command(subcommand)]
+    Release(release::Command),
     /// Writes the generated parts of README, docs/ and tekton/.
     Generate {
         /// Changes nothing, and fails if a file is out of date.
@@ -141,6 +145,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Bench { rounds } => return bench::bench(rounds),
         Command::BenchOnNode(arguments) => return bench::node::measure(&arguments),
         Command::Image(arguments) => return image::image(&arguments),
+        Command::Release(command) => return release::release(&command),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments)?,
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,

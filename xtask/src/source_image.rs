@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use container_image::Platform;
 use xshell::{Cmd, Shell, cmd};
 
-use crate::{project, release, steps::Steps};
+use crate::{project, static_binary, steps::Steps};
 
 /// The image's name in its storage.
 const IMAGE: &str = "from-source";
@@ -26,7 +26,7 @@ pub fn check(platform: Platform) -> Result<()> {
     let native = Platform::native()?;
     let mut steps = Steps::new(2);
     steps.next("released binary", "2 min, 1 s if it is built");
-    let released = release::build_for(platform)?;
+    let released = static_binary::build_for(platform)?;
     let shell = project::shell()?;
     let storage = tempfile::tempdir().context("cannot create a directory for buildah's storage")?;
     let containerfile = fs::read_to_string(project::file("Containerfile"))?;

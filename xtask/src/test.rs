@@ -19,7 +19,7 @@ use test_cluster::{
 
 use crate::{
     cargo_test::{cargo_test, finish},
-    interrupt, picture, project, release, reliability,
+    interrupt, picture, project, reliability, static_binary,
     steps::Steps,
 };
 
@@ -55,7 +55,7 @@ fn run(verdict: &Verdict, versions: Option<&Versions>) -> Result<ExitCode> {
     let mut steps = Steps::new(total.map(|(_, steps)| steps).sum());
     let binary = if verdict.runs(Part::Api) {
         steps.next("release binary", "2 min, 1 s if it is built");
-        Some(release::build()?)
+        Some(static_binary::build()?)
     } else {
         None
     };

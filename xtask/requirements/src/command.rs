@@ -34,6 +34,9 @@ impl Request {
             }
             "size" => (vec![Part::Binary], vec![Part::OtherBinary]),
             "image" => (Self::platforms(arguments), vec![]),
+            "release" if has("build") => (vec![Part::ReleaseBuild], vec![]),
+            "release" if has("publish") => (vec![Part::Publish], vec![]),
+            "release" if has("rehearse") => (vec![Part::ReleaseBuild, Part::Publish], vec![]),
             "lint" => (
                 vec![Part::Lint],
                 vec![Part::Dependencies, Part::Yaml, Part::Workflows, Part::Alerts],
@@ -110,7 +113,8 @@ mod tests {
     #[test]
     fn t9_every_command_that_builds_the_static_binary_checks_its_target() {
         let lines = "demo,demo --keep,demo --node --keep,test,test --api,test --node,picture --check,\
-                     reliability --case x,bench,coverage,size,image --push registry.example.com/team/tool";
+                     reliability --case x,bench,coverage,size,image --push registry.example.com/team/tool,\
+                     release build out,release rehearse";
         for line in lines.split(',') {
             let request = request(line).expect(line);
             let parts = request.required.iter().chain(&request.optional);

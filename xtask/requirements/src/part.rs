@@ -27,6 +27,10 @@ pub enum Part {
     NodeAlone,
     /// `lint`, but for what follows.
     Lint,
+    /// `release build`.
+    ReleaseBuild,
+    /// `release publish`.
+    Publish,
     /// In `lint`, licences and advisories.
     Dependencies,
     /// In `lint`, the form of YAML.
@@ -63,6 +67,17 @@ const NODE: [Need; 12] = [
     Need::Namespaces,
 ];
 
+/// Tools whose versions decide the bytes of a release.
+const RELEASE_TOOLS: [Need; 2] = [
+    Need::ReleaseTool("cargo-auditable", "cargo install --locked cargo-auditable@0.7.7"),
+    Need::ReleaseTool("cargo-cyclonedx", "cargo install --locked cargo-cyclonedx@0.5.9"),
+];
+/// Takes about ten minutes to build.
+const COSIGN: Need = Need::ReleaseTool(
+    "cosign",
+    "go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3, with its directory in PATH",
+);
+
 impl Part {
     /// Its name in messages.
     pub fn name(self) -> &'static str {
@@ -78,6 +93,8 @@ impl Part {
             Self::Node => "node tier",
             Self::NodeAlone => "a node",
             Self::Lint => "lint",
+            Self::ReleaseBuild => "the build of a release",
+            Self::Publish => "push and signatures",
             Self::Dependencies => "lint, dependencies",
             Self::Yaml => "lint, the form of YAML",
             Self::Workflows => "lint, workflows",
@@ -111,6 +128,14 @@ impl Part {
             Self::Node => [&servers()[..], &[Need::ImageBuilder, jq], &NODE].concat(),
             Self::NodeAlone => NODE.to_vec(),
             Self::Lint => vec![Need::Go],
+            Self::ReleaseBuild => [
+                &servers()[..],
+                &binary(Processor::other()),
+                &RELEASE_TOOLS,
+                &[Need::ImageBuilder, Need::Program("git", "git")],
+            ]
+            .concat(),
+            Self::Publish => vec![skopeo, COSIGN],
             Self::Dependencies => vec![Need::CargoTool("cargo-deny")],
             Self::Yaml => vec![Need::Program("yamllint", "yamllint")],
             Self::Workflows => vec![
