@@ -21,7 +21,7 @@ const LIMIT: u64 = 1 << 20;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Work of a new thread.
-type Work = Box<dyn FnOnce() + Send>;
+pub type Work = Box<dyn FnOnce() + Send>;
 
 /// Content of a regular file of at most 1 MiB; symbolic links are followed.
 ///
@@ -56,19 +56,28 @@ pub fn write(files: Vec<(PathBuf, String)>) -> Vec<Result<(), &'static str>> {
             }
         }
     });
-    let problem = match thread::Builder::new().spawn(work) {
-        Ok(writer) => {
-            let started = Instant::now();
-            while !writer.is_finished() && started.elapsed() < WRITE_TIMEOUT {
-                thread::sleep(Duration::from_millis(1));
-            }
-            "it took too long"
-        }
-        Err(_) => "no thread could be started",
-    };
+    let problem = within(WRITE_TIMEOUT, work).err().unwrap_or("the write failed");
     let mut results = results.lock().map(|results| results.clone()).unwrap_or_default();
     results.resize(count, Err(problem));
     results
+}
+
+/// Does `work` on a new thread, which is left alone where it takes longer than `limit`.
+///
+/// # Errors
+/// Why the work may not be done.
+pub fn within(limit: Duration, work: Work) -> Result<(), &'static str> {
+    let Ok(worker) = thread::Builder::new().spawn(work) else {
+        return Err("no thread could be started");
+    };
+    let started = Instant::now();
+    while !worker.is_finished() {
+        if started.elapsed() >= limit {
+            return Err("it took too long");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn write_one(path: &Path, content: &str) -> Result<(), &'static str> {

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
                 context,
             } = *error;
             log::init(&output);
-            log::warnings(&warnings);
+            report::print_within(move || log::warnings(&warnings));
             refuse(problems, &context, &output)
         }
         (Ok(help::Arguments::None), Ok(config)) => start(&Arc::new(config)),
@@ -45,8 +45,11 @@ fn start(config: &Arc<Config>) -> ExitCode {
         of_panic.outcome()
     });
     log::init(&config.output);
-    log::warnings(&config.warnings);
-    log::effective(config);
+    let shown = Arc::clone(config);
+    report::print_within(move || {
+        log::warnings(&shown.warnings);
+        log::effective(&shown);
+    });
     let (outcome, now) = run::start(config, &progress);
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());

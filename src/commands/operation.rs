@@ -118,7 +118,8 @@ impl<'a> Operation<'a> {
 
     /// Records a write that is about to be sent.
     pub fn sends(&self, write: SentWrite) {
-        self.progress.set_sent();
+        let credential = write.verified.as_ref().map(|sent| sent.credential.summary());
+        self.progress.set_sent(credential.as_ref());
         self.sent.replace(Some(write));
     }
 

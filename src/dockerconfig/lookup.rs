@@ -5,8 +5,8 @@ use secrecy::ExposeSecret;
 use crate::{
     credential::{Credential, Token},
     dockerconfig::{
-        AuthConfig, AuthFile, ContainersImageLookupError, Document, Entry, Keyring, containers_image_reads,
-        go_json::Member, kubelet_reads,
+        AuthConfig, AuthFile, ContainersImageLookupError, Document, Entry, Keyring,
+        containers_image_reads_for, go_json::Member, kubelet_reads_for,
     },
     image::{ImageReference, KeyringIndex, RegistryHost},
     outcome::{Finding, Reason},
@@ -20,7 +20,7 @@ pub fn kubelet_misses(
     document: &[u8],
     credential: &Credential,
 ) -> Option<Finding> {
-    let keyring = kubelet_reads(document).ok()?;
+    let keyring = kubelet_reads_for(document, images).ok()?;
     images
         .iter()
         .find_map(|image| misses(&keyring, image, credential))
@@ -42,11 +42,13 @@ pub fn credential_found<'a>(
     registry: &RegistryHost,
     images: impl Iterator<Item = &'a ImageReference>,
 ) -> Option<Credential> {
-    let keyring = kubelet_reads(document).ok()?;
     let any_image = ImageReference::parse(&format!("{registry}/image")).ok();
-    images.cloned().chain(any_image).find_map(|image| {
+    let images: Vec<ImageReference> = images.cloned().chain(any_image).collect();
+    let images: Vec<&ImageReference> = images.iter().collect();
+    let keyring = kubelet_reads_for(document, &images).ok()?;
+    images.iter().find_map(|image| {
         let found = keyring
-            .lookup(&image)
+            .lookup(image)
             .into_iter()
             .find(|found| !found.username.is_empty() && !found.password.expose_secret().is_empty())?;
         Some(Credential::of(
@@ -56,24 +58,45 @@ pub fn credential_found<'a>(
     })
 }
 
-/// Entries of a document by the kubelet's index, malformed ones included.
-pub struct EntryIndex<'d, 'a>(Keyring<&'d Member<'a>>);
+/// Entry that was found.
+#[derive(Clone, Copy)]
+pub struct Found<'a>(&'a Member<'a>);
 
-impl<'d, 'a> EntryIndex<'d, 'a> {
-    /// Index of a document's entries.
-    pub fn of(document: &'d Document<'a>) -> Self {
-        let entries = document.entries.iter();
-        Self(Keyring::new(
-            entries.map(|member| (KeyringIndex::new(&member.name), member)),
-        ))
+impl Found<'_> {
+    /// Key of the entry.
+    pub fn key(&self) -> &str {
+        &self.0.name
     }
 
-    /// Entries that the kubelet tries for an image, with their keys, in its order.
-    pub fn lookup(&self, image: &ImageReference) -> Vec<(&'d str, Entry)> {
+    /// Place of the entry in the document.
+    pub const fn place(&self) -> usize {
+        self.0.start
+    }
+
+    /// The entry.
+    pub fn entry(&self) -> Entry {
+        Entry::read(self.0.value)
+    }
+}
+
+/// Entries of a document that the kubelet could try for some images, by its index; malformed ones included.
+pub struct EntryIndex<'a>(Keyring<Member<'a>>);
+
+impl<'a> EntryIndex<'a> {
+    /// Index of a document's entries for `images`.
+    pub fn of(document: &Document<'a>, images: &[&ImageReference]) -> Self {
+        let is_kept = KeyringIndex::matcher_of_any(images);
+        let entries = document.entries().filter_map(|member| {
+            let index = KeyringIndex::new(&member.name).filter(&is_kept)?;
+            Some((index, member))
+        });
+        Self(Keyring::new(entries.collect()))
+    }
+
+    /// Entries that the kubelet tries for an image, in its order.
+    pub fn lookup(&self, image: &ImageReference) -> Vec<Found<'_>> {
         let found = self.0.lookup(image).into_iter();
-        found
-            .map(|member| (member.name.as_str(), Entry::read(member.value)))
-            .collect()
+        found.map(Found).collect()
     }
 }
 
@@ -84,7 +107,7 @@ pub fn containers_image_prefers_others(
     document: &[u8],
     credential: &Credential,
 ) -> Vec<String> {
-    let file = match containers_image_reads(document) {
+    let file = match containers_image_reads_for(document, images) {
         Ok(file) => file,
         Err(refusal) => return vec![format!("skopeo and buildah cannot use the document: {refusal}.")],
     };
@@ -135,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::credential::Token;
+    use crate::dockerconfig::containers_image_reads;
 
     fn missed(document: &str) -> Option<Reason> {
         let image = ImageReference::parse("quay.io/team/app:1").expect("an image");

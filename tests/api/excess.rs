@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn rights(outcome: &Outcome) -> Vec<String> {
-    let rights = outcome.report["credential"]["excess"]["rights"].as_array();
+    let rights = outcome.report["credential"]["excess"]["permissions"].as_array();
     rights
         .into_iter()
         .flatten()
@@ -128,7 +128,7 @@ async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
     let outcome = world.program().run().await?;
     assert_eq!(
         outcome.report["credential"]["excess"],
-        json!({ "rights": [], "complete": true, "remedy": null })
+        json!({ "permissions": [], "complete": true, "remedy": null })
     );
     let tokens = json!([{ "apiGroups": [""], "resources": ["*/token"], "verbs": ["*"] }]);
     world.namespace.grant(PULLER, "tokens", tokens).await?;

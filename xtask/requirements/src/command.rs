@@ -53,12 +53,12 @@ impl Request {
     /// test never passes.
     pub fn test(unit: bool, api: bool, node: bool) -> Self {
         let (required, optional) = match (unit, api, node) {
-            (true, _, _) => (vec![Part::Unit], vec![]),
+            (true, _, _) => (vec![Part::Unit], vec![Part::Scripts]),
             (_, true, _) => (vec![Part::Api], vec![Part::Skopeo, Part::Image]),
             (_, _, true) => (vec![Part::Node], vec![]),
             (false, false, false) => (
                 vec![Part::Unit],
-                vec![Part::Api, Part::Skopeo, Part::Image, Part::Node],
+                vec![Part::Scripts, Part::Api, Part::Skopeo, Part::Image, Part::Node],
             ),
         };
         Self {

@@ -13,6 +13,8 @@ pub enum Part {
     OtherBinary,
     /// The unit tier.
     Unit,
+    /// In the unit tier, the tests of shell scripts.
+    Scripts,
     /// The API tier.
     Api,
     /// In the API tier, the comparison with skopeo.
@@ -69,6 +71,7 @@ impl Part {
             Self::Binary => "the static binary",
             Self::OtherBinary => "the static binary for the other platform",
             Self::Unit => "unit tier",
+            Self::Scripts => "unit tier, tests of scripts",
             Self::Api => "API tier",
             Self::Skopeo => "API tier, comparison with skopeo",
             Self::Image => "API tier, tests of the image",
@@ -87,6 +90,7 @@ impl Part {
     /// Its requirements. In CI, both builders of images are tried.
     pub fn needs(self, ci: bool) -> Vec<Need> {
         let skopeo = Need::Program("skopeo", "skopeo");
+        let jq = Need::Program("jq", "jq");
         let servers = || [&[Need::Go][..], &binary(Processor::native())].concat();
         let builders = if ci {
             &[
@@ -101,9 +105,10 @@ impl Part {
             Self::Binary => binary(Processor::native()).to_vec(),
             Self::OtherBinary => binary(Processor::other()).to_vec(),
             Self::Unit => vec![Need::Compiler(Processor::native())],
+            Self::Scripts => vec![Need::Compiler(Processor::native()), jq],
             Self::Skopeo => [servers(), vec![skopeo]].concat(),
             Self::Image => [&servers()[..], &[skopeo], builders, &binary(Processor::other())].concat(),
-            Self::Node => [&servers()[..], &[Need::ImageBuilder], &NODE].concat(),
+            Self::Node => [&servers()[..], &[Need::ImageBuilder, jq], &NODE].concat(),
             Self::NodeAlone => NODE.to_vec(),
             Self::Lint => vec![Need::Go],
             Self::Dependencies => vec![Need::CargoTool("cargo-deny")],

@@ -3,6 +3,8 @@
 mod alerts;
 mod dependencies;
 mod go;
+#[cfg(test)]
+mod guides;
 mod links;
 mod manifests;
 mod words;
