@@ -66,7 +66,7 @@ pub fn lint() -> Result<()> {
     generate::generate(true)?;
     steps.next("manifests", "10 s");
     manifests::check(&shell)?;
-    steps.next("tests of the alerts", "5 s");
+    steps.next("tests of the alerts", "10 s");
     alerts::check(&shell)?;
     for (what, usual_time, check) in workflows::CHECKS {
         steps.next(what, usual_time);
