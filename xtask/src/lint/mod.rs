@@ -3,12 +3,12 @@
 mod dependencies;
 mod go;
 mod links;
-mod manifests;
+pub mod manifests;
 mod words;
 
 use anyhow::{Context as _, Result};
 
-use crate::{generate, project, steps::Steps};
+use crate::{chart, generate, project, steps::Steps};
 
 /// Format, lints, dependencies, links, words, generated files, manifests; the first that fails ends it.
 ///
@@ -16,7 +16,7 @@ use crate::{generate, project, steps::Steps};
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(10);
+    let mut steps = Steps::new(11);
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -62,6 +62,8 @@ pub fn lint() -> Result<()> {
     generate::generate(true)?;
     steps.next("manifests", "10 s");
     manifests::check(&shell)?;
+    steps.next("chart", "3 s");
+    chart::check()?;
     steps.finish();
     Ok(())
 }

@@ -3,14 +3,14 @@
 //! The relevant checks of kube-linter are among these rules, with its names: kube-linter supports neither Tekton's steps nor
 //! a user's kustomization.
 
-mod collect;
+pub mod collect;
 #[cfg(test)]
 mod deploy_script;
 #[cfg(test)]
 mod fixtures;
 mod object;
 #[cfg(test)]
-mod one_place;
+pub mod one_place;
 mod rules;
 
 use anyhow::{Context as _, Result, bail};
