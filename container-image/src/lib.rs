@@ -25,6 +25,7 @@ mod builder;
 mod built_image;
 mod destination;
 mod platform;
+pub mod project;
 mod size;
 mod storage;
 

@@ -7,7 +7,10 @@ use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccoun
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 use test_cluster::{
-    identity::ServiceAccountDir, kustomize::UserKustomization, namespace::TestNamespace, program::Program,
+    identity::ServiceAccountDir,
+    kustomize::{self, UserKustomization},
+    namespace::TestNamespace,
+    program::Program,
     registry::OPENSHIFT,
 };
 use tokio::time::Instant;
@@ -15,12 +18,8 @@ use tokio::time::Instant;
 use crate::world::{pull_rules, registries};
 
 /// Image of the user's kustomization.
-const IMAGES: &str = "\
-images:
-- name: registry.invalid/ensure-pull-secret
-  newName: registry.example.com/tools/ensure-pull-secret
-  digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-";
+const IMAGE: &str = "registry.example.com/tools/ensure-pull-secret";
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// Time for the API server to follow a new policy.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Interval between attempts.
@@ -70,10 +69,11 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str], literals: 
         .iter()
         .map(|literal| format!("  - {literal}\n"))
         .collect();
+    let images = kustomize::images(IMAGE, DIGEST);
     format!(
         "namespace: {namespace}\nresources: [../tekton/base]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  \
          behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\n  - connection=true\n{literals}components:\n\
-         {components}{IMAGES}"
+         {components}images: {images}\n"
     )
 }
 

@@ -9,11 +9,9 @@ use xshell::cmd;
 
 use crate::{interrupt, project, release, source_image};
 
-/// The image's name in the manifests; an install replaces it.
-const PLACEHOLDER: &str = "registry.invalid/ensure-pull-secret";
-
-/// The label for the commit (OCI image specification, "Pre-Defined Annotation Keys").
+/// Labels for the commit and its date (OCI image specification, "Pre-Defined Annotation Keys").
 const REVISION: &str = "org.opencontainers.image.revision";
+const CREATED: &str = "org.opencontainers.image.created";
 
 /// Platforms of the image, and its destination.
 #[derive(Args, Debug)]
@@ -109,27 +107,45 @@ impl Arguments {
     }
 }
 
-/// A label for the commit; none where files differ from it.
+/// Labels for the commit and its date; none where files differ from it.
 fn labels() -> Result<Labels> {
     let shell = project::shell()?;
-    let git = |arguments: &[&str]| cmd!(shell, "git {arguments...}").quiet().ignore_stderr().read();
+    // `format-local` is UTC then.
+    let git = |arguments: &[&str]| {
+        cmd!(shell, "git {arguments...}")
+            .env("TZ", "UTC")
+            .quiet()
+            .ignore_stderr()
+            .read()
+    };
     let Ok(commit) = git(&["rev-parse", "HEAD"]) else {
-        eprintln!("xtask: this is no clone: the image has no label for its commit");
+        eprintln!("xtask: this is no clone: the image has no labels for its commit");
         return Ok(Labels::new());
     };
     let changes =
         git(&["status", "--porcelain"]).context("cannot list the files that differ from the commit")?;
     if !changes.is_empty() {
-        eprintln!("xtask: files differ from the commit: the image has no label for it");
+        eprintln!("xtask: files differ from the commit: the image has no labels for it");
         return Ok(Labels::new());
     }
-    Ok(Labels::from([(REVISION.to_owned(), commit)]))
+    let date = git(&[
+        "show",
+        "--no-patch",
+        "--format=%cd",
+        "--date=format-local:%Y-%m-%dT%H:%M:%SZ",
+    ]);
+    let date = date.context("cannot read the commit's date")?;
+    Ok(Labels::from([
+        (REVISION.to_owned(), commit),
+        (CREATED.to_owned(), date),
+    ]))
 }
 
 /// The block for a kustomization that sets this image.
 fn kustomize_images(image: &PushedImage) -> String {
     format!(
-        "images:\n- name: {PLACEHOLDER}\n  newName: {}\n  digest: {}",
+        "images:\n- name: {}\n  newName: {}\n  digest: {}",
+        container_image::project::image(),
         image.name(),
         image.digest()
     )

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use requirements::Request;
+use test_cluster::servers::versions::Versions;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -63,6 +64,10 @@ enum Command {
         /// Runs only the node tier, which needs root, Linux and containerd.
         #[arg(long)]
         node: bool,
+        /// With --node: other releases of Kubernetes and Tekton, `oldest` or `newest`. The first run builds them, which
+        /// takes about fifteen minutes.
+        #[arg(long, requires = "node", value_parser = |name: &str| Versions::named(name).map_err(|error| error.to_string()))]
+        versions: Option<&'static Versions>,
         /// Installs the missing packages first, with apt-get: on Debian and Ubuntu, as root or with sudo.
         #[arg(long)]
         install: bool,
@@ -127,9 +132,10 @@ fn execute(command: Command) -> Result<ExitCode> {
             unit,
             api,
             node,
+            versions,
             install: _,
             check: false,
-        } => return test::test(&Request::test(unit, api, node)),
+        } => return test::test(&Request::test(unit, api, node), versions),
         Command::Picture { check } => return picture::picture(check),
         Command::Coverage => return coverage::coverage(),
         Command::Reliability(arguments) => return reliability::reliability(&arguments),

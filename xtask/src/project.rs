@@ -68,14 +68,11 @@ pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
         requirements::tools().map(|tools| tools.join(name)),
     ];
     candidates.into_iter().flatten().find(|candidate| {
-        shell
-            .cmd(candidate)
-            .arg("--version")
-            .quiet()
-            .ignore_stdout()
-            .ignore_stderr()
-            .run()
-            .is_ok()
+        // Some tools have a command for it instead of an option.
+        ["--version", "version"].iter().any(|argument| {
+            let version = shell.cmd(candidate).arg(argument).quiet();
+            version.ignore_stdout().ignore_stderr().run().is_ok()
+        })
     })
 }
 

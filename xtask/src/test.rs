@@ -13,6 +13,7 @@ use test_cluster::{
     clients::WITHOUT_SKOPEO,
     control_plane::{Cluster, Options},
     program::BINARY,
+    servers::versions::Versions,
     supervisor::Supervisor,
 };
 
@@ -31,7 +32,7 @@ const IMAGE_TESTS: &str = env!("CARGO_PKG_NAME");
 /// # Errors
 /// Where a requested part, or in CI any part, can't run; where the binary or the image can't be built, the cluster
 /// can't be started, or the demo's picture or the fault matrix' page is out of date.
-pub fn test(request: &Request) -> Result<ExitCode> {
+pub fn test(request: &Request, versions: Option<&'static Versions>) -> Result<ExitCode> {
     let verdict = request.verdict(&ThisMachine, project::in_ci());
     let explanation = verdict.explanation(&ThisMachine);
     ensure!(
@@ -39,14 +40,14 @@ pub fn test(request: &Request) -> Result<ExitCode> {
         "{}",
         explanation.join("\n")
     );
-    let code = run(&verdict)?;
+    let code = run(&verdict, versions)?;
     for line in explanation {
         eprintln!("xtask: {line}");
     }
     Ok(code)
 }
 
-fn run(verdict: &Verdict) -> Result<ExitCode> {
+fn run(verdict: &Verdict, versions: Option<&Versions>) -> Result<ExitCode> {
     let total = [(Part::Api, 4), (Part::Unit, 2), (Part::Node, 1)];
     let total = total.into_iter().filter(|(part, _)| verdict.runs(*part));
     let mut steps = Steps::new(total.map(|(_, steps)| steps).sum());
@@ -56,10 +57,19 @@ fn run(verdict: &Verdict) -> Result<ExitCode> {
     } else {
         None
     };
-    interrupt::run(async { Ok(ExitCode::from(tiers(binary, verdict, &mut steps).await?)) })
+    interrupt::run(async {
+        Ok(ExitCode::from(
+            tiers(binary, verdict, versions, &mut steps).await?,
+        ))
+    })
 }
 
-async fn tiers(binary: Option<PathBuf>, verdict: &Verdict, steps: &mut Steps) -> Result<u8> {
+async fn tiers(
+    binary: Option<PathBuf>,
+    verdict: &Verdict,
+    versions: Option<&Versions>,
+    steps: &mut Steps,
+) -> Result<u8> {
     let mut code = 0;
     if verdict.runs(Part::Unit) {
         code = unit(steps).await?;
@@ -70,7 +80,7 @@ async fn tiers(binary: Option<PathBuf>, verdict: &Verdict, steps: &mut Steps) ->
     if code == 0 && verdict.runs(Part::Node) {
         steps.next("node tests", "5 min");
         // Its end is not printed: the output ends with the test runner's own lines.
-        code = node::run().await?;
+        code = node::run(versions).await?;
     }
     Ok(code)
 }

@@ -15,7 +15,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT};
+use test_cluster::{
+    access::ClusterAccess, kustomize, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT,
+};
 use tokio::process::Command;
 
 use crate::{Kubectl, Model, TaskRun, model::pull, pushed_image::program_image};
@@ -106,7 +108,7 @@ impl World {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "namespace": self.namespace.name(),
-            "images": [{ "name": "registry.invalid/ensure-pull-secret", "newName": image.name, "digest": image.digest }],
+            "images": kustomize::images(&image.name, &image.digest),
             // The one thing that no user needs: a cluster has a DNS.
             "patches": [{ "target": { "kind": "CronJob" }, "patch": aliases.to_string() }],
         });

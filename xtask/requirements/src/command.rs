@@ -34,7 +34,10 @@ impl Request {
             }
             "size" => (vec![Part::Binary], vec![Part::OtherBinary]),
             "image" => (Self::platforms(arguments), vec![]),
-            "lint" => (vec![Part::Lint], vec![Part::Dependencies, Part::Yaml]),
+            "lint" => (
+                vec![Part::Lint],
+                vec![Part::Dependencies, Part::Yaml, Part::Workflows, Part::Alerts],
+            ),
             "fuzz" => (vec![Part::Fuzz], vec![]),
             _ => return None,
         };

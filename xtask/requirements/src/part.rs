@@ -29,6 +29,10 @@ pub enum Part {
     Dependencies,
     /// In `lint`, the form of YAML.
     Yaml,
+    /// In `lint`, workflows and the other files that GitHub reads.
+    Workflows,
+    /// In `lint`, the tests of the alerts.
+    Alerts,
     /// `fuzz`.
     Fuzz,
     /// `coverage`, beside the tiers that it runs.
@@ -73,6 +77,8 @@ impl Part {
             Self::Lint => "lint",
             Self::Dependencies => "lint, dependencies",
             Self::Yaml => "lint, the form of YAML",
+            Self::Workflows => "lint, workflows",
+            Self::Alerts => "lint, tests of the alerts",
             Self::Fuzz => "fuzz",
             Self::Coverage => "coverage",
         }
@@ -102,6 +108,15 @@ impl Part {
             Self::Lint => vec![Need::Go],
             Self::Dependencies => vec![Need::CargoTool("cargo-deny")],
             Self::Yaml => vec![Need::Program("yamllint", "yamllint")],
+            Self::Workflows => vec![
+                Need::GoTool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
+                Need::PythonTool("zizmor"),
+                Need::PythonTool("check-jsonschema"),
+            ],
+            Self::Alerts => vec![Need::GoTool(
+                "promtool",
+                "github.com/prometheus/prometheus/cmd/promtool",
+            )],
             Self::Fuzz => vec![Need::CargoTool("cargo-fuzz"), Need::Program("c++", "g++")],
             Self::Coverage => vec![Need::CargoTool("cargo-llvm-cov")],
         }

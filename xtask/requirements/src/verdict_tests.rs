@@ -244,3 +244,27 @@ fn t9_a_user_who_is_not_root_runs_all_but_the_node() {
     let verdict = test.verdict(&Fake::without(&[Need::Namespaces]), false);
     assert_eq!(verdict.skipped, [(Part::Node, vec![Need::Namespaces])]);
 }
+
+#[test]
+fn t9_lint_leaves_out_what_has_no_tool_and_ci_refuses_that() {
+    let lint = request("lint");
+    for (part, line) in [
+        (
+            Part::Workflows,
+            "not run: lint, workflows: needs actionlint (go install \
+             github.com/rhysd/actionlint/cmd/actionlint@latest), zizmor (pip install zizmor), check-jsonschema (pip \
+             install check-jsonschema)",
+        ),
+        (
+            Part::Alerts,
+            "not run: lint, tests of the alerts: needs promtool (go install \
+             github.com/prometheus/prometheus/cmd/promtool@latest)",
+        ),
+    ] {
+        let machine = Fake::without(&part.needs(false));
+        let verdict = lint.verdict(&machine, false);
+        assert_eq!(verdict.explanation(&machine), [line]);
+        let refused = [true, false].map(|ci| lint.is_refused(&lint.verdict(&machine, ci), ci));
+        assert_eq!(refused, [true, false], "{part:?}");
+    }
+}

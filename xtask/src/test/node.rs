@@ -1,7 +1,10 @@
 //! The node tier: the image as it is shipped, on a kubelet with Tekton.
 
 use anyhow::{Context as _, Result};
-use test_cluster::supervisor::Supervisor;
+use test_cluster::{
+    servers::versions::{VARIABLE, Versions},
+    supervisor::Supervisor,
+};
 use tokio::process::Command;
 
 use crate::{
@@ -13,7 +16,8 @@ use crate::{
 pub const PACKAGE: &str = "node-tests";
 
 /// Builds what the tier needs, then runs it: first what looks at a node from outside, then what is inside of one.
-pub async fn run() -> Result<u8> {
+pub async fn run(versions: Option<&Versions>) -> Result<u8> {
+    let versions = versions.map_or("", |pair| pair.name);
     let (test_cluster, binary) =
         tokio::task::spawn_blocking(|| anyhow::Ok((release::build_tool("test-cluster")?, release::build()?)))
             .await
@@ -35,7 +39,8 @@ pub async fn run() -> Result<u8> {
     let code = finish(
         outside
             .args(["--test", "leftovers"])
-            .env("TEST_CLUSTER_PROGRAM", &test_cluster),
+            .env("TEST_CLUSTER_PROGRAM", &test_cluster)
+            .env(VARIABLE, versions),
     )
     .await?;
     if code != 0 {
@@ -57,7 +62,8 @@ pub async fn run() -> Result<u8> {
         .arg(inside.as_std().get_program())
         .args(inside.as_std().get_args())
         .current_dir(project::root())
-        .env("ENSURE_PULL_SECRET_IMAGE", &layout);
+        .env("ENSURE_PULL_SECRET_IMAGE", &layout)
+        .env(VARIABLE, versions);
     for variable in project::own_variables() {
         node.env_remove(variable);
     }

@@ -11,8 +11,6 @@ use test_cluster::{
 
 use crate::project;
 
-/// The name that all manifests give the image.
-const IMAGE: &str = "registry.invalid/ensure-pull-secret";
 /// The name and the digest that a user's kustomization sets.
 const INSTALLED_IMAGE: &str = "registry.example.com/tools/ensure-pull-secret";
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -225,7 +223,7 @@ fn users_kustomization(resource: &str, components: &[&str]) -> String {
         "namespace": "my-models",
         "resources": [format!("../{resource}")],
         "components": components,
-        "images": [{ "name": IMAGE, "newName": INSTALLED_IMAGE, "digest": DIGEST }],
+        "images": kustomize::images(INSTALLED_IMAGE, DIGEST),
     })
     .to_string()
 }
