@@ -105,6 +105,37 @@ fn the_chart_has_the_objects_of_each_overlay() -> Result<()> {
     Ok(())
 }
 
+/// A value that one side alone has is found, on either side.
+#[test]
+fn a_change_on_one_side_is_named_with_its_path() -> Result<()> {
+    if Helm::find()?.is_none() {
+        return Ok(());
+    }
+    let names = json!({ "configMapGenerator": [
+        { "name": "ensure-pull-secret", "behavior": "merge", "literals": ["robot=b", "description=c"] },
+    ] });
+    let values = json!({ "robot": "b", "description": "c" });
+    let install = |kustomization: &Value, values: &Value| {
+        let install = overlay(
+            "kubernetes",
+            &["components/names"],
+            kustomization.clone(),
+            values.clone(),
+        );
+        compare(&[install])
+    };
+    install(&names, &values)?;
+    for (kustomization, values) in [(&names, &json!({ "robot": "b" })), (&json!({}), &values)] {
+        let error = install(kustomization, values)
+            .expect_err("they differ")
+            .to_string();
+        let place =
+            "CronJob/ensure-pull-secret: .spec.jobTemplate.spec.template.spec.containers[0].env[7].value: ";
+        assert!(error.contains(place), "{error}");
+    }
+    Ok(())
+}
+
 /// Platform, delivery, credential, first run and policy, in every combination of them.
 #[test]
 fn the_chart_has_the_objects_of_each_combination() -> Result<()> {
@@ -351,6 +382,23 @@ fn wrong_values_are_refused_with_their_name() -> Result<()> {
         let objects = chart(&helm, None, &values).with_context(|| values.to_string())?;
         let text = json!(objects).to_string();
         assert!(!text.contains("e+06"), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn values_in_the_documentation_are_accepted() -> Result<()> {
+    let Some(helm) = Helm::find()? else {
+        return Ok(());
+    };
+    let page = fs::read_to_string(project::file("docs/how-to/helm.md"))?;
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    assert!(blocks.len() > 3, "{page}");
+    for block in blocks {
+        let (block, _) = block.split_once("```").context("an end")?;
+        for values in documents(block)? {
+            chart(&helm, None, &values).with_context(|| block.to_owned())?;
+        }
     }
     Ok(())
 }

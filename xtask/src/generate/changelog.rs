@@ -1,11 +1,11 @@
 //! The changes of a version in CHANGELOG.md, as Artifact Hub reads them.
 
 use anyhow::{Context as _, Result};
+use container_image::project::VERSION;
 use regex::Regex;
 
 use super::tekton::folded;
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 const UNRELEASED: &str = "## [Unreleased]";
 
 /// Entries of one version: kind, and text without links.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use container_image::project::{self, REPOSITORY, VERSION};
 use serde_json::Value;
 use test_cluster::manifest::documents;
 
@@ -14,11 +15,8 @@ use super::{
 };
 use crate::markdown::table;
 
-const IMAGE: &str = "registry.invalid/ensure-pull-secret";
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-const CHART_NAME: &str = "ghcr.io/OWNER/charts/ensure-pull-secret";
-const REPOSITORY: &str = "https://github.com/OWNER/ensure-pull-secret";
-
+/// The widest line of values.yaml.
+const WIDTH: usize = 118;
 const CHART: &str = "chart/ensure-pull-secret/Chart.yaml";
 const VALUES: &str = "chart/ensure-pull-secret/values.yaml";
 const README: &str = "chart/ensure-pull-secret/README.md";
@@ -48,7 +46,7 @@ const COPIES: &[(&str, &str)] = &[
 
 /// The image with its tag, the default of the chart.
 pub fn image_reference() -> String {
-    format!("{IMAGE}:{VERSION}")
+    format!("{}:{VERSION}", project::image())
 }
 
 /// Adds the chart's files, and the samples beside the Tekton manifests.
@@ -81,23 +79,28 @@ pub fn add(files: &mut BTreeMap<String, String>) -> Result<()> {
 fn names(text: &str) -> Result<String> {
     let (_, data) = text.split_once("\ndata:\n").context("names.yaml has data")?;
     let mut values = String::new();
-    let mut is_new = true;
+    let mut comment = Vec::new();
     for line in data.lines() {
         let line = line.trim_start();
-        let line = match line.strip_prefix("# ") {
-            Some(comment) if is_new => format!("# -- {comment}"),
-            Some(comment) => format!("# {comment}"),
-            None => {
-                let (key, value) = line.split_once(": ").context("a key and a value")?;
-                let key = if key == "image" { "verifyImages" } else { key };
-                let bare = value.trim_matches('"');
-                let is_no_text = bare.parse::<u64>().is_ok() || bare.parse::<bool>().is_ok();
-                format!("{key}: {}", if is_no_text { bare } else { value })
-            }
-        };
-        is_new = !line.starts_with('#');
-        values += &line;
-        values.push('\n');
+        if let Some(part) = line.strip_prefix("# ") {
+            comment.push(part);
+            continue;
+        }
+        let (key, value) = line.split_once(": ").context("a key and a value")?;
+        let key = if key == "image" { "verifyImages" } else { key };
+        let bare = value.trim_matches('"');
+        let is_no_text = bare.parse::<u64>().is_ok() || bare.parse::<bool>().is_ok();
+        if !comment.is_empty() {
+            let options = textwrap::Options::new(WIDTH)
+                .initial_indent("# -- ")
+                .subsequent_indent("# ")
+                .break_words(false)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation);
+            values += &textwrap::fill(&comment.join(" "), options);
+            values.push('\n');
+            comment.clear();
+        }
+        values += &format!("{key}: {}\n", if is_no_text { bare } else { value });
     }
     Ok(values)
 }
@@ -152,17 +155,14 @@ fn readme(values: &str) -> Result<String> {
          the kustomizations of [the project]({REPOSITORY}); its documentation has \
          [values for common installs]({REPOSITORY}/blob/main/docs/how-to/helm.md).\n\n\
          ```bash\n\
-         helm install ensure-pull-secret oci://{CHART_NAME} --version {VERSION} \\\n  \
+         helm install ensure-pull-secret oci://{} --version {VERSION} \\\n  \
          --namespace my-models --set openshift.enabled=true\n\
          ```\n\n\
          Names of objects come from the values, not from the release: install the chart once for each pull secret, with another \
          `runner` and `secret` in each.\n\n\
-         | value | default | meaning |\n| --- | --- | --- |\n{}",
+         {}",
+        project::chart(),
         table(&["value", "default", "meaning"], 3, rows)
-            .lines()
-            .skip(2)
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
     ))
 }
 
@@ -216,7 +216,7 @@ mod tests {
         )?;
         assert_eq!(
             names,
-            "# -- Name of\n# it.\nsecret: a\n# -- Images.\nverifyImages: \"\"\nb: true\nc: 86400\n"
+            "# -- Name of it.\nsecret: a\n# -- Images.\nverifyImages: \"\"\nb: true\nc: 86400\n"
         );
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Checks that don't run the program.
 
+mod artifact_hub;
 mod dependencies;
 mod go;
 mod links;
@@ -62,7 +63,8 @@ pub fn lint() -> Result<()> {
     generate::generate(true)?;
     steps.next("manifests", "10 s");
     manifests::check(&shell)?;
-    steps.next("chart", "3 s");
+    steps.next("chart and packages of Artifact Hub", "3 s");
+    artifact_hub::check()?;
     chart::check()?;
     steps.finish();
     Ok(())

@@ -22,7 +22,7 @@ use self::collect::{Form, Manifests};
 use crate::project;
 
 /// Directories with YAML.
-const YAML: &[&str] = &["tekton", "docs"];
+const YAML: &[&str] = &["tekton", "docs", "chart"];
 
 /// Checks all manifests and prints every problem.
 ///
