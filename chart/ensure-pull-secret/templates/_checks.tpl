@@ -86,6 +86,9 @@ Nothing for a schedule in another form, such as @daily.
 {{- $requested := include "ensure-pull-secret.requested" . -}}
 {{- $lifetime = include "ensure-pull-secret.seconds" $lifetime -}}
 {{- $next := include "ensure-pull-secret.seconds" .Values.nextRunWithin -}}
+{{- if and .Values.prometheusRule.enabled (not (and .Values.cronJob.enabled $next)) -}}
+{{- fail "prometheusRule needs cronJob.enabled, and a time in nextRunWithin" -}}
+{{- end -}}
 {{- $gap := include "ensure-pull-secret.gap" .Values.schedule -}}
 {{- if and .Values.cronJob.enabled $next $gap -}}
 {{- /* One run may fail; startingDeadlineSeconds and activeDeadlineSeconds are 25 minutes. */ -}}

@@ -31,7 +31,7 @@ podFailurePolicy:
 template:
   metadata:
     labels:
-      {{- merge (dict "app.kubernetes.io/name" "ensure-pull-secret") .Values.podLabels | toYaml | nindent 6 }}
+      {{- merge (dict "app.kubernetes.io/name" "ensure-pull-secret") (.Values.podLabels | default dict) | toYaml | nindent 6 }}
     {{- with .Values.podAnnotations }}
     annotations:
       {{- toYaml . | nindent 6 }}

@@ -152,6 +152,7 @@ fn the_chart_has_the_objects_of_each_combination() -> Result<()> {
             "tekton": { "enabled": has("task/ensure-pull-secret") },
             "firstRun": { "enabled": has("/first-run"), "hook": false },
             "admissionPolicy": { "enabled": has("/admission-policy") },
+            "prometheusRule": { "enabled": has("/monitoring") },
         });
         let paths: Vec<_> = components.iter().map(|one| format!("../tekton/{one}")).collect();
         let kustomization = json!({ "resources": ["../tekton/base"], "components": paths });
@@ -166,6 +167,9 @@ fn values_of(literals: &[&str]) -> Value {
     let mut values = json!({});
     for literal in literals {
         let (key, value) = literal.split_once('=').expect("key=value");
+        if key == "alertAfterSeconds" {
+            continue;
+        }
         let key = if key == "image" { "verifyImages" } else { key };
         values[key] = match key {
             "connection" | "maximumTokenSeconds" => serde_json::from_str(value).expect("JSON"),
@@ -183,9 +187,11 @@ fn a_users_values_reach_the_same_places_as_in_kustomize() -> Result<()> {
     let mut all = values_of(LITERALS);
     all["firstRun"] = json!({ "enabled": true, "hook": false });
     all["admissionPolicy"] = json!({ "enabled": true });
+    all["prometheusRule"] = json!({ "enabled": true });
     let components = [
         "components/admission-policy",
         "components/first-run",
+        "components/monitoring",
         "components/names",
     ];
     let mut installs: Vec<_> = ["openshift", "kubernetes"]
@@ -359,6 +365,18 @@ fn wrong_values_are_refused_with_their_name() -> Result<()> {
             "maximumTokenSeconds",
         ),
         (json!({ "admissionPolicy": { "alone": true } }), "admissionPolicy"),
+        (
+            json!({ "prometheusRule": { "enabled": true }, "nextRunWithin": "none" }),
+            "prometheusRule needs",
+        ),
+        (
+            json!({ "prometheusRule": { "enabled": true }, "cronJob": { "enabled": false } }),
+            "prometheusRule needs",
+        ),
+        // Without the default.
+        (json!({ "secret": null }), "secret"),
+        (json!({ "tekton": null }), "tekton"),
+        (json!({ "image": { "repository": null } }), "repository"),
     ] {
         let error = chart(&helm, None, &values)
             .err()
@@ -378,6 +396,8 @@ fn wrong_values_are_refused_with_their_name() -> Result<()> {
         json!({ "schedule": "0 3 * * *", "nextRunWithin": "3d", "env": lifetime("7d") }),
         json!({ "maximumTokenSeconds": 2_592_000, "admissionPolicy": { "enabled": true } }),
         json!({ "global": { "a": 1 } }),
+        json!({ "podLabels": null, "env": null, "resources": null, "tolerations": null, "affinity": null }),
+        json!({ "tekton": { "enabled": true }, "env": null, "resources": null }),
     ] {
         let objects = chart(&helm, None, &values).with_context(|| values.to_string())?;
         let text = json!(objects).to_string();

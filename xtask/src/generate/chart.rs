@@ -33,6 +33,10 @@ const COPIES: &[(&str, &str)] = &[
         "tekton/components/admission-policy/policy.yaml",
         "chart/ensure-pull-secret/files/policy.yaml",
     ),
+    (
+        "tekton/components/monitoring/prometheusrule.yaml",
+        "chart/ensure-pull-secret/files/prometheusrule.yaml",
+    ),
     // Artifact Hub shows the samples beside a manifest.
     (
         "tekton/samples/taskrun.yaml",
@@ -74,8 +78,8 @@ pub fn add(files: &mut BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// The data of names.yaml as values, with comments for the table. The key `image` is the program's image in charts, and
-/// switches and numbers are no strings.
+/// The data of names.yaml as values, with comments for the table. The key `image` is the program's image in charts,
+/// switches and numbers are no strings, and the templates compute `alertAfterSeconds`.
 fn names(text: &str) -> Result<String> {
     let (_, data) = text.split_once("\ndata:\n").context("names.yaml has data")?;
     let mut values = String::new();
@@ -87,6 +91,10 @@ fn names(text: &str) -> Result<String> {
             continue;
         }
         let (key, value) = line.split_once(": ").context("a key and a value")?;
+        if key == "alertAfterSeconds" {
+            comment.clear();
+            continue;
+        }
         let key = if key == "image" { "verifyImages" } else { key };
         let bare = value.trim_matches('"');
         let is_no_text = bare.parse::<u64>().is_ok() || bare.parse::<bool>().is_ok();

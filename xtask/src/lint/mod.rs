@@ -1,5 +1,6 @@
 //! Checks that don't run the program.
 
+mod alerts;
 mod artifact_hub;
 mod dependencies;
 mod go;
@@ -11,13 +12,13 @@ use anyhow::{Context as _, Result};
 
 use crate::{chart, generate, project, steps::Steps};
 
-/// Format, lints, dependencies, links, words, generated files, manifests; the first that fails ends it.
+/// Format, lints, dependencies, links, words, generated files, manifests, alerts; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(11);
+    let mut steps = Steps::new(12);
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -66,6 +67,8 @@ pub fn lint() -> Result<()> {
     steps.next("chart and packages of Artifact Hub", "3 s");
     artifact_hub::check()?;
     chart::check()?;
+    steps.next("tests of the alerts", "5 s");
+    alerts::check(&shell)?;
     steps.finish();
     Ok(())
 }

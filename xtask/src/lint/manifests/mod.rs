@@ -22,7 +22,7 @@ use self::collect::{Form, Manifests};
 use crate::project;
 
 /// Directories with YAML.
-const YAML: &[&str] = &["tekton", "docs", "chart"];
+const YAML: &[&str] = &["tekton", "docs", "chart", "tests/alerts"];
 
 /// Checks all manifests and prints every problem.
 ///
