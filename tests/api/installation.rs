@@ -103,6 +103,26 @@ pub fn step_environment(task: &Value, params: &[(&str, &str)]) -> Result<Vec<(St
         .collect())
 }
 
+/// The program as the pod of the CronJob among `objects` has it, on the runner's own token.
+pub fn program_of(objects: &[Value], runner: &ServiceAccountDir) -> Result<Program> {
+    let environment = objects
+        .iter()
+        .find(|object| object["kind"] == "CronJob")
+        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
+        .and_then(Value::as_array)
+        .context("the CronJob has an environment")?;
+    let mut program = Program::new(runner);
+    for variable in environment {
+        // kubectl leaves an empty value out.
+        let text = |key: &str| variable[key].as_str().unwrap_or_default();
+        program = program.env(text("name"), text("value"));
+    }
+    // A file of the pod's own, which this machine may have too.
+    Ok(program
+        .without("PULL_SECRET_TERMINATION_MESSAGE_FILE")
+        .env("PULL_SECRET_CONNECT_TO", registries().connect_to()))
+}
+
 /// A namespace in which the shipped manifests were applied.
 pub struct Installation {
     pub namespace: TestNamespace,
@@ -222,14 +242,7 @@ impl Installation {
 
     /// The program as the rendered CronJob's pod has it, on the runner's own token.
     pub fn program(&self) -> Result<Program> {
-        let mut program = Program::new(&self.runner);
-        for (name, value) in environment(&self.objects)? {
-            program = program.env(name, value);
-        }
-        // A file of the pod's own, which this machine may have too.
-        Ok(program
-            .without("PULL_SECRET_TERMINATION_MESSAGE_FILE")
-            .env("PULL_SECRET_CONNECT_TO", registries().connect_to()))
+        program_of(&self.objects, &self.runner)
     }
 
     /// The token stored for OpenShift's registry.
@@ -248,25 +261,6 @@ impl Installation {
         let (parameters, spec) = (PostParams::default(), TokenRequest::default());
         await_denial(|| accounts.create_token_request(&self.names.puller, &parameters, &spec)).await
     }
-}
-
-/// The environment of the CronJob's container among `objects`.
-pub fn environment(objects: &[Value]) -> Result<Vec<(&str, &str)>> {
-    let variables = objects
-        .iter()
-        .find(|object| object["kind"] == "CronJob")
-        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
-        .and_then(Value::as_array)
-        .context("the CronJob has an environment")?;
-    variables
-        .iter()
-        .map(|variable| {
-            let text = |key: &str| variable[key].as_str();
-            text("name")
-                .zip(text("value"))
-                .context("a variable has a name and a value")
-        })
-        .collect()
 }
 
 /// Objects as one text of several documents.

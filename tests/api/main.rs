@@ -6,6 +6,7 @@ mod applied_again;
 mod bad_input;
 mod calls;
 mod canary;
+mod chart;
 mod configuration;
 mod connections;
 mod disclosure;

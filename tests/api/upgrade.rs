@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 use test_cluster::{
     kustomize::UserKustomization,
     namespace::TestNamespace,
-    program::Program,
     registry::{OPENSHIFT, push_image},
 };
 
 use crate::{
     first_run::claims,
-    installation::environment,
+    installation::program_of,
     kubectl::Kubectl,
     world::{pull_rules, registries},
 };
@@ -109,17 +108,6 @@ fn kustomization(
     UserKustomization::new(&text.to_string())
 }
 
-/// Runs the program of this version as the CronJob of `objects` has it.
-fn program(objects: &[Value], runner: &test_cluster::identity::ServiceAccountDir) -> Result<Program> {
-    let mut program = Program::new(runner);
-    for (name, value) in environment(objects)? {
-        program = program.env(name, value);
-    }
-    Ok(program
-        .without("PULL_SECRET_TERMINATION_MESSAGE_FILE")
-        .without("SSL_CERT_DIR"))
-}
-
 /// Applies this version's manifests over the other's, and returns their objects.
 async fn upgrade(namespace: &TestNamespace, install: &UserKustomization) -> Result<Vec<Value>> {
     let kubectl = Kubectl::new(namespace.name()).await?;
@@ -177,8 +165,8 @@ async fn requested_token_of_an_earlier_version_is_kept_without_a_write() -> Resu
         let image = format!("{OPENSHIFT}/{repository}");
         let install = kustomization(&namespace, "openshift-cronjob", &name, &[])?;
         let run = async |objects: &[Value], connection: &str| {
-            program(objects, &runner)?
-                .env("PULL_SECRET_CONNECT_TO", registries().connect_to())
+            program_of(objects, &runner)?
+                .without("SSL_CERT_DIR")
                 .env("PULL_SECRET_IMAGE", &image)
                 .env("PULL_SECRET_CONNECTION", connection)
                 .expect("SUCCESS", "unchanged", "ok", 0)
@@ -232,7 +220,8 @@ async fn robot_account_of_an_earlier_version_is_kept_without_a_write() -> Result
         ];
         let install = kustomization(&namespace, "kubernetes-cronjob", &name, &literals)?;
         let run = async |objects: &[Value]| {
-            program(objects, &runner)?
+            program_of(objects, &runner)?
+                .without("SSL_CERT_DIR")
                 .env("PULL_SECRET_REGISTRY", &registry.host.name)
                 .env("PULL_SECRET_USERNAME", &robot.name)
                 .env("PULL_SECRET_TOKEN_FILE", &file)
