@@ -52,7 +52,7 @@ fn start(config: &Arc<Config>) -> ExitCode {
             log::effective(&shown);
         });
     };
-    let (outcome, now) = run::start(config, &progress, first);
+    let (outcome, now) = run::start(config, &progress, Box::new(first));
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
     report::finish(&outcome, &context, &[], &config.output, now)
