@@ -7,7 +7,10 @@ use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccoun
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 use test_cluster::{
-    identity::ServiceAccountDir, kustomize::UserKustomization, namespace::TestNamespace, program::Program,
+    identity::ServiceAccountDir,
+    kustomize::{self, UserKustomization},
+    namespace::TestNamespace,
+    program::Program,
     registry::OPENSHIFT,
 };
 use tokio::time::Instant;
@@ -15,12 +18,8 @@ use tokio::time::Instant;
 use crate::world::{pull_rules, registries};
 
 /// Image of the user's kustomization.
-const IMAGES: &str = "\
-images:
-- name: registry.invalid/ensure-pull-secret
-  newName: registry.example.com/tools/ensure-pull-secret
-  digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-";
+const IMAGE: &str = "registry.example.com/tools/ensure-pull-secret";
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// Time for the API server to follow a new policy.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Interval between attempts.
@@ -70,10 +69,11 @@ fn kustomization(namespace: &str, names: &Names, components: &[&str], literals: 
         .iter()
         .map(|literal| format!("  - {literal}\n"))
         .collect();
+    let images = kustomize::images(IMAGE, DIGEST);
     format!(
         "namespace: {namespace}\nresources: [../tekton/base]\nconfigMapGenerator:\n- name: ensure-pull-secret\n  \
          behavior: merge\n  literals:\n  - secret={secret}\n  - runner={runner}\n  - puller={puller}\n  - connection=true\n{literals}components:\n\
-         {components}{IMAGES}"
+         {components}images: {images}\n"
     )
 }
 
@@ -129,6 +129,15 @@ impl Installation {
 
     /// Like `with_policy`, with one ServiceAccount that runs the program and whose token is stored.
     pub async fn of_one_account(name: &str) -> Result<Self> {
+        Self::of_one_account_with(name, &["components/admission-policy"]).await
+    }
+
+    /// As `of_one_account`, without the policy.
+    pub async fn of_one_account_without_policy(name: &str) -> Result<Self> {
+        Self::of_one_account_with(name, &[]).await
+    }
+
+    async fn of_one_account_with(name: &str, components: &[&str]) -> Result<Self> {
         let namespace = TestNamespace::new(name).await?;
         let mut names = Names::of(&namespace);
         names.puller.clone_from(&names.runner);
@@ -138,7 +147,7 @@ impl Installation {
         } }]);
         let patches = json!([{ "target": { "kind": "Role" }, "patch": rule.to_string() }]);
         let lines = format!("patches: {patches}\n");
-        Self::render(namespace, names, &["components/admission-policy"], &lines).await
+        Self::render(namespace, names, components, &lines).await
     }
 
     /// As `with_policy`, in a namespace that is there, with more literals in the names. Applied again, it changes both.
@@ -213,21 +222,9 @@ impl Installation {
 
     /// The program as the rendered CronJob's pod has it, on the runner's own token.
     pub fn program(&self) -> Result<Program> {
-        let environment = self
-            .objects
-            .iter()
-            .find(|object| object["kind"] == "CronJob")
-            .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
-            .and_then(Value::as_array)
-            .context("the CronJob has an environment")?;
         let mut program = Program::new(&self.runner);
-        for variable in environment {
-            let text = |key: &str| {
-                variable[key]
-                    .as_str()
-                    .context("a variable has a name and a value")
-            };
-            program = program.env(text("name")?, text("value")?);
+        for (name, value) in environment(&self.objects)? {
+            program = program.env(name, value);
         }
         // A file of the pod's own, which this machine may have too.
         Ok(program
@@ -251,6 +248,25 @@ impl Installation {
         let (parameters, spec) = (PostParams::default(), TokenRequest::default());
         await_denial(|| accounts.create_token_request(&self.names.puller, &parameters, &spec)).await
     }
+}
+
+/// The environment of the CronJob's container among `objects`.
+pub fn environment(objects: &[Value]) -> Result<Vec<(&str, &str)>> {
+    let variables = objects
+        .iter()
+        .find(|object| object["kind"] == "CronJob")
+        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
+        .and_then(Value::as_array)
+        .context("the CronJob has an environment")?;
+    variables
+        .iter()
+        .map(|variable| {
+            let text = |key: &str| variable[key].as_str();
+            text("name")
+                .zip(text("value"))
+                .context("a variable has a name and a value")
+        })
+        .collect()
 }
 
 /// Objects as one text of several documents.

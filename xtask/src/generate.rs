@@ -1,10 +1,10 @@
 //! Generated files and parts of files: the tables of README and docs/reference, docs/role.yaml, the report schema's reasons and exit
-//! codes, and the parts of tekton/ that name variables, results, exit codes or the version.
+//! codes, the parts of tekton/ that name variables, results or exit codes, and owner, URL and version in every file.
 
 pub mod markers;
+mod project_names;
 mod schema;
 mod tekton;
-mod version;
 
 use std::{collections::BTreeMap, fs};
 
@@ -73,7 +73,7 @@ pub fn generate(check: bool) -> Result<()> {
 
 /// The content of every file that is generated or has a generated part.
 fn contents() -> Result<BTreeMap<String, String>> {
-    let mut files = version::files()?;
+    let mut files = project_names::files()?;
     let generators: [(&str, Generator); 4] = [
         (TASK, tekton::task),
         (STEP_ACTION, tekton::step_action),

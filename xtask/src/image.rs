@@ -7,13 +7,11 @@ use clap::{ArgAction, Args};
 use container_image::{BuildContext, Builder, BuiltImage, Destination, Labels, Platform, PushedImage};
 use xshell::cmd;
 
-use crate::{interrupt, project, release, source_image};
+use crate::{interrupt, project, source_image, static_binary};
 
-/// The image's name in the manifests; an install replaces it.
-const PLACEHOLDER: &str = "registry.invalid/ensure-pull-secret";
-
-/// The label for the commit (OCI image specification, "Pre-Defined Annotation Keys").
+/// Labels for the commit and its date (OCI image specification, "Pre-Defined Annotation Keys").
 const REVISION: &str = "org.opencontainers.image.revision";
+const CREATED: &str = "org.opencontainers.image.created";
 
 /// Platforms of the image, and its destination.
 #[derive(Args, Debug)]
@@ -35,9 +33,9 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "push")]
     dist_only: bool,
     /// Instead, builds the Containerfile at the top without network, with this machine's toolchain, and compares its binary
-    /// with the released one. Needs buildah and root.
-    #[arg(long, exclusive = true)]
-    from_source: bool,
+    /// with the released one; for this machine's platform if none is given. Needs buildah and root.
+    #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true, exclusive = true)]
+    from_source: Option<Option<Platform>>,
 }
 
 /// Builds the binaries, fills dist/ with what an image is built from, builds the image and pushes it.
@@ -46,8 +44,8 @@ pub struct Arguments {
 /// Where a compiler or a builder is missing, something can't be built, the image has too much beside its binary, or the
 /// registry doesn't take it.
 pub fn image(arguments: &Arguments) -> Result<ExitCode> {
-    if arguments.from_source {
-        source_image::check()?;
+    if let Some(platform) = arguments.from_source {
+        source_image::check(platform.map_or_else(Platform::native, Ok)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     // Errors of the arguments and a missing builder come first: the build takes minutes.
@@ -61,7 +59,7 @@ pub fn image(arguments: &Arguments) -> Result<ExitCode> {
     let binaries = arguments
         .platform
         .iter()
-        .map(|platform| Ok((*platform, release::build_for(*platform)?)))
+        .map(|platform| Ok((*platform, static_binary::build_for(*platform)?)))
         .collect::<Result<Vec<_>>>()?;
     let context = BuildContext::write(&project::file("dist"), &binaries)?;
     eprintln!("xtask: dist/ has the files of the image");
@@ -109,27 +107,45 @@ impl Arguments {
     }
 }
 
-/// A label for the commit; none where files differ from it.
+/// Labels for the commit and its date; none where files differ from it.
 fn labels() -> Result<Labels> {
     let shell = project::shell()?;
-    let git = |arguments: &[&str]| cmd!(shell, "git {arguments...}").quiet().ignore_stderr().read();
+    // `format-local` is UTC then.
+    let git = |arguments: &[&str]| {
+        cmd!(shell, "git {arguments...}")
+            .env("TZ", "UTC")
+            .quiet()
+            .ignore_stderr()
+            .read()
+    };
     let Ok(commit) = git(&["rev-parse", "HEAD"]) else {
-        eprintln!("xtask: this is no clone: the image has no label for its commit");
+        eprintln!("xtask: this is no clone: the image has no labels for its commit");
         return Ok(Labels::new());
     };
     let changes =
         git(&["status", "--porcelain"]).context("cannot list the files that differ from the commit")?;
     if !changes.is_empty() {
-        eprintln!("xtask: files differ from the commit: the image has no label for it");
+        eprintln!("xtask: files differ from the commit: the image has no labels for it");
         return Ok(Labels::new());
     }
-    Ok(Labels::from([(REVISION.to_owned(), commit)]))
+    let date = git(&[
+        "show",
+        "--no-patch",
+        "--format=%cd",
+        "--date=format-local:%Y-%m-%dT%H:%M:%SZ",
+    ]);
+    let date = date.context("cannot read the commit's date")?;
+    Ok(Labels::from([
+        (REVISION.to_owned(), commit),
+        (CREATED.to_owned(), date),
+    ]))
 }
 
 /// The block for a kustomization that sets this image.
 fn kustomize_images(image: &PushedImage) -> String {
     format!(
-        "images:\n- name: {PLACEHOLDER}\n  newName: {}\n  digest: {}",
+        "images:\n- name: {}\n  newName: {}\n  digest: {}",
+        container_image::project::image(),
         image.name(),
         image.digest()
     )

@@ -17,6 +17,7 @@ mod release;
 mod reliability;
 mod size;
 mod source_image;
+mod static_binary;
 mod steps;
 mod test;
 mod transcript;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use requirements::Request;
+use test_cluster::servers::versions::Versions;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -62,6 +64,10 @@ enum Command {
         /// Runs only the node tier, which needs root, Linux and containerd.
         #[arg(long)]
         node: bool,
+        /// With --node: other releases of Kubernetes and Tekton, `oldest` or `newest`. The first run builds them, which
+        /// takes about fifteen minutes.
+        #[arg(long, requires = "node", value_parser = |name: &str| Versions::named(name).map_err(|error| error.to_string()))]
+        versions: Option<&'static Versions>,
         /// Installs the missing packages first, with apt-get: on Debian and Ubuntu, as root or with sudo.
         #[arg(long)]
         install: bool,
@@ -69,7 +75,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Checks format, lints, dependencies, links, generated files and manifests.
+    /// Checks format, lints, dependencies, links, generated files, manifests, alerts and workflows.
     Lint,
     /// Fuzzes every external input. Needs cargo-fuzz and a C++ compiler.
     Fuzz(fuzz::Arguments),
@@ -80,6 +86,9 @@ enum Command {
     Size,
     /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
     Image(image::Arguments),
+    /// A version: its edits, its build, its push and signatures, and a rehearsal of all of it.
+    #[command(subcommand)]
+    Release(release::Command),
     /// Writes the generated parts of README, docs/ and tekton/.
     Generate {
         /// Changes nothing, and fails if a file is out of date.
@@ -126,15 +135,17 @@ fn execute(command: Command) -> Result<ExitCode> {
             unit,
             api,
             node,
+            versions,
             install: _,
             check: false,
-        } => return test::test(&Request::test(unit, api, node)),
+        } => return test::test(&Request::test(unit, api, node), versions),
         Command::Picture { check } => return picture::picture(check),
         Command::Coverage => return coverage::coverage(),
         Command::Reliability(arguments) => return reliability::reliability(&arguments),
         Command::Bench { rounds } => return bench::bench(rounds),
         Command::BenchOnNode(arguments) => return bench::node::measure(&arguments),
         Command::Image(arguments) => return image::image(&arguments),
+        Command::Release(command) => return release::release(&command),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments)?,
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,

@@ -58,7 +58,12 @@ pub fn shell() -> Result<Shell> {
 
 /// Cargo, as called by hand.
 pub fn cargo(shell: &Shell) -> Cmd<'_> {
-    own_variables().fold(shell.cmd("cargo"), Cmd::env_remove)
+    without_own_variables(shell.cmd("cargo"))
+}
+
+/// A command without the variables that cargo sets for this one.
+pub fn without_own_variables(command: Cmd<'_>) -> Cmd<'_> {
+    own_variables().fold(command, Cmd::env_remove)
 }
 
 /// A tool that isn't part of Rust, installed by the user or by `.ci/run`; `None` where it is not installed.
@@ -68,14 +73,11 @@ pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
         requirements::tools().map(|tools| tools.join(name)),
     ];
     candidates.into_iter().flatten().find(|candidate| {
-        shell
-            .cmd(candidate)
-            .arg("--version")
-            .quiet()
-            .ignore_stdout()
-            .ignore_stderr()
-            .run()
-            .is_ok()
+        // Some tools have a command for it instead of an option.
+        ["--version", "version"].iter().any(|argument| {
+            let version = shell.cmd(candidate).arg(argument).quiet();
+            version.ignore_stdout().ignore_stderr().run().is_ok()
+        })
     })
 }
 

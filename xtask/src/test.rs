@@ -13,17 +13,20 @@ use test_cluster::{
     clients::WITHOUT_SKOPEO,
     control_plane::{Cluster, Options},
     program::BINARY,
+    servers::versions::Versions,
     supervisor::Supervisor,
 };
 
 use crate::{
     cargo_test::{cargo_test, finish},
-    interrupt, picture, project, release, reliability,
+    interrupt, picture, project, reliability, static_binary,
     steps::Steps,
 };
 
 /// The package whose only integration test is that of `cargo xtask image`.
 const IMAGE_TESTS: &str = env!("CARGO_PKG_NAME");
+/// The module of the tests that run a script of the samples.
+const SCRIPTS: &str = "deploy_script";
 
 /// Runs the tiers one after the other and ends with the first one's exit code that isn't 0. Where all of them ran, the
 /// test runner's own lines are the last ones; else the parts that were not run, as before the first build.
@@ -31,7 +34,7 @@ const IMAGE_TESTS: &str = env!("CARGO_PKG_NAME");
 /// # Errors
 /// Where a requested part, or in CI any part, can't run; where the binary or the image can't be built, the cluster
 /// can't be started, or the demo's picture or the fault matrix' page is out of date.
-pub fn test(request: &Request) -> Result<ExitCode> {
+pub fn test(request: &Request, versions: Option<&'static Versions>) -> Result<ExitCode> {
     let verdict = request.verdict(&ThisMachine, project::in_ci());
     let explanation = verdict.explanation(&ThisMachine);
     ensure!(
@@ -39,30 +42,39 @@ pub fn test(request: &Request) -> Result<ExitCode> {
         "{}",
         explanation.join("\n")
     );
-    let code = run(&verdict)?;
+    let code = run(&verdict, versions)?;
     for line in explanation {
         eprintln!("xtask: {line}");
     }
     Ok(code)
 }
 
-fn run(verdict: &Verdict) -> Result<ExitCode> {
+fn run(verdict: &Verdict, versions: Option<&Versions>) -> Result<ExitCode> {
     let total = [(Part::Api, 4), (Part::Unit, 2), (Part::Node, 1)];
     let total = total.into_iter().filter(|(part, _)| verdict.runs(*part));
     let mut steps = Steps::new(total.map(|(_, steps)| steps).sum());
     let binary = if verdict.runs(Part::Api) {
         steps.next("release binary", "2 min, 1 s if it is built");
-        Some(release::build()?)
+        Some(static_binary::build()?)
     } else {
         None
     };
-    interrupt::run(async { Ok(ExitCode::from(tiers(binary, verdict, &mut steps).await?)) })
+    interrupt::run(async {
+        Ok(ExitCode::from(
+            tiers(binary, verdict, versions, &mut steps).await?,
+        ))
+    })
 }
 
-async fn tiers(binary: Option<PathBuf>, verdict: &Verdict, steps: &mut Steps) -> Result<u8> {
+async fn tiers(
+    binary: Option<PathBuf>,
+    verdict: &Verdict,
+    versions: Option<&Versions>,
+    steps: &mut Steps,
+) -> Result<u8> {
     let mut code = 0;
     if verdict.runs(Part::Unit) {
-        code = unit(steps).await?;
+        code = unit(verdict, steps).await?;
     }
     if let Some(binary) = binary.filter(|_| code == 0) {
         code = api(&binary, verdict, steps).await?;
@@ -70,12 +82,12 @@ async fn tiers(binary: Option<PathBuf>, verdict: &Verdict, steps: &mut Steps) ->
     if code == 0 && verdict.runs(Part::Node) {
         steps.next("node tests", "5 min");
         // Its end is not printed: the output ends with the test runner's own lines.
-        code = node::run().await?;
+        code = node::run(versions).await?;
     }
     Ok(code)
 }
 
-async fn unit(steps: &mut Steps) -> Result<u8> {
+async fn unit(verdict: &Verdict, steps: &mut Steps) -> Result<u8> {
     let supervisor = Supervisor::start()?;
     for (what, usual_time, arguments) in [
         ("examples in the documentation", "1 min", &["--doc"][..]),
@@ -87,7 +99,11 @@ async fn unit(steps: &mut Steps) -> Result<u8> {
     ] {
         steps.next(what, usual_time);
         let mut cargo = cargo_test(&supervisor, &["--workspace"])?;
-        let code = finish(cargo.args(arguments)).await?;
+        cargo.args(arguments);
+        if !verdict.runs(Part::Scripts) {
+            cargo.args(["--", "--skip", SCRIPTS]);
+        }
+        let code = finish(&mut cargo).await?;
         if code != 0 {
             return Ok(code);
         }

@@ -9,8 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use container_image::project;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{manifest::documents, servers};
@@ -54,6 +55,11 @@ pub fn directories() -> Result<(Vec<String>, Vec<String>)> {
     kustomizations.sort();
     components.sort();
     Ok((kustomizations, components))
+}
+
+/// `images:` of a user's kustomization: this image in place of the published one.
+pub fn images(new_name: &str, digest: &str) -> Value {
+    json!([{ "name": project::image(), "newName": new_name, "digest": digest }])
 }
 
 /// The objects that the kustomization of `directory` gives, in the order of `kustomize build`. Builds the renderer where
@@ -107,11 +113,19 @@ impl UserKustomization {
     /// # Errors
     /// If files can't be copied or written.
     pub fn new(text: &str) -> Result<Self> {
+        Self::beside(&tekton(), text)
+    }
+
+    /// As [`UserKustomization::new`], with the manifests of another clone.
+    ///
+    /// # Errors
+    /// If files can't be copied or written.
+    pub fn beside(manifests: &Path, text: &str) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("kustomization-")
             .tempdir()
             .context("cannot make a directory for a kustomization")?;
-        copy(&tekton(), &directory.path().join("tekton"))?;
+        copy(manifests, &directory.path().join("tekton"))?;
         let own = Self { directory };
         fs::create_dir(own.path())
             .and_then(|()| fs::write(own.path().join("kustomization.yaml"), text))

@@ -27,7 +27,11 @@ async fn user_of(access: &ClusterAccess, token: &str) -> Result<Option<String>> 
 
 #[tokio::test]
 async fn api_server_has_the_pinned_version() -> Result<()> {
-    let go_mod = std::fs::read_to_string(test_cluster::servers::Module::Servers.directory().join("go.mod"))?;
+    let go_mod = std::fs::read_to_string(
+        test_cluster::servers::Module::Kubernetes
+            .directory()?
+            .join("go.mod"),
+    )?;
     let pinned = test_cluster::servers::pins::KubernetesVersion::pinned(&go_mod)?;
     let version = ClusterAccess::shared()
         .client()

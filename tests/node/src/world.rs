@@ -15,7 +15,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_cluster::{access::ClusterAccess, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT};
+use test_cluster::{
+    access::ClusterAccess, kustomize, namespace::TestNamespace, node::NodeAccess, registry::OPENSHIFT,
+};
 use tokio::process::Command;
 
 use crate::{Kubectl, Model, TaskRun, model::pull, pushed_image::program_image};
@@ -106,7 +108,7 @@ impl World {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "namespace": self.namespace.name(),
-            "images": [{ "name": "registry.invalid/ensure-pull-secret", "newName": image.name, "digest": image.digest }],
+            "images": kustomize::images(&image.name, &image.digest),
             // The one thing that no user needs: a cluster has a DNS.
             "patches": [{ "target": { "kind": "CronJob" }, "patch": aliases.to_string() }],
         });
@@ -286,7 +288,8 @@ pub fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tekton")
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a directory with all in it.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
         let entry = entry?;

@@ -71,6 +71,12 @@ pub enum Need {
     ImageBuilder,
     /// A tool that `cargo install` builds.
     CargoTool(&'static str),
+    /// A tool that `go install` builds, and its package.
+    GoTool(&'static str, &'static str),
+    /// A tool that pip installs.
+    PythonTool(&'static str),
+    /// A tool of a release, and the command that installs it.
+    ReleaseTool(&'static str, &'static str),
     /// The container network's plugins.
     NetworkPlugins,
     /// Linux, for namespaces and containers.
@@ -110,6 +116,9 @@ impl Need {
             Self::Program(name, _) => name.rsplit('/').next().unwrap_or(name).to_owned(),
             Self::ImageBuilder => "buildah or podman".to_owned(),
             Self::CargoTool(name) => format!("{name} (cargo install --locked {name})"),
+            Self::GoTool(name, package) => format!("{name} (go install {package}@latest)"),
+            Self::PythonTool(name) => format!("{name} (pip install {name})"),
+            Self::ReleaseTool(name, install) => format!("{name} ({install})"),
             Self::NetworkPlugins => "container network plugins".to_owned(),
             Self::Linux => "Linux".to_owned(),
             Self::Root => "root".to_owned(),

@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 /// # Errors
 /// Where one of them fails, or Go is missing.
 pub fn check(shell: &Shell) -> Result<()> {
-    for module in [Module::Tekton, Module::Consumers] {
+    for module in [Module::Manifests, Module::Consumers] {
         let package = module.own_package().context("the module has a package")?;
         check_package(shell, module, &format!("./{package}"))?;
     }
@@ -17,7 +17,7 @@ pub fn check(shell: &Shell) -> Result<()> {
 }
 
 fn check_package(shell: &Shell, module: Module, package: &str) -> Result<()> {
-    let _module = shell.push_dir(module.directory());
+    let _module = shell.push_dir(module.directory()?);
     let differing = cmd!(shell, "gofmt -l {package}")
         .read()
         .context("cannot run gofmt")?;

@@ -1,22 +1,26 @@
 //! Checks that don't run the program.
 
+mod alerts;
 mod dependencies;
 mod go;
+#[cfg(test)]
+mod guides;
 mod links;
 mod manifests;
 mod words;
+mod workflows;
 
 use anyhow::{Context as _, Result};
 
 use crate::{generate, project, steps::Steps};
 
-/// Format, lints, dependencies, links, words, generated files, manifests; the first that fails ends it.
+/// Format, lints, dependencies, links, words, generated files, manifests, alerts, workflows; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(10);
+    let mut steps = Steps::new(11 + workflows::CHECKS.len());
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -62,6 +66,12 @@ pub fn lint() -> Result<()> {
     generate::generate(true)?;
     steps.next("manifests", "10 s");
     manifests::check(&shell)?;
+    steps.next("tests of the alerts", "10 s");
+    alerts::check(&shell)?;
+    for (what, usual_time, check) in workflows::CHECKS {
+        steps.next(what, usual_time);
+        check(&shell, project::root())?;
+    }
     steps.finish();
     Ok(())
 }

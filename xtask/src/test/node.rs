@@ -1,23 +1,31 @@
 //! The node tier: the image as it is shipped, on a kubelet with Tekton.
 
 use anyhow::{Context as _, Result};
-use test_cluster::supervisor::Supervisor;
+use test_cluster::{
+    servers::versions::{VARIABLE, Versions},
+    supervisor::Supervisor,
+};
 use tokio::process::Command;
 
 use crate::{
     cargo_test::{cargo_test, finish},
-    project, release,
+    project, static_binary,
 };
 
 /// The package of the tier's tests.
 pub const PACKAGE: &str = "node-tests";
 
 /// Builds what the tier needs, then runs it: first what looks at a node from outside, then what is inside of one.
-pub async fn run() -> Result<u8> {
-    let (test_cluster, binary) =
-        tokio::task::spawn_blocking(|| anyhow::Ok((release::build_tool("test-cluster")?, release::build()?)))
-            .await
-            .context("the build was cut off")??;
+pub async fn run(versions: Option<&Versions>) -> Result<u8> {
+    let versions = versions.map_or("", |pair| pair.name);
+    let (test_cluster, binary) = tokio::task::spawn_blocking(|| {
+        anyhow::Ok((
+            static_binary::build_tool("test-cluster")?,
+            static_binary::build()?,
+        ))
+    })
+    .await
+    .context("the build was cut off")??;
     let image = tempfile::tempdir().context("cannot create a directory for the image")?;
     let layout = image.path().join("layout");
     container_image::build(&binary)
@@ -35,7 +43,8 @@ pub async fn run() -> Result<u8> {
     let code = finish(
         outside
             .args(["--test", "leftovers"])
-            .env("TEST_CLUSTER_PROGRAM", &test_cluster),
+            .env("TEST_CLUSTER_PROGRAM", &test_cluster)
+            .env(VARIABLE, versions),
     )
     .await?;
     if code != 0 {
@@ -57,7 +66,8 @@ pub async fn run() -> Result<u8> {
         .arg(inside.as_std().get_program())
         .args(inside.as_std().get_args())
         .current_dir(project::root())
-        .env("ENSURE_PULL_SECRET_IMAGE", &layout);
+        .env("ENSURE_PULL_SECRET_IMAGE", &layout)
+        .env(VARIABLE, versions);
     for variable in project::own_variables() {
         node.env_remove(variable);
     }

@@ -58,9 +58,8 @@ fn a_commit_is_always_pushed_as_the_same_image_for_both_platforms() {
 
     let image = first.lines().next().expect("the image");
     let digest = image.strip_prefix(&format!("{name}@")).expect("by its digest");
-    let block = format!(
-        "\nimages:\n- name: registry.invalid/ensure-pull-secret\n  newName: {name}\n  digest: {digest}\n"
-    );
+    let placeholder = container_image::project::image();
+    let block = format!("\nimages:\n- name: {placeholder}\n  newName: {name}\n  digest: {digest}\n");
     assert_eq!(first, format!("{image}\n{block}"));
 
     let copy = temporary.path().join("copy");

@@ -52,7 +52,7 @@ const SETTINGS: [&str; 9] = [
 fn configuration_directory() -> Result<PathBuf> {
     let output = Command::new("go")
         .args(["list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline"])
-        .current_dir(Module::Tekton.directory())
+        .current_dir(Module::Tekton.directory()?)
         .env("GOFLAGS", "-mod=mod")
         .env("GOWORK", "off")
         .output()

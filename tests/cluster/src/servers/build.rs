@@ -33,7 +33,7 @@ pub const ETCD: Tool = Tool {
 };
 /// The Kubernetes API server.
 pub const KUBE_APISERVER: Tool = Tool {
-    module: Module::Servers,
+    module: Module::Kubernetes,
     name: "kube-apiserver",
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
     cold: "6 min",
@@ -54,28 +54,28 @@ pub const CRANE: Tool = Tool {
 };
 /// Kubernetes' own client, as people use it.
 pub const KUBECTL: Tool = Tool {
-    module: Module::Servers,
+    module: Module::Kubernetes,
     name: "kubectl",
     package: "k8s.io/kubernetes/cmd/kubectl",
     cold: "1 min",
 };
 /// Keeps a node's pods as the API server has them.
 pub const KUBELET: Tool = Tool {
-    module: Module::Servers,
+    module: Module::Kubernetes,
     name: "kubelet",
     package: "k8s.io/kubernetes/cmd/kubelet",
     cold: "2 min",
 };
 /// Runs Jobs, CronJobs, service accounts, garbage collection.
 pub const KUBE_CONTROLLER_MANAGER: Tool = Tool {
-    module: Module::Servers,
+    module: Module::Kubernetes,
     name: "kube-controller-manager",
     package: "k8s.io/kubernetes/cmd/kube-controller-manager",
     cold: "2 min",
 };
 /// Gives pods to nodes.
 pub const KUBE_SCHEDULER: Tool = Tool {
-    module: Module::Servers,
+    module: Module::Kubernetes,
     name: "kube-scheduler",
     package: "k8s.io/kubernetes/cmd/kube-scheduler",
     cold: "1 min",
@@ -96,7 +96,7 @@ pub const TEKTON_ENTRYPOINT: Tool = Tool {
 };
 /// Reads manifests with Tekton's and kustomize's own code.
 pub const MANIFESTS: Tool = Tool {
-    module: Module::Tekton,
+    module: Module::Manifests,
     name: "manifests",
     package: "./manifests",
     cold: "1 min",
@@ -157,7 +157,7 @@ struct Built {
 
 impl Built {
     fn of(module: Module) -> Result<Self> {
-        let directory = module.directory();
+        let directory = module.directory()?;
         let read = |name: &str| {
             fs::read_to_string(directory.join(name))
                 .with_context(|| format!("cannot read {} of {}", name, directory.display()))
@@ -189,7 +189,7 @@ impl Target<'_> {
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/ensure-pull-secret/servers`.
-fn cache_directory() -> Result<PathBuf> {
+pub(super) fn cache_directory() -> Result<PathBuf> {
     let set = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

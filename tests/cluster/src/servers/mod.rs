@@ -4,6 +4,8 @@ mod build;
 mod modules;
 pub mod pins;
 mod progress;
+mod release_module;
+pub mod versions;
 
 use std::path::PathBuf;
 

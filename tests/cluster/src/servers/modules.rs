@@ -7,16 +7,20 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::pins::KubernetesVersion;
+use super::{build::cache_directory, pins::KubernetesVersion, release_module::Release, versions::Versions};
 
 /// A Go module of the test cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Module {
-    /// Kubernetes, etcd, distribution and their clients.
+    /// etcd, distribution and their clients.
     Servers,
-    /// Tekton, and tools made from its types. Separate from the servers, because it needs another release of
-    /// Kubernetes' libraries.
+    /// Kubernetes: in the servers' module, unless another release is selected ([`Versions`]).
+    Kubernetes,
+    /// Tekton: in the module of the manifests' checks, unless another release is selected.
     Tekton,
+    /// Tools made from Tekton's types. Separate from the servers, because they need another release of Kubernetes'
+    /// libraries.
+    Manifests,
     /// Clients of a pull secret, as libraries. Separate from the servers, because those must stay as released, whatever
     /// containers/image requires.
     Consumers,
@@ -24,13 +28,28 @@ pub enum Module {
 
 impl Module {
     /// Path of its `go.mod`.
-    pub fn directory(self) -> PathBuf {
+    ///
+    /// # Errors
+    /// If another release is selected and its module can't be made.
+    pub fn directory(self) -> Result<PathBuf> {
         let name = match self {
-            Self::Servers => "servers",
-            Self::Tekton => "tekton",
+            Self::Servers | Self::Kubernetes => "servers",
+            Self::Tekton | Self::Manifests => "tekton",
             Self::Consumers => "consumers",
         };
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+        match self.other_release()? {
+            None => Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)),
+            Some(release) => release.module(&cache_directory()?),
+        }
+    }
+
+    fn other_release(self) -> Result<Option<Release>> {
+        let selected = Versions::selected()?;
+        Ok(match (self, selected) {
+            (Self::Kubernetes, Some(pair)) => Some(Release::kubernetes(pair.kubernetes)?),
+            (Self::Tekton, Some(pair)) => Some(Release::tekton(pair.tekton)),
+            _ => None,
+        })
     }
 
     /// Linker flags of its programs, beside the common ones.
@@ -39,16 +58,16 @@ impl Module {
     /// If `go_mod`, its text, doesn't say which release it requires.
     pub fn linker_flags(self, go_mod: &str) -> Result<String> {
         match self {
-            Self::Servers => Ok(KubernetesVersion::pinned(go_mod)?.linker_flags()),
-            Self::Tekton | Self::Consumers => Ok(String::new()),
+            Self::Servers | Self::Kubernetes => Ok(KubernetesVersion::pinned(go_mod)?.linker_flags()),
+            Self::Tekton | Self::Manifests | Self::Consumers => Ok(String::new()),
         }
     }
 
-    /// The package of the module that is our own; the servers have none.
+    /// The package of the module that is the project's own; the servers have none.
     pub const fn own_package(self) -> Option<&'static str> {
         match self {
-            Self::Servers => None,
-            Self::Tekton => Some("manifests"),
+            Self::Servers | Self::Kubernetes => None,
+            Self::Tekton | Self::Manifests => Some("manifests"),
             Self::Consumers => Some("verdict"),
         }
     }
@@ -58,10 +77,14 @@ impl Module {
     /// # Errors
     /// If one can't be read.
     pub fn own_sources(self) -> Result<Vec<String>> {
-        let Some(package) = self.own_package() else {
+        let directory = self.directory()?;
+        let Some(package) = self
+            .own_package()
+            .filter(|package| directory.join(package).is_dir())
+        else {
             return Ok(Vec::new());
         };
-        let directory = self.directory().join(package);
+        let directory = directory.join(package);
         let mut paths = fs::read_dir(&directory)
             .and_then(|entries| {
                 entries

@@ -4,7 +4,10 @@
 //! build of its commands must replace each of them (`k8s.io/api v0.36.3` for Kubernetes v1.36.3). Those replacements
 //! follow from the one line `require k8s.io/kubernetes`; `test-cluster pin` writes them, in `consumers/go.mod` too.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
@@ -12,7 +15,7 @@ use serde::Deserialize;
 use super::modules::Module as GoModule;
 
 /// The module whose required version is the Kubernetes version.
-const KUBERNETES: &str = "k8s.io/kubernetes";
+pub(super) const KUBERNETES: &str = "k8s.io/kubernetes";
 
 /// A Kubernetes release, such as v1.36.3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,21 +85,32 @@ impl std::fmt::Display for KubernetesVersion {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Module {
-    path: String,
+pub(super) struct Module {
+    pub(super) path: String,
+    /// Absent for a directory.
+    pub(super) version: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Replacement {
-    old: Module,
-    new: Module,
+pub(super) struct Replacement {
+    pub(super) old: Module,
+    pub(super) new: Module,
+}
+
+impl Replacement {
+    /// True for a repository that Kubernetes publishes from its own `staging` directory.
+    pub(super) fn is_staging(&self) -> bool {
+        self.new.path.starts_with("./staging/")
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct GoMod {
-    replace: Option<Vec<Replacement>>,
+pub(super) struct GoMod {
+    #[serde(default)]
+    pub(super) go: String,
+    pub(super) replace: Option<Vec<Replacement>>,
 }
 
 #[derive(Deserialize)]
@@ -119,16 +133,20 @@ pub fn pin(version: KubernetesVersion) -> Result<()> {
         .try_for_each(|module| pin_module(module, version))
 }
 
+/// The `go.mod` of a release, as `go` reads it in `directory`.
+pub(super) fn upstream(directory: &Path, module: &str, version: &str) -> Result<GoMod> {
+    let release = format!("{module}@{version}");
+    let download: Download =
+        serde_json::from_slice(&go(directory, &["mod", "download", "-json", &release])?)?;
+    let path = download.go_mod.to_string_lossy().into_owned();
+    serde_json::from_slice(&go(directory, &["mod", "edit", "-json", &path])?)
+        .with_context(|| format!("cannot read the go.mod of {release}"))
+}
+
 fn pin_module(module: GoModule, version: KubernetesVersion) -> Result<()> {
-    let go = |arguments: &[&str]| go(module, arguments);
-    let download: Download = serde_json::from_slice(&go(&[
-        "mod",
-        "download",
-        "-json",
-        &format!("{KUBERNETES}@{version}"),
-    ])?)?;
-    let upstream = download.go_mod.to_string_lossy().into_owned();
-    let new = staging_replacements(&go(&["mod", "edit", "-json", &upstream])?)?;
+    let directory = module.directory()?;
+    let go = |arguments: &[&str]| go(&directory, arguments);
+    let new = staging_replacements(upstream(&directory, KUBERNETES, &version.to_string())?);
     ensure!(
         !new.is_empty(),
         "{KUBERNETES}@{version} replaces no staging repository; has its layout changed?"
@@ -154,23 +172,22 @@ fn pin_module(module: GoModule, version: KubernetesVersion) -> Result<()> {
     Ok(())
 }
 
-/// The modules that Kubernetes' `go.mod` (as `go mod edit -json` prints it) replaces by its own `staging` directory.
-fn staging_replacements(go_mod_json: &[u8]) -> Result<Vec<String>> {
-    let upstream: GoMod = serde_json::from_slice(go_mod_json).context("cannot read Kubernetes' go.mod")?;
-    Ok(upstream
+/// The modules that Kubernetes' `go.mod` replaces by its own `staging` directory.
+fn staging_replacements(upstream: GoMod) -> Vec<String> {
+    upstream
         .replace
         .unwrap_or_default()
         .into_iter()
-        .filter(|replacement| replacement.new.path.starts_with("./staging/"))
+        .filter(Replacement::is_staging)
         .map(|replacement| replacement.old.path)
-        .collect())
+        .collect()
 }
 
 /// Runs `go` in a module and gives its output.
-fn go(module: GoModule, arguments: &[&str]) -> Result<Vec<u8>> {
+pub(super) fn go(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new("go")
         .args(arguments)
-        .current_dir(module.directory())
+        .current_dir(directory)
         .env("GOFLAGS", "-mod=mod")
         .env("GOWORK", "off")
         .output()
@@ -193,7 +210,7 @@ mod tests {
     const ADVICE: &str = "run `cargo run -p test-cluster -- pin VERSION` instead of editing by hand";
 
     fn go_mod(module: GoModule) -> Result<String> {
-        Ok(std::fs::read_to_string(module.directory().join("go.mod"))?)
+        Ok(std::fs::read_to_string(module.directory()?.join("go.mod"))?)
     }
 
     #[test]
@@ -239,7 +256,10 @@ mod tests {
         let upstream = br#"{"Replace":[
             {"Old":{"Path":"k8s.io/api"},"New":{"Path":"./staging/src/k8s.io/api"}},
             {"Old":{"Path":"example.com/fork"},"New":{"Path":"example.com/other","Version":"v1.0.0"}}]}"#;
-        assert_eq!(staging_replacements(upstream)?, ["k8s.io/api"]);
+        assert_eq!(
+            staging_replacements(serde_json::from_slice(upstream)?),
+            ["k8s.io/api"]
+        );
         Ok(())
     }
 }

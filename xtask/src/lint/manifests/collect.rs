@@ -11,8 +11,6 @@ use test_cluster::{
 
 use crate::project;
 
-/// The name that all manifests give the image.
-const IMAGE: &str = "registry.invalid/ensure-pull-secret";
 /// The name and the digest that a user's kustomization sets.
 const INSTALLED_IMAGE: &str = "registry.example.com/tools/ensure-pull-secret";
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -24,15 +22,17 @@ const POLICY: &str = "components/admission-policy";
 const PLATFORMS: &[&[&str]] = &[&[], &["components/openshift", POLICY]];
 const CREDENTIALS: &[&str] = &["components/requested-token", "components/token-file"];
 const CRON_JOB: &str = "components/cronjob";
+const MONITORING: &str = "components/monitoring";
 const TASK: &str = "task/ensure-pull-secret";
 /// Not with a token file, which it can't mount.
 const STEP_ACTION: &str = "stepaction/ensure-pull-secret";
 const DELIVERIES: &[&[&str]] = &[&[CRON_JOB], &[CRON_JOB, TASK, STEP_ACTION], &[TASK, STEP_ACTION]];
-/// Copies of the CronJob.
-const FIRST_RUNS: &[&[&str]] = &[
+/// What is added to a CronJob.
+const ADDITIONS: &[&[&str]] = &[
     &[],
-    &["components/first-run"],
+    &["components/first-run", MONITORING],
     &["components/first-run", "components/argocd"],
+    &[MONITORING],
 ];
 /// Directories of files that belong to no install: people create their objects one by one.
 const CREATED_BY_HAND: &[&str] = &["tekton/samples/", "tekton/build/"];
@@ -197,20 +197,20 @@ fn installed() -> Result<Vec<(String, Form, UserKustomization)>> {
         .collect()
 }
 
-/// Platform, delivery, credential and first run, in the order of tekton/base.
+/// Platform, delivery, credential and additions, in the order of tekton/base.
 pub fn combinations() -> Vec<Vec<&'static str>> {
     let mut combinations = Vec::new();
     for platform in PLATFORMS {
         for credential in CREDENTIALS {
             for delivery in DELIVERIES {
-                for first_run in FIRST_RUNS {
-                    if !first_run.is_empty() && !delivery.contains(&CRON_JOB) {
+                for additions in ADDITIONS {
+                    if !additions.is_empty() && !delivery.contains(&CRON_JOB) {
                         continue;
                     }
                     let mut delivery = delivery.to_vec();
                     delivery.retain(|one| *one != STEP_ACTION || *credential == CREDENTIALS[0]);
                     combinations
-                        .push([platform, &delivery[..], &[*credential], first_run, &[NAMES]].concat());
+                        .push([platform, &delivery[..], &[*credential], additions, &[NAMES]].concat());
                 }
             }
         }
@@ -225,7 +225,7 @@ fn users_kustomization(resource: &str, components: &[&str]) -> String {
         "namespace": "my-models",
         "resources": [format!("../{resource}")],
         "components": components,
-        "images": [{ "name": IMAGE, "newName": INSTALLED_IMAGE, "digest": DIGEST }],
+        "images": kustomize::images(INSTALLED_IMAGE, DIGEST),
     })
     .to_string()
 }

@@ -22,7 +22,7 @@ pub fn installed(kind: &str) -> Vec<Value> {
 }
 
 /// The first combination with this component and an object of this kind.
-fn first(kind: &str, component: &str) -> Vec<Value> {
+pub fn first(kind: &str, component: &str) -> Vec<Value> {
     let with_component = all()
         .iter()
         .filter(|one| one.form == Form::Installed && one.origin.contains(component));

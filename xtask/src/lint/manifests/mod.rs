@@ -3,6 +3,8 @@
 //! The relevant checks of kube-linter are among these rules, with its names: kube-linter supports neither Tekton's steps nor
 //! a user's kustomization.
 
+#[cfg(test)]
+mod changed_names;
 mod collect;
 #[cfg(test)]
 mod deploy_script;
@@ -22,7 +24,7 @@ use self::collect::{Form, Manifests};
 use crate::project;
 
 /// Directories with YAML.
-const YAML: &[&str] = &["tekton", "docs"];
+const YAML: &[&str] = &["tekton", "docs", "tests/alerts"];
 
 /// Checks all manifests and prints every problem.
 ///

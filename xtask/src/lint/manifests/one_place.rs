@@ -7,8 +7,8 @@ use test_cluster::kustomize::UserKustomization;
 use super::{
     collect::{Form, Manifests, combinations},
     fixtures::all,
-    object::{Container, containers, list, of_kind, our_container, text, values},
-    rules::{judge, rights},
+    object::{Container, containers, last, list, of_kind, our_container, text, values},
+    rules::{alerts, judge, rights},
 };
 
 const NAMESPACE: &str = "their-models";
@@ -37,6 +37,8 @@ const LITERALS: &[&str] = &[
     "description=Their images: all",
     "schedule=5 */2 * * *",
     "nextRunWithin=5h",
+    "alertAfterSeconds=18000",
+    "alertNamespaces=their-models",
     "maximumTokenSeconds=90000",
     "audiences=their-audience",
 ];
@@ -99,6 +101,18 @@ fn every_name_that_is_changed_in_the_one_place_follows_everywhere() -> Result<()
         ("overlays/kubernetes", &layered),
         ("overlays/openshift-cronjob", &["components/names"]),
         ("overlays/kubernetes-cronjob", &["components/names"]),
+        (
+            "overlays/openshift",
+            &["components/monitoring", "components/names"],
+        ),
+        (
+            "overlays/kubernetes",
+            &["components/monitoring", "components/names"],
+        ),
+        (
+            "overlays/kubernetes-cronjob",
+            &["components/monitoring", "components/names"],
+        ),
     ];
     let combinations = combinations();
     let combined = combinations.iter().map(|components| ("base", &components[..]));
@@ -123,7 +137,11 @@ fn every_name_that_is_changed_in_the_one_place_follows_everywhere() -> Result<()
             form: Form::Installed,
             objects,
         };
-        for rule in [rights::the_role_is_the_contracts, rights::references_exist] {
+        for rule in [
+            rights::the_role_is_the_contracts,
+            rights::references_exist,
+            alerts::alerts_watch_the_cron_job,
+        ] {
             assert_eq!(judge(rule, &manifests), [""; 0], "{origin}");
         }
     }
@@ -155,6 +173,16 @@ fn names_follow(objects: &[Value]) -> Result<()> {
         }
         if kind == "CronJob" {
             assert_eq!(object["spec"]["schedule"], "5 */2 * * *");
+        }
+        if kind == "PrometheusRule" {
+            let expressions = values(object)
+                .into_iter()
+                .filter(|(place, _)| last(place) == "expr");
+            for (_, expression) in expressions {
+                let expression = expression.as_str().unwrap_or_default();
+                let selector = format!(r#"namespace=~"{NAMESPACE}",cronjob="{RUNNER}""#);
+                assert!(expression.contains(&selector), "{expression}");
+            }
         }
     }
     for run in runs(objects) {

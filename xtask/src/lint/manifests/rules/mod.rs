@@ -1,5 +1,6 @@
 //! The project's own rules: each is a function that reports violations, and has a test with a broken fixture.
 
+pub mod alerts;
 mod containers;
 mod images;
 mod jobs;
@@ -47,6 +48,7 @@ const RULES_FOR_DOCUMENTS: &[Rule] = &[
     token_file::its_destination_is_literal,
     params::params_that_are_passed_exist,
     trust::what_the_installer_sets_is_literal,
+    alerts::alerts_watch_the_cron_job,
 ];
 
 /// All violations, each as `where: what: why`.

@@ -41,20 +41,28 @@ pub fn one_run_may_fail(object: &Value, manifests: &Manifests) -> Vec<String> {
 }
 
 /// Times of a CronJob, in seconds.
-struct Times {
-    gap: u64,
-    starting: u64,
-    active: u64,
+pub struct Times {
+    /// The interval of the schedule.
+    pub gap: u64,
+    /// startingDeadlineSeconds.
+    pub starting: u64,
+    /// activeDeadlineSeconds.
+    pub active: u64,
     retries: u64,
     lifetime: u64,
     timeout: u64,
-    next_run: u64,
+    /// PULL_SECRET_NEXT_RUN_WITHIN.
+    pub next_run: u64,
     /// PULL_SECRET_REFRESH_BELOW, a percentage.
     share: String,
 }
 
 impl Times {
-    fn of(job: &Value) -> Result<Self> {
+    /// The times of a CronJob, and the program's defaults.
+    ///
+    /// # Errors
+    /// Where one is missing or can't be read.
+    pub fn of(job: &Value) -> Result<Self> {
         let (spec, job_spec) = (&job["spec"], &job["spec"]["jobTemplate"]["spec"]);
         let number = |value: &Value, member: &str| {
             let number = value[member].as_u64();
