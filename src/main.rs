@@ -50,7 +50,7 @@ fn start(config: &Arc<Config>, progress: &Progress) -> ExitCode {
             log::effective(&shown, &secrets);
         });
     };
-    let (outcome, now) = run::start(config, progress, first);
+    let (outcome, now) = run::start(config, progress, Box::new(first));
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
     report::finish(

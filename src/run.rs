@@ -56,7 +56,7 @@ pub fn progress() -> Progress {
 
 /// Runs `first`, then `config`, on a new thread, until its end, the deadline or a signal. Returns the outcome and the API
 /// server's time.
-pub fn start(config: &Arc<Config>, progress: &Progress, first: impl FnOnce() + Send + 'static) -> Ended {
+pub fn start(config: &Arc<Config>, progress: &Progress, first: Box<dyn FnOnce() + Send>) -> Ended {
     let (config, timeout, shared) = (Arc::clone(config), config.timeout, progress.clone());
     let work = move |start, stopped| {
         first();
@@ -318,7 +318,7 @@ mod tests {
             let config = Arc::new(Config::from_env(variables).expect("a configuration"));
             let progress = Progress::default();
             progress.add_note("A note.".to_owned());
-            let (outcome, now) = start(&config, &progress, || {});
+            let (outcome, now) = start(&config, &progress, Box::new(|| {}));
             assert_eq!(reasons(&outcome), [Reason::NotInCluster]);
             assert_eq!(outcome.notes, ["A note."]);
             assert!(now > Timestamp::UNIX_EPOCH);
