@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -17,11 +17,14 @@ use rustix::{
 /// Longest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
+/// How long [`read_soon`] may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long all files together may take to be written: a mount may hang.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Work of a new thread.
-type Work = Box<dyn FnOnce() + Send>;
+pub type Work = Box<dyn FnOnce() + Send>;
 
 /// Content of a regular file of at most 1 MiB; symbolic links are followed.
 ///
@@ -43,6 +46,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, &'static str> {
     }
 }
 
+/// [`read`], where it takes no longer than a second: a mount may hang.
+pub fn read_soon(path: PathBuf) -> Option<Vec<u8>> {
+    let (sender, content) = mpsc::channel();
+    let work: Work = Box::new(move || drop(sender.send(read(&path))));
+    thread::Builder::new().spawn(work).ok()?;
+    content.recv_timeout(READ_TIMEOUT).ok()?.ok()
+}
+
 /// Writes regular files, new ones included; returns for each what is wrong with it.
 pub fn write(files: Vec<(PathBuf, String)>) -> Vec<Result<(), &'static str>> {
     let count = files.len();
@@ -56,19 +67,28 @@ pub fn write(files: Vec<(PathBuf, String)>) -> Vec<Result<(), &'static str>> {
             }
         }
     });
-    let problem = match thread::Builder::new().spawn(work) {
-        Ok(writer) => {
-            let started = Instant::now();
-            while !writer.is_finished() && started.elapsed() < WRITE_TIMEOUT {
-                thread::sleep(Duration::from_millis(1));
-            }
-            "it took too long"
-        }
-        Err(_) => "no thread could be started",
-    };
+    let problem = within(WRITE_TIMEOUT, work).err().unwrap_or("the write failed");
     let mut results = results.lock().map(|results| results.clone()).unwrap_or_default();
     results.resize(count, Err(problem));
     results
+}
+
+/// Does `work` on a new thread, which is left alone where it takes longer than `limit`.
+///
+/// # Errors
+/// Why the work may not be done.
+pub fn within(limit: Duration, work: Work) -> Result<(), &'static str> {
+    let Ok(worker) = thread::Builder::new().spawn(work) else {
+        return Err("no thread could be started");
+    };
+    let started = Instant::now();
+    while !worker.is_finished() {
+        if started.elapsed() >= limit {
+            return Err("it took too long");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn write_one(path: &Path, content: &str) -> Result<(), &'static str> {

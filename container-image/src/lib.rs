@@ -23,7 +23,9 @@
 mod build_context;
 mod builder;
 mod built_image;
+mod bundle;
 mod destination;
+mod oci;
 mod platform;
 pub mod project;
 mod size;
@@ -36,7 +38,9 @@ use anyhow::{Context as _, Result};
 pub use build_context::BuildContext;
 pub use builder::Builder;
 pub use built_image::{BuiltImage, Labels};
+pub use bundle::{BundleObject, write_bundle};
 pub use destination::{Destination, PushedImage};
+pub use oci::{layout_digest, sha256};
 pub use platform::Platform;
 pub use size::{Size, pulled};
 

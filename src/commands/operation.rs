@@ -89,7 +89,7 @@ impl<'a> Operation<'a> {
             Dialer::indirect(config.connect_to.clone(), config.proxy.clone()),
             registry::ANSWER_LIMIT,
         );
-        let secrets = KnownSecrets::default();
+        let secrets = progress.secrets.clone();
         secrets.add("", token.secret());
         Ok(Self {
             target: Target::new(config, namespace, token.claims()),
@@ -118,7 +118,8 @@ impl<'a> Operation<'a> {
 
     /// Records a write that is about to be sent.
     pub fn sends(&self, write: SentWrite) {
-        self.progress.set_sent();
+        let credential = write.verified.as_ref().map(|sent| sent.credential.summary());
+        self.progress.set_sent(credential.as_ref());
         self.sent.replace(Some(write));
     }
 

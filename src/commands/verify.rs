@@ -14,7 +14,7 @@ use crate::{
     commands::{observe, operation::Operation, stored_value},
     credential::{Credential, CredentialSummary, rfc3339},
     decide::{self, object},
-    dockerconfig::{Auths, Document, containers_image_reads, lookup, pull_secret},
+    dockerconfig::{Auths, Document, containers_image_reads_for, lookup, pull_secret},
     kubernetes::{secret::StoredSecret, secret_fields},
     outcome::{Check, ExcessPermissions, Finding, Outcome, Reason},
     text::clip_name,
@@ -51,7 +51,13 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
     let summaries = |of: &dyn Fn(&Subject<'_>) -> Vec<CredentialSummary>| -> Vec<CredentialSummary> {
         subjects.iter().flat_map(of).collect()
     };
-    let all = |subject: &Subject<'_>| subject.candidates.iter().filter_map(Candidate::summary).collect();
+    let all = |subject: &Subject<'_>| {
+        subject
+            .candidates
+            .iter()
+            .filter_map(|one| one.summary())
+            .collect()
+    };
     let first = first_to_expire(summaries(&all));
     operation.progress.set_credential(first);
     let asked = usable_credentials(&subjects);
@@ -68,7 +74,8 @@ async fn try_verify(operation: &Operation<'_>) -> Result<Outcome, Finding> {
         .chain(candidates::rejecting(operation, &document))
         .chain(observe::rewritten(operation, &secret))
         .for_each(|finding| found.add(finding));
-    let file = containers_image_reads(secret.document());
+    let looked_up: Vec<_> = subjects.iter().map(|subject| &subject.looked_up).collect();
+    let file = containers_image_reads_for(secret.document(), &looked_up);
     if let Err(refusal) = &file {
         found.warn(format!("skopeo and buildah cannot use the document: {refusal}."));
     }
@@ -118,6 +125,9 @@ fn usable_credentials(subjects: &[Subject<'_>]) -> Vec<Credential> {
     usable
 }
 
+/// Most findings, and most warnings, that are listed: a document may have 30,000 entries for each image.
+const MAX_LISTED: usize = 1024;
+
 /// What was found, in the order of the registries; nothing twice.
 #[derive(Default)]
 struct Found {
@@ -133,13 +143,18 @@ struct Found {
 
 impl Found {
     fn add(&mut self, finding: Finding) {
-        if !self.findings.contains(&finding) {
+        let is_worst = || {
+            self.findings
+                .iter()
+                .all(|other| finding.severity() < other.severity())
+        };
+        if !self.findings.contains(&finding) && (self.findings.len() < MAX_LISTED || is_worst()) {
             self.findings.push(finding);
         }
     }
 
     fn warn(&mut self, warning: String) {
-        if !self.warnings.contains(&warning) {
+        if self.warnings.len() < MAX_LISTED && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
@@ -211,6 +226,12 @@ impl Found {
     }
 
     fn add_cut(&mut self, subject: &Subject<'_>, attempts: &Attempts) {
+        if subject.is_cut && !attempts.is_decided {
+            self.warn(format!(
+                "Clients find more entries for {} than are examined: the others were not sent.",
+                subject.shown(120)
+            ));
+        }
         if !attempts.is_cut {
             return;
         }

@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn page_of_variables_has_those_of_later_versions() {
+        let page = include_str!("../../docs/reference/variables.md");
+        let section = page.split("\n## Reserved\n").nth(1).unwrap_or_default();
+        let section = section.split("\n## ").next().unwrap_or_default();
+        for (name, _) in super::super::variables::RESERVED {
+            assert!(section.contains(&code(name)), "{name}");
+        }
+    }
+
+    #[test]
     fn readme_has_at_most_130_lines() {
         assert!(include_str!("../../README.md").lines().count() <= 130);
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use super::problem::Problem;
+use super::value::{HAS_LINE_END, LINE_ENDS};
 use crate::image::is_domain;
 
 /// Address of the API server, from the pod's environment.
@@ -38,6 +39,11 @@ pub(super) fn api_server(
         if is_valid(value) {
             return Some(value);
         }
+        let problem = if value.contains(LINE_ENDS) {
+            HAS_LINE_END
+        } else {
+            problem
+        };
         problems.push(Problem::for_name(name, Some(value), problem, Some(example)));
         None
     };

@@ -67,8 +67,8 @@ pub enum ProxyError {
     /// Another scheme: CONNECT and the proxy's password are sent in plain text.
     #[error("must be an http:// proxy; registries are reached through it with CONNECT")]
     Scheme,
-    /// White space or a control character.
-    #[error("has white space; write http://[user:password@]host[:port]")]
+    /// White space, a line end or another control character.
+    #[error("has white space or a line end; write http://[user:password@]host[:port]")]
     WhiteSpace,
     /// A character in user name or password that must be percent-encoded.
     #[error("has a user name or password with a character that must be percent-encoded, such as %40 for @")]

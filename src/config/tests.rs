@@ -310,6 +310,8 @@ fn v10_a_line_end_in_a_value_is_reported_as_one() {
         ("PULL_SECRET_TOKEN_FILE", "/a\n", None),
         ("PULL_SECRET_USERNAME", "robot\n", None),
         ("PULL_SECRET_DISPLAY_NAME", "a\nb", None),
+        ("KUBERNETES_SERVICE_HOST", "10.96.0.1\n", Some("10.96.0.1_")),
+        ("KUBERNETES_SERVICE_PORT", "443\r\n", Some("443__")),
     ] {
         let variables = [("PULL_SECRET_NAME", "a"), (name, value)];
         let problems = from(&variables[usize::from(name == "PULL_SECRET_NAME")..])

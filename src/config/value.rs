@@ -12,7 +12,9 @@ use crate::image::ImageReference;
 use crate::image::{HostPort, RegistryHost};
 
 /// Ends of a line.
-const LINE_ENDS: [char; 2] = ['\r', '\n'];
+pub(super) const LINE_ENDS: [char; 2] = ['\r', '\n'];
+/// Problem of a value with a line end.
+pub(super) const HAS_LINE_END: &str = "has a line end: write the value without it";
 
 impl RawValue {
     /// The value, or the default if it is unset.
@@ -40,8 +42,7 @@ impl RawValue {
             Ok(value) => Some(value),
             Err(_) if text.contains(LINE_ENDS) => {
                 let given = text.trim_end_matches(LINE_ENDS);
-                let problem = "has a line end: write the value without it";
-                problems.push(Problem::for_variable(self.variable, Some(given), problem));
+                problems.push(Problem::for_variable(self.variable, Some(given), HAS_LINE_END));
                 None
             }
             Err(problem) => {

@@ -147,7 +147,7 @@ variables! {
         |config| show(config.namespace.as_ref()?);
     registry "PULL_SECRET_REGISTRY",
         DefaultValue::Value("image-registry.openshift-image-registry.svc:5000"), Kind::List, ANYBODY,
-        "List of registries the credential is for: host[:port], optionally with a path; no scheme, trailing slash, \
+        "List of at most 64 registries the credential is for: host[:port], optionally with a path; no scheme, trailing slash, \
          user or wildcard; Docker Hub is docker.io.",
         "image-registry.openshift-image-registry.svc:5000,quay.io/team",
         wrong ["https://quay.io", "quay.io/", "user@quay.io", "*.example.com", "a\tb", "quay", " , ", "q.io:0"],
@@ -160,8 +160,8 @@ variables! {
         wrong ["https://quay.io", "quay.io/team", "*.example.com", "quay.io:99999", "a, *b"],
         |config| list(&config.trusted_hosts);
     image "PULL_SECRET_IMAGE", DefaultValue::None, Kind::List, ANYBODY,
-        "List of image references that must be pullable with the credential. The prefixes oci://, oci+native://, \
-         oci+fetch:// and docker:// are removed; if a reference has a tag and a digest, the digest is \
+        "List of at most 64 image references that must be pullable with the credential. The prefixes oci://, \
+         oci+native://, oci+fetch:// and docker:// are removed; if a reference has a tag and a digest, the digest is \
          verified.",
         "image-registry.openshift-image-registry.svc:5000/private-ai-demo/model:1.0",
         wrong ["image-registry.openshift-image-registry.svc:5000/a/b@", "quay.io/a/b:1", "UPPER/a", "http://a.b/c"],
@@ -250,7 +250,7 @@ variables! {
         wrong ["a.b:1", "a.b=c.d:1", "a.b:1=c.d", "a.b:1=c.d:x", "=", "a.b:1=c.d:1=e.f:1"],
         |config| connect_to(&config.connect_to);
     strict "PULL_SECRET_STRICT", DefaultValue::Value("true"), BOOL, ANYBODY,
-        "If false, exit with code 0 when STATUS is FAILURE. ERROR always exits non-zero.",
+        "If false, the exit code is that of the most severe finding whose STATUS is ERROR, and 0 without one.",
         "false",
         wrong ["False", "0", "maybe"],
         |config| plain(config.output.strict);
@@ -313,6 +313,7 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ("PULL_SECRET_NAMESPACES", "several namespaces in one run"),
     ("PULL_SECRET_NAMESPACE_SELECTOR", "several namespaces in one run"),
     ("PULL_SECRET_CONCURRENCY", "several namespaces in one run"),
+    ("PULL_SECRET_NAMESPACE_TIMEOUT", "several namespaces in one run"),
     (
         "PULL_SECRET_SHARDS",
         "dividing namespaces among the pods of an Indexed Job",
@@ -322,6 +323,14 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
         "linking the Secret to ServiceAccounts",
     ),
     ("PULL_SECRET_LINK_FOR", "linking the Secret to ServiceAccounts"),
+    (
+        "PULL_SECRET_EXCHANGE",
+        "exchanging a token for a registry's credential",
+    ),
+    (
+        "PULL_SECRET_AUDIENCE",
+        "exchanging a token for a registry's credential",
+    ),
 ];
 
 #[cfg(test)]

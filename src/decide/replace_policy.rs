@@ -37,7 +37,7 @@ impl ReplacePolicy {
                 Self::Keep
             }
             Proof::Inconclusive(
-                Inconclusive::Anonymous | Inconclusive::NotAsked,
+                Inconclusive::Anonymous | Inconclusive::NotAsked | Inconclusive::PushNotAsked,
                 TokenReview::Valid | TokenReview::NotApplicable,
             ) => Self::Replace,
             Proof::Inconclusive(

@@ -73,11 +73,38 @@ impl fmt::Debug for AuthFile {
 /// # Errors
 /// containers/image rejects the whole document.
 pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageRefusal> {
+    read(bytes, &|_| true)
+}
+
+/// As [`containers_image_reads`], with the entries and helpers alone that could be chosen for one of `images`: of 100,000
+/// only few are kept in memory.
+///
+/// # Errors
+/// As [`containers_image_reads`].
+pub fn containers_image_reads_for(
+    bytes: &[u8],
+    images: &[&ImageReference],
+) -> Result<AuthFile, ContainersImageRefusal> {
+    let names: Vec<String> = images.iter().map(|image| image.name()).collect();
+    let is_parent = |key: &str, name: &str| {
+        let rest = name.strip_prefix(key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    read(bytes, &|key| {
+        let registry = normalize_registry(host_of_key(key));
+        names.iter().any(|name| is_parent(key, name))
+            || images
+                .iter()
+                .any(|image| normalize_registry(image.host()) == registry)
+    })
+}
+
+fn read(bytes: &[u8], is_kept: &dyn Fn(&str) -> bool) -> Result<AuthFile, ContainersImageRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| ContainersImageRefusal::Document)?;
     let mut entries: Vec<FileEntry> = Vec::new();
     let mut helpers: Vec<String> = Vec::new();
     for member in go_json::document_members(source).ok_or(ContainersImageRefusal::Document)? {
-        match (fold(&member.name).as_str(), member.value) {
+        match (&*fold(&member.name), member.value) {
             ("auths", "null") => entries.clear(),
             ("auths", value) => {
                 let members = go_json::members(value, member.value_start);
@@ -85,7 +112,7 @@ pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageR
                     let read = read_entry(&entry.name, entry.value);
                     let read =
                         read.ok_or_else(|| ContainersImageRefusal::Entry(SafeName::new(&entry.name)))?;
-                    entries.push(read);
+                    entries.extend(Some(read).filter(|read| is_kept(&read.key)));
                 }
             }
             ("credhelpers", "null") => helpers.clear(),
@@ -93,12 +120,9 @@ pub fn containers_image_reads(bytes: &[u8]) -> Result<AuthFile, ContainersImageR
                 is_map_of_strings(value)
                     .then_some(())
                     .ok_or(ContainersImageRefusal::Member("credHelpers"))?;
-                helpers.extend(
-                    go_json::members(value, 0)
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(|helper| helper.name),
-                );
+                let names = go_json::members(value, 0).unwrap_or_default();
+                let names = names.map(|helper| helper.name.into_owned());
+                helpers.extend(names.filter(|name| is_kept(name)));
             }
             _ => {}
         }
@@ -117,7 +141,7 @@ fn read_entry(key: &str, value: &str) -> Option<FileEntry> {
         return Some(entry);
     }
     for member in go_json::members(value, 0)? {
-        let field = match fold(&member.name).as_str() {
+        let field = match &*fold(&member.name) {
             "auth" => &mut entry.auth,
             "identitytoken" => &mut entry.identity_token,
             _ => continue,

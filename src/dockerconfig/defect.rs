@@ -1,5 +1,7 @@
 //! Why clients can't use an entry, in words.
 
+use std::borrow::Cow;
+
 use super::auth_field;
 use super::go_json;
 use super::kubelet::{self, EntryProblem};
@@ -38,9 +40,9 @@ pub enum EntryDefect {
 
 /// The string member `name`, if it isn't empty.
 fn member(value: &str, name: &str) -> Option<String> {
-    let members = go_json::members(value, 0)?;
-    let found = members.iter().find(|member| member.name == name)?;
-    go_json::string(found.value).filter(|text| !text.is_empty())
+    let found = go_json::members(value, 0)?.find(|member| member.name == name)?;
+    let text = go_json::string(found.value).filter(|text| !text.is_empty());
+    text.map(Cow::into_owned)
 }
 
 /// Why the kubelet can't use the entry with this JSON `value`.

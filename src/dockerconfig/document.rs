@@ -1,13 +1,13 @@
 //! Document that can be edited.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde_json::value::RawValue;
 
 use super::entry::Entry;
 use super::error::{Ambiguity, DocumentError, Place, Unreadable};
-use super::go_json::{self, Member};
-use super::hash::{Map, Set};
+use super::go_json::{self, Member, Members};
+use super::hash;
 use crate::text::SafeName;
 
 /// Member with the credentials.
@@ -29,14 +29,12 @@ pub enum Auths {
     Null,
 }
 
-/// Document that all clients interpret the same way, so that it can be edited.
+/// Document that all clients interpret the same way, so that it can be edited. Only its text is kept: the members of a
+/// document of 1 MiB take several times as much.
 #[derive(Clone)]
 pub struct Document<'a> {
     pub(super) source: &'a str,
-    /// Members of the outermost object, in order.
-    pub(super) top: Vec<Member<'a>>,
-    /// Members of `auths`, in order; none if it is absent or null.
-    pub(super) entries: Vec<Member<'a>>,
+    auths: Option<Member<'a>>,
 }
 
 impl<'a> Document<'a> {
@@ -51,32 +49,38 @@ impl<'a> Document<'a> {
     /// - [`DocumentError::WrappedTwice`]: the only member of `auths` is an object named `auths`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DocumentError> {
         let source = read(bytes).map_err(DocumentError::Unreadable)?;
-        let top = go_json::members(source, 0).ok_or(DocumentError::Unreadable(Unreadable::NotAnObject))?;
-        let entries = match top.iter().find(|member| member.name == AUTHS) {
-            Some(auths) => entries(auths).map_err(DocumentError::Unreadable)?,
-            None => Vec::new(),
-        };
-        let document = Self { source, top, entries };
-        let is_missing = document.auths_member().is_none();
-        let is_key = |member: &&Member<'_>| is_missing && looks_like_entry(member);
-        check_members(
-            document.top.iter().filter(|m| !is_key(m)),
-            &Place::Top,
-            &TOP_MEMBERS,
-        )?;
-        check_duplicates(document.top.iter().filter(is_key), &Place::Top)?;
-        check_duplicates(&document.entries, &Place::Auths)?;
-        if let [only] = document.entries.as_slice()
+        let mut top =
+            go_json::members(source, 0).ok_or(DocumentError::Unreadable(Unreadable::NotAnObject))?;
+        let auths = top.find(|member| member.name == AUTHS);
+        check_type(auths.as_ref()).map_err(DocumentError::Unreadable)?;
+        let document = Self { source, auths };
+        let is_missing = document.auths.is_none();
+        let name = |member: Member<'a>| member.name;
+        let is_key = |member: &Member<'_>| is_missing && looks_like_entry(member);
+        let names: Vec<_> = document
+            .top()
+            .filter(|member| !is_key(member))
+            .map(name)
+            .collect();
+        check_members(&names, &|| Place::Top, &TOP_MEMBERS)?;
+        let names: Vec<_> = document.top().filter(is_key).map(name).collect();
+        check_duplicates(&names, Place::Top)?;
+        let names: Vec<_> = document.entries().map(name).collect();
+        check_duplicates(&names, Place::Auths)?;
+        drop(names);
+        let mut entries = document.entries();
+        if let (Some(only), None) = (entries.next(), entries.next())
             && only.name == AUTHS
             && only.value.starts_with('{')
         {
             return Err(DocumentError::WrappedTwice);
         }
-        for entry in document.entries.iter().chain(document.unwrapped_entries()) {
+        for entry in document.entries().chain(document.unwrapped_entries()) {
             let members = go_json::members(entry.value, entry.value_start).unwrap_or_default();
+            let names: Vec<_> = members.map(name).collect();
             check_members(
-                &members,
-                &Place::Entry(SafeName::new(&entry.name)),
+                &names,
+                &|| Place::Entry(SafeName::new(&entry.name)),
                 &ENTRY_MEMBERS,
             )?;
         }
@@ -99,47 +103,55 @@ impl<'a> Document<'a> {
     }
 
     /// Keys under `auths`, in order; none without `auths`.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|entry| entry.name.as_str())
+    pub fn keys(&self) -> impl Iterator<Item = Cow<'a, str>> {
+        self.entries().map(|entry| entry.name)
     }
 
     /// Entries under `auths` with their keys, in order.
-    pub fn named_entries(&self) -> impl Iterator<Item = (&str, Entry)> {
-        let entries = self.entries.iter();
-        entries.map(|entry| (entry.name.as_str(), Entry::read(entry.value)))
+    pub fn named_entries(&self) -> impl Iterator<Item = (Cow<'a, str>, Entry)> {
+        self.entries().map(|entry| (entry.name, Entry::read(entry.value)))
     }
 
     /// Entry under `auths` with exactly this key.
     pub fn entry(&self, key: &str) -> Option<Entry> {
-        self.entries
-            .iter()
-            .find(|entry| entry.name == key)
-            .map(|entry| Entry::read(entry.value))
+        let found = self.entries().find(|entry| entry.name == key)?;
+        Some(Entry::read(found.value))
     }
 
     /// All entries, in order; those at the top where `auths` is missing, too.
     pub fn all_entries(&self) -> impl Iterator<Item = Entry> {
-        let entries = self.entries.iter().chain(self.unwrapped_entries());
+        let entries = self.entries().chain(self.unwrapped_entries());
         entries.map(|entry| Entry::read(entry.value))
     }
 
-    pub(super) fn auths_member(&self) -> Option<&Member<'a>> {
-        self.top.iter().find(|member| member.name == AUTHS)
+    /// Members of the outermost object, in order.
+    pub(super) fn top(&self) -> Members<'a> {
+        go_json::members(self.source, 0).unwrap_or_default()
+    }
+
+    /// Members of `auths`, in order; none if it is absent or null.
+    pub(super) fn entries(&self) -> Members<'a> {
+        let auths = self.auths.as_ref();
+        auths
+            .and_then(|auths| go_json::members(auths.value, auths.value_start))
+            .unwrap_or_default()
+    }
+
+    pub(super) const fn auths_member(&self) -> Option<&Member<'a>> {
+        self.auths.as_ref()
     }
 
     /// Members at the top that belong under a missing `auths`.
-    pub(super) fn unwrapped_entries(&self) -> impl Iterator<Item = &Member<'a>> {
-        let is_missing = self.auths_member().is_none();
-        self.top
-            .iter()
-            .filter(move |member| is_missing && looks_like_entry(member))
+    pub(super) fn unwrapped_entries(&self) -> impl Iterator<Item = Member<'a>> {
+        let top = self.auths.is_none().then(|| self.top());
+        top.into_iter().flatten().filter(looks_like_entry)
     }
 }
 
 /// Prints only names and counts: everything else may be a secret.
 impl fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<SafeName> = self.keys().map(SafeName::new).collect();
+        let keys: Vec<SafeName> = self.keys().map(|key| SafeName::new(&key)).collect();
         f.debug_struct("Document")
             .field("auths", &self.auths())
             .field("keys", &keys)
@@ -165,63 +177,64 @@ fn read(bytes: &[u8]) -> Result<&str, Unreadable> {
     Ok(source)
 }
 
-/// Members of `auths`, none if it is null. Another value is an error: it may be the only copy of a credential.
-fn entries<'a>(auths: &Member<'a>) -> Result<Vec<Member<'a>>, Unreadable> {
-    let kind = match auths.value.chars().next() {
-        Some('{') => return Ok(go_json::members(auths.value, auths.value_start).unwrap_or_default()),
-        Some('n') => return Ok(Vec::new()),
+/// Rejects an `auths` that is neither an object nor null: it may be the only copy of a credential.
+fn check_type(auths: Option<&Member<'_>>) -> Result<(), Unreadable> {
+    let kind = match auths.and_then(|auths| auths.value.chars().next()) {
+        None | Some('{' | 'n') => return Ok(()),
         Some('[') => "a list",
         Some('"') => "a string",
         Some('t' | 'f') => "a boolean",
-        _ => "a number",
+        Some(_) => "a number",
     };
     Err(Unreadable::AuthsNotAnObject(kind))
 }
 
 /// Rejects duplicate names, and names that differ only in case from another or from one of the `known` names.
-fn check_members<'m, 'a: 'm>(
-    members: impl IntoIterator<Item = &'m Member<'a>>,
-    place: &Place,
-    known: &[&str],
+fn check_members(
+    names: &[Cow<'_, str>],
+    place: &dyn Fn() -> Place,
+    known: &[&'static str],
 ) -> Result<(), DocumentError> {
-    let mut spellings: Map<String, &str> = Map::default();
-    for Member { name, .. } in members {
-        let folded = go_json::fold(name);
-        let usual = known
-            .iter()
-            .find(|known| go_json::fold(known) == folded && *known != name);
-        if let Some(earlier) = spellings.insert(folded, name).or(usual.copied()) {
-            return Err(ambiguous(place, name, earlier));
+    let folded: Vec<Cow<'_, str>> = names.iter().map(|name| go_json::fold(name)).collect();
+    let usual = |(name, folded): (&Cow<'_, str>, &Cow<'_, str>)| {
+        let is_usual = |known: &&&str| go_json::fold(known) == *folded && **known != *name;
+        known.iter().find(is_usual).copied()
+    };
+    let mut unusual = (0..).zip(names.iter().zip(&folded).map(usual));
+    let unusual = unusual.find_map(|(place, usual)| Some((place, usual?)));
+    let repeated = hash::first_repeated(&folded);
+    let name = |place: usize| names.get(place).map_or("", |name| name);
+    match (repeated, unusual) {
+        (Some((later, earlier)), unusual) if unusual.is_none_or(|(place, _)| later <= place) => {
+            Err(ambiguous(place(), name(later), name(earlier)))
         }
+        (_, Some((unusual, usual))) => Err(ambiguous(place(), name(unusual), usual)),
+        (_, None) => Ok(()),
     }
-    Ok(())
 }
 
 /// Rejects duplicate names.
-fn check_duplicates<'m, 'a: 'm>(
-    members: impl IntoIterator<Item = &'m Member<'a>>,
-    place: &Place,
-) -> Result<(), DocumentError> {
-    let mut names: Set<&str> = Set::default();
-    let duplicate = members.into_iter().find(|member| !names.insert(&member.name));
-    duplicate.map_or(Ok(()), |member| Err(ambiguous(place, &member.name, &member.name)))
+fn check_duplicates(names: &[Cow<'_, str>], place: Place) -> Result<(), DocumentError> {
+    let repeated = hash::first_repeated(names);
+    let duplicate = repeated.and_then(|(later, _)| names.get(later));
+    duplicate.map_or(Ok(()), |name| Err(ambiguous(place, name, name)))
 }
 
-fn ambiguous(place: &Place, name: &str, collides_with: &str) -> DocumentError {
+fn ambiguous(place: Place, name: &str, collides_with: &str) -> DocumentError {
     DocumentError::Ambiguous(Ambiguity {
-        place: place.clone(),
+        place,
         name: SafeName::new(name),
         collides_with: SafeName::new(collides_with),
     })
 }
 
 /// True for a registry's name with a credential: no other member at the top of a Docker configuration has this form.
-fn looks_like_entry(member: &Member<'_>) -> bool {
+pub(super) fn looks_like_entry(member: &Member<'_>) -> bool {
     let names_registry = member.name == "localhost" || member.name.contains(['.', ':']);
     let holds_credential = || {
-        let members = go_json::members(member.value, member.value_start).unwrap_or_default();
-        members.iter().any(|inner| {
-            ENTRY_MEMBERS.contains(&go_json::fold(&inner.name).as_str()) && inner.value.starts_with('"')
+        let mut members = go_json::members(member.value, member.value_start).unwrap_or_default();
+        members.any(|inner| {
+            ENTRY_MEMBERS.contains(&&*go_json::fold(&inner.name)) && inner.value.starts_with('"')
         })
     };
     names_registry && holds_credential()

@@ -1,15 +1,13 @@
 //! Editing of the document in place: managed entries are replaced or inserted at their offsets, a missing `auths` is added,
 //! and all other bytes stay.
 
-use std::fmt;
-use std::ops::Range;
+use std::{fmt, iter, ops::Range};
 
 use serde_json::Value;
 
-use super::document::{AUTHS, Document};
+use super::document::{AUTHS, Document, looks_like_entry};
 use super::entry::Entry;
 use super::go_json::Member;
-use super::hash::Set;
 
 /// Edited document.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl Document<'_> {
             None if self.looks_unwrapped() => (self.wrap(&entries), true),
             None => {
                 let auths = format!("{}:{}", quote(AUTHS), new_auths(&entries));
-                (vec![append(&self.top, self.top_start(), &[auths])], true)
+                (vec![append(self.top(), self.top_start(), &[auths])], true)
             }
         };
         EditedDocument {
@@ -62,39 +60,38 @@ impl Document<'_> {
 
     fn edit_auths(&self, auths: &Member<'_>, entries: &[(&str, &Entry)]) -> Vec<Edit> {
         let mut edits: Vec<Edit> = self
-            .entries
-            .iter()
-            .filter_map(|found| Some((found.value_start..found.end, new_value(found, entries)?)))
+            .entries()
+            .filter_map(|found| Some((found.value_start..found.end, new_value(&found, entries)?)))
             .collect();
-        let new = new_members(&self.entries, entries);
+        let new = new_members(self.entries(), entries);
         if !new.is_empty() {
-            edits.push(append(&self.entries, auths.value_start, &new));
+            edits.push(append(self.entries(), auths.value_start, &new));
         }
         edits
     }
 
     /// Moves the entries at the top under an `auths` in place of the first of them, with the text between adjacent entries.
     fn wrap(&self, entries: &[(&str, &Entry)]) -> Vec<Edit> {
-        let moved: Set<usize> = self.unwrapped_entries().map(|member| member.start).collect();
         let text = |range: Range<usize>| self.source.get(range).unwrap_or_default();
         let mut inner = String::new();
         let mut edits: Vec<Edit> = Vec::new();
         let mut first_span = 0..0;
-        let mut previous: Option<&Member<'_>> = None;
-        for member in &self.top {
-            if moved.contains(&member.start) {
+        let mut previous: Option<(usize, bool)> = None;
+        for member in self.top() {
+            let is_moved = looks_like_entry(&member);
+            if is_moved {
                 if inner.is_empty() {
                     first_span = member.start..member.end;
                 } else {
-                    let gap = previous.map_or(member.start, |before| before.end)..member.start;
-                    let is_beside = previous.is_some_and(|before| moved.contains(&before.start));
+                    let gap = previous.map_or(member.start, |(end, _)| end)..member.start;
+                    let is_beside = previous.is_some_and(|(_, is_moved)| is_moved);
                     edits.push((gap.start..member.end, String::new()));
                     inner.push_str(if is_beside { text(gap) } else { "," });
                 }
                 inner.push_str(text(member.start..member.value_start));
-                inner.push_str(new_value(member, entries).as_deref().unwrap_or(member.value));
+                inner.push_str(new_value(&member, entries).as_deref().unwrap_or(member.value));
             }
-            previous = Some(member);
+            previous = Some((member.end, is_moved));
         }
         for new in new_members(self.unwrapped_entries(), entries) {
             inner.push(',');
@@ -112,24 +109,22 @@ fn new_value(found: &Member<'_>, entries: &[(&str, &Entry)]) -> Option<String> {
 }
 
 /// Members for the entries that aren't in `found`.
-fn new_members<'m, 'a: 'm>(
-    found: impl IntoIterator<Item = &'m Member<'a>>,
-    entries: &[(&str, &Entry)],
-) -> Vec<String> {
-    let found: Set<&str> = found.into_iter().map(|member| member.name.as_str()).collect();
-    entries
-        .iter()
-        .filter(|(key, _)| !found.contains(key))
+fn new_members<'a>(found: impl Iterator<Item = Member<'a>>, entries: &[(&str, &Entry)]) -> Vec<String> {
+    let mut new = entries.to_vec();
+    for member in found {
+        new.retain(|(key, _)| *key != member.name);
+    }
+    new.iter()
         .map(|(key, entry)| format!("{}:{}", quote(key), entry.to_json()))
         .collect()
 }
 
 fn new_auths(entries: &[(&str, &Entry)]) -> String {
-    format!("{{{}}}", new_members(&[], entries).join(","))
+    format!("{{{}}}", new_members(iter::empty(), entries).join(","))
 }
 
 /// Edit that adds members to an object: after its last one, or after the brace at `object_start`.
-fn append(members: &[Member<'_>], object_start: usize, new: &[String]) -> Edit {
+fn append<'a>(members: impl Iterator<Item = Member<'a>>, object_start: usize, new: &[String]) -> Edit {
     match members.last() {
         Some(last) => (last.end..last.end, format!(",{}", new.join(","))),
         None => {

@@ -145,11 +145,11 @@ fn is_well_formed(value: &str, username: &str, password: &str) -> bool {
     let members = go_json::members(value, 0).unwrap_or_default();
     let has_member = |name: &str, text: &str| {
         members
-            .iter()
+            .clone()
             .any(|member| member.name == name && go_json::string(member.value).as_deref() == Some(text))
     };
     !username.is_empty()
-        && members.len() == 3
+        && members.clone().count() == 3
         && has_member("username", username)
         && has_member("password", password)
         && has_member("auth", &auth)

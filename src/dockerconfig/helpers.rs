@@ -29,7 +29,7 @@ impl fmt::Display for HelperWarning {
 impl Document<'_> {
     /// Program of `credsStore`, if the document has one: docker and crane use it for every registry.
     pub fn credential_store(&self) -> Option<SafeName> {
-        let store = self.top.iter().find(|member| member.name == "credsStore")?;
+        let store = self.top().find(|member| member.name == "credsStore")?;
         let name = go_json::string(store.value)?;
         (!name.is_empty()).then(|| SafeName::new(&name))
     }
@@ -37,11 +37,11 @@ impl Document<'_> {
     /// Program of `credHelpers` for `registry`, if the document has one: docker, crane, skopeo and buildah use it. With an
     /// empty name docker and crane use `auths`, also where there is a `credsStore`.
     pub fn credential_helper(&self, registry: &RegistryHost) -> Option<SafeName> {
-        let helpers = self.top.iter().find(|member| member.name == "credHelpers")?;
+        let helpers = self.top().find(|member| member.name == "credHelpers")?;
         let host = registry.host_port();
         let is_name = |name: &str| name == host || (host == DOCKER_HUB && DOCKER_HUB_NAMES.contains(&name));
-        let members = go_json::members(helpers.value, 0)?;
-        let helper = members.into_iter().find(|member| is_name(&member.name))?;
+        let mut members = go_json::members(helpers.value, 0)?;
+        let helper = members.find(|member| is_name(&member.name))?;
         Some(SafeName::new(&go_json::string(helper.value)?))
     }
 

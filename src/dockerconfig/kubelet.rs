@@ -65,12 +65,8 @@ pub struct Keyring<T = AuthConfig> {
 }
 
 impl<T> Keyring<T> {
-    /// Keyring of entries in the document's order, each with the index of its key; those that the kubelet ignores have
-    /// none and are left out.
-    pub(super) fn new(entries: impl Iterator<Item = (Option<KeyringIndex>, T)>) -> Self {
-        let mut entries: Vec<_> = entries
-            .filter_map(|(index, entry)| Some((index?, entry)))
-            .collect();
+    /// Keyring of entries in the document's order, each with the index of its key.
+    pub(super) fn new(mut entries: Vec<(KeyringIndex, T)>) -> Self {
         entries.sort_by(|(one, _), (other, _)| other.cmp(one));
         Self { entries }
     }
@@ -109,27 +105,40 @@ impl<T> fmt::Debug for Keyring<T> {
 /// # Errors
 /// The kubelet rejects the whole document; the first cause of several in the document's order.
 pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
-    let mut read: Vec<AuthConfig> = Vec::new();
+    read(bytes, &|_| true)
+}
+
+/// As [`kubelet_reads`], with the entries alone that it could try for one of `images`: of 100,000 entries only few are
+/// kept in memory.
+///
+/// # Errors
+/// As [`kubelet_reads`].
+pub fn kubelet_reads_for(bytes: &[u8], images: &[&ImageReference]) -> Result<Keyring, KubeletRefusal> {
+    read(bytes, &KeyringIndex::matcher_of_any(images))
+}
+
+fn read(bytes: &[u8], is_kept: &dyn Fn(&KeyringIndex) -> bool) -> Result<Keyring, KubeletRefusal> {
+    let mut read: Vec<(KeyringIndex, AuthConfig)> = Vec::new();
     for part in parts(bytes)? {
         match part {
             Part::Refused(refusal) => return Err(refusal),
             Part::NullAuths => read.clear(),
             Part::Entry(entry) => {
                 let credential = read_entry(entry.value).map_err(|problem| refused(&entry, problem))?;
-                read.push(AuthConfig {
-                    key: entry.name,
-                    username: credential.0,
-                    password: SecretString::from(credential.1),
-                    identity_token: None,
-                });
+                if let Some(index) = KeyringIndex::new(&entry.name).filter(is_kept) {
+                    let entry = AuthConfig {
+                        key: entry.name.into_owned(),
+                        username: credential.0,
+                        password: SecretString::from(credential.1),
+                        identity_token: None,
+                    };
+                    read.push((index, entry));
+                }
             }
         }
     }
-    keep_last(&mut read, |entry| &entry.key);
-    let entries = read.into_iter();
-    Ok(Keyring::new(
-        entries.map(|entry| (KeyringIndex::new(&entry.key), entry)),
-    ))
+    keep_last(&mut read, |(_, entry)| &entry.key);
+    Ok(Keyring::new(read))
 }
 
 /// First unmanaged entry that makes the kubelet reject the document, in its order. Entries with a key in `managed_keys` are
@@ -138,11 +147,11 @@ pub fn kubelet_reads(bytes: &[u8]) -> Result<Keyring, KubeletRefusal> {
 ///
 /// Call it with the document to store: before that, `auths` may be missing.
 pub fn invalid_unmanaged_entry(bytes: &[u8], managed_keys: &[&str]) -> Option<KubeletRefusal> {
-    parts(bytes).ok()?.into_iter().find_map(|part| match part {
+    parts(bytes).ok()?.find_map(|part| match part {
         // Null is replaced; a document with another type is left unchanged.
         Part::NullAuths | Part::Refused(KubeletRefusal::Auths) => None,
         Part::Refused(refusal) => Some(refusal),
-        Part::Entry(entry) if managed_keys.contains(&entry.name.as_str()) => None,
+        Part::Entry(entry) if managed_keys.contains(&&*entry.name) => None,
         Part::Entry(entry) => read_entry(entry.value)
             .err()
             .map(|problem| refused(&entry, problem)),
@@ -165,32 +174,30 @@ enum Part<'a> {
 }
 
 /// Parses the document as `DockerConfigJSON`.
-fn parts(bytes: &[u8]) -> Result<Vec<Part<'_>>, KubeletRefusal> {
+fn parts(bytes: &[u8]) -> Result<impl Iterator<Item = Part<'_>>, KubeletRefusal> {
     let source = std::str::from_utf8(bytes).map_err(|_| KubeletRefusal::Document)?;
-    let mut parts = Vec::new();
-    for member in go_json::document_members(source).ok_or(KubeletRefusal::Document)? {
-        match (fold(&member.name).as_str(), member.value) {
-            ("auths", "null") => parts.push(Part::NullAuths),
-            ("auths", value) => match go_json::members(value, member.value_start) {
-                Some(entries) => parts.extend(entries.into_iter().map(Part::Entry)),
-                None => parts.push(Part::Refused(KubeletRefusal::Auths)),
-            },
+    let members = go_json::document_members(source).ok_or(KubeletRefusal::Document)?;
+    Ok(members.flat_map(|member| {
+        let entries = go_json::members(member.value, member.value_start);
+        let (part, entries) = match (&*fold(&member.name), member.value) {
+            ("auths", "null") => (Some(Part::NullAuths), None),
+            ("auths", _) if entries.is_none() => (Some(Part::Refused(KubeletRefusal::Auths)), None),
+            ("auths", _) => (None, entries),
             ("httpheaders", value) if !is_map_of_strings(value) => {
-                parts.push(Part::Refused(KubeletRefusal::HttpHeaders));
+                (Some(Part::Refused(KubeletRefusal::HttpHeaders)), None)
             }
-            _ => {}
-        }
-    }
-    Ok(parts)
+            _ => (None, None),
+        };
+        part.into_iter()
+            .chain(entries.unwrap_or_default().map(Part::Entry))
+    }))
 }
 
 /// Value of a Go field of type `map[string]string`.
 pub(super) fn is_map_of_strings(value: &str) -> bool {
     value == "null"
-        || go_json::members(value, 0).is_some_and(|members| {
-            members
-                .iter()
-                .all(|member| go_json::decode_string(&mut String::new(), member.value).is_some())
+        || go_json::members(value, 0).is_some_and(|mut members| {
+            members.all(|member| go_json::decode_string(&mut String::new(), member.value).is_some())
         })
 }
 
@@ -204,7 +211,7 @@ pub(super) fn read_entry(value: &str) -> Result<UsernamePassword, EntryProblem> 
     // Unused, but a type error in it counts.
     let mut email = String::new();
     for member in go_json::members(value, 0).ok_or(EntryProblem::NotAnObject)? {
-        let (field, name) = match fold(&member.name).as_str() {
+        let (field, name) = match &*fold(&member.name) {
             "username" => (&mut username, "username"),
             "password" => (&mut password, "password"),
             "email" => (&mut email, "email"),

@@ -1,8 +1,10 @@
 //! Entries that earlier runs wrote for registries that are no longer configured.
 
+use std::borrow::Cow;
+
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Document, containers_image_reads, hash::Set};
+use super::{Document, containers_image_reads_for, hash::Set};
 use crate::{config::Config, image::RegistryHost};
 
 /// Most entries that a run removes: for each, the document is read anew.
@@ -27,16 +29,17 @@ pub fn removed_keys(before: &[u8], after: &[u8]) -> Vec<String> {
     let (Ok(before), Ok(after)) = (Document::parse(before), Document::parse(after)) else {
         return Vec::new();
     };
-    if before.entries.len() <= after.entries.len() {
+    if before.keys().count() <= after.keys().count() {
         return Vec::new();
     }
-    let kept: Set<&str> = after.keys().collect();
-    let is_removed = |key: &&str| !kept.contains(key);
-    before.keys().filter(is_removed).map(str::to_owned).collect()
+    let kept: Set<Cow<'_, str>> = after.keys().collect();
+    let removed = before.keys().filter(|key| !kept.contains(key));
+    removed.map(Cow::into_owned).collect()
 }
 
 fn without_first(config: &Config, bytes: &[u8], uid: &str, now: Timestamp) -> Option<Vec<u8>> {
-    let file = containers_image_reads(bytes).ok()?;
+    let images: Vec<_> = config.images.iter().collect();
+    let file = containers_image_reads_for(bytes, &images).ok()?;
     let document = Document::parse(bytes).ok()?;
     let managed: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
     let is_leftover = |key: &&str| {
@@ -55,12 +58,18 @@ fn without_first(config: &Config, bytes: &[u8], uid: &str, now: Timestamp) -> Op
 impl Document<'_> {
     /// Bytes without the entry `key` and one comma.
     fn without(&self, key: &str) -> Option<Vec<u8>> {
-        let place = self.entries.iter().position(|entry| entry.name == key)?;
-        let entry = self.entries.get(place)?;
-        let before = place.checked_sub(1).and_then(|before| self.entries.get(before));
-        let next = place.checked_add(1).and_then(|next| self.entries.get(next));
+        let mut entries = self.entries();
+        let mut before = None;
+        let entry = entries.find(|entry| {
+            let is_found = entry.name == key;
+            if !is_found {
+                before = Some(entry.end);
+            }
+            is_found
+        })?;
+        let next = entries.next();
         let range = match (before, next) {
-            (Some(before), _) => before.end..entry.end,
+            (Some(before), _) => before..entry.end,
             (None, Some(next)) => entry.start..next.start,
             (None, None) => entry.start..entry.end,
         };

@@ -1,12 +1,14 @@
 //! Lookup in the stored document as clients do it: the kubelet, and users of containers/image (skopeo, buildah, podman).
 
+use std::cell::RefCell;
+
 use secrecy::ExposeSecret;
 
 use crate::{
     credential::{Credential, Token},
     dockerconfig::{
-        AuthConfig, AuthFile, ContainersImageLookupError, Document, Entry, Keyring, containers_image_reads,
-        go_json::Member, kubelet_reads,
+        AuthConfig, AuthFile, ContainersImageLookupError, Document, Entry, Keyring,
+        containers_image_reads_for, go_json::Member, kubelet_reads_for,
     },
     image::{ImageReference, KeyringIndex, RegistryHost},
     outcome::{Finding, Reason},
@@ -20,7 +22,7 @@ pub fn kubelet_misses(
     document: &[u8],
     credential: &Credential,
 ) -> Option<Finding> {
-    let keyring = kubelet_reads(document).ok()?;
+    let keyring = kubelet_reads_for(document, images).ok()?;
     images
         .iter()
         .find_map(|image| misses(&keyring, image, credential))
@@ -42,11 +44,13 @@ pub fn credential_found<'a>(
     registry: &RegistryHost,
     images: impl Iterator<Item = &'a ImageReference>,
 ) -> Option<Credential> {
-    let keyring = kubelet_reads(document).ok()?;
     let any_image = ImageReference::parse(&format!("{registry}/image")).ok();
-    images.cloned().chain(any_image).find_map(|image| {
+    let images: Vec<ImageReference> = images.cloned().chain(any_image).collect();
+    let images: Vec<&ImageReference> = images.iter().collect();
+    let keyring = kubelet_reads_for(document, &images).ok()?;
+    images.iter().find_map(|image| {
         let found = keyring
-            .lookup(&image)
+            .lookup(image)
             .into_iter()
             .find(|found| !found.username.is_empty() && !found.password.expose_secret().is_empty())?;
         Some(Credential::of(
@@ -56,24 +60,45 @@ pub fn credential_found<'a>(
     })
 }
 
-/// Entries of a document by the kubelet's index, malformed ones included.
-pub struct EntryIndex<'d, 'a>(Keyring<&'d Member<'a>>);
+/// Entry of an index, with what is known about it at one registry.
+pub struct IndexedEntry<'a, Known> {
+    member: Member<'a>,
+    known: RefCell<Option<(&'a RegistryHost, Known)>>,
+}
 
-impl<'d, 'a> EntryIndex<'d, 'a> {
-    /// Index of a document's entries.
-    pub fn of(document: &'d Document<'a>) -> Self {
-        let entries = document.entries.iter();
-        Self(Keyring::new(
-            entries.map(|member| (KeyringIndex::new(&member.name), member)),
-        ))
+impl<'a, Known: Clone> IndexedEntry<'a, Known> {
+    /// What is known about the entry at `registry`: the last one, or what `examine` finds for its key.
+    pub fn known(&self, registry: &'a RegistryHost, examine: impl FnOnce(&str, Entry) -> Known) -> Known {
+        let mut last = self.known.borrow_mut();
+        match &*last {
+            Some((at, known)) if *at == registry => known.clone(),
+            _ => {
+                let known = examine(&self.member.name, Entry::read(self.member.value));
+                *last = Some((registry, known.clone()));
+                known
+            }
+        }
+    }
+}
+
+/// Entries of a document that the kubelet could try for some images, by its index; malformed ones included.
+pub struct EntryIndex<'a, Known>(Keyring<IndexedEntry<'a, Known>>);
+
+impl<'a, Known: Clone> EntryIndex<'a, Known> {
+    /// Index of a document's entries for `images`.
+    pub fn of(document: &'a Document<'_>, images: &[&ImageReference]) -> Self {
+        let is_kept = KeyringIndex::matcher_of_any(images);
+        let entries = document.entries().filter_map(|member| {
+            let index = KeyringIndex::new(&member.name).filter(&is_kept)?;
+            let known = RefCell::default();
+            Some((index, IndexedEntry { member, known }))
+        });
+        Self(Keyring::new(entries.collect()))
     }
 
-    /// Entries that the kubelet tries for an image, with their keys, in its order.
-    pub fn lookup(&self, image: &ImageReference) -> Vec<(&'d str, Entry)> {
-        let found = self.0.lookup(image).into_iter();
-        found
-            .map(|member| (member.name.as_str(), Entry::read(member.value)))
-            .collect()
+    /// Entries that the kubelet tries for an image, in its order.
+    pub fn lookup(&self, image: &ImageReference) -> Vec<&IndexedEntry<'a, Known>> {
+        self.0.lookup(image)
     }
 }
 
@@ -84,7 +109,7 @@ pub fn containers_image_prefers_others(
     document: &[u8],
     credential: &Credential,
 ) -> Vec<String> {
-    let file = match containers_image_reads(document) {
+    let file = match containers_image_reads_for(document, images) {
         Ok(file) => file,
         Err(refusal) => return vec![format!("skopeo and buildah cannot use the document: {refusal}.")],
     };
@@ -135,6 +160,7 @@ mod tests {
 
     use super::*;
     use crate::credential::Token;
+    use crate::dockerconfig::containers_image_reads;
 
     fn missed(document: &str) -> Option<Reason> {
         let image = ImageReference::parse("quay.io/team/app:1").expect("an image");

@@ -31,6 +31,7 @@ pub use auth_config::AuthConfig;
 pub use auth_field::NotBase64;
 pub use containers_image::{
     AuthFile, ContainersImageLookupError, ContainersImageRefusal, containers_image_reads,
+    containers_image_reads_for,
 };
 pub use defect::EntryDefect;
 pub use document::{Auths, Document};
@@ -38,6 +39,8 @@ pub use edit::EditedDocument;
 pub use entry::{Entry, EntryError};
 pub use error::{Ambiguity, DocumentError, Place, Unreadable};
 pub use helpers::HelperWarning;
-pub use kubelet::{EntryProblem, Keyring, KubeletRefusal, invalid_unmanaged_entry, kubelet_reads};
+pub use kubelet::{
+    EntryProblem, Keyring, KubeletRefusal, invalid_unmanaged_entry, kubelet_reads, kubelet_reads_for,
+};
 pub use leftovers::{removed_keys, without_expired_leftovers};
 pub use stored_secrets::stored_secrets;

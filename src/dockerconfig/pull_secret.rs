@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    credential::{Credential, Token},
+    credential::Credential,
     dockerconfig::{Document, DocumentError, EditedDocument, Entry, KubeletRefusal, invalid_unmanaged_entry},
     image::RegistryHost,
     outcome::{Finding, Reason},
@@ -105,18 +105,18 @@ pub fn forgotten_entries(
         return Vec::new();
     };
     let keys = managed_keys(config);
-    let is_managed = |token: &Token| {
-        let claims = token.claims().and_then(|claims| claims.kubernetes.as_ref());
-        *token == credential.token || claims.and_then(|claims| claims.secret_uid.as_deref()) == Some(uid)
+    let is_managed = |found: &Credential| {
+        let claims = found.token.claims().and_then(|claims| claims.kubernetes.as_ref());
+        found == credential || claims.and_then(|claims| claims.secret_uid.as_deref()) == Some(uid)
     };
     let mut forgotten = document
         .named_entries()
-        .filter(|(key, _)| !keys.iter().any(|managed| managed == key))
-        .filter(|(_, entry)| is_managed(&entry.credential().token))
+        .filter(|(key, _)| !keys.iter().any(|managed| *managed == **key))
+        .filter(|(_, entry)| is_managed(&entry.credential()))
         .map(|(key, _)| {
             format!(
                 "The entry for {} is no longer in PULL_SECRET_REGISTRY: it stays in the Secret and will not be refreshed.",
-                clip_name(SafeName::new(key).as_str(), 120)
+                clip_name(SafeName::new(&key).as_str(), 120)
             )
         });
     let mut notes: Vec<String> = forgotten.by_ref().take(MAX_NOTES).collect();
@@ -140,6 +140,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
+    use crate::credential::Token;
 
     fn config() -> Config {
         let variables = [
@@ -257,14 +258,17 @@ mod tests {
     }
 
     #[test]
-    fn entry_is_managed_by_its_token_or_the_bound_secret() {
-        let forgotten = |password: &str| {
+    fn entry_is_managed_by_its_credential_or_the_bound_secret() {
+        let of = |username: &str, password: &str| {
             let document = format!(
-                r#"{{"auths":{{"old.test":{{"username":"robot","password":"{password}"}},"quay.io":{{}}}}}}"#
+                r#"{{"auths":{{"old.test":{{"username":"{username}","password":"{password}"}},"quay.io":{{}}}}}}"#
             );
             forgotten_entries(&config(), document.as_bytes(), "6f2d", &robot("ours")).len()
         };
+        let forgotten = |password: &str| of("robot", password);
         assert_eq!(forgotten("ours"), 1);
+        assert_eq!(of("another", "ours"), 0);
+        assert_eq!(of("another", &bound_to("6f2d")), 1);
         assert_eq!(forgotten(&bound_to("6f2d")), 1);
         assert_eq!(forgotten(&bound_to("another")), 0);
         assert_eq!(forgotten("another's"), 0);

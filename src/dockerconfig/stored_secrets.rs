@@ -28,8 +28,16 @@ pub fn stored_secrets(document: &[u8]) -> Vec<(String, SecretString)> {
 fn add(secrets: &mut Vec<(String, SecretString)>, entry: &Member<'_>) {
     let members: Vec<(String, String)> = go_json::members(entry.value, 0)
         .unwrap_or_default()
-        .iter()
-        .filter_map(|member| Some((fold(&member.name), go_json::string(member.value)?)))
+        .filter(|member| {
+            matches!(
+                &*fold(&member.name),
+                "username" | "password" | "auth" | "identitytoken" | "registrytoken"
+            )
+        })
+        .filter_map(|member| {
+            let value = go_json::string(member.value)?.into_owned();
+            Some((fold(&member.name).into_owned(), value))
+        })
         .collect();
     let username = members
         .iter()

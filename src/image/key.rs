@@ -39,28 +39,46 @@ impl KeyringIndex {
         move |key| url.as_ref().is_some_and(|image| key.matches(image))
     }
 
+    /// Whether a key could be tried for one of `images`: its host matches, whatever its path.
+    pub fn matcher_of_any(images: &[&ImageReference]) -> impl Fn(&Self) -> bool {
+        // Most images have the same host.
+        let mut hosts: Vec<GoUrl> = Vec::new();
+        for image in images {
+            let url = GoUrl::parse_schemeless(image.name().as_bytes());
+            hosts.extend(url.filter(|url| !hosts.iter().any(|other| other.host == url.host)));
+        }
+        move |key| {
+            hosts.iter().any(|host| key.path_at(host).is_some())
+                || images.iter().any(|image| key.is_default_for(image))
+        }
+    }
+
     fn matches(&self, image: &GoUrl) -> bool {
+        self.path_at(image)
+            .is_some_and(|path| image.path.starts_with(&path))
+    }
+
+    /// Path of the key, if it covers the host of `image`.
+    fn path_at(&self, image: &GoUrl) -> Option<Vec<u8>> {
         // Most keys of a long document need no parser.
         if self
             .plain_dots()
             .is_some_and(|dots| dots != count_dots(&image.host))
         {
-            return false;
+            return None;
         }
-        let Some(key) = GoUrl::parse_schemeless(&self.0) else {
-            return false;
-        };
+        let key = GoUrl::parse_schemeless(&self.0)?;
         let (key_host, key_port) = split_host_port(&key.host);
         let (image_host, image_port) = split_host_port(&image.host);
-        key_port == image_port
+        let is_host = key_port == image_port
             && count_dots(key_host) == count_dots(image_host)
-            && image.path.starts_with(&key.path)
             && std::iter::zip(key_host.split(|b| *b == b'.'), image_host.split(|b| *b == b'.')).all(
                 |(key, image)| {
                     // The labels of an image are ASCII, so a label that isn't UTF-8 can't match.
                     glob_matches(&String::from_utf8_lossy(key), &String::from_utf8_lossy(image))
                 },
-            )
+            );
+        is_host.then_some(key.path)
     }
 
     /// Number of dots in the host, where it is the text before the first slash for certain.

@@ -117,6 +117,22 @@ mod tests {
     }
 
     #[test]
+    fn warnings_are_less_severe_than_75_and_have_the_order_of_the_contract() {
+        let warning = |reason| Finding::new(reason, "a cause").as_warning();
+        let order = [
+            Finding::new(Reason::ApiUnavailable, "a cause"),
+            warning(Reason::Reverted),
+            warning(Reason::NotVerified),
+            warning(Reason::RegistryAnonymous),
+            warning(Reason::RegistryUnavailable),
+            Finding::new(Reason::Ok, "a cause"),
+        ];
+        for pair in order.windows(2) {
+            assert!(pair[0].severity() < pair[1].severity(), "{pair:?}");
+        }
+    }
+
+    #[test]
     fn warning_of_an_unreachable_registry_is_less_severe_than_a_missing_tag() {
         let warning = Finding::new(Reason::RegistryUnavailable, "no answer").as_warning();
         assert_eq!((warning.exit_code(), warning.status()), (0, Status::Warning));

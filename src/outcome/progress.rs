@@ -6,11 +6,15 @@ use std::{
 };
 
 use super::{Action, Outcome};
-use crate::credential::CredentialSummary;
+use crate::credential::{CredentialSummary, KnownSecrets};
 
 /// What a run did so far, shared with the panic hook.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<Mutex<State>>);
+pub struct Progress {
+    state: Arc<Mutex<State>>,
+    /// Secrets of the run, which are never printed.
+    pub secrets: KnownSecrets,
+}
 
 #[derive(Default)]
 struct State {
@@ -20,11 +24,15 @@ struct State {
 }
 
 impl Progress {
-    /// Records that a write is sent: what is stored is unknown until [`Self::set_action`] or [`Self::undo_sent`].
-    pub fn set_sent(&self) {
+    /// Records that a write of `credential` is sent: what was done is unknown until [`Self::set_action`] or
+    /// [`Self::undo_sent`], and what is stored too, unless it is this credential already.
+    pub fn set_sent(&self, credential: Option<&CredentialSummary>) {
         let mut state = self.lock();
-        let before = mem::take(&mut state.outcome.credential);
-        let before = (mem::replace(&mut state.outcome.action, Action::Unknown), before);
+        let stored = state.outcome.credential.clone();
+        if credential.is_some_and(|sent| *sent != stored) {
+            state.outcome.credential = CredentialSummary::default();
+        }
+        let before = (mem::replace(&mut state.outcome.action, Action::Unknown), stored);
         state.before.get_or_insert(before);
     }
 
@@ -72,6 +80,6 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

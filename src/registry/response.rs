@@ -226,11 +226,15 @@ fn is_empty_object(body: &[u8]) -> bool {
     text.next() == Some(b'{') && text.next_back() == Some(b'}') && text.all(|byte| byte.is_ascii_whitespace())
 }
 
-/// HTML that nothing shows to be a registry's.
+/// A page for browsers that nothing shows to be a registry's, by its media type or its body: some servers send another
+/// type, or none.
 fn is_web_page(answer: &Answer) -> bool {
-    let content_type = answer.headers.get(CONTENT_TYPE);
-    !answer.headers.contains_key(API_VERSION)
-        && content_type.is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
+    let is_html = || {
+        media_type(&answer.headers)
+            .is_some_and(|found| matches!(found.as_str(), "text/html" | "application/xhtml+xml"))
+    };
+    let body = answer.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&answer.body);
+    !answer.headers.contains_key(API_VERSION) && (is_html() || body.trim_ascii_start().starts_with(b"<"))
 }
 
 /// Whether a success is a manifest: by its media type, by the digest that registries send with one, or by its body,
@@ -247,13 +251,14 @@ fn is_manifest(answer: &Answer) -> bool {
 
 /// Whether headers are a manifest's, by media type or digest.
 pub(super) fn are_of_manifest(headers: &HeaderMap) -> bool {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase());
-    media_type.is_some_and(|found| MANIFEST_TYPES.contains(&found.as_str()))
+    media_type(headers).is_some_and(|found| MANIFEST_TYPES.contains(&found.as_str()))
         || headers.contains_key("docker-content-digest")
+}
+
+/// The media type, lower case, without parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split([';', ',']).next()?.trim().to_ascii_lowercase())
 }
 
 fn bearer(answer: &Answer) -> Option<HeaderValue> {

@@ -1,6 +1,12 @@
 //! Where a credential may be sent. Pure.
 
-use crate::image::{HostPort, RegistryHost};
+use crate::image::{HTTPS_PORT, HostPort, RegistryHost};
+
+/// Registries whose token service is on another host, with that host.
+const OWN_TOKEN_SERVICES: [(&str, &str); 2] = [
+    ("registry-1.docker.io", "auth.docker.io"),
+    ("registry.gitlab.com", "gitlab.com"),
+];
 
 /// Where one credential may be sent.
 #[derive(Clone, Copy)]
@@ -28,10 +34,9 @@ impl<'a> SendPolicy<'a> {
     /// `registry` names and which is not the registry's own host.
     pub fn allows_token_service(self, registry: &RegistryHost, host: &str, port: u16) -> bool {
         let is_trusted = self.trusted_hosts.iter().any(|trusted| trusted.is(host, port));
-        let is_known = match (registry.host_port(), host) {
-            ("docker.io", "auth.docker.io") | ("registry.gitlab.com", "gitlab.com") => port == 443,
-            _ => false,
-        };
+        let is_known = OWN_TOKEN_SERVICES.iter().any(|(of, service)| {
+            registry.dial().is(of, HTTPS_PORT) && host.eq_ignore_ascii_case(service) && port == HTTPS_PORT
+        });
         is_trusted || (!self.is_kubernetes_token && is_known)
     }
 }
@@ -72,9 +77,16 @@ mod tests {
         for (host, service, port, token, robot) in [
             ("docker.io", "auth.docker.io", 443, false, true),
             ("docker.io", "auth.docker.io", 8443, false, false),
+            ("docker.io/team", "auth.docker.io", 443, false, true),
             ("registry.gitlab.com", "gitlab.com", 443, false, true),
+            ("Registry.GitLab.com", "GitLab.com", 443, false, true),
+            ("registry.gitlab.com:443", "gitlab.com", 443, false, true),
+            ("registry.gitlab.com:5000", "gitlab.com", 443, false, false),
+            ("registry.gitlab.com", "auth.docker.io", 443, false, false),
+            ("registry.gitlab.com", "gitlab.com.", 443, false, false),
             ("quay.io", "gitlab.com", 443, false, false),
             ("quay.io", "auth.test", 8443, true, true),
+            ("quay.io", "Auth.TEST", 8443, true, true),
             ("quay.io", "auth.test", 443, false, false),
         ] {
             let registry = registry(host);

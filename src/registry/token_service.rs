@@ -9,11 +9,10 @@ use crate::image::{HTTPS_PORT, ImageReference};
 
 /// A token service, always https.
 pub struct TokenService<'a> {
-    realm: &'a str,
+    uri: Uri,
     service: Option<&'a str>,
     host: String,
     port: u16,
-    has_query: bool,
 }
 
 impl<'a> TokenService<'a> {
@@ -21,24 +20,23 @@ impl<'a> TokenService<'a> {
     ///
     /// # Errors
     /// The realm is no URL, or not https.
-    pub fn parse(realm: &'a str, service: Option<&'a str>) -> Result<Self, Inconclusive> {
+    pub fn parse(realm: &str, service: Option<&'a str>) -> Result<Self, Inconclusive> {
         let uri: Uri = realm.parse().map_err(|_| ProtocolError::Challenge)?;
-        let host = uri.host().ok_or(ProtocolError::Challenge)?.to_owned();
-        if uri.scheme_str() != Some("https") {
-            let scheme = uri.scheme_str().unwrap_or_default();
+        let host = uri.host().ok_or(ProtocolError::Challenge)?.to_ascii_lowercase();
+        let scheme = uri.scheme_str().ok_or(ProtocolError::Challenge)?;
+        if scheme != "https" {
             let port = uri.port().map_or(String::new(), |port| format!(":{port}"));
             return Err(ProtocolError::PlainTokenService(format!("{scheme}://{host}{port}")).into());
         }
         Ok(Self {
-            realm,
             service,
             host,
             port: uri.port_u16().unwrap_or(HTTPS_PORT),
-            has_query: uri.query().is_some(),
+            uri,
         })
     }
 
-    /// Its host, an IPv6 address in brackets.
+    /// Its host in lower case, an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -48,9 +46,17 @@ impl<'a> TokenService<'a> {
         self.port
     }
 
-    /// The URL of a token request; `scope` is an image with the actions to allow on its repository.
+    /// The path of its URL.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The URL of a token request, without user and fragment of the realm; `scope` is an image with the actions to allow on
+    /// its repository.
     pub fn url(&self, scope: Option<(&ImageReference, &str)>) -> String {
-        format!("{}{}", self.realm, query(self.has_query, self.service, scope))
+        let target = self.uri.path_and_query().map(ToString::to_string);
+        let query = query(self.uri.query().is_some(), self.service, scope);
+        format!("https://{self}{}{query}", target.unwrap_or_default())
     }
 }
 
@@ -107,5 +113,78 @@ mod tests {
         );
         assert_eq!(query(true, None, scope), "&scope=repository:team/app:pull,push");
         assert_eq!(query(true, None, None), "");
+    }
+
+    #[test]
+    fn token_request_has_no_user_and_no_fragment_of_the_realm() {
+        let image = ImageReference::parse("registry.test/team/app:1").expect("an image");
+        let scope = "scope=repository:team/app:pull";
+        for (realm, url) in [
+            (
+                "https://auth.test/token",
+                format!("https://auth.test/token?service=s&{scope}"),
+            ),
+            (
+                "https://auth.test/token#part",
+                format!("https://auth.test/token?service=s&{scope}"),
+            ),
+            (
+                "https://auth.test/token?a=b#part",
+                format!("https://auth.test/token?a=b&service=s&{scope}"),
+            ),
+            (
+                "https://auth.test?a=b",
+                format!("https://auth.test/?a=b&service=s&{scope}"),
+            ),
+            (
+                "https://auth.test",
+                format!("https://auth.test/?service=s&{scope}"),
+            ),
+            (
+                "https://auth.test#part",
+                format!("https://auth.test/?service=s&{scope}"),
+            ),
+            (
+                "https://me:pw@auth.test:8443/token",
+                format!("https://auth.test:8443/token?service=s&{scope}"),
+            ),
+            (
+                "https://good.test@auth.test/token",
+                format!("https://auth.test/token?service=s&{scope}"),
+            ),
+            (
+                "HTTPS://Auth.TEST:443/token",
+                format!("https://auth.test/token?service=s&{scope}"),
+            ),
+        ] {
+            let found = TokenService::parse(realm, Some("s")).expect(realm);
+            assert_eq!(found.url(Some((&image, "pull"))), url, "{realm}");
+            assert!(url.starts_with(&format!("https://{found}")), "{realm}");
+            assert!(!found.url(None).contains("scope"), "{realm}");
+        }
+    }
+
+    #[test]
+    fn realm_that_is_no_https_url_is_a_protocol_error() {
+        let plain = |url: &str| Inconclusive::from(ProtocolError::PlainTokenService(url.to_owned()));
+        let invalid = || Inconclusive::from(ProtocolError::Challenge);
+        for (realm, expected) in [
+            ("http://auth.test/token", plain("http://auth.test")),
+            (
+                "HTTP://me:pw@auth.test:8080/token#part",
+                plain("http://auth.test:8080"),
+            ),
+            ("ftp://auth.test/token", plain("ftp://auth.test")),
+            ("auth.test", invalid()),
+            ("auth.test:443", invalid()),
+            ("//auth.test/token", invalid()),
+            ("/token", invalid()),
+            ("https:///token", invalid()),
+            ("https://", invalid()),
+            ("a b", invalid()),
+            ("", invalid()),
+        ] {
+            assert_eq!(TokenService::parse(realm, None).err(), Some(expected), "{realm}");
+        }
     }
 }

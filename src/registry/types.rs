@@ -40,6 +40,8 @@ pub enum Inconclusive {
     Anonymous,
     /// No request was sent (`PULL_SECRET_VERIFY`).
     NotAsked,
+    /// It pulls; where RBAC decides, whether it may push was not answered.
+    PushNotAsked,
 }
 
 /// Outcome of a request that doesn't decide.

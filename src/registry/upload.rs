@@ -7,7 +7,10 @@ use super::{
     client::{Purpose, url},
     response,
 };
-use crate::{image::ImageReference, transport::Answer};
+use crate::{
+    image::{HTTPS_PORT, ImageReference, RegistryHost},
+    transport::Answer,
+};
 
 /// Starts an upload, as go-containerregistry's `CheckPushPermission` does, and cancels it: no content is sent. Only for
 /// an image that was found: Quay creates a repository for the token alone. Where RBAC decides, an access review answers the
@@ -65,8 +68,7 @@ async fn cancel(
         .headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok());
-    let base = url(session.registry, "");
-    if let Some(upload) = location.and_then(|location| upload_url(&base, image, location)) {
+    if let Some(upload) = location.and_then(|location| upload_url(session.registry, image, location)) {
         let _ = session
             .send(Purpose::Other, &Method::DELETE, &upload, authorization)
             .await;
@@ -79,23 +81,28 @@ fn uploads_path(image: &ImageReference) -> String {
 
 /// The URL of an upload of this image's repository, and of nothing else on this registry or another host: a request to
 /// any other path would carry the credential, and delete what is there.
-fn upload_url(base: &str, image: &ImageReference, location: &str) -> Option<String> {
+fn upload_url(registry: &RegistryHost, image: &ImageReference, location: &str) -> Option<String> {
     let whole = if location.starts_with('/') {
-        format!("{base}{location}")
+        url(registry, location)
     } else {
         location.to_owned()
     };
-    let rest = whole.strip_prefix(base)?;
-    let id = rest.strip_prefix(&uploads_path(image))?;
-    let path = id.split(['?', '#']).next().unwrap_or_default();
-    let is_plain = !path.is_empty()
-        && path
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~=+:/".contains(&byte))
-        && path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
-    // What hyper would send is what was checked.
-    let parsed: Uri = whole.parse().ok()?;
-    (is_plain && parsed.path() == format!("{}{path}", uploads_path(image))).then_some(whole)
+    let uri: Uri = whole.parse().ok()?;
+    let is_own = uri.scheme_str() == Some("https")
+        && registry
+            .dial()
+            .is(uri.host()?, uri.port_u16().unwrap_or(HTTPS_PORT));
+    let id = uri.path().strip_prefix(&uploads_path(image))?;
+    let is_plain = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~=+:/".contains(&byte))
+        && id.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+    (is_own && is_plain).then(|| {
+        url(
+            registry,
+            &uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -105,7 +112,7 @@ mod tests {
     #[test]
     fn s13_an_upload_is_cancelled_only_below_its_repository() {
         let image = ImageReference::parse("registry.test:5000/team/app:1").expect("an image");
-        let base = "https://registry.test:5000";
+        let registry = |text| RegistryHost::parse(text).expect("a registry");
         for (location, expected) in [
             ("/v2/team/app/blobs/uploads/7b1", true),
             ("/v2/team/app/blobs/uploads/7b1?_state=ab%2Bc%3D", true),
@@ -133,8 +140,25 @@ mod tests {
             ("https://registry.test:50001/v2/team/app/blobs/uploads/7b1", false),
             ("http://registry.test:5000/v2/team/app/blobs/uploads/7b1", false),
         ] {
-            let found = upload_url(base, &image, location);
+            let found = upload_url(&registry("registry.test:5000"), &image, location);
             assert_eq!(found.is_some(), expected, "{location}");
+            let base = "https://registry.test:5000/v2/team/app/blobs/uploads/";
+            assert!(found.is_none_or(|found| found.starts_with(base)), "{location}");
+        }
+        // Host and port are compared, not their spelling; user and fragment are not sent.
+        let upload = "v2/team/app/blobs/uploads/7b1";
+        for (host, location) in [
+            ("registry.test", "https://registry.test:443/"),
+            ("registry.test:443", "https://registry.test/"),
+            ("registry.test", "HTTPS://Registry.TEST/"),
+            ("registry.test", "https://user:pw@registry.test/"),
+        ] {
+            let found = upload_url(&registry(host), &image, &format!("{location}{upload}?a=b#c"));
+            assert_eq!(
+                found,
+                Some(format!("https://registry.test/{upload}?a=b")),
+                "{location}"
+            );
         }
     }
 }

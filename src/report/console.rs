@@ -45,14 +45,14 @@ pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr:
         let LineRow {
             verdict,
             check,
-            says,
+            message,
             remedy,
             paste,
         } = line;
         match (format, *verdict) {
-            (LogFormat::Json, "ok") => info!(verdict, check, "{says}"),
-            (LogFormat::Json, "warn") => warn!(verdict, check, remedy, paste, "{says}"),
-            (LogFormat::Json, _) => error!(verdict, check, remedy, paste, "{says}"),
+            (LogFormat::Json, "ok") => info!(verdict, check, "{message}"),
+            (LogFormat::Json, "warn") => warn!(verdict, check, remedy, paste, "{message}"),
+            (LogFormat::Json, _) => error!(verdict, check, remedy, paste, "{message}"),
             (LogFormat::Text, _) => {
                 let colour = match *verdict {
                     "ok" => GREEN,
@@ -60,7 +60,7 @@ pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr:
                     _ => RED,
                 };
                 let verdict = paint.paint(Some(colour), &format!("{verdict:<4}"));
-                let _ = writeln!(stderr, "{verdict}  {check}: {says}");
+                let _ = writeln!(stderr, "{verdict}  {check}: {message}");
                 if let Some(remedy) = remedy {
                     let _ = writeln!(stderr, "      {remedy}");
                 }
@@ -80,11 +80,11 @@ pub(super) fn doctor(lines: &[LineRow], format: LogFormat, paint: Paint, stderr:
 /// Logs the excess permissions of the stored credential.
 pub(super) fn excess(row: &ExcessRow, account: Option<&str>, format: LogFormat, stderr: &mut dyn Write) {
     let ExcessRow {
-        rights,
+        permissions,
         complete,
         remedy,
     } = row;
-    let sentence = excess_permissions::sentence(account, rights, *complete);
+    let sentence = excess_permissions::sentence(account, permissions, *complete);
     match format {
         LogFormat::Json => warn!(remedy = excess_permissions::REMEDY, paste = remedy, "{sentence}"),
         LogFormat::Text => {
@@ -131,7 +131,7 @@ mod tests {
         LineRow {
             verdict,
             check: "permission",
-            says: "may get secrets x".to_owned(),
+            message: "may get secrets x".to_owned(),
             remedy: paste.map(|_| "Apply it.".to_owned()),
             paste: paste.map(str::to_owned),
         }

@@ -1,7 +1,8 @@
-//! End of a run: writes results, report, log, termination message and last line, in this order.
+//! End of a run: writes results, termination message, report, log and last line, in this order.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
@@ -13,9 +14,13 @@ use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use crate::config::ReportContext;
 use crate::config::{LogFormat, LogLevel, Output, Problem};
+use crate::credential::KnownSecrets;
 use crate::file;
 use crate::outcome::Outcome;
 use crate::text::one_line;
+
+/// How long report and log may take to be printed: nobody may read a pipe that is full.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reports a run on standard output, standard error and in the configured files; returns its exit code.
 ///
@@ -25,23 +30,44 @@ use crate::text::one_line;
 ///
 /// Starts the log if an invalid configuration prevented that.
 pub fn finish(
-    outcome: &Outcome,
-    context: &ReportContext,
-    problems: &[Problem],
+    mut outcome: Outcome,
+    mut context: ReportContext,
+    mut problems: Vec<Problem>,
     output: &Output,
     now: Timestamp,
+    secrets: &KnownSecrets,
 ) -> ExitCode {
     crate::report::log::init(output);
-    let code = write(
-        outcome,
-        context,
-        problems,
-        output,
-        now,
-        &mut io::stdout().lock(),
-        &mut io::stderr(),
-    );
+    redact(&mut outcome, &mut context, &mut problems, secrets);
+    let concluded = Concluded::new(&outcome, &context, &problems, output, now);
+    let code = concluded.report.exit_code;
+    let output = output.clone();
+    print_within(move || concluded.print(&output, &mut io::stdout().lock(), &mut io::stderr()));
     ExitCode::from(code)
+}
+
+/// Runs `print`, for at most [`PRINT_TIMEOUT`].
+pub fn print_within(print: impl FnOnce() + Send + 'static) {
+    // Where it takes longer, there is no place to report that.
+    let _ = file::within(PRINT_TIMEOUT, Box::new(print));
+}
+
+/// Removes the run's secrets from everything that a report is made from.
+pub(super) fn redact(
+    outcome: &mut Outcome,
+    context: &mut ReportContext,
+    problems: &mut [Problem],
+    secrets: &KnownSecrets,
+) {
+    let mut texts = outcome.texts();
+    texts.extend(&mut context.namespace);
+    texts.extend(&mut context.name);
+    for problem in problems {
+        texts.push(&mut problem.problem);
+        texts.extend(&mut problem.given);
+        texts.extend(&mut problem.example);
+    }
+    secrets.redact(texts);
 }
 
 /// [`finish`] with other writers. Their errors are ignored: there is no other place to report them.
@@ -56,29 +82,56 @@ pub(super) fn write(
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> u8 {
-    let mut report = Report::new(outcome, context, problems, output.strict, now);
-    let unwritten = results::write(&output.results, &report);
-    if !unwritten.is_empty() {
-        let problems: Vec<Problem> = problems
-            .iter()
-            .cloned()
-            .chain(unwritten.iter().map(of_unwritten))
-            .collect();
-        report = Report::new(outcome, context, &problems, output.strict, now);
-        // The writable results must agree with the exit code.
-        results::write(&output.results, &report);
+    let concluded = Concluded::new(outcome, context, problems, output, now);
+    concluded.print(output, stdout, stderr);
+    concluded.report.exit_code
+}
+
+/// A run whose results and termination message are written: a full pipe can't delay them.
+struct Concluded {
+    report: Report,
+    /// Why there is no termination message.
+    unwritten: Option<&'static str>,
+}
+
+impl Concluded {
+    fn new(
+        outcome: &Outcome,
+        context: &ReportContext,
+        problems: &[Problem],
+        output: &Output,
+        now: Timestamp,
+    ) -> Self {
+        let mut report = Report::new(outcome, context, problems, output.strict, now);
+        let unwritten = results::write(&output.results, &report);
+        if !unwritten.is_empty() {
+            let problems: Vec<Problem> = problems
+                .iter()
+                .cloned()
+                .chain(unwritten.iter().map(of_unwritten))
+                .collect();
+            report = Report::new(outcome, context, &problems, output.strict, now);
+            // The writable results must agree with the exit code.
+            results::write(&output.results, &report);
+        }
+        let path = output.termination_message_file.as_ref();
+        let unwritten = path.and_then(|path| {
+            let written = file::write(vec![(path.clone(), report.termination_message())]);
+            written.into_iter().find_map(Result::err)
+        });
+        Self { report, unwritten }
     }
-    let json = serde_json::to_string(&report).unwrap_or_default();
-    let _ = writeln!(stdout, "{json}");
-    let _ = stdout.flush();
-    log(&report, output, stderr);
-    if let Some(path) = &output.termination_message_file
-        && let [Err(problem)] = file::write(vec![(path.clone(), report.termination_message())])[..]
-    {
-        warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {problem}");
+
+    fn print(&self, output: &Output, stdout: &mut dyn Write, stderr: &mut dyn Write) {
+        let json = serde_json::to_string(&self.report).unwrap_or_default();
+        let _ = writeln!(stdout, "{json}");
+        let _ = stdout.flush();
+        log(&self.report, output, stderr);
+        if let Some(problem) = self.unwritten {
+            warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {problem}");
+        }
+        last_line(&self.report, output.log_format, stderr);
     }
-    last_line(&report, output.log_format, stderr);
-    report.exit_code
 }
 
 fn of_unwritten(unwritten: &Unwritten) -> Problem {

@@ -23,7 +23,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use ending::finish;
+pub use ending::{finish, print_within};
 pub use panic::on_panic;
 
 /// Longest name from outside in the report, in characters: `namespace/name` with both at their limits.
@@ -91,7 +91,7 @@ impl Report {
     /// Creates the report of a run.
     ///
     /// `problems` are configuration errors; they count as findings and outrank the others by their reason. If `strict`
-    /// is false, the exit code of a `FAILURE` is 0. `now` is the time in the report.
+    /// is false, the exit code is that of the most severe `ERROR`, and 0 without one. `now` is the time in the report.
     pub fn new(
         outcome: &Outcome,
         context: &ReportContext,
@@ -110,7 +110,14 @@ impl Report {
             Some(finding) => (finding.status(), finding.reason, finding.exit_code()),
         };
         let exit_code = match status {
-            Status::Failure if !strict => 0,
+            Status::Failure if !strict => {
+                let is_error = |finding: &&Finding| finding.status() == Status::Error;
+                let error = findings
+                    .iter()
+                    .filter(is_error)
+                    .min_by_key(|finding| finding.severity());
+                error.map_or(0, Finding::exit_code)
+            }
             Status::Success | Status::Warning | Status::Failure | Status::Error => exit_code,
         };
         let message = match deciding {
@@ -176,7 +183,7 @@ impl Report {
     /// Excess permissions of the stored credential, if there are any.
     fn excess(&self) -> Option<&ExcessRow> {
         let excess = self.credential.excess.as_ref();
-        excess.filter(|excess| !excess.rights.is_empty())
+        excess.filter(|excess| !excess.permissions.is_empty())
     }
 
     /// Last line of the log.

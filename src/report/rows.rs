@@ -10,7 +10,7 @@ use crate::{
 /// Excess permissions of the stored credential.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ExcessRow {
-    pub(super) rights: Vec<String>,
+    pub(super) permissions: Vec<String>,
     pub(super) complete: bool,
     pub(super) remedy: Option<String>,
 }
@@ -28,14 +28,14 @@ pub(super) struct PlanRow {
 pub(super) struct LineRow {
     pub(super) verdict: &'static str,
     pub(super) check: &'static str,
-    pub(super) says: String,
+    pub(super) message: String,
     pub(super) remedy: Option<String>,
     pub(super) paste: Option<String>,
 }
 
 pub(super) fn excess(excess: &ExcessPermissions) -> ExcessRow {
     ExcessRow {
-        rights: excess.rights.clone(),
+        permissions: excess.rights.clone(),
         complete: excess.complete,
         remedy: excess.remedy.as_deref().map(block),
     }
@@ -63,14 +63,14 @@ pub(super) fn doctor(outcome: &Outcome, findings: &[Finding]) -> Vec<LineRow> {
     let passed = fine.into_iter().chain(warnings).map(|line| LineRow {
         verdict: if line.warning { "warn" } else { "ok" },
         check: line.name,
-        says: one_line(&line.message),
+        message: one_line(&line.message),
         remedy: line.remedy.as_deref().map(one_line),
         paste: line.paste.as_deref().map(block),
     });
     let failed = findings.iter().map(|finding| LineRow {
         verdict: if finding.warning { "warn" } else { "fail" },
         check: finding.reason.as_str(),
-        says: one_line(&finding.cause),
+        message: one_line(&finding.cause),
         remedy: Some(one_line(finding.remedy())),
         paste: finding.paste.as_deref().map(block),
     });

@@ -14,6 +14,7 @@ use crate::report::log::tests::{Lines, logged};
 
 mod files;
 mod schema;
+mod secrets;
 mod streams;
 mod warnings;
 
@@ -188,6 +189,26 @@ fn most_severe_finding_decides_the_exit_code_unless_not_strict() {
             &[Reason::TagMissing, Reason::ApiForbidden],
             false,
             ("ERROR", "api-forbidden", 77),
+        ),
+        // An ERROR counts beside a FAILURE that is more severe.
+        (
+            &[
+                Reason::CredentialRejected,
+                Reason::RegistryUnavailable,
+                Reason::TagMissing,
+            ],
+            false,
+            ("FAILURE", "credential-rejected", 75),
+        ),
+        (
+            &[Reason::RegistryUnavailable, Reason::RegistryProtocol],
+            false,
+            ("ERROR", "registry-protocol", 76),
+        ),
+        (
+            &[Reason::RegistryAnonymous, Reason::SecretMissing],
+            false,
+            ("FAILURE", "secret-missing", 0),
         ),
         (
             &[Reason::RegistryAnonymous],

@@ -158,6 +158,7 @@ pub const fn verified(proof: &Proof) -> Verified {
         | Proof::TagMissing
         | Proof::PullForbidden
         | Proof::PushForbidden => Verified::Login,
+        Proof::Inconclusive(Inconclusive::PushNotAsked, _) => Verified::Login,
         Proof::Inconclusive(_, TokenReview::Valid) => Verified::Review,
         Proof::Rejected
         | Proof::Inconclusive(
@@ -179,6 +180,15 @@ pub fn inconclusive(
         Inconclusive::NotAsked => Finding::new(
             Reason::NotVerified,
             format!("the credential for {registry} was not verified (PULL_SECRET_VERIFY)"),
+        )
+        .as_warning(),
+        Inconclusive::PushNotAsked => Finding::new(
+            Reason::NotVerified,
+            format!("the credential pulls from {registry}; the API server does not review whether it may push"),
+        )
+        .with_remedy(
+            "Allow the stored ServiceAccount to create selfsubjectaccessreviews (ClusterRole system:basic-user), or set \
+             PULL_SECRET_ACCESS to Pull.",
         )
         .as_warning(),
         Inconclusive::Anonymous => Finding::new(

@@ -99,19 +99,19 @@ impl Verifier<'_> {
         }
     }
 
-    /// An access review tells whether it may push, without a trace; an upload, where there can be none.
+    /// An access review tells whether it may push, without a trace; an upload, where there is nobody to review.
     async fn openshift_push(&self, session: &Session<'_>, image: &ImageReference) -> Proof {
         match self.access {
             Access::Pull => Proof::Pulls,
             Access::PushPull => match self.permitted(AccessQuestion::Push, image).await {
                 TokenReview::Valid => Proof::Pulls,
                 TokenReview::Invalid => Proof::PushForbidden,
-                TokenReview::Unavailable => {
-                    Proof::Inconclusive(Inconclusive::NotAsked, TokenReview::Unavailable)
-                }
-                TokenReview::NotApplicable => {
+                TokenReview::NotApplicable if self.reviewer.is_none() => {
                     let verdict = may_push(session, image).await;
                     Proof::from_verdict(verdict, TokenReview::NotApplicable)
+                }
+                review @ (TokenReview::Unavailable | TokenReview::NotApplicable) => {
+                    Proof::Inconclusive(Inconclusive::PushNotAsked, review)
                 }
             },
         }

@@ -7,14 +7,17 @@ use test_cluster::program::Program;
 
 use crate::world::World;
 
-/// Reserved for a fleet and linking, which this version does not have.
+/// Reserved for what this version does not have: fleets, linking and exchanges.
 const RESERVED: &[(&str, &str)] = &[
     ("PULL_SECRET_NAMESPACES", "a,b"),
     ("PULL_SECRET_NAMESPACE_SELECTOR", "team=blue"),
     ("PULL_SECRET_CONCURRENCY", "16"),
+    ("PULL_SECRET_NAMESPACE_TIMEOUT", "1m"),
     ("PULL_SECRET_SHARDS", "4"),
     ("PULL_SECRET_LINK_SERVICE_ACCOUNTS", "default"),
     ("PULL_SECRET_LINK_FOR", "pull"),
+    ("PULL_SECRET_EXCHANGE", "jwt"),
+    ("PULL_SECRET_AUDIENCE", "sts.amazonaws.com"),
 ];
 
 #[tokio::test]

@@ -34,7 +34,11 @@ fn lines<'o>(outcome: &'o Outcome, verdict: &str) -> Vec<&'o Value> {
 fn line<'o>(outcome: &'o Outcome, verdict: &str, part: &str) -> &'o Value {
     lines(outcome, verdict)
         .into_iter()
-        .find(|line| line["says"].as_str().is_some_and(|says| says.contains(part)))
+        .find(|line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|message| message.contains(part))
+        })
         .unwrap_or_else(|| panic!("no {verdict} line has {part:?}\n{outcome}"))
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn rights(outcome: &Outcome) -> Vec<String> {
-    let rights = outcome.report["credential"]["excess"]["rights"].as_array();
+    let rights = outcome.report["credential"]["excess"]["permissions"].as_array();
     rights
         .into_iter()
         .flatten()
@@ -128,7 +128,7 @@ async fn puller_has_no_excess_and_a_json_warning_is_one_record() -> Result<()> {
     let outcome = world.program().run().await?;
     assert_eq!(
         outcome.report["credential"]["excess"],
-        json!({ "rights": [], "complete": true, "remedy": null })
+        json!({ "permissions": [], "complete": true, "remedy": null })
     );
     let tokens = json!([{ "apiGroups": [""], "resources": ["*/token"], "verbs": ["*"] }]);
     world.namespace.grant(PULLER, "tokens", tokens).await?;
@@ -200,6 +200,27 @@ async fn s6_permissions_that_read_or_make_secrets_are_reported() -> Result<()> {
         log.contains("beyond pulling: secrets (patch, deletecollection), "),
         "{log}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn s6_a_binding_whose_role_is_gone_makes_the_review_incomplete() -> Result<()> {
+    let world = World::new("s6-incomplete").await?;
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "dangling" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gone" },
+        "subjects": [{ "kind": "ServiceAccount", "name": PULLER }],
+    });
+    world.namespace.apply(&binding.to_string()).await?;
+    let verify = world.program().env("PULL_SECRET_MODE", "verify").run().await?;
+    assert_eq!(
+        verify.report["credential"]["excess"],
+        json!({ "permissions": [], "complete": false, "remedy": null })
+    );
+    let doctor = world.program().env("PULL_SECRET_MODE", "doctor").run().await?;
+    let log = &doctor.output.stderr;
+    assert!(log.contains("; the review was incomplete"), "{log}");
     Ok(())
 }
 

@@ -81,6 +81,49 @@ async fn every_kustomization_is_accepted_without_a_warning() -> Result<()> {
     Ok(())
 }
 
+/// Kustomizations as users write them, beyond the overlays: other names, prefix and suffix, labels, a
+/// first run under Argo CD, two installs in one namespace.
+fn users_changes() -> Value {
+    let names = |literals: &[&str]| json!([{ "name": "ensure-pull-secret", "behavior": "merge", "literals": literals }]);
+    let components = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| format!("../tekton/components/{name}"))
+            .collect::<Vec<_>>()
+    };
+    let first = components(&["first-run", "argocd", "names"]);
+    let (openshift, kubernetes) = (
+        ["../tekton/overlays/openshift"],
+        ["../tekton/overlays/kubernetes"],
+    );
+    let label = |selectors| json!([{ "pairs": { "app.kubernetes.io/name": "theirs" }, "includeSelectors": selectors, "includeTemplates": true }]);
+    json!([
+        { "resources": openshift, "namePrefix": "team-", "components": first },
+        { "resources": openshift, "nameSuffix": "-two", "configMapGenerator": names(&["puller=p"]), "components": first },
+        { "resources": openshift, "commonLabels": { "app.kubernetes.io/component": "theirs" }, "components": first },
+        { "resources": openshift, "labels": label(true), "commonAnnotations": { "a": "b" }, "components": first },
+        { "resources": openshift, "configMapGenerator": names(&["runner=r", "secret=s", "puller=p"]), "components": first },
+        { "resources": kubernetes, "configMapGenerator": names(&["runner=r", "robot=quay"]), "components": first,
+            "secretGenerator": [{ "name": "quay", "literals": ["token=example"] }] },
+        { "resources": kubernetes, "labels": label(false), "components": components(&["first-run", "admission-policy", "names"]) },
+        { "resources": ["../tekton/overlays/several-secrets"], "namePrefix": "team-" },
+    ])
+}
+
+#[tokio::test]
+async fn t5_a_users_own_changes_are_accepted_without_a_warning() -> Result<()> {
+    let namespace = restricted("strict-users").await?;
+    let kubectl = Kubectl::new(namespace.name()).await?;
+    for kustomization in users_changes().as_array_mut().context("a list")? {
+        kustomization["namespace"] = json!(namespace.name());
+        let text = kustomization.to_string();
+        apply(&kubectl, &UserKustomization::new(&text)?)
+            .await
+            .context(text)?;
+    }
+    Ok(())
+}
+
 /// Changes to the shipped CronJob, each with a part of the API server's objection: the operation at a path below the pod
 /// template, and the value.
 fn refused_changes() -> Vec<(&'static str, &'static str, Value, &'static str)> {

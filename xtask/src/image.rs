@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use container_image::{BuildContext, Builder, BuiltImage, Destination, Labels, Platform, PushedImage};
 use xshell::cmd;
 
-use crate::{interrupt, project, release, source_image};
+use crate::{interrupt, project, source_image, static_binary};
 
 /// Labels for the commit and its date (OCI image specification, "Pre-Defined Annotation Keys").
 const REVISION: &str = "org.opencontainers.image.revision";
@@ -33,9 +33,9 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "push")]
     dist_only: bool,
     /// Instead, builds the Containerfile at the top without network, with this machine's toolchain, and compares its binary
-    /// with the released one. Needs buildah and root.
-    #[arg(long, exclusive = true)]
-    from_source: bool,
+    /// with the released one; for this machine's platform if none is given. Needs buildah and root.
+    #[arg(long, value_name = "PLATFORM", num_args = 0..=1, require_equals = true, exclusive = true)]
+    from_source: Option<Option<Platform>>,
 }
 
 /// Builds the binaries, fills dist/ with what an image is built from, builds the image and pushes it.
@@ -44,8 +44,8 @@ pub struct Arguments {
 /// Where a compiler or a builder is missing, something can't be built, the image has too much beside its binary, or the
 /// registry doesn't take it.
 pub fn image(arguments: &Arguments) -> Result<ExitCode> {
-    if arguments.from_source {
-        source_image::check()?;
+    if let Some(platform) = arguments.from_source {
+        source_image::check(platform.map_or_else(Platform::native, Ok)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     // Errors of the arguments and a missing builder come first: the build takes minutes.
@@ -59,7 +59,7 @@ pub fn image(arguments: &Arguments) -> Result<ExitCode> {
     let binaries = arguments
         .platform
         .iter()
-        .map(|platform| Ok((*platform, release::build_for(*platform)?)))
+        .map(|platform| Ok((*platform, static_binary::build_for(*platform)?)))
         .collect::<Result<Vec<_>>>()?;
     let context = BuildContext::write(&project::file("dist"), &binaries)?;
     eprintln!("xtask: dist/ has the files of the image");

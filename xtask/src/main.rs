@@ -18,6 +18,7 @@ mod release;
 mod reliability;
 mod size;
 mod source_image;
+mod static_binary;
 mod steps;
 mod test;
 mod transcript;
@@ -75,7 +76,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Checks format, lints, dependencies, links, generated files and manifests.
+    /// Checks format, lints, dependencies, links, generated files, manifests, alerts and workflows.
     Lint,
     /// Fuzzes every external input. Needs cargo-fuzz and a C++ compiler.
     Fuzz(fuzz::Arguments),
@@ -86,6 +87,9 @@ enum Command {
     Size,
     /// Builds the image with buildah or podman and pushes it; dist/ is what it is built from.
     Image(image::Arguments),
+    /// A version: its edits, its build, its push and signatures, and a rehearsal of all of it.
+    #[command(subcommand)]
+    Release(release::Command),
     /// Writes the generated parts of README, docs/ and tekton/.
     Generate {
         /// Changes nothing, and fails if a file is out of date.
@@ -142,6 +146,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Bench { rounds } => return bench::bench(rounds),
         Command::BenchOnNode(arguments) => return bench::node::measure(&arguments),
         Command::Image(arguments) => return image::image(&arguments),
+        Command::Release(command) => return release::release(&command),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments)?,
         Command::Lint => lint::lint()?,
         Command::Size => size::check()?,

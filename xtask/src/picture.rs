@@ -8,7 +8,7 @@ use test_cluster::control_plane::{Cluster, Options};
 
 use crate::{
     demo::story,
-    interrupt, project, release,
+    interrupt, project, static_binary,
     transcript::{Line, Transcript, WIDTH},
 };
 
@@ -35,7 +35,7 @@ static MASKED: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
 /// # Errors
 /// When the demo fails, the picture can't be written, or a compared line differs.
 pub fn picture(check: bool) -> Result<ExitCode> {
-    let binary = release::build()?;
+    let binary = static_binary::build()?;
     interrupt::run(run(binary, check))
 }
 

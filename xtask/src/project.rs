@@ -58,7 +58,12 @@ pub fn shell() -> Result<Shell> {
 
 /// Cargo, as called by hand.
 pub fn cargo(shell: &Shell) -> Cmd<'_> {
-    own_variables().fold(shell.cmd("cargo"), Cmd::env_remove)
+    without_own_variables(shell.cmd("cargo"))
+}
+
+/// A command without the variables that cargo sets for this one.
+pub fn without_own_variables(command: Cmd<'_>) -> Cmd<'_> {
+    own_variables().fold(command, Cmd::env_remove)
 }
 
 /// A tool that isn't part of Rust, installed by the user or by `.ci/run`; `None` where it is not installed.

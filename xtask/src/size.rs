@@ -10,7 +10,7 @@ use object::{
     read::elf::{ElfFile, FileHeader as _, ProgramHeader as _},
 };
 
-use crate::{c_compiler, project, release, steps::Steps};
+use crate::{c_compiler, project, static_binary, steps::Steps};
 
 /// Largest allowed binary, in bytes. The one for x86_64 is the larger one; a probe of it with the same API calls took
 /// 2.39 MB. The largest additions since: the verification of each kind of registry (about 30 KB); certificates, proxies and
@@ -43,7 +43,7 @@ pub fn check() -> Result<()> {
 }
 
 fn check_for(platform: Platform) -> Result<()> {
-    let path = release::build_for(platform)?;
+    let path = static_binary::build_for(platform)?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let elf = Elf::parse(&*bytes).with_context(|| format!("{} is no 64-bit ELF file", path.display()))?;
     let size = u64::try_from(bytes.len())?;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use container_image::Platform;
 use xshell::{Cmd, Shell, cmd};
 
-use crate::{project, release, steps::Steps};
+use crate::{project, static_binary, steps::Steps};
 
 /// The image's name in its storage.
 const IMAGE: &str = "from-source";
@@ -17,16 +17,16 @@ const IMAGE: &str = "from-source";
 /// Directories of this machine that an empty image gets, so that it does what the builder image does.
 const SYSTEM: [&str; 5] = ["/usr", "/bin", "/lib", "/lib64", "/etc/alternatives"];
 
-/// Builds the image from source for this machine's platform, and compares its binary with the released one. The builder
-/// image is an empty one with this machine's toolchain, mounted read-only: nothing is downloaded.
+/// Builds the image from source for a platform, and compares its binary and its architecture with the released ones. The
+/// builder image is an empty one with this machine's toolchain, mounted read-only: nothing is downloaded.
 ///
 /// # Errors
-/// Where buildah is missing or can't build as this user (chroot isolation needs root), or where the binaries differ.
-pub fn check() -> Result<()> {
-    let platform = Platform::native()?;
+/// Where buildah is missing or can't build as this user (chroot isolation needs root), or where the images differ.
+pub fn check(platform: Platform) -> Result<()> {
+    let native = Platform::native()?;
     let mut steps = Steps::new(2);
     steps.next("released binary", "2 min, 1 s if it is built");
-    let released = release::build_for(platform)?;
+    let released = static_binary::build_for(platform)?;
     let shell = project::shell()?;
     let storage = tempfile::tempdir().context("cannot create a directory for buildah's storage")?;
     let containerfile = fs::read_to_string(project::file("Containerfile"))?;
@@ -64,13 +64,35 @@ pub fn check() -> Result<()> {
             build = build.args(["--volume", &format!("{directory}:{directory}:ro")]);
         }
     }
+    if platform != native {
+        // buildah 1.28 looks for a builder image of the target's platform if BUILDPLATFORM isn't given.
+        build = build.args([
+            format!("--platform={platform}"),
+            format!("--build-arg=BUILDPLATFORM={native}"),
+        ]);
+    }
     build
         .arg(".")
         .ignore_stdout()
         .run()
         .context("the Containerfile doesn't build")?;
 
-    let built = buildah(&["from", "--pull=never", IMAGE]).read()?;
+    let architecture = buildah(&[
+        "inspect",
+        "--type=image",
+        "--format={{.OCIv1.Architecture}}",
+        IMAGE,
+    ])
+    .read()?;
+    ensure!(
+        architecture == platform.architecture(),
+        "the image is for {architecture}, not {platform}"
+    );
+    let mut from = buildah(&["from", "--pull=never"]);
+    if platform != native {
+        from = from.arg(format!("--platform={platform}"));
+    }
+    let built = from.arg(IMAGE).read()?;
     let root = buildah(&["mount", &built]).read()?;
     let binary = fs::read(Path::new(&root).join("ensure-pull-secret"));
     buildah(&["umount", &built]).ignore_stdout().run()?;
@@ -81,7 +103,7 @@ pub fn check() -> Result<()> {
         released.display()
     );
     steps.finish();
-    println!("the image from source has the released binary");
+    println!("the image from source for {platform} has the released binary");
     Ok(())
 }
 

@@ -19,12 +19,14 @@ use test_cluster::{
 
 use crate::{
     cargo_test::{cargo_test, finish},
-    interrupt, picture, project, release, reliability,
+    interrupt, picture, project, reliability, static_binary,
     steps::Steps,
 };
 
 /// The package whose only integration test is that of `cargo xtask image`.
 const IMAGE_TESTS: &str = env!("CARGO_PKG_NAME");
+/// The module of the tests that run a script of the samples.
+const SCRIPTS: &str = "deploy_script";
 
 /// Runs the tiers one after the other and ends with the first one's exit code that isn't 0. Where all of them ran, the
 /// test runner's own lines are the last ones; else the parts that were not run, as before the first build.
@@ -53,7 +55,7 @@ fn run(verdict: &Verdict, versions: Option<&Versions>) -> Result<ExitCode> {
     let mut steps = Steps::new(total.map(|(_, steps)| steps).sum());
     let binary = if verdict.runs(Part::Api) {
         steps.next("release binary", "2 min, 1 s if it is built");
-        Some(release::build()?)
+        Some(static_binary::build()?)
     } else {
         None
     };
@@ -72,7 +74,7 @@ async fn tiers(
 ) -> Result<u8> {
     let mut code = 0;
     if verdict.runs(Part::Unit) {
-        code = unit(steps).await?;
+        code = unit(verdict, steps).await?;
     }
     if let Some(binary) = binary.filter(|_| code == 0) {
         code = api(&binary, verdict, steps).await?;
@@ -85,7 +87,7 @@ async fn tiers(
     Ok(code)
 }
 
-async fn unit(steps: &mut Steps) -> Result<u8> {
+async fn unit(verdict: &Verdict, steps: &mut Steps) -> Result<u8> {
     let supervisor = Supervisor::start()?;
     for (what, usual_time, arguments) in [
         ("examples in the documentation", "1 min", &["--doc"][..]),
@@ -97,7 +99,11 @@ async fn unit(steps: &mut Steps) -> Result<u8> {
     ] {
         steps.next(what, usual_time);
         let mut cargo = cargo_test(&supervisor, &["--workspace"])?;
-        let code = finish(cargo.args(arguments)).await?;
+        cargo.args(arguments);
+        if !verdict.runs(Part::Scripts) {
+            cargo.args(["--", "--skip", SCRIPTS]);
+        }
+        let code = finish(&mut cargo).await?;
         if code != 0 {
             return Ok(code);
         }

@@ -5,7 +5,7 @@ use crate::{
     commands::{operation::Operation, plan},
     credential::Credential,
     decide::CredentialSource,
-    dockerconfig::{Document, Keyring, kubelet_reads, lookup, pull_secret},
+    dockerconfig::{Document, Keyring, kubelet_reads_for, lookup, pull_secret},
     image::ImageReference,
     kubernetes::secret::StoredSecret,
     outcome::{DoctorCheck, Finding},
@@ -36,7 +36,7 @@ pub fn examine(
     checks.extend(pull_secret::unmanaged_entry_invalid(config, &document).map(Err));
     let images: Vec<&ImageReference> = config.images.iter().collect();
     // Where the kubelet rejects the document, that is a finding already.
-    let keyring = kubelet_reads(&document).ok();
+    let keyring = kubelet_reads_for(&document, &images).ok();
     for image in &images {
         checks.extend(
             keyring

@@ -167,3 +167,28 @@ async fn two_entries_of_one_host_are_verified_by_one_login() {
     assert_eq!((outcome.registries.len(), outcome.images.len()), (2, 1));
     assert_eq!(scene.cluster().passwords.len(), 1, "the image alone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn credential_helpers_are_counted_with_and_without_an_image() {
+    let helpers = format!(r#""credsStore":"desktop","credHelpers":{{"{REGISTRY}":"ecr-login"}}"#);
+    for (members, warning) in [
+        (r#""credsStore":"desktop""#, "credential store desktop"),
+        (helpers.as_str(), "credential helper ecr-login"),
+    ] {
+        let token = jwt("good", DAY);
+        let stored = document(&token).replacen('{', &format!("{{{members},"), 1);
+        for image in [format!("{REGISTRY}/team/app:1"), String::new()] {
+            for mode in [Mode::Verify, Mode::Ensure] {
+                let scene = Scene::with_document(&stored).with("PULL_SECRET_IMAGE", &image);
+                let outcome = scene.run(mode).await;
+                assert_eq!(reasons(&outcome), [], "{mode:?}");
+                let found: Vec<_> = outcome
+                    .warnings
+                    .iter()
+                    .filter(|text| text.contains(warning))
+                    .collect();
+                assert_eq!(found.len(), 1, "{mode:?} {image:?} {:?}", outcome.warnings);
+            }
+        }
+    }
+}

@@ -138,6 +138,9 @@ fn left_out<'k, V>(diff: &mut Diff, there: impl Iterator<Item = &'k String>, fie
     }
 }
 
+/// Most unmanaged entries that have a line of their own.
+const MAX_UNMANAGED: usize = 256;
+
 /// The entries, each by what it is.
 fn document(
     diff: &mut Diff,
@@ -163,18 +166,29 @@ fn document(
         diff.line(Change::Add, "    auths:");
     }
     let ours: Vec<String> = config.registries.iter().map(RegistryHost::key).collect();
+    let unmanaged = if wrapped { Change::Keep } else { Change::Add };
+    let mut left = MAX_UNMANAGED;
+    let mut others = 0_usize;
     for key in then.keys() {
-        let shown = SafeName::new(key);
-        if !ours.iter().any(|ours| ours == key) {
-            let change = if wrapped { Change::Keep } else { Change::Add };
-            diff.line(change, format!("      {shown}: unchanged"));
+        let shown = SafeName::new(&key);
+        if !ours.iter().any(|ours| *ours == key) {
+            match left.checked_sub(1) {
+                Some(less) => {
+                    left = less;
+                    diff.line(unmanaged, format!("      {shown}: unchanged"));
+                }
+                None => others = others.saturating_add(1),
+            }
             continue;
         }
-        let old = now.as_ref().and_then(|now| Some(now.entry(key)?.credential()));
+        let old = now.as_ref().and_then(|now| Some(now.entry(&key)?.credential()));
         if let Some(old) = old {
             diff.line(Change::Remove, format!("      {shown}: {}", described(&old)));
         }
         diff.line(Change::Add, format!("      {shown}: {}", coming(config, source)));
+    }
+    if others > 0 {
+        diff.line(unmanaged, format!("      {others} other entries: unchanged"));
     }
     removed(diff, stored.map_or(&[][..], StoredSecret::document), bytes);
 }

@@ -113,6 +113,26 @@ async fn o9_a_write_is_unknown_if_the_secret_can_not_be_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lost_write_of_metadata_leaves_the_expiry_known() {
+    // Whether it was done or not, the same credential is stored.
+    for is_done in [true, false] {
+        let scene = settled().await.with("PULL_SECRET_DISPLAY_NAME", "Another");
+        if is_done {
+            scene.cluster().is_silent = IS_APPLY;
+            scene.cluster().hangs = |method, _, time| *method == Method::GET && time.as_millis() > 500;
+        } else {
+            scene.cluster().hangs = |method, path, time| {
+                IS_APPLY(method, path) || *method == Method::GET && time.as_millis() > 500
+            };
+        }
+        let outcome = stopped(&scene).await;
+        assert_eq!(outcome.action, Action::Unknown);
+        assert_eq!(id(&outcome), Some("token-1"));
+        assert!(outcome.credential.expires_at.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn o9_lost_answers_until_the_end_are_unknown_or_what_is_read() {
     // The write is done, and everything fails from then on.
     for (is_read, action) in [(true, Action::Refreshed), (false, Action::Unknown)] {

@@ -186,6 +186,38 @@ async fn o5_o14_a_review_that_is_refused_for_good_is_none_and_never_75() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn push_that_is_not_reviewed_starts_no_upload_at_openshift() {
+    for refuses in [
+        refuse!("/selfsubjectaccessreviews", 403) as Refuses,
+        refuse!("/selfsubjectaccessreviews", 404),
+        refuse!("/selfsubjectaccessreviews", 405),
+        refuse!("/selfsubjectaccessreviews", 422),
+    ] {
+        for (mode, document, writes) in [
+            (Mode::Verify, document(&jwt("good", DAY)), false),
+            (Mode::Ensure, document(&jwt("old", -60)), true),
+        ] {
+            let scene = Scene::with_document(&document).with("PULL_SECRET_ACCESS", "Push,Pull");
+            scene.cluster().refuses = refuses;
+            scene.cluster().registry = |login: &Login<'_>| {
+                assert!(!login.path.contains("/uploads/"), "{}", login.path);
+                200
+            };
+            let outcome = scene.run(mode).await;
+            assert_eq!(
+                (reasons(&outcome), outcome.verified),
+                (vec![Reason::NotVerified], Verified::Login),
+                "{mode:?}"
+            );
+            assert!(
+                outcome.findings[0].warning && outcome.findings[0].remedy().contains("PULL_SECRET_ACCESS")
+            );
+            assert_eq!(scene.cluster().document() != document, writes);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn p10_a_token_that_is_not_reviewed_replaces_no_usable_one() {
     for (stored, is_written) in [("a-robots-password", false), ("", true)] {
         let stored = match stored {

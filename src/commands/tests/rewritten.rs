@@ -1,7 +1,7 @@
 //! Another manager that rewrites the document between two runs.
 
 use crate::{
-    commands::fixtures::{APPLY, DAY, REGISTRY, TOKEN, document, document_for, jwt, reasons, settled},
+    commands::fixtures::{APPLY, DAY, REGISTRY, Scene, TOKEN, document, document_for, jwt, reasons, settled},
     config::Mode,
     outcome::{Action, Reason},
 };
@@ -68,6 +68,48 @@ async fn o2_an_entry_that_another_manager_added_is_no_rewrite() {
         assert_eq!(reasons(&scene.run(mode).await), [], "{mode:?}");
     }
     assert_eq!(scene.cluster().document(), added);
+}
+
+#[tokio::test(start_paused = true)]
+async fn older_password_and_removed_entry_are_restored_without_a_warning() {
+    let scene = settled().await.with_quay();
+    scene.run(Mode::Ensure).await;
+    let both = scene.cluster().document();
+    let one = document_for(&[(REGISTRY, &stored_password(&both))]);
+    scene.cluster().rewrite(&one, MANAGER);
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!((reasons(&outcome), outcome.action), (vec![], Action::Refreshed));
+    assert_eq!(scene.cluster().document(), both);
+
+    let scene = Scene::new().with_token_file("a-new-password");
+    scene.run(Mode::Ensure).await;
+    let new = scene.cluster().document();
+    scene.cluster().rewrite(&document("an-old-password"), MANAGER);
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!((reasons(&outcome), outcome.action), (vec![], Action::Refreshed));
+    assert_eq!(scene.cluster().document(), new);
+}
+
+/// The password of the first entry.
+fn stored_password(document: &str) -> String {
+    let document: serde_json::Value = serde_json::from_str(document).expect("JSON");
+    let entry = &document["auths"][REGISTRY];
+    entry["password"].as_str().expect("a password").to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn document_that_no_write_can_make_valid_is_unchanged_with_its_finding() {
+    let scene = settled().await;
+    let stored = scene.cluster().document();
+    let invalid = stored.replacen("{\"auths\":{", "{\"auths\":{\"other.test\":{\"auth\":\"%\"},", 1);
+    scene.cluster().rewrite(&invalid, "ensure-pull-secret");
+    let outcome = scene.run(Mode::Ensure).await;
+    assert_eq!(
+        (reasons(&outcome), outcome.action),
+        (vec![Reason::UnmanagedEntryInvalid], Action::Unchanged)
+    );
+    assert_eq!(scene.cluster().writes, Vec::<String>::new());
+    assert_eq!(scene.cluster().document(), invalid);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Entries that clients would use, for each image and for each registry without one. Pure.
 
+use std::{borrow::Cow, rc::Rc};
+
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
@@ -39,8 +41,10 @@ pub struct Subject<'a> {
     pub image: Option<&'a ImageReference>,
     /// Image by which clients look for an entry.
     pub looked_up: ImageReference,
-    /// Entries in the kubelet's order.
-    pub candidates: Vec<Candidate>,
+    /// Entries in the kubelet's order, shared by the images of a registry.
+    pub candidates: Vec<Rc<Candidate>>,
+    /// True if the kubelet would try more entries than were examined.
+    pub is_cut: bool,
 }
 
 impl Subject<'_> {
@@ -59,15 +63,17 @@ impl Subject<'_> {
     }
 }
 
+/// Most entries that are examined for an image, divided by the number of registries: each image may have 30,000.
+const MAX_CANDIDATES: usize = 4096;
+
 /// Subjects of the run, in the order of its registries.
 pub fn subjects<'a>(
     operation: &Operation<'a>,
     secret: &StoredSecret,
-    document: &Document<'_>,
+    document: &'a Document<'_>,
     now: Timestamp,
 ) -> Vec<Subject<'a>> {
-    let index = EntryIndex::of(document);
-    let mut subjects = Vec::new();
+    let mut wanted: Vec<(&'a RegistryHost, Option<&'a ImageReference>, ImageReference)> = Vec::new();
     for (registry, images) in operation.target.registries_with_images() {
         let any_image = ImageReference::parse(&format!("{registry}/image")).ok();
         let looked_up: Vec<(Option<&ImageReference>, ImageReference)> = if images.is_empty() {
@@ -78,19 +84,33 @@ pub fn subjects<'a>(
                 .map(|image| (Some(image), image.clone()))
                 .collect()
         };
-        for (image, looked_up) in looked_up {
-            let found = index.lookup(&looked_up).into_iter();
-            let candidates =
-                found.map(|(key, entry)| candidate(operation, secret, registry, key, entry, now));
-            subjects.push(Subject {
-                registry,
-                image,
-                candidates: candidates.collect(),
-                looked_up,
-            });
-        }
+        wanted.extend(
+            looked_up
+                .into_iter()
+                .map(|(image, looked_up)| (registry, image, looked_up)),
+        );
     }
-    subjects
+    let images: Vec<_> = wanted.iter().map(|(_, _, looked_up)| looked_up).collect();
+    let index = EntryIndex::of(document, &images);
+    let limit = MAX_CANDIDATES
+        .checked_div(operation.target.config.registries.len())
+        .unwrap_or(MAX_CANDIDATES);
+    let subjects = wanted.iter().map(|(registry, image, looked_up)| {
+        let found = index.lookup(looked_up);
+        let candidates = found.iter().take(limit).map(|found| {
+            found.known(registry, |key, entry| {
+                Rc::new(candidate(operation, secret, registry, key, entry, now))
+            })
+        });
+        Subject {
+            registry,
+            image: *image,
+            candidates: candidates.collect(),
+            is_cut: found.len() > limit,
+            looked_up: looked_up.clone(),
+        }
+    });
+    subjects.collect()
 }
 
 fn candidate(
@@ -228,8 +248,8 @@ pub fn missing(operation: &Operation<'_>, document: &Document<'_>, subjects: &[S
 /// Key that names this registry in a way that no client reads: in other case, with a port, a dot or white space.
 fn near_key(document: &Document<'_>, registry: &RegistryHost) -> Option<SafeName> {
     let host = registry.host_port();
-    let is_near = |key: &&str| {
-        let rest = key.split_once("://").map_or(*key, |(_, rest)| rest);
+    let is_near = |key: &Cow<'_, str>| {
+        let rest = key.split_once("://").map_or(&**key, |(_, rest)| rest);
         let start = rest.trim_start_matches(|c: char| c == '/' || c.is_whitespace());
         let key_host = start.split('/').next().unwrap_or_default().trim_end();
         let bare = key_host
@@ -238,5 +258,5 @@ fn near_key(document: &Document<'_>, registry: &RegistryHost) -> Option<SafeName
             .trim_end_matches('.');
         bare.eq_ignore_ascii_case(host)
     };
-    document.keys().find(is_near).map(SafeName::new)
+    document.keys().find(is_near).map(|key| SafeName::new(&key))
 }

@@ -83,7 +83,22 @@ fn service_links_cause_no_warning() {
 }
 
 #[test]
-fn each_reserved_variable_is_a_problem() {
+fn each_variable_of_a_later_version_is_a_problem() {
+    // Contract, sections 2 and 9.
+    let names = [
+        "PULL_SECRET_AUDIENCE",
+        "PULL_SECRET_CONCURRENCY",
+        "PULL_SECRET_EXCHANGE",
+        "PULL_SECRET_LINK_FOR",
+        "PULL_SECRET_LINK_SERVICE_ACCOUNTS",
+        "PULL_SECRET_NAMESPACES",
+        "PULL_SECRET_NAMESPACE_SELECTOR",
+        "PULL_SECRET_NAMESPACE_TIMEOUT",
+        "PULL_SECRET_SHARDS",
+    ];
+    let mut reserved: Vec<_> = RESERVED.iter().map(|(name, _)| *name).collect();
+    reserved.sort_unstable();
+    assert_eq!(reserved, names);
     for (name, _) in RESERVED {
         let (environment, problems) = sorted(&[(name, "1")]);
         let problem = problems.first().expect("a problem");

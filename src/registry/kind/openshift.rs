@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use super::Kind;
 use crate::{
     image::{ImageReference, RegistryHost},
-    registry::client::url,
+    registry::token_service::TokenService,
     transport::Answer,
 };
 
@@ -43,7 +43,9 @@ pub enum AccessQuestion {
 
 /// Whether a Bearer challenge is OpenShift's: its realm is a path of the registry itself.
 pub fn is_realm(registry: &RegistryHost, realm: &str) -> bool {
-    realm == url(registry, "/openshift/token")
+    TokenService::parse(realm, None).is_ok_and(|service| {
+        registry.dial().is(service.host(), service.port()) && service.path() == "/openshift/token"
+    })
 }
 
 /// Whether there can be such a repository: its repositories are image streams, `project/name`. To anything else it answers

@@ -144,9 +144,125 @@ fn a_login_is_accepted_by_200_and_refused_by_400_401_and_403() {
     ] {
         assert_eq!(login(&answer(status, None, "")), expected, "{status}");
     }
-    let html = Some(("content-type", "text/html"));
-    let page = login(&answer(200, html, "<html>"));
-    assert_eq!(page, inconclusive(ProtocolError::NotARegistry));
+}
+
+#[test]
+fn page_for_browsers_is_no_accepted_login_however_it_is_sent() {
+    let page = inconclusive(ProtocolError::NotARegistry);
+    for media_type in [
+        "text/html",
+        "text/html; charset=utf-8",
+        "Text/HTML;charset=UTF-8",
+        "TEXT/HTML",
+        " text/html ",
+        "text/html, text/html",
+        "application/xhtml+xml",
+    ] {
+        let header = Some(("content-type", media_type));
+        assert_eq!(login(&answer(200, header, "Log in")), page, "{media_type}");
+        assert_eq!(login(&answer(200, header, "")), page, "{media_type}");
+    }
+    let types = [
+        None,
+        Some(("content-type", "text/plain")),
+        Some(("content-type", "application/json")),
+    ];
+    for header in types {
+        for body in [
+            "<!DOCTYPE html>",
+            "<html>",
+            "\r\n <HTML lang=en>",
+            "\u{feff}<?xml version='1.0'?>",
+        ] {
+            assert_eq!(login(&answer(200, header, body)), page, "{header:?} {body}");
+        }
+        for body in ["", "{}", "true", " "] {
+            assert_eq!(
+                login(&answer(200, header, body)),
+                Ok(Login::Accepted),
+                "{header:?} {body}"
+            );
+        }
+    }
+    let version = Some(("docker-distribution-api-version", "registry/2.0"));
+    assert_eq!(login(&answer(200, version, "<html>")), Ok(Login::Accepted));
+}
+
+#[test]
+fn realm_of_openshifts_registry_is_compared_as_a_url() {
+    for (registry, realm, expected) in [
+        (
+            "registry.test:5000",
+            "https://registry.test:5000/openshift/token",
+            true,
+        ),
+        (
+            "registry.test:5000",
+            "https://Registry.TEST:5000/openshift/token",
+            true,
+        ),
+        (
+            "Registry.test:5000",
+            "https://registry.test:5000/openshift/token",
+            true,
+        ),
+        (
+            "registry.test:5000",
+            "HTTPS://registry.test:5000/openshift/token",
+            true,
+        ),
+        (
+            "registry.test:5000",
+            "https://registry.test:5000/openshift/token?account=a",
+            true,
+        ),
+        ("registry.test", "https://registry.test/openshift/token", true),
+        ("registry.test", "https://registry.test:443/openshift/token", true),
+        ("registry.test:443", "https://registry.test/openshift/token", true),
+        ("[::1]:5000", "https://[::1]:5000/openshift/token", true),
+        (
+            "registry.test:5000",
+            "https://registry.test/openshift/token",
+            false,
+        ),
+        (
+            "registry.test",
+            "https://registry.test:5000/openshift/token",
+            false,
+        ),
+        (
+            "registry.test:5000",
+            "http://registry.test:5000/openshift/token",
+            false,
+        ),
+        (
+            "registry.test:5000",
+            "https://registry.test:5000/OpenShift/token",
+            false,
+        ),
+        (
+            "registry.test:5000",
+            "https://registry.test:5000/openshift/token/",
+            false,
+        ),
+        (
+            "registry.test:5000",
+            "https://registry.test:5000/openshift/token/x",
+            false,
+        ),
+        (
+            "registry.test:5000",
+            "https://registry.test:5000@other.test/openshift/token",
+            false,
+        ),
+        ("registry.test:5000", "/openshift/token", false),
+    ] {
+        assert_eq!(
+            kind::openshift::is_realm(&host(registry), realm),
+            expected,
+            "{registry} {realm}"
+        );
+    }
 }
 
 #[test]

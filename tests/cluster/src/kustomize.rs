@@ -113,11 +113,19 @@ impl UserKustomization {
     /// # Errors
     /// If files can't be copied or written.
     pub fn new(text: &str) -> Result<Self> {
+        Self::beside(&tekton(), text)
+    }
+
+    /// As [`UserKustomization::new`], with the manifests of another clone.
+    ///
+    /// # Errors
+    /// If files can't be copied or written.
+    pub fn beside(manifests: &Path, text: &str) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("kustomization-")
             .tempdir()
             .context("cannot make a directory for a kustomization")?;
-        copy(&tekton(), &directory.path().join("tekton"))?;
+        copy(manifests, &directory.path().join("tekton"))?;
         let own = Self { directory };
         fs::create_dir(own.path())
             .and_then(|()| fs::write(own.path().join("kustomization.yaml"), text))

@@ -1,4 +1,4 @@
-//! Errors of Tekton's admission webhook about an object, by Tekton's own code; no webhook is needed.
+//! Errors of Tekton's admission webhook about an object, and objects of its bundles, by Tekton's own code; no controller is needed.
 
 use std::ffi::OsStr;
 
@@ -28,6 +28,16 @@ pub struct Objection {
 pub fn objections(objects: &[Value]) -> Result<Vec<Objection>> {
     let answer = manifests(&[OsStr::new("validate")], &serde_json::to_vec(objects)?)?;
     serde_json::from_slice(&answer).context("the validator's answer is not what was agreed")
+}
+
+/// An object of a bundle in a registry, as Tekton's resolver gives it to a run: `data`, `annotations`, `uri` and `digest`. Builds
+/// the resolver where the cache lacks it: blocks.
+///
+/// # Errors
+/// If the resolver can't be built, or doesn't find it.
+pub fn bundle_entry(reference: &str, kind: &str, name: &str) -> Result<Value> {
+    let answer = manifests(&["bundle", reference, kind, name].map(OsStr::new), b"")?;
+    serde_json::from_slice(&answer).context("the resolver's answer is not what was agreed")
 }
 
 #[cfg(test)]

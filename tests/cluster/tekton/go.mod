@@ -11,6 +11,7 @@ tool (
 )
 
 require (
+	github.com/google/go-containerregistry v0.21.5
 	github.com/tektoncd/pipeline v1.12.0
 	k8s.io/apimachinery v0.35.4
 	knative.dev/pkg v0.0.0-20260318013857-98d5a706d4fd
@@ -83,7 +84,6 @@ require (
 	github.com/google/cel-go v0.28.0 // indirect
 	github.com/google/gnostic-models v0.7.0 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
-	github.com/google/go-containerregistry v0.21.5 // indirect
 	github.com/google/go-containerregistry/pkg/authn/k8schain v0.0.0-20260414223304-7a662782a11f // indirect
 	github.com/google/go-containerregistry/pkg/authn/kubernetes v0.0.0-20250225234217-098045d5e61f // indirect
 	github.com/google/s2a-go v0.1.9 // indirect

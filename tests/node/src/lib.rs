@@ -3,6 +3,7 @@
 mod kubectl;
 mod model;
 mod pushed_image;
+mod reader;
 mod readme;
 mod sample;
 mod task_run;
@@ -15,6 +16,7 @@ pub use self::{
     kubectl::Kubectl,
     model::{Model, pull, unwrapped},
     pushed_image::{PushedImage, program_image, push_layout},
+    reader::{Reader, blocks_of},
     readme::{Block, blocks, output_of, script},
     sample::{set_param, set_variable},
     task_run::{TaskRun, TaskRunStatus},

@@ -1,25 +1,14 @@
 //! The marked commands of the pages in `docs/` are run from the first line to the last, and nothing else.
 
-use std::{fs, path::Path, process::Stdio};
-
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use node_tests::{Block, OPENSHIFT, World, blocks, eventually, manifests, output_of, program_image, script};
-use test_cluster::{
-    access::ClusterAccess,
-    node::platform::{Namespaces, Platform},
-};
-use tokio::process::Command;
-
-/// The pages' own names, which a reader replaces.
-const IMAGE: &str = "registry.example.com/ensure-pull-secret";
-const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
-const NAMESPACE: &str = "my-models";
+use node_tests::{Model, OPENSHIFT, Reader, World, blocks_of, eventually, output_of};
+use test_cluster::{access::ClusterAccess, namespace::TestNamespace};
 
 #[tokio::test]
 async fn getting_started_installs_runs_and_uninstalls() -> Result<()> {
-    let blocks = blocks_of("getting-started.md")?;
+    let mut blocks = blocks_of("getting-started.md")?;
     let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
     for expected in [
         "namespace",
@@ -32,27 +21,35 @@ async fn getting_started_installs_runs_and_uninstalls() -> Result<()> {
     ] {
         ensure!(names.contains(&expected), "{expected} is not a block of the page");
     }
+    // What the reference shows of this install, before it is removed.
+    let uninstall = blocks.pop().context("a last block")?;
+    ensure!(
+        uninstall.name == "uninstall",
+        "the last block is {}",
+        uninstall.name
+    );
+    for page in ["reference/secret.md", "reference/report-schema.md"] {
+        blocks.extend(blocks_of(page)?);
+    }
+    blocks.push(uninstall);
     // Another name than the page's, as every reader has one.
     let namespace = format!("granite-{}", std::process::id());
-    let image = program_image().await?;
-    let script = script(&blocks)
-        .replace(IMAGE, &image.name)
-        .replace(DIGEST, &image.digest)
-        .replace(NAMESPACE, &namespace);
-    let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(&namespace)).await?;
+    let reader = Reader::new(&namespace).await?;
 
-    let printed = typed(&script, &namespace, &[]).await?;
+    let printed = reader.type_blocks(&blocks).await?;
     let results = output_of(&printed, "taskrun")?;
     for line in ["STATUS\tSUCCESS", "REASON\tok"] {
         ensure!(results.contains(line), "{line} is missing:\n{results}");
     }
-    let job = output_of(&printed, "job")?;
-    ensure!(job.contains("SUCCESS ok: "), "{job}");
-    let described = output_of(&printed, "describe")?;
-    ensure!(
-        described.contains("kubernetes.io/dockerconfigjson"),
-        "{described}"
-    );
+    for (block, part) in [
+        ("job", "SUCCESS ok: "),
+        ("describe", "kubernetes.io/dockerconfigjson"),
+        ("entries", OPENSHIFT),
+        ("report", "\"reason\": \"ok\""),
+    ] {
+        let output = output_of(&printed, block)?;
+        ensure!(output.contains(part), "{block}: {output}");
+    }
     stored_token_ends(&namespace).await
 }
 
@@ -80,101 +77,91 @@ async fn stored_token_ends(namespace: &str) -> Result<()> {
 #[tokio::test]
 async fn how_to_pages_install_a_second_secret() -> Result<()> {
     let world = World::new("two-secrets").await?;
-    let namespace = world.namespace.name();
-    let registry = &ClusterAccess::shared().registries()?.basic;
-    let account = registry.account("robot").context("the registry has a robot")?;
-    let image = program_image().await?;
-    let script = script(&blocks_of("how-to/several-secrets.md")?)
-        .replace(IMAGE, &image.name)
-        .replace(DIGEST, &image.digest)
-        .replace("quay.io/team", &registry.host.name)
-        .replace("team+robot", &account.name)
-        .replace(NAMESPACE, namespace);
-    let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(namespace)).await?;
-    let printed = typed(&script, namespace, &[("robot-token.txt", &account.password)]).await?;
+    let reader = Reader::new(world.namespace.name()).await?.with_robot()?;
+    let printed = reader
+        .type_blocks(&blocks_of("how-to/several-secrets.md")?)
+        .await?;
     let job = output_of(&printed, "second-job")?;
     ensure!(job.contains("SUCCESS ok: "), "{job}");
     world.namespace.docker_config_json("quay").await.map(drop)
 }
 
-/// The install of the page for registries with robot accounts, and a run of `doctor` in it.
+/// The install of the page for registries with robot accounts; `doctor`, the names in the policy, another CA certificate
+/// and a new password in it; and its end.
 #[tokio::test]
-async fn how_to_quay_robot_installs_and_runs() -> Result<()> {
+async fn how_to_quay_robot_installs_runs_and_uninstalls() -> Result<()> {
     let world = World::empty("quay-robot").await?;
     world.name_to_policy("quay", "model-puller").await?;
-    let namespace = world.namespace.name();
-    let registry = &ClusterAccess::shared().registries()?.basic;
-    let account = registry.account("robot").context("the registry has a robot")?;
-    let image = program_image().await?;
-    let mut blocks = blocks_of("how-to/quay-robot.md")?;
-    blocks.extend(blocks_of("how-to/README.md")?);
-    let script = script(&blocks)
-        .replace(IMAGE, &image.name)
-        .replace(DIGEST, &image.digest)
-        .replace("quay.io/team", &registry.host.name)
-        .replace("team+robot", &account.name)
-        .replace(NAMESPACE, namespace);
-    let _platform = Platform::stand_in(ClusterAccess::shared(), Namespaces::One(namespace)).await?;
-    let printed = typed(&script, namespace, &[("robot-token.txt", &account.password)]).await?;
-    let job = output_of(&printed, "job")?;
-    ensure!(job.contains("SUCCESS ok: "), "{job}");
-    let doctor = output_of(&printed, "doctor")?;
-    ensure!(doctor.contains("permission: "), "{doctor}");
+    let ca = &ClusterAccess::shared().registries()?.ca;
+    let reader = Reader::new(world.namespace.name())
+        .await?
+        .with_robot()?
+        .with_file("ca-bundle.crt", ca)
+        .with_value("internal-registry", "quay");
+    let mut blocks = Vec::new();
+    for page in [
+        "quay-robot",
+        "README",
+        "admission-policy",
+        "proxy-and-ca",
+        "uninstall",
+    ] {
+        blocks.extend(blocks_of(&format!("how-to/{page}.md"))?);
+    }
+    let printed = reader.type_blocks(&blocks).await?;
+    for (block, part) in [
+        ("job", "SUCCESS ok: "),
+        ("rotation", "SUCCESS ok: "),
+        ("doctor", "permission: "),
+        ("audiences", "https://kubernetes.default.svc"),
+        ("suspend", "patched"),
+    ] {
+        let output = output_of(&printed, block)?;
+        ensure!(output.contains(part), "{block}: {output}");
+    }
+    let secret = world.namespace.secret("quay").await?;
+    ensure!(secret.is_none(), "the Secret is still there");
     Ok(())
 }
 
-/// The marked blocks of a page below `docs/`.
-fn blocks_of(page: &str) -> Result<Vec<Block>> {
-    let path = manifests().join("../docs").join(page);
-    let markdown = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    blocks(&markdown)
-}
-
-/// Output of a script at the top of a clone with these files beside `tekton/`.
-async fn typed(script: &str, namespace: &str, files: &[(&str, &str)]) -> Result<String> {
-    let clone = tempfile::tempdir()?;
-    copy_clone(clone.path()).await?;
-    for (name, content) in files {
-        fs::write(clone.path().join(name), content).with_context(|| format!("cannot write {name}"))?;
-    }
-    let output = World::command_with_kubectl("bash")?
-        .args(["-c", script])
-        .current_dir(clone.path())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("cannot run bash")?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        bail!(
-            "{}\n{printed}\n{stderr}\n{}",
-            output.status,
-            happened(namespace).await?
-        );
-    }
-    Ok(printed)
-}
-
-/// State of a namespace after a failure.
-async fn happened(namespace: &str) -> Result<String> {
-    let output = World::command_with_kubectl("kubectl")?
-        .args(["events", "--namespace", namespace])
-        .output()
-        .await
-        .context("cannot run kubectl")?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The manifests where a clone has them.
-async fn copy_clone(to: &Path) -> Result<()> {
-    let status = Command::new("cp")
-        .arg("-R")
-        .arg(manifests())
-        .arg(to.join("tekton"))
-        .status()
-        .await
-        .context("cannot run cp")?;
-    ensure!(status.success(), "cp failed");
+/// The sample Pipeline, whose stand-in pushes nothing, and the permission to pull images of another namespace.
+#[tokio::test]
+async fn how_to_pipeline_ends_with_the_reason_that_the_page_names() -> Result<()> {
+    let world = World::new("pipeline-page").await?;
+    let shared = TestNamespace::within(ClusterAccess::shared(), "shared-images").await?;
+    let reader = Reader::new(world.namespace.name())
+        .await?
+        .with_value("shared-images", shared.name());
+    let mut blocks = blocks_of("how-to/other-namespace.md")?;
+    blocks.extend(blocks_of("how-to/pipeline.md")?);
+    let printed = reader.type_blocks(&blocks).await?;
+    let results = output_of(&printed, "pipeline-run")?;
+    ensure!(results.contains("REASON\ttag-missing"), "{results}");
+    let granted = output_of(&printed, "grant")?;
+    ensure!(granted.contains("created"), "{granted}");
     Ok(())
+}
+
+/// A Secret that was written by hand, without `auths`, and a pod that can't pull with it: the page starts that pod.
+#[tokio::test]
+async fn how_to_image_pull_back_off_starts_the_same_pod() -> Result<()> {
+    let world = World::empty("back-off").await?;
+    let reader = Reader::new(world.namespace.name()).await?;
+    Model::push(world.namespace.name(), "granite:1.0")?;
+    world.create_sample("incident/secret-and-pod.yaml").await?;
+    let uid = Model::await_back_off(&world.kubectl, "model").await?;
+    let printed = reader
+        .type_blocks(&blocks_of("how-to/image-pull-back-off.md")?)
+        .await?;
+    for (block, part) in [
+        ("events", "401"),
+        ("pull-secrets", "internal-registry"),
+        ("entries", "\"entries\": null"),
+        ("plan", "no auths object"),
+        ("repair", "SUCCESS ok "),
+    ] {
+        let output = output_of(&printed, block)?;
+        ensure!(output.contains(part), "{block}: {output}");
+    }
+    Model::await_running(&world.kubectl, "model", Some(&uid)).await
 }

@@ -34,6 +34,9 @@ impl Request {
             }
             "size" => (vec![Part::Binary], vec![Part::OtherBinary]),
             "image" => (Self::platforms(arguments), vec![]),
+            "release" if has("build") => (vec![Part::ReleaseBuild], vec![]),
+            "release" if has("publish") => (vec![Part::Publish], vec![]),
+            "release" if has("rehearse") => (vec![Part::ReleaseBuild, Part::Publish], vec![]),
             "lint" => (
                 vec![Part::Lint],
                 vec![Part::Dependencies, Part::Yaml, Part::Workflows, Part::Alerts],
@@ -53,12 +56,12 @@ impl Request {
     /// test never passes.
     pub fn test(unit: bool, api: bool, node: bool) -> Self {
         let (required, optional) = match (unit, api, node) {
-            (true, _, _) => (vec![Part::Unit], vec![]),
+            (true, _, _) => (vec![Part::Unit], vec![Part::Scripts]),
             (_, true, _) => (vec![Part::Api], vec![Part::Skopeo, Part::Image]),
             (_, _, true) => (vec![Part::Node], vec![]),
             (false, false, false) => (
                 vec![Part::Unit],
-                vec![Part::Api, Part::Skopeo, Part::Image, Part::Node],
+                vec![Part::Scripts, Part::Api, Part::Skopeo, Part::Image, Part::Node],
             ),
         };
         Self {
@@ -110,7 +113,8 @@ mod tests {
     #[test]
     fn t9_every_command_that_builds_the_static_binary_checks_its_target() {
         let lines = "demo,demo --keep,demo --node --keep,test,test --api,test --node,picture --check,\
-                     reliability --case x,bench,coverage,size,image --push registry.example.com/team/tool";
+                     reliability --case x,bench,coverage,size,image --push registry.example.com/team/tool,\
+                     release build out,release rehearse";
         for line in lines.split(',') {
             let request = request(line).expect(line);
             let parts = request.required.iter().chain(&request.optional);

@@ -46,7 +46,10 @@ impl Machine for ThisMachine {
             Need::Compiler(processor) => has_compiler(processor),
             Need::Program(name, _) => has_program(name),
             Need::ImageBuilder => has_program("buildah") || has_program("podman"),
-            Need::CargoTool(name) | Need::GoTool(name, _) | Need::PythonTool(name) => {
+            Need::CargoTool(name)
+            | Need::GoTool(name, _)
+            | Need::PythonTool(name)
+            | Need::ReleaseTool(name, _) => {
                 has_program(name) || tools().is_some_and(|tools| tools.join(name).is_file())
             }
             Need::NetworkPlugins => network_plugins().is_some(),

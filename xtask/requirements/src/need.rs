@@ -75,6 +75,8 @@ pub enum Need {
     GoTool(&'static str, &'static str),
     /// A tool that pip installs.
     PythonTool(&'static str),
+    /// A tool of a release, and the command that installs it.
+    ReleaseTool(&'static str, &'static str),
     /// The container network's plugins.
     NetworkPlugins,
     /// Linux, for namespaces and containers.
@@ -116,6 +118,7 @@ impl Need {
             Self::CargoTool(name) => format!("{name} (cargo install --locked {name})"),
             Self::GoTool(name, package) => format!("{name} (go install {package}@latest)"),
             Self::PythonTool(name) => format!("{name} (pip install {name})"),
+            Self::ReleaseTool(name, install) => format!("{name} ({install})"),
             Self::NetworkPlugins => "container network plugins".to_owned(),
             Self::Linux => "Linux".to_owned(),
             Self::Root => "root".to_owned(),

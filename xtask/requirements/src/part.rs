@@ -13,6 +13,8 @@ pub enum Part {
     OtherBinary,
     /// The unit tier.
     Unit,
+    /// In the unit tier, the tests of shell scripts.
+    Scripts,
     /// The API tier.
     Api,
     /// In the API tier, the comparison with skopeo.
@@ -25,6 +27,10 @@ pub enum Part {
     NodeAlone,
     /// `lint`, but for what follows.
     Lint,
+    /// `release build`.
+    ReleaseBuild,
+    /// `release publish`.
+    Publish,
     /// In `lint`, licences and advisories.
     Dependencies,
     /// In `lint`, the form of YAML.
@@ -61,6 +67,17 @@ const NODE: [Need; 12] = [
     Need::Namespaces,
 ];
 
+/// Tools whose versions decide the bytes of a release.
+const RELEASE_TOOLS: [Need; 2] = [
+    Need::ReleaseTool("cargo-auditable", "cargo install --locked cargo-auditable@0.7.7"),
+    Need::ReleaseTool("cargo-cyclonedx", "cargo install --locked cargo-cyclonedx@0.5.9"),
+];
+/// Takes about ten minutes to build.
+const COSIGN: Need = Need::ReleaseTool(
+    "cosign",
+    "go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3, with its directory in PATH",
+);
+
 impl Part {
     /// Its name in messages.
     pub fn name(self) -> &'static str {
@@ -69,12 +86,15 @@ impl Part {
             Self::Binary => "the static binary",
             Self::OtherBinary => "the static binary for the other platform",
             Self::Unit => "unit tier",
+            Self::Scripts => "unit tier, tests of scripts",
             Self::Api => "API tier",
             Self::Skopeo => "API tier, comparison with skopeo",
             Self::Image => "API tier, tests of the image",
             Self::Node => "node tier",
             Self::NodeAlone => "a node",
             Self::Lint => "lint",
+            Self::ReleaseBuild => "the build of a release",
+            Self::Publish => "push and signatures",
             Self::Dependencies => "lint, dependencies",
             Self::Yaml => "lint, the form of YAML",
             Self::Workflows => "lint, workflows",
@@ -87,6 +107,7 @@ impl Part {
     /// Its requirements. In CI, both builders of images are tried.
     pub fn needs(self, ci: bool) -> Vec<Need> {
         let skopeo = Need::Program("skopeo", "skopeo");
+        let jq = Need::Program("jq", "jq");
         let servers = || [&[Need::Go][..], &binary(Processor::native())].concat();
         let builders = if ci {
             &[
@@ -101,11 +122,20 @@ impl Part {
             Self::Binary => binary(Processor::native()).to_vec(),
             Self::OtherBinary => binary(Processor::other()).to_vec(),
             Self::Unit => vec![Need::Compiler(Processor::native())],
+            Self::Scripts => vec![Need::Compiler(Processor::native()), jq],
             Self::Skopeo => [servers(), vec![skopeo]].concat(),
             Self::Image => [&servers()[..], &[skopeo], builders, &binary(Processor::other())].concat(),
-            Self::Node => [&servers()[..], &[Need::ImageBuilder], &NODE].concat(),
+            Self::Node => [&servers()[..], &[Need::ImageBuilder, jq], &NODE].concat(),
             Self::NodeAlone => NODE.to_vec(),
             Self::Lint => vec![Need::Go],
+            Self::ReleaseBuild => [
+                &servers()[..],
+                &binary(Processor::other()),
+                &RELEASE_TOOLS,
+                &[Need::ImageBuilder, Need::Program("git", "git")],
+            ]
+            .concat(),
+            Self::Publish => vec![skopeo, COSIGN],
             Self::Dependencies => vec![Need::CargoTool("cargo-deny")],
             Self::Yaml => vec![Need::Program("yamllint", "yamllint")],
             Self::Workflows => vec![

@@ -8,6 +8,7 @@ use crate::{
 
 const SKOPEO: Need = Need::Program("skopeo", "skopeo");
 const BUILDAH: Need = Need::Program("buildah", "buildah");
+const JQ: Need = Need::Program("jq", "jq");
 const PODMAN: Need = Need::Program("podman", "podman");
 
 /// A machine that has everything but `missing`.
@@ -42,6 +43,7 @@ impl Fake {
 fn packaged() -> Vec<Need> {
     vec![
         SKOPEO,
+        JQ,
         BUILDAH,
         PODMAN,
         Need::Program("ip", "iproute2"),
@@ -86,11 +88,15 @@ fn t9_a_new_machine_runs_the_demo_and_the_tests_that_it_can() {
     let verdict = test.verdict(&machine, false);
     assert!(!test.is_refused(&verdict, false));
     assert_eq!(verdict.runnable, [Part::Unit, Part::Api]);
-    assert_eq!(skipped(&verdict), [Part::Skopeo, Part::Image, Part::Node]);
+    assert_eq!(
+        skipped(&verdict),
+        [Part::Scripts, Part::Skopeo, Part::Image, Part::Node]
+    );
     let explanation = verdict.explanation(&machine).join("\n");
     for part in [
+        "not run: unit tier, tests of scripts: needs jq\n",
         "not run: API tier, comparison with skopeo: needs skopeo\n",
-        "not run: node tier: needs buildah or podman, ip, iptables, containerd, ctr, runc, container network plugins, \
+        "not run: node tier: needs buildah or podman, jq, ip, iptables, containerd, ctr, runc, container network plugins, \
          busybox\n",
     ] {
         assert!(explanation.contains(part), "{part}: {explanation}");
@@ -104,7 +110,7 @@ fn t9_one_command_installs_every_missing_package() {
     let install = "apt-get update && apt-get install --yes --no-install-recommends ";
     let packages: Vec<&str> = command.strip_prefix(install).expect(install).split(' ').collect();
     let mut expected: Vec<&str> =
-        "buildah busybox-static containerd containernetworking-plugins iproute2 iptables runc skopeo"
+        "buildah busybox-static containerd containernetworking-plugins iproute2 iptables jq runc skopeo"
             .split(' ')
             .collect();
     expected.extend(Processor::other().packages());

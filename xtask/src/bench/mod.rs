@@ -26,7 +26,7 @@ use self::{
     contender::{Contender, Tools},
     page::Page,
 };
-use crate::{generate::markers, interrupt, project, release};
+use crate::{generate::markers, interrupt, project, static_binary};
 
 const PAGE: &str = "docs/development/benchmarks.md";
 
@@ -40,9 +40,9 @@ pub fn bench(rounds: u32) -> Result<ExitCode> {
         eprintln!("xtask: no contest on a node: {obstacle}");
     }
     let tools = Tools {
-        program: release::build()?,
-        replay: release::build_binary("replay", "replay")?,
-        peak_memory: release::build_binary("replay", "peak-memory")?,
+        program: static_binary::build()?,
+        replay: static_binary::build_binary("replay", "replay")?,
+        peak_memory: static_binary::build_binary("replay", "peak-memory")?,
         kubectl: servers::kubectl()?,
     };
     interrupt::run(async move {

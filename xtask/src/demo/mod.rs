@@ -14,14 +14,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use test_cluster::control_plane::{Cluster, Options};
 
-use crate::{interrupt, release, transcript::Transcript};
+use crate::{interrupt, static_binary, transcript::Transcript};
 
 /// Plays the story; with `keep`, leaves everything running until a signal.
 ///
 /// # Errors
 /// Where the servers can't be built or started, or a step has another result than the story.
 pub fn demo(keep: bool) -> Result<ExitCode> {
-    let binary = release::build()?;
+    let binary = static_binary::build()?;
     interrupt::run(run(binary, keep))
 }
 

@@ -10,7 +10,7 @@ use test_cluster::{
     servers::{Binaries, NodeBinaries},
 };
 
-use crate::{interrupt, project, release};
+use crate::{interrupt, project, static_binary};
 
 /// Time between two checks of the cluster.
 const POLL: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub fn demo() -> Result<ExitCode> {
     if let Some(obstacle) = obstacle() {
         bail!("{obstacle}");
     }
-    let test_cluster = release::build_tool("test-cluster")?;
+    let test_cluster = static_binary::build_tool("test-cluster")?;
     // A signal ends a build as it ends any program.
     Binaries::ensure()?;
     NodeBinaries::ensure()?;

@@ -28,6 +28,7 @@ const VERSIONS: &str = r#"(?x)
     (ghcr\.io/[\w-]+/(?:charts/)?ensure-pull-secret(?:/bundle)?:
     |app\.kubernetes\.io/version:\x20"
     |org\.opencontainers\.image\.version="
+    |release\.yaml@refs/tags/v
     |name:\x20ensure-pull-secret:
     |imagestreamtag\x20ensure-pull-secret:)
     \d[\w.+-]*\w"#;

@@ -1,6 +1,6 @@
 //! The lists of reasons and exit codes in the report's schema, from the table of reasons.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ensure_pull_secret::outcome::Reason;
 use serde_json::Value;
 
@@ -19,23 +19,45 @@ pub fn schema(text: &str) -> Result<String> {
     with_list(&text, "exit_code", codes.iter().map(u8::to_string))
 }
 
-/// The report's fields with their descriptions as a Markdown table, in the order of `required`.
+/// The report's fields with their descriptions as a Markdown table, in the order of `required`, each followed by its own fields:
+/// `secret.name`, `doctor[].message`.
 ///
 /// # Errors
 /// Where the schema is not JSON, or a required field has no description.
 pub fn fields_markdown(text: &str) -> Result<String> {
     let schema: Value = serde_json::from_str(text).context("the schema is not JSON")?;
-    let required = schema["required"]
-        .as_array()
-        .context("the schema requires no field")?;
-    let row = |name: &Value| {
-        let name = name.as_str().context("a required field is not a name")?;
-        let description = schema["properties"][name]["description"].as_str();
-        let description = description.with_context(|| format!("the field {name} has no description"))?;
-        Ok(vec![format!("`{name}`"), description.to_owned()])
-    };
-    let rows = required.iter().map(row).collect::<Result<Vec<_>>>()?;
+    let mut rows = Vec::new();
+    fields(&schema, &schema, "", &mut rows)?;
+    ensure!(!rows.is_empty(), "the schema requires no field");
     Ok(table(&["field", "meaning"], 2, rows))
+}
+
+/// Adds a row for each required field of `object`, and of the objects in it.
+fn fields(schema: &Value, object: &Value, prefix: &str, rows: &mut Vec<Vec<String>>) -> Result<()> {
+    for name in object["required"].as_array().into_iter().flatten() {
+        let name = name.as_str().context("a required field is not a name")?;
+        let field = &object["properties"][name];
+        let name = format!("{prefix}{name}");
+        let description = field["description"].as_str();
+        let description = description.with_context(|| format!("the field {name} has no description"))?;
+        rows.push(vec![format!("`{name}`"), description.to_owned()]);
+        fields(schema, field, &format!("{name}."), rows)?;
+        fields(
+            schema,
+            definition(schema, &field["items"]),
+            &format!("{name}[]."),
+            rows,
+        )?;
+    }
+    Ok(())
+}
+
+/// The definition that a `$ref` names; otherwise the value itself.
+fn definition<'a>(schema: &'a Value, value: &'a Value) -> &'a Value {
+    let pointer = value["$ref"].as_str().and_then(|name| name.strip_prefix('#'));
+    pointer
+        .and_then(|pointer| schema.pointer(pointer))
+        .unwrap_or(value)
 }
 
 /// `text` with `values` as the `enum` of a definition. JSON has no comments for markers, and a parser would not keep the
@@ -78,6 +100,18 @@ mod tests {
         let rows = "| field | meaning |\n| --- | --- |\n| `b` | B. |\n| `a` | A. |\n";
         assert_eq!(fields_markdown(schema)?, rows);
         assert!(fields_markdown(r#"{"required":["a"]}"#).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn fields_of_objects_and_lists_have_rows_too() -> Result<()> {
+        let schema = r##"{"required":["a","b"],
+            "properties":{
+                "a":{"description":"A.","required":["c"],"properties":{"c":{"description":"C."}}},
+                "b":{"description":"B.","items":{"$ref":"#/$defs/row"}}},
+            "$defs":{"row":{"required":["d"],"properties":{"d":{"description":"D."}}}}}"##;
+        let rows = "| field | meaning |\n| --- | --- |\n| `a` | A. |\n| `a.c` | C. |\n| `b` | B. |\n| `b[].d` | D. |\n";
+        assert_eq!(fields_markdown(schema)?, rows);
         Ok(())
     }
 

@@ -4,21 +4,24 @@ mod alerts;
 mod artifact_hub;
 mod dependencies;
 mod go;
+#[cfg(test)]
+mod guides;
 mod links;
 pub mod manifests;
 mod words;
+mod workflows;
 
 use anyhow::{Context as _, Result};
 
 use crate::{chart, generate, project, steps::Steps};
 
-/// Format, lints, dependencies, links, words, generated files, manifests, alerts; the first that fails ends it.
+/// Format, lints, dependencies, links, words, generated files, manifests, alerts, workflows; the first that fails ends it.
 ///
 /// # Errors
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(12);
+    let mut steps = Steps::new(12 + workflows::CHECKS.len());
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -67,8 +70,12 @@ pub fn lint() -> Result<()> {
     steps.next("chart and packages of Artifact Hub", "3 s");
     artifact_hub::check()?;
     chart::check()?;
-    steps.next("tests of the alerts", "5 s");
+    steps.next("tests of the alerts", "10 s");
     alerts::check(&shell)?;
+    for (what, usual_time, check) in workflows::CHECKS {
+        steps.next(what, usual_time);
+        check(&shell, project::root())?;
+    }
     steps.finish();
     Ok(())
 }

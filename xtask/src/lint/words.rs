@@ -20,19 +20,21 @@ const WORDS: &[(&str, &str)] = &[
     (r"hears|heard", "receive"),
     (r"spoils?", "inject a fault"),
     (r"obstacle", "error"),
+    (r"says", "report, show, message"),
+    (r"rights", "permissions"),
 ];
 
 /// Pages with tables of test names, which are no prose.
 const EXCEPTIONS: &[&str] = &["docs/development/field.md", "docs/development/contract.md"];
 
-/// Checks all pages, the manifests, and the text of the program's messages.
+/// Checks all pages, the report's schema, the manifests, and the text of the program's messages.
 ///
 /// # Errors
 /// Where a word is used, or git can't list the files.
 pub fn check(shell: &Shell) -> Result<()> {
     let names = cmd!(
         shell,
-        "git ls-files --cached --others --exclude-standard *.md src/*.rs tekton/*.yaml chart/*.yaml"
+        "git ls-files --cached --others --exclude-standard *.md docs/*.json src/*.rs tekton/*.yaml chart/*.yaml"
     )
     .quiet()
     .read()

@@ -19,7 +19,7 @@ use test_cluster::{
 use crate::{
     cargo_test::{cargo_test, finish},
     generate::markers,
-    interrupt, project, release,
+    interrupt, project, static_binary,
 };
 
 /// The page.
@@ -62,7 +62,7 @@ pub fn reliability(arguments: &Arguments) -> Result<ExitCode> {
         write(&record(ALL_CASES)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let binary = release::build()?;
+    let binary = static_binary::build()?;
     interrupt::run(run(arguments, binary))
 }
 

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::{
     cargo_test::{cargo_test, finish},
-    project, release,
+    project, static_binary,
 };
 
 /// The package of the tier's tests.
@@ -18,10 +18,14 @@ pub const PACKAGE: &str = "node-tests";
 /// Builds what the tier needs, then runs it: first what looks at a node from outside, then what is inside of one.
 pub async fn run(versions: Option<&Versions>) -> Result<u8> {
     let versions = versions.map_or("", |pair| pair.name);
-    let (test_cluster, binary) =
-        tokio::task::spawn_blocking(|| anyhow::Ok((release::build_tool("test-cluster")?, release::build()?)))
-            .await
-            .context("the build was cut off")??;
+    let (test_cluster, binary) = tokio::task::spawn_blocking(|| {
+        anyhow::Ok((
+            static_binary::build_tool("test-cluster")?,
+            static_binary::build()?,
+        ))
+    })
+    .await
+    .context("the build was cut off")??;
     let image = tempfile::tempdir().context("cannot create a directory for the image")?;
     let layout = image.path().join("layout");
     container_image::build(&binary)

@@ -128,6 +128,45 @@ async fn r18_a_credential_fails_to_log_in_twice_in_a_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_login_is_asked_again_two_seconds_later_and_nothing_else() {
+    type Registry = fn(&Seen) -> Reply;
+    let registries: [(Registry, &str); 3] = [
+        (basic, "/v2/"),
+        (
+            |seen| bearer(seen, strict, anonymous_token, repositories),
+            "/token",
+        ),
+        (
+            |seen| bearer(seen, |_| status(403), anonymous_token, repositories),
+            "/token",
+        ),
+    ];
+    for (registry, login) in registries {
+        for push in [false, true] {
+            let scripted = Scripted::new(registry);
+            let started = Instant::now();
+            let answers = scripted.ask("wrong", &["team/a:1", "team/b:1"], push).await;
+            assert_eq!(answers.images, vec![RegistryVerdict::Rejected; 2]);
+            let elapsed = started.elapsed();
+            assert!((2_000..2_200).contains(&elapsed.as_millis()), "{elapsed:?}");
+            let seen = scripted.seen();
+            let last = seen.last().expect("a request");
+            assert!(
+                last.credentials == "team+robot:wrong" && last.is(login),
+                "{seen:#?}"
+            );
+            // The first image is asked with the login.
+            let sent: Vec<_> = seen.iter().filter(|seen| !seen.credentials.is_empty()).collect();
+            assert!(
+                sent.len() <= 4 && !sent.iter().any(|seen| seen.is("/team/b")),
+                "{sent:#?}"
+            );
+            assert!(seen.iter().all(|seen| seen.method != Method::POST), "{seen:#?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn r18_a_repository_of_an_open_registry_refuses_for_itself_alone() {
     let names = many();
     let images: Vec<&str> = names.iter().map(String::as_str).collect();

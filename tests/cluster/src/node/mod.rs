@@ -8,7 +8,7 @@ mod kubernetes;
 pub mod namespaces;
 mod network;
 pub mod platform;
-mod tekton;
+pub mod tekton;
 
 use std::{net::Ipv4Addr, path::PathBuf};
 

@@ -1,9 +1,11 @@
 // Command manifests reads manifests with the code of those who will read them later: kustomize's own renderer, and
-// Tekton's own types and validation, as its admission webhook runs them. It judges nothing else.
+// Tekton's own types and validation, as its admission webhook runs them, and its bundle resolver. It judges nothing else.
 //
 //	manifests render DIRECTORY...   the objects that each kustomization gives, as a JSON list of {directory, objects, error}
 //	manifests validate              reads a JSON list of objects on standard input, and gives a JSON list of
 //	                                {index, field, message} on standard output, one for each problem
+//	manifests bundle REFERENCE KIND NAME
+//	                                an object of a Tekton bundle in a registry, as JSON {data, annotations, uri, digest}
 //
 // The exit code tells whether the work was done, not whether a problem was found.
 package main
@@ -15,7 +17,7 @@ import (
 	"os"
 )
 
-const usage = "usage: manifests render DIRECTORY... | manifests validate <OBJECTS.json"
+const usage = "usage: manifests render DIRECTORY... | manifests validate <OBJECTS.json | manifests bundle REFERENCE KIND NAME"
 
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
@@ -37,6 +39,12 @@ func run(arguments []string, input io.Reader, output io.Writer) error {
 			return fmt.Errorf("cannot read a list of objects from standard input: %w", err)
 		}
 		return json.NewEncoder(output).Encode(validate(objects))
+	case command == "bundle" && len(rest) == 3:
+		entry, err := resolve(rest[0], rest[1], rest[2])
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(output).Encode(entry)
 	default:
 		return fmt.Errorf("cannot do %q\n%s", arguments, usage)
 	}

@@ -24,7 +24,7 @@ use tokio::process::Command;
 
 use self::contender::Contender;
 use super::{contender::SCRIPT, contest, figures::Scores};
-use crate::{interrupt, project, release};
+use crate::{interrupt, project, static_binary};
 
 /// Variable with the image of the program (`tests/node/src/program_image.rs`).
 const PROGRAM_IMAGE: &str = "ENSURE_PULL_SECRET_IMAGE";
@@ -82,7 +82,7 @@ pub fn tools() -> Result<Result<Tools, String>> {
     NodeBinaries::ensure()?;
     Ok(Ok(Tools {
         // Optimised: it contains the registry's token check, which only one of the contenders uses.
-        test_cluster: release::build_binary("test-cluster", "test-cluster")?,
+        test_cluster: static_binary::build_binary("test-cluster", "test-cluster")?,
         builder,
     }))
 }

@@ -3,6 +3,8 @@
 //! The relevant checks of kube-linter are among these rules, with its names: kube-linter supports neither Tekton's steps nor
 //! a user's kustomization.
 
+#[cfg(test)]
+mod changed_names;
 pub mod collect;
 #[cfg(test)]
 mod deploy_script;

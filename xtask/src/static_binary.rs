@@ -1,6 +1,6 @@
 //! The binary as it is shipped: release profile, musl, static.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use container_image::Platform;
@@ -32,6 +32,18 @@ pub fn build_for(platform: Platform) -> Result<PathBuf> {
     cargo("build", platform, PROGRAM, PROGRAM, &[])
 }
 
+/// Builds the program in another clone as a release has it: with the list of its dependencies inside, by cargo-auditable.
+///
+/// # Errors
+/// Where the build fails, or no C compiler for that platform is installed.
+pub fn build_released(clone: &Path, platform: Platform) -> Result<PathBuf> {
+    let shell = project::shell()?;
+    let auditable = project::tool(&shell, "cargo-auditable").context("cargo-auditable is not installed")?;
+    shell.change_dir(clone);
+    let cargo = project::without_own_variables(shell.cmd(auditable)).args(["auditable", "build"]);
+    for_platform(cargo, platform, PROGRAM, PROGRAM, &[])
+}
+
 /// Builds a binary of the workspace just as the program's is built: same profile, same target.
 ///
 /// # Errors
@@ -41,10 +53,26 @@ pub fn build_binary(package: &str, binary: &str) -> Result<PathBuf> {
 }
 
 fn cargo(command: &str, platform: Platform, package: &str, binary: &str, last: &[&str]) -> Result<PathBuf> {
+    let shell = project::shell()?;
+    for_platform(
+        project::cargo(&shell).arg(command),
+        platform,
+        package,
+        binary,
+        last,
+    )
+}
+
+fn for_platform(
+    cargo: Cmd<'_>,
+    platform: Platform,
+    package: &str,
+    binary: &str,
+    last: &[&str],
+) -> Result<PathBuf> {
     let failure = || format!("there is no static binary for {platform}");
     let target = platform.target();
-    let shell = project::shell()?;
-    let mut cargo = project::cargo(&shell).args([command, "--release", "--locked", "--target", target]);
+    let mut cargo = cargo.args(["--release", "--locked", "--target", target]);
     if let Some((variable, compiler)) = c_compiler::variable(platform).with_context(failure)? {
         cargo = cargo.env(variable, compiler);
     }
