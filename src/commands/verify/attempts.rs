@@ -67,9 +67,13 @@ pub async fn send(operation: &Operation<'_>, subjects: &[Subject<'_>]) -> Vec<At
         let attempts = Host::new(operation, at_host).run().await;
         places.into_iter().zip(attempts).collect::<Vec<_>>()
     });
-    let mut found: Vec<(usize, Attempts)> = join_all(found).await.into_iter().flatten().collect();
-    found.sort_by_key(|(place, _)| *place);
-    found.into_iter().map(|(_, attempts)| attempts).collect()
+    let mut sent: Vec<Attempts> = subjects.iter().map(|_| Attempts::default()).collect();
+    for (place, attempts) in join_all(found).await.into_iter().flatten() {
+        if let Some(sent) = sent.get_mut(place) {
+            *sent = attempts;
+        }
+    }
+    sent
 }
 
 /// The subjects of one host.
