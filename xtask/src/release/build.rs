@@ -114,7 +114,7 @@ pub async fn build(clone: &Path, out: &Path) -> Result<Digests> {
 
     steps.next("manifests, bundle and chart", "10 s");
     manifests::write(clone, out, &image)?;
-    let bundle = tekton_bundle::write(clone, &out.join(BUNDLE), &image, &commit)?;
+    let bundle = tekton_bundle::write(clone, &out.join(BUNDLE), &manifests::reference(&image), &commit)?;
     let chart = chart::package(clone, out, &commit)?;
     let chart = chart.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
 

@@ -8,6 +8,7 @@ mod git;
 mod install;
 mod local_registry;
 mod manifests;
+pub mod node;
 mod notes;
 mod prepare;
 mod publish;
