@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +16,9 @@ use rustix::{
 
 /// Longest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
+
+/// How long [`read_soon`] may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long all files together may take to be written: a mount may hang.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,6 +44,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, &'static str> {
         Ok(_) => Err("is larger than 1 MiB"),
         Err(_) => Err("cannot be read"),
     }
+}
+
+/// [`read`], where it takes no longer than a second: a mount may hang.
+pub fn read_soon(path: PathBuf) -> Option<Vec<u8>> {
+    let (sender, content) = mpsc::channel();
+    let work: Work = Box::new(move || drop(sender.send(read(&path))));
+    thread::Builder::new().spawn(work).ok()?;
+    content.recv_timeout(READ_TIMEOUT).ok()?.ok()
 }
 
 /// Writes regular files, new ones included; returns for each what is wrong with it.

@@ -13,15 +13,16 @@ use k8s_openapi::jiff::Timestamp;
 
 fn main() -> ExitCode {
     hardening::disable_core_dumps_and_ptrace();
+    let progress = run::progress();
     let environment = Config::from_env(env::vars_os());
     match (help::Arguments::parse(env::args_os().skip(1)), environment) {
         (Ok(help::Arguments::Text(text)), _) => help::print(&text),
         (Err(problem), Ok(Config { output, .. })) => {
-            refuse(vec![problem], &ReportContext::default(), &output)
+            refuse(vec![problem], ReportContext::default(), &output, &progress)
         }
         (Err(problem), Err(error)) => {
             let problems = std::iter::once(problem).chain(error.problems).collect();
-            refuse(problems, &error.context, &error.output)
+            refuse(problems, error.context, &error.output, &progress)
         }
         (Ok(help::Arguments::None), Err(error)) => {
             let ConfigError {
@@ -31,31 +32,45 @@ fn main() -> ExitCode {
                 context,
             } = *error;
             log::init(&output);
-            report::print_within(move || log::warnings(&warnings));
-            refuse(problems, &context, &output)
+            let secrets = progress.secrets.clone();
+            report::print_within(move || log::warnings(&warnings, &secrets));
+            refuse(problems, context, &output, &progress)
         }
-        (Ok(help::Arguments::None), Ok(config)) => start(&Arc::new(config)),
+        (Ok(help::Arguments::None), Ok(config)) => start(&Arc::new(config), &progress),
     }
 }
 
-fn start(config: &Arc<Config>) -> ExitCode {
-    let progress = Progress::default();
-    let of_panic = progress.clone();
-    report::on_panic(config.report_context(), config.output.clone(), move || {
-        of_panic.outcome()
-    });
+fn start(config: &Arc<Config>, progress: &Progress) -> ExitCode {
+    report::on_panic(config.report_context(), config.output.clone(), progress.clone());
     log::init(&config.output);
-    let shown = Arc::clone(config);
-    report::print_within(move || {
-        log::warnings(&shown.warnings);
-        log::effective(&shown);
-    });
-    let (outcome, now) = run::start(config, &progress);
+    let (shown, secrets) = (Arc::clone(config), progress.secrets.clone());
+    let first = move || {
+        report::print_within(move || {
+            log::warnings(&shown.warnings, &secrets);
+            log::effective(&shown, &secrets);
+        });
+    };
+    let (outcome, now) = run::start(config, progress, Box::new(first));
     let mut context = config.report_context();
     context.namespace = context.namespace.or_else(|| outcome.namespace.clone());
-    report::finish(&outcome, &context, &[], &config.output, now)
+    report::finish(
+        outcome,
+        context,
+        Vec::new(),
+        &config.output,
+        now,
+        &progress.secrets,
+    )
 }
 
-fn refuse(problems: Vec<Problem>, context: &ReportContext, output: &Output) -> ExitCode {
-    report::finish(&Outcome::default(), context, &problems, output, Timestamp::now())
+fn refuse(problems: Vec<Problem>, context: ReportContext, output: &Output, progress: &Progress) -> ExitCode {
+    let now = Timestamp::now();
+    report::finish(
+        Outcome::default(),
+        context,
+        problems,
+        output,
+        now,
+        &progress.secrets,
+    )
 }

@@ -1,7 +1,9 @@
 //! One run, from configuration to outcome: within its deadline, and ended by SIGTERM at any moment.
 
 use std::{
+    env,
     future::{Future, pending},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     thread,
@@ -19,6 +21,7 @@ use tokio::{
 use crate::{
     commands::{self, operation::Operation},
     config::{Config, Mode},
+    file,
     outcome::{Finding, Outcome, Progress, Reason},
     transport::deadline::Deadline,
 };
@@ -38,10 +41,27 @@ type Ended = (Outcome, Timestamp);
 /// Cause of the end of a run by a signal.
 type Stopped = oneshot::Receiver<&'static str>;
 
-/// Runs `config` on a new thread, until its end, the deadline or a signal. Returns the outcome and the API server's time.
-pub fn start(config: &Arc<Config>, progress: &Progress) -> Ended {
+/// Progress of a run that has not begun. It knows the token file's content, which may be in another variable by mistake, even
+/// one that makes the configuration invalid.
+pub fn progress() -> Progress {
+    let progress = Progress::default();
+    let file = env::var_os("PULL_SECRET_TOKEN_FILE").map(PathBuf::from);
+    if let Some(content) = file.filter(|file| file.is_absolute()).and_then(file::read_soon) {
+        let username = env::var("PULL_SECRET_USERNAME").unwrap_or_default();
+        let content = String::from_utf8_lossy(&content).trim().to_owned();
+        progress.secrets.add(&username, &content.into());
+    }
+    progress
+}
+
+/// Runs `first`, then `config`, on a new thread, until its end, the deadline or a signal. Returns the outcome and the API
+/// server's time.
+pub fn start(config: &Arc<Config>, progress: &Progress, first: Box<dyn FnOnce() + Send>) -> Ended {
     let (config, timeout, shared) = (Arc::clone(config), config.timeout, progress.clone());
-    let work = move |start, stopped| block_on(&shared, Box::pin(run(&config, start, &shared, stopped)));
+    let work = move |start, stopped| {
+        first();
+        block_on(&shared, Box::pin(run(&config, start, &shared, stopped)))
+    };
     block_on(progress, Box::pin(supervise(timeout, progress, work)))
 }
 
@@ -298,7 +318,7 @@ mod tests {
             let config = Arc::new(Config::from_env(variables).expect("a configuration"));
             let progress = Progress::default();
             progress.add_note("A note.".to_owned());
-            let (outcome, now) = start(&config, &progress);
+            let (outcome, now) = start(&config, &progress, Box::new(|| {}));
             assert_eq!(reasons(&outcome), [Reason::NotInCluster]);
             assert_eq!(outcome.notes, ["A note."]);
             assert!(now > Timestamp::UNIX_EPOCH);

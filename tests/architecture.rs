@@ -82,7 +82,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "report",
         &["text", "file", "credential", "outcome", "config", "kubernetes"],
     ),
-    ("run", &["outcome", "config", "transport", "decide", "commands"]),
+    (
+        "run",
+        &["file", "outcome", "config", "transport", "decide", "commands"],
+    ),
     ("main", &["hardening", "outcome", "config", "report", "run"]),
 ];
 

@@ -21,6 +21,7 @@ const TIERS: &[(&str, &str)] = &[
     ("node ", "tests/node/tests"),
     ("conformance ", "tests/conformance"),
     ("faults ", "tests/faults"),
+    ("process ", "tests/process"),
 ];
 
 /// First letters of the ids in `docs/development/field.md`, with the number of situations.
@@ -193,6 +194,45 @@ fn s19_every_row_of_the_page_on_security_has_a_test() {
         let names_another_row = matches!(last.trim(), "the same" | "the first one");
         assert!(has_test || names_another_row, "no test in: {row}");
     }
+}
+
+/// Parts of the page that promise nothing of their own: they introduce a list, a table or a command.
+const WITHOUT_A_PROMISE: &[&str] = &[
+    "Threat model:",
+    "Tests of the first,",
+    "In your kustomization:",
+    "These tests give the runner",
+];
+
+#[test]
+fn s19_every_paragraph_of_the_page_on_security_has_a_test() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md can be read");
+    // Odd parts are commands and YAML.
+    let text: String = page.split("```").step_by(2).collect::<Vec<_>>().join("\n");
+    let mut parts: Vec<String> = vec![String::new()];
+    for line in text.lines().filter(|line| !line.starts_with(['#', '|'])) {
+        if line.is_empty() || line.starts_with("- ") {
+            parts.push(String::new());
+        }
+        let part = parts.last_mut().expect("there is one");
+        part.push_str(line.trim());
+        part.push(' ');
+    }
+    let promises: Vec<_> = parts.iter().filter(|part| !part.trim().is_empty()).collect();
+    assert!(
+        promises.len() > 30,
+        "{} parts: the page is not read",
+        promises.len()
+    );
+    let untested = promises
+        .iter()
+        .filter(|part| !TIERS.iter().any(|(tier, _)| part.contains(&format!("`{tier}"))))
+        .filter(|part| {
+            !WITHOUT_A_PROMISE
+                .iter()
+                .any(|begin| part.trim().starts_with(begin))
+        });
+    assert_eq!(untested.collect::<Vec<_>>(), Vec::<&&String>::new());
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
         return;
     };
     for key in document.keys() {
-        document.entry(key).expect("a key has an entry");
+        document.entry(&key).expect("a key has an entry");
     }
     let managed = Entry::new("<token>", SecretString::from("ours")).expect("an entry");
     let edited = document.with_entries(&[(KEY, &managed)]);

@@ -1,7 +1,10 @@
 //! Whose credential is to be stored: the token file is read here, the account of a token request found.
 
+use secrecy::ExposeSecret as _;
+
 use crate::{
     commands::operation::Operation,
+    config::Config,
     credential::{Credential, Token, TokenKind},
     decide::CredentialSource,
     file,
@@ -38,6 +41,12 @@ pub fn resolve(operation: &Operation<'_>) -> Result<CredentialSource, Finding> {
         .map_err(|error| invalid(format!("PULL_SECRET_TOKEN_FILE {}: {error}", shown(path))))?;
     let credential = Credential::of(username, token);
     credential.add_to(&operation.secrets);
+    if let Some(variable) = in_annotation(config, credential.token.secret().expose_secret()) {
+        let cause = format!(
+            "{variable} contains the token of PULL_SECRET_TOKEN_FILE, and an annotation is no secret"
+        );
+        return Err(Finding::new(Reason::InvalidConfiguration, cause).about(variable));
+    }
     let policy = target.send_policy(&credential);
     if let Some(registry) = config.registries.iter().find(|registry| !policy.allows(registry)) {
         return Err(untrusted_registry(registry));
@@ -59,6 +68,17 @@ pub fn resolve(operation: &Operation<'_>) -> Result<CredentialSource, Finding> {
         operation.progress.add_note(note.to_owned());
     }
     Ok(CredentialSource::File(Box::new(credential)))
+}
+
+/// Variable whose text becomes an annotation, and contains the token by mistake. A short password may be a word of it.
+fn in_annotation(config: &Config, token: &str) -> Option<&'static str> {
+    [
+        ("PULL_SECRET_DISPLAY_NAME", &config.display_name),
+        ("PULL_SECRET_DESCRIPTION", &config.description),
+    ]
+    .into_iter()
+    .find(|(_, text)| token.len() >= 12 && text.as_ref().is_some_and(|text| text.contains(token)))
+    .map(|(variable, _)| variable)
 }
 
 /// `invalid-configuration`: a Kubernetes token may not be sent to `registry`.

@@ -89,7 +89,7 @@ impl<'a> Operation<'a> {
             Dialer::indirect(config.connect_to.clone(), config.proxy.clone()),
             registry::ANSWER_LIMIT,
         );
-        let secrets = KnownSecrets::default();
+        let secrets = progress.secrets.clone();
         secrets.add("", token.secret());
         Ok(Self {
             target: Target::new(config, namespace, token.claims()),

@@ -40,7 +40,7 @@ pub use names::{NameError, Namespace, ObjectName};
 pub use no_proxy::NoProxy;
 pub use output::Output;
 pub use platform::ApiServer;
-pub use problem::Problem;
+pub use problem::{Problem, may_be_credential};
 pub use proxy::{HttpProxy, Proxy, ProxyError, ProxyVariable, Route, UnusableProxy};
 pub use report_context::ReportContext;
 pub use variables::{

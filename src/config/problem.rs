@@ -105,7 +105,7 @@ pub(super) fn is_token(text: &str) -> bool {
 /// True if a text may be a credential: a token, `user:password@`, or a long text that looks random.
 ///
 /// In doubt true: a hidden value costs its owner a look at the configuration, a printed one may leak a password.
-pub(super) fn may_be_credential(text: &str) -> bool {
+pub fn may_be_credential(text: &str) -> bool {
     is_token(text) || looks_like_credential(text) || has_user_info(text) || looks_random(text)
 }
 

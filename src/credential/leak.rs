@@ -4,14 +4,19 @@
 //! alphabets of base64 are the same then.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde_json::Value;
 
-use super::embedded;
+use super::{
+    embedded,
+    redaction::{Form, compared},
+};
 
 /// Number of consecutive letters and digits that identify a secret: ordinary names have no eight in common with a random
 /// secret.
@@ -23,6 +28,10 @@ const SHORTEST: usize = 4;
 /// Greatest length of all secrets together, in bytes, with which names are compared. With more, no name is printed that
 /// is not from the configuration: each would take seconds.
 const COMPARED_MAX: usize = 128 << 10;
+
+/// The same for the texts of a run. Other secrets, and those of a document longer than [`COMPARED_MAX`], which would take too
+/// much memory, are searched for in names alone.
+const REDACTED_MAX: usize = 32 << 10;
 
 /// Digits of base64 and of base32, in lower case; `-`, `_`, `+` and `/` are not compared.
 const BASE64: &[u8] = b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789";
@@ -128,6 +137,19 @@ fn percent_encoded(text: &str, kept: &[u8]) -> Vec<u8> {
     encoded
 }
 
+/// The part of a secret that identifies it: of a Google key file the private key, since its other members are names.
+fn identifying(secret: &str) -> Cow<'_, str> {
+    let file = secret.starts_with('{').then(|| serde_json::from_str(secret).ok());
+    match file
+        .flatten()
+        .as_ref()
+        .and_then(|file: &Value| file.get("private_key")?.as_str())
+    {
+        Some(key) => key.to_owned().into(),
+        None => secret.into(),
+    }
+}
+
 /// Secrets of a run. A name that is not from the configuration is printed only if it contains none of them.
 ///
 /// Clones share the same secrets.
@@ -137,7 +159,7 @@ pub struct KnownSecrets(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     credentials: Vec<(String, SecretString)>,
-    document: Option<(SecretSlice<u8>, SecretReader)>,
+    document: Option<(Arc<SecretSlice<u8>>, SecretReader)>,
 }
 
 /// Function that extracts user names and secrets from a document.
@@ -159,31 +181,64 @@ impl KnownSecrets {
     /// when a name is printed.
     pub fn add_document(&self, document: &[u8], reader: SecretReader) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.document = Some((document.to_vec().into(), reader));
+        known.document = Some((Arc::new(document.to_vec().into()), reader));
+    }
+
+    /// The run's own secrets, then those of the document, unless it is longer than `longest_document`. The lock is not held while they are read: the panic hook reads
+    /// them too.
+    fn all(&self, longest_document: usize) -> Vec<(String, SecretString)> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut all, document) = (known.credentials.clone(), known.document.clone());
+        drop(known);
+        let document = document.filter(|(document, _)| document.expose_secret().len() <= longest_document);
+        all.extend(
+            document
+                .into_iter()
+                .flat_map(|(document, reader)| reader(document.expose_secret())),
+        );
+        all
+    }
+
+    /// The secrets in all forms that are searched for in texts, without those beyond [`REDACTED_MAX`].
+    pub(super) fn forms(&self) -> Vec<Form> {
+        let mut left = REDACTED_MAX;
+        let mut forms = Vec::new();
+        for (username, secret) in self.all(COMPARED_MAX) {
+            let secret = secret.expose_secret();
+            let Some(rest) = left.checked_sub(username.len().saturating_add(secret.len())) else {
+                continue;
+            };
+            left = rest;
+            let lower = identifying(secret).to_ascii_lowercase();
+            let plain = [
+                compared(&lower),
+                percent_encoded(&lower, b""),
+                percent_encoded(&lower, b"-._~"),
+            ];
+            forms.extend(plain.map(Form::Text));
+            let pair = format!("{username}:{secret}");
+            let auth = STANDARD.encode(&pair);
+            for text in [secret, &pair, &auth].map(str::as_bytes) {
+                forms.extend([0, 2, 4].map(|skip| Form::Text(encoded(text, BASE64, 6, skip))));
+                forms.push(Form::Hexadecimal(encoded(text, BASE32_HEX, 4, 0)));
+            }
+        }
+        forms
     }
 
     /// True if `text` contains a secret, in any encoding.
     pub fn show_in(&self, text: &str) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let haystack = Haystack::new(text);
         let contains = |username: &str, secret: &str| {
             !secret.is_empty() && (haystack.has(secret) || haystack.has_pair(username, secret))
         };
-        let stored = known
-            .document
-            .as_ref()
-            .map(|(document, reader)| reader(document.expose_secret()));
         let mut left = COMPARED_MAX;
-        known
-            .credentials
-            .iter()
-            .chain(stored.iter().flatten())
-            .any(|(username, secret)| {
-                let secret = secret.expose_secret();
-                let rest = left.checked_sub(username.len().saturating_add(secret.len()));
-                left = rest.unwrap_or_default();
-                rest.is_none() || contains(username, secret)
-            })
+        self.all(usize::MAX).iter().any(|(username, secret)| {
+            let secret = secret.expose_secret();
+            let rest = left.checked_sub(username.len().saturating_add(secret.len()));
+            left = rest.unwrap_or_default();
+            rest.is_none() || contains(username, secret)
+        })
     }
 }
 
@@ -195,201 +250,4 @@ impl fmt::Debug for KnownSecrets {
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::dockerconfig::stored_secrets;
-
-    const USERNAME: &str = "team+robot";
-    const PASSWORD: &str = "s3cr3t-robot-pass/?~";
-
-    /// True if `text` contains an identifying part of `secret`.
-    fn shows(secret: &str, text: &str) -> bool {
-        Haystack::new(text).has(secret)
-    }
-
-    fn known(username: &str, password: &str) -> KnownSecrets {
-        let known = KnownSecrets::default();
-        known.add(username, &SecretString::from(password));
-        known
-    }
-
-    fn hex(bytes: &str) -> String {
-        bytes.bytes().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn base32(text: &str, alphabet: &[u8]) -> String {
-        let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
-        let mut digits = String::new();
-        for group in bits.as_bytes().chunks(5) {
-            let group = format!("{:0<5}", String::from_utf8_lossy(group));
-            let digit = usize::from_str_radix(&group, 2).expect("bits");
-            digits.push(char::from(alphabet[digit]));
-        }
-        digits
-    }
-
-    /// Encodings of a credential that a server could use as a host name.
-    fn spellings(username: &str, password: &str) -> Vec<String> {
-        let pair = format!("{username}:{password}");
-        let auth = STANDARD.encode(&pair);
-        let mut spellings = vec![password.to_owned()];
-        for text in [
-            password,
-            &pair,
-            &auth,
-            &format!("x{password}"),
-            &format!("xy{password}"),
-        ] {
-            spellings.extend([
-                STANDARD.encode(text),
-                STANDARD_NO_PAD.encode(text),
-                URL_SAFE_NO_PAD.encode(text),
-                hex(text),
-                hex(text).to_uppercase(),
-                base32(text, BASE32),
-                base32(text, BASE32_HEX),
-            ]);
-        }
-        let percent: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        spellings.extend([percent, password.replace('/', "%2F").replace('?', "%3f")]);
-        spellings
-    }
-
-    #[test]
-    fn s4_secret_is_found_in_every_encoding() {
-        let known = known(USERNAME, PASSWORD);
-        for spelling in spellings(USERNAME, PASSWORD) {
-            let labels: Vec<String> = spelling
-                .as_bytes()
-                .chunks(7)
-                .map(|label| String::from_utf8_lossy(label).into_owned())
-                .collect();
-            for name in [
-                spelling.clone(),
-                spelling.to_lowercase(),
-                spelling.to_uppercase(),
-                format!("a.{}.evil.test:8443", spelling.to_lowercase()),
-                format!("{}.evil.test", labels.join(".")),
-                labels.join("-"),
-                labels.join("_"),
-                labels.join(":"),
-            ] {
-                assert!(known.show_in(&name), "{name} of {spelling}");
-            }
-        }
-    }
-
-    #[test]
-    fn s4_part_of_an_encoding_is_found() {
-        let known = known(USERNAME, PASSWORD);
-        let encoded = hex(PASSWORD);
-        for name in [
-            &encoded[10..22],
-            &encoded[encoded.len() - 9..],
-            "cr3t-robot.evil.test",
-        ] {
-            assert!(known.show_in(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn s4_ordinary_names_contain_no_secret() {
-        let token = format!(
-            "eyJhbGciOiJSUzI1NiJ9.{}.c2ln",
-            URL_SAFE_NO_PAD.encode(r#"{"sub":"a"}"#)
-        );
-        for known in [
-            known(USERNAME, PASSWORD),
-            known("<token>", &token),
-            known("", "x"),
-            known("", ""),
-        ] {
-            for name in [
-                "",
-                "auth.docker.io",
-                "sso.redhat.com",
-                "gitlab.com:443",
-                "team.robot.test",
-                "image-registry.openshift-image-registry.svc:5000",
-                "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
-                "validate.kyverno.svc-fail",
-            ] {
-                assert!(!known.show_in(name), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn short_secret_is_found_as_a_whole_label_or_in_its_login() {
-        let known = known("robot", "abc");
-        assert!(known.show_in("x.ABC.evil.test"));
-        assert!(known.show_in(&format!("{}.test", STANDARD.encode("robot:abc"))));
-        assert!(!known.show_in("abcd.test"));
-        assert!(shows("-!-", "a-!-b") && !shows("-!-", "a-b"));
-        assert!(shows(":A a[: :0   ", "x:a a[: :0   y") && !shows(":A a[: :0   ", "x.aa0b.test"));
-        assert!(shows("{)u{\"ex", "{)u{\"ex") && !shows("{)u{\"ex", "u.ex.test"));
-        assert!(shows("abc", "x.abc.test") && !shows("abc", "abcd.test") && !shows("", "a.test"));
-    }
-
-    #[test]
-    fn s4_stored_credentials_are_secrets_too() {
-        let known = KnownSecrets::default();
-        let document = format!(
-            r#"{{"auths":{{"a.test":{{"auth":"{}"}},"b.test":{{"identitytoken":"an-identity-token"}}}}}}"#,
-            STANDARD.encode(format!("{USERNAME}:{PASSWORD}"))
-        );
-        known.add_document(document.as_bytes(), stored_secrets);
-        for spelling in spellings(USERNAME, PASSWORD) {
-            assert!(known.show_in(&format!("{spelling}.evil.test")), "{spelling}");
-        }
-        assert!(known.show_in(&hex("an-identity-token")));
-        assert!(!known.show_in("a.test"));
-        known.add_document(b"not a document", stored_secrets);
-        assert!(!known.show_in(PASSWORD));
-        assert_eq!(format!("{known:?}"), "KnownSecrets");
-    }
-
-    #[test]
-    fn o10_no_name_is_compared_with_too_many_secrets() {
-        let document = |count: usize| {
-            let entry = |n| format!(r#""{n}.test":{{"username":"robot","password":"password-{n:07}"}}"#);
-            let entries: Vec<_> = (0..count).map(entry).collect();
-            format!(r#"{{"auths":{{{}}}}}"#, entries.join(","))
-        };
-        let known = KnownSecrets::default();
-        for (count, is_hidden) in [(10, false), (40_000, true), (1, false)] {
-            known.add_document(document(count).as_bytes(), stored_secrets);
-            assert_eq!(known.show_in("sso.redhat.com"), is_hidden, "{count}");
-        }
-    }
-
-    #[test]
-    fn text_with_a_part_of_a_token_is_detected() {
-        for (text, expected) in [
-            ("x.defghijk.test", true),
-            ("abc.DEFGHIJKLMN.opq", true),
-            ("defghij.test", false),
-            ("", false),
-        ] {
-            assert_eq!(shows("abc.DEFGHIJKLMN.opq", text), expected, "{text}");
-        }
-        assert!(shows("short", "a.short.test"));
-        assert!(!shows("", "any"));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
-
-        #[test]
-        // A percent sign that is not encoded itself can be read in two ways.
-        fn every_encoding_of_any_password_is_found(password in "[ -$&-~]{12,40}", username in "[a-z]{1,9}") {
-            let known = known(&username, &password);
-            for spelling in spellings(&username, &password) {
-                prop_assert!(known.show_in(&spelling.to_lowercase()), "{}", spelling);
-            }
-        }
-    }
-}
+mod tests;

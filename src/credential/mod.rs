@@ -4,6 +4,7 @@ mod claims;
 mod embedded;
 mod leak;
 mod lifetime;
+mod redaction;
 mod token;
 mod token_file;
 

@@ -1,5 +1,7 @@
 //! Lookup in the stored document as clients do it: the kubelet, and users of containers/image (skopeo, buildah, podman).
 
+use std::cell::RefCell;
+
 use secrecy::ExposeSecret;
 
 use crate::{
@@ -58,45 +60,45 @@ pub fn credential_found<'a>(
     })
 }
 
-/// Entry that was found.
-#[derive(Clone, Copy)]
-pub struct Found<'a>(&'a Member<'a>);
+/// Entry of an index, with what is known about it at one registry.
+pub struct IndexedEntry<'a, Known> {
+    member: Member<'a>,
+    known: RefCell<Option<(&'a RegistryHost, Known)>>,
+}
 
-impl Found<'_> {
-    /// Key of the entry.
-    pub fn key(&self) -> &str {
-        &self.0.name
-    }
-
-    /// Place of the entry in the document.
-    pub const fn place(&self) -> usize {
-        self.0.start
-    }
-
-    /// The entry.
-    pub fn entry(&self) -> Entry {
-        Entry::read(self.0.value)
+impl<'a, Known: Clone> IndexedEntry<'a, Known> {
+    /// What is known about the entry at `registry`: the last one, or what `examine` finds for its key.
+    pub fn known(&self, registry: &'a RegistryHost, examine: impl FnOnce(&str, Entry) -> Known) -> Known {
+        let mut last = self.known.borrow_mut();
+        match &*last {
+            Some((at, known)) if *at == registry => known.clone(),
+            _ => {
+                let known = examine(&self.member.name, Entry::read(self.member.value));
+                *last = Some((registry, known.clone()));
+                known
+            }
+        }
     }
 }
 
 /// Entries of a document that the kubelet could try for some images, by its index; malformed ones included.
-pub struct EntryIndex<'a>(Keyring<Member<'a>>);
+pub struct EntryIndex<'a, Known>(Keyring<IndexedEntry<'a, Known>>);
 
-impl<'a> EntryIndex<'a> {
+impl<'a, Known: Clone> EntryIndex<'a, Known> {
     /// Index of a document's entries for `images`.
-    pub fn of(document: &Document<'a>, images: &[&ImageReference]) -> Self {
+    pub fn of(document: &'a Document<'_>, images: &[&ImageReference]) -> Self {
         let is_kept = KeyringIndex::matcher_of_any(images);
         let entries = document.entries().filter_map(|member| {
             let index = KeyringIndex::new(&member.name).filter(&is_kept)?;
-            Some((index, member))
+            let known = RefCell::default();
+            Some((index, IndexedEntry { member, known }))
         });
         Self(Keyring::new(entries.collect()))
     }
 
     /// Entries that the kubelet tries for an image, in its order.
-    pub fn lookup(&self, image: &ImageReference) -> Vec<Found<'_>> {
-        let found = self.0.lookup(image).into_iter();
-        found.map(Found).collect()
+    pub fn lookup(&self, image: &ImageReference) -> Vec<&IndexedEntry<'a, Known>> {
+        self.0.lookup(image)
     }
 }
 

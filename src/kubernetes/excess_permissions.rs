@@ -35,8 +35,11 @@ const VERBS: &[&str] = &[
     "deletecollection",
     "bind",
     "escalate",
-    "impersonate",
+    IMPERSONATE,
 ];
+
+/// Its kinds have names of their own.
+const IMPERSONATE: &str = "impersonate";
 
 /// The verbs among them that only read.
 const READS: &[&str] = &["get", "list", "watch"];
@@ -85,7 +88,7 @@ const COMMON: &[Common] = &[
     Common {
         groups: &["authentication.k8s.io"],
         resources: &["userextras/scopes.authorization.openshift.io"],
-        verb: "impersonate",
+        verb: IMPERSONATE,
     },
 ];
 
@@ -129,7 +132,8 @@ pub fn from_rules(status: &SubjectRulesReviewStatus, access: Access) -> ExcessPe
     }
     ExcessPermissions {
         rights: found.listed(),
-        complete: !status.incomplete,
+        // An error means as much, such as a binding whose role is gone.
+        complete: !status.incomplete && status.evaluation_error.as_deref().unwrap_or_default().is_empty(),
         remedy: None,
     }
 }
@@ -177,7 +181,10 @@ impl Found {
         }
         let is_core = matches!(group, "" | "*");
         let subresource = resource.split('/').nth(1);
-        for &verb in VERBS.iter().filter(|verb| granted.iter().any(|one| one == *verb)) {
+        for &verb in VERBS
+            .iter()
+            .filter(|verb| granted.iter().any(|one| is_kind_of(one, verb)))
+        {
             if !READS.contains(&verb) {
                 if !is_common(group, resource, verb, access) {
                     self.insert(&name, verb);
@@ -222,6 +229,13 @@ impl Found {
         }
         listed
     }
+}
+
+/// Whether a verb of a rule is this one. `impersonate:user-info`, `impersonate-on:user-info:get` and the like are kinds of
+/// impersonation (Kubernetes 1.35, constrained impersonation).
+fn is_kind_of(granted: &str, verb: &str) -> bool {
+    let kind = granted.split([':', '-']).next();
+    granted == verb || verb == IMPERSONATE && kind == Some(IMPERSONATE)
 }
 
 /// What every authenticated identity has, or the configured access needs.

@@ -8,7 +8,7 @@ use std::{
 use http::uri::Authority;
 
 use crate::{
-    config::Config,
+    config::{Config, may_be_credential},
     file,
     outcome::{Finding, Reason},
     text::clip_name,
@@ -115,8 +115,14 @@ fn system_bundles(config: &Config) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Printable path; a token may be there in the place of its file.
 pub(crate) fn shown(path: &Path) -> String {
-    clip_name(&path.to_string_lossy(), 80)
+    let path = path.to_string_lossy();
+    if may_be_credential(&path) {
+        "redacted".to_owned()
+    } else {
+        clip_name(&path, 80)
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub fn untrusted(object: &str, failure: &Failure, secrets: &KnownSecrets) -> Opt
         Failure::Lookup
         | Failure::Refused
         | Failure::Reset
+        | Failure::NoRoute
         | Failure::NoConnection
         | Failure::TimedOut
         | Failure::Proxy(_)
@@ -122,6 +123,7 @@ mod tests {
             Failure::Lookup,
             Failure::Refused,
             Failure::Reset,
+            Failure::NoRoute,
             Failure::NoConnection,
             Failure::TimedOut,
             Failure::Tls,

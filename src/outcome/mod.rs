@@ -116,3 +116,35 @@ pub struct Outcome {
     /// Checks that passed, maybe with a warning; only in mode `doctor`. Failed checks are findings.
     pub lines: Vec<DoctorCheck>,
 }
+
+impl Outcome {
+    /// All texts that may contain names from outside.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        let mut texts: Vec<&mut String> = Vec::new();
+        texts.extend(&mut self.namespace);
+        for finding in &mut self.findings {
+            texts.push(&mut finding.cause);
+            texts.extend(&mut finding.subject);
+            texts.extend(&mut finding.remedy);
+            texts.extend(&mut finding.paste);
+        }
+        texts.extend(&mut self.notes);
+        texts.extend(&mut self.warnings);
+        texts.extend(&mut self.credential.service_account);
+        texts.extend(&mut self.credential.credential_id);
+        if let Some(excess) = &mut self.excess {
+            texts.extend(&mut excess.rights);
+            texts.extend(&mut excess.remedy);
+        }
+        let checks = self.registries.iter_mut().chain(&mut self.images);
+        texts.extend(checks.map(|check| &mut check.subject));
+        let plan = self.plan.iter_mut().flat_map(|plan| &mut plan.diff.0);
+        texts.extend(plan.map(|(_, text)| text));
+        for line in &mut self.lines {
+            texts.push(&mut line.message);
+            texts.extend(&mut line.remedy);
+            texts.extend(&mut line.paste);
+        }
+        texts
+    }
+}

@@ -6,11 +6,15 @@ use std::{
 };
 
 use super::{Action, Outcome};
-use crate::credential::CredentialSummary;
+use crate::credential::{CredentialSummary, KnownSecrets};
 
 /// What a run did so far, shared with the panic hook.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<Mutex<State>>);
+pub struct Progress {
+    state: Arc<Mutex<State>>,
+    /// Secrets of the run, which are never printed.
+    pub secrets: KnownSecrets,
+}
 
 #[derive(Default)]
 struct State {
@@ -76,6 +80,6 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -161,7 +161,7 @@ reasons! {
         "Run it again; if it happens again, find out who else writes this Secret.";
     Deadline = "deadline", 75, Error, 11,
         "the run timed out or received SIGTERM",
-        "Run it again, or raise PULL_SECRET_TIMEOUT.";
+        "Run it again; after a timeout, raise PULL_SECRET_TIMEOUT.";
     RegistryProtocol = "registry-protocol", 76, Error, 5,
         "the endpoint is not a container registry",
         "Check the name and port in PULL_SECRET_REGISTRY.";

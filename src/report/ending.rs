@@ -14,6 +14,7 @@ use super::message::in_sentence;
 use super::results::{self, Unwritten};
 use crate::config::ReportContext;
 use crate::config::{LogFormat, LogLevel, Output, Problem};
+use crate::credential::KnownSecrets;
 use crate::file;
 use crate::outcome::Outcome;
 use crate::text::one_line;
@@ -29,14 +30,16 @@ const PRINT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Starts the log if an invalid configuration prevented that.
 pub fn finish(
-    outcome: &Outcome,
-    context: &ReportContext,
-    problems: &[Problem],
+    mut outcome: Outcome,
+    mut context: ReportContext,
+    mut problems: Vec<Problem>,
     output: &Output,
     now: Timestamp,
+    secrets: &KnownSecrets,
 ) -> ExitCode {
     crate::report::log::init(output);
-    let concluded = Concluded::new(outcome, context, problems, output, now);
+    redact(&mut outcome, &mut context, &mut problems, secrets);
+    let concluded = Concluded::new(&outcome, &context, &problems, output, now);
     let code = concluded.report.exit_code;
     let output = output.clone();
     print_within(move || concluded.print(&output, &mut io::stdout().lock(), &mut io::stderr()));
@@ -47,6 +50,24 @@ pub fn finish(
 pub fn print_within(print: impl FnOnce() + Send + 'static) {
     // Where it takes longer, there is no place to report that.
     let _ = file::within(PRINT_TIMEOUT, Box::new(print));
+}
+
+/// Removes the run's secrets from everything that a report is made from.
+pub(super) fn redact(
+    outcome: &mut Outcome,
+    context: &mut ReportContext,
+    problems: &mut [Problem],
+    secrets: &KnownSecrets,
+) {
+    let mut texts = outcome.texts();
+    texts.extend(&mut context.namespace);
+    texts.extend(&mut context.name);
+    for problem in problems {
+        texts.push(&mut problem.problem);
+        texts.extend(&mut problem.given);
+        texts.extend(&mut problem.example);
+    }
+    secrets.redact(texts);
 }
 
 /// [`finish`] with other writers. Their errors are ignored: there is no other place to report them.

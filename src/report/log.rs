@@ -10,6 +10,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
 use crate::config::{Config, LogFormat, LogLevel, Output};
+use crate::credential::KnownSecrets;
 
 /// Starts logging to standard error. A second call has no effect.
 pub fn init(output: &Output) {
@@ -18,17 +19,21 @@ pub fn init(output: &Output) {
 }
 
 /// Logs the effective configuration, without secrets.
-pub fn effective(config: &Config) {
+pub fn effective(config: &Config, secrets: &KnownSecrets) {
     let settings: Vec<_> = config
         .effective()
         .into_iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    info!("configuration: {}", settings.join(" "));
+    let mut settings = settings.join(" ");
+    secrets.redact(vec![&mut settings]);
+    info!("configuration: {settings}");
 }
 
 /// Logs the warnings of the configuration.
-pub fn warnings(warnings: &[String]) {
+pub fn warnings(warnings: &[String], secrets: &KnownSecrets) {
+    let mut warnings = warnings.to_vec();
+    secrets.redact(warnings.iter_mut().collect());
     for warning in warnings {
         warn!("{warning}");
     }

@@ -12,7 +12,7 @@ use super::ending;
 use crate::config::Output;
 use crate::config::ReportContext;
 use crate::outcome::Finding;
-use crate::outcome::Outcome;
+use crate::outcome::Progress;
 use crate::outcome::Reason;
 use crate::text::clip_name;
 
@@ -21,16 +21,12 @@ const LOCATION_MAX: usize = 120;
 
 /// Installs the panic hook: a panic ends the process with `internal` and exit code 70.
 ///
-/// Only the location is printed, since the payload may contain a secret. `outcome` returns the outcome so far; it must
-/// not wait for a lock that the panicking thread may hold.
-pub fn on_panic(
-    context: ReportContext,
-    output: Output,
-    outcome: impl Fn() -> Outcome + Send + Sync + 'static,
-) {
+/// Only the location is printed, since the payload may contain a secret. No code that may panic holds a lock of `progress`.
+pub fn on_panic(context: ReportContext, output: Output, progress: Progress) {
     std::panic::set_hook(Box::new(move |info| {
-        let mut outcome = outcome();
+        let (mut outcome, mut context) = (progress.outcome(), context.clone());
         outcome.findings.push(finding(info));
+        ending::redact(&mut outcome, &mut context, &mut [], &progress.secrets);
         let code = ending::write(
             &outcome,
             &context,
@@ -87,7 +83,7 @@ mod tests {
     #[test]
     fn panic_exits_with_70_and_prints_only_its_location() {
         if env::var_os(CHILD).is_some() {
-            on_panic(ReportContext::default(), Output::default(), Outcome::default);
+            on_panic(ReportContext::default(), Output::default(), Progress::default());
             panic!("{PAYLOAD}");
         }
         let this = "report::panic::tests::panic_exits_with_70_and_prints_only_its_location";

@@ -14,6 +14,7 @@ use crate::report::log::tests::{Lines, logged};
 
 mod files;
 mod schema;
+mod secrets;
 mod streams;
 mod warnings;
 

@@ -99,6 +99,7 @@ impl Dialer {
                 Failure::Lookup => ProxyCause::Lookup,
                 Failure::Refused => ProxyCause::Refused,
                 Failure::Reset => ProxyCause::Reset,
+                Failure::NoRoute => ProxyCause::NoRoute,
                 Failure::TimedOut => ProxyCause::TimedOut,
                 _ => ProxyCause::NoConnection,
             })

@@ -19,6 +19,9 @@ pub enum Failure {
     /// The connection was closed, reset or cut short.
     #[error("connection reset")]
     Reset,
+    /// This machine has no route to the address, or a router rejects it.
+    #[error("no route to its address")]
+    NoRoute,
     /// No connection, for another cause.
     #[error("no connection")]
     NoConnection,
@@ -55,9 +58,14 @@ impl Failure {
     /// Whether the request may have been sent: the server may have done what it asks.
     pub const fn is_after_sending(&self) -> bool {
         match self {
-            Self::Reset | Self::NoConnection | Self::TimedOut | Self::Tls | Self::NotHttp | Self::TooLong => {
-                true
-            }
+            // A router may reject a connection that is in use, too.
+            Self::Reset
+            | Self::NoRoute
+            | Self::NoConnection
+            | Self::TimedOut
+            | Self::Tls
+            | Self::NotHttp
+            | Self::TooLong => true,
             Self::Lookup
             | Self::Refused
             | Self::Proxy(_)
@@ -71,7 +79,12 @@ impl Failure {
     /// Whether the same request may fare better a moment later.
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Lookup | Self::Refused | Self::Reset | Self::NoConnection | Self::TimedOut => true,
+            Self::Lookup
+            | Self::Refused
+            | Self::Reset
+            | Self::NoRoute
+            | Self::NoConnection
+            | Self::TimedOut => true,
             Self::Proxy(failure) => failure.cause.is_transient(),
             Self::Certificate(_)
             | Self::Handshake
@@ -137,6 +150,7 @@ impl Failure {
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof => Some(Self::Reset),
             io::ErrorKind::TimedOut => Some(Self::TimedOut),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Some(Self::NoRoute),
             _ => None,
         }
     }
@@ -211,7 +225,9 @@ mod tests {
             (io::ErrorKind::ConnectionReset, Failure::Reset),
             (io::ErrorKind::UnexpectedEof, Failure::Reset),
             (io::ErrorKind::TimedOut, Failure::TimedOut),
-            (io::ErrorKind::HostUnreachable, Failure::NoConnection),
+            (io::ErrorKind::HostUnreachable, Failure::NoRoute),
+            (io::ErrorKind::NetworkUnreachable, Failure::NoRoute),
+            (io::ErrorKind::PermissionDenied, Failure::NoConnection),
         ] {
             let found = Failure::of(&io::Error::from(kind));
             assert_eq!(found, failure, "{kind}");

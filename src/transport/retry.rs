@@ -183,6 +183,7 @@ mod tests {
             assert!(!is_transient(&outcome(status, None)), "{status}");
         }
         for (failure, expected) in [
+            (Failure::NoRoute, true),
             (Failure::NoConnection, true),
             (Failure::TimedOut, true),
             (Failure::Refused, true),

@@ -32,6 +32,8 @@ pub enum ProxyCause {
     Refused,
     /// It closed or reset the connection.
     Reset,
+    /// There is no route to it.
+    NoRoute,
     /// It was not reached, for another cause.
     NoConnection,
     /// It sent no answer in time.
@@ -48,7 +50,12 @@ impl ProxyCause {
     /// Whether the same request may fare better a moment later.
     pub(super) const fn is_transient(self) -> bool {
         match self {
-            Self::Lookup | Self::Refused | Self::Reset | Self::NoConnection | Self::TimedOut => true,
+            Self::Lookup
+            | Self::Refused
+            | Self::Reset
+            | Self::NoRoute
+            | Self::NoConnection
+            | Self::TimedOut => true,
             Self::Status(status) => status == 429 || status >= 500 && status != 501,
             Self::NotHttp | Self::Unusable => false,
         }
@@ -75,6 +82,7 @@ impl fmt::Display for ProxyFailure {
             ProxyCause::Lookup => write!(f, "the name of {proxy} can't be resolved"),
             ProxyCause::Refused => write!(f, "{proxy} refuses the connection"),
             ProxyCause::Reset => write!(f, "{proxy} closes the connection"),
+            ProxyCause::NoRoute => write!(f, "no route to {proxy}"),
             ProxyCause::NoConnection => write!(f, "no connection to {proxy}"),
             ProxyCause::TimedOut => write!(f, "no answer of {proxy} in time"),
             ProxyCause::Status(status) => write!(f, "{proxy} answers CONNECT with {status}"),
@@ -209,18 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn proxy_failure_names_the_proxy_and_the_cause() {
-        let failure = |cause| {
-            let proxy = "the proxy proxy.test:3128 (HTTPS_PROXY)".to_owned();
-            ProxyFailure { proxy, cause }.to_string()
-        };
-        assert_eq!(
-            failure(ProxyCause::Status(407)),
-            "the proxy proxy.test:3128 (HTTPS_PROXY) answers CONNECT with 407"
-        );
-        assert_eq!(
-            failure(ProxyCause::Lookup),
-            "the name of the proxy proxy.test:3128 (HTTPS_PROXY) can't be resolved"
-        );
+    fn each_failure_of_a_proxy_names_it_and_has_its_own_words() {
+        const PROXY: &str = "the proxy proxy.test:3128 (HTTPS_PROXY)";
+        for (cause, words) in [
+            (ProxyCause::Lookup, "the name of PROXY can't be resolved"),
+            (ProxyCause::Refused, "PROXY refuses the connection"),
+            (ProxyCause::Reset, "PROXY closes the connection"),
+            (ProxyCause::NoRoute, "no route to PROXY"),
+            (ProxyCause::NoConnection, "no connection to PROXY"),
+            (ProxyCause::TimedOut, "no answer of PROXY in time"),
+            (ProxyCause::Status(407), "PROXY answers CONNECT with 407"),
+            (ProxyCause::NotHttp, "PROXY does not speak HTTP"),
+        ] {
+            let proxy = PROXY.to_owned();
+            let failure = ProxyFailure { proxy, cause };
+            assert_eq!(failure.to_string(), words.replace("PROXY", PROXY));
+        }
     }
 }

@@ -222,13 +222,7 @@ pub fn inconclusive(
         Inconclusive::Protocol(ProtocolError::Failed(Failure::Proxy(failure))) => {
             connection::no_proxy(registry, failure)
         }
-        Inconclusive::Protocol(error) => Finding::new(
-            Reason::RegistryProtocol,
-            format!(
-                "{registry} does not answer as a container registry ({})",
-                error_text(error, secrets)
-            ),
-        ),
+        Inconclusive::Protocol(error) => connection::protocol(registry, error, &error_text(error, secrets)),
     }
 }
 

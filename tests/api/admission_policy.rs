@@ -140,6 +140,12 @@ async fn policy_allows_one_secret_of_one_type_and_one_kind_of_token() -> Result<
         .create(runner.secret())
         .await
         .context("the program's own Secret")?;
+    // `{"auths":{"evil.test":{}}}`: the content is not checked.
+    let another_host = json!({ "data": { ".dockerconfigjson": "eyJhdXRocyI6eyJldmlsLnRlc3QiOnt9fX0=" } });
+    runner
+        .create(changed(runner.secret(), &another_host))
+        .await
+        .context("a document of another host")?;
     let of_another_account = json!({ "kubernetes.io/service-account.name": OTHER });
     for (changes, message) in [
         (

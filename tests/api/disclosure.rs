@@ -5,6 +5,8 @@ use std::fs;
 use anyhow::Result;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::api::PostParams;
 use serde_json::json;
 use test_cluster::{
     listener::{ReceivedRequest, Reply},
@@ -231,5 +233,112 @@ async fn s4_a_webhook_named_by_a_secret_is_not_printed() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// Names that Kubernetes accepts: at most 63 characters, with a domain.
+fn object_names() -> Vec<String> {
+    let spellings = spellings(USERNAME, PASSWORD)
+        .into_iter()
+        .chain(spellings(USERNAME, OLD_PASSWORD));
+    spellings
+        .map(|name| name.chars().take(63).collect::<String>())
+        .map(|name| format!("hold.test/{}", name.trim_end_matches(['-', '.', '_'])))
+        .collect()
+}
+
+#[tokio::test]
+async fn s3_s4_a_name_in_the_secrets_metadata_is_not_printed() -> Result<()> {
+    let world = World::new("metadata-encoded").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let server = trusted.server(REGISTRY, any_login)?;
+    let program = robot(&world)?
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{REGISTRY}={}", server.address()),
+        )
+        .env("PULL_SECRET_LOG", "debug");
+    let auth = STANDARD.encode(format!("{USERNAME}:{OLD_PASSWORD}"));
+    for name in object_names() {
+        world
+            .store(&json!({"auths": {REGISTRY: {"auth": auth}}, "credHelpers": {REGISTRY: name}}).to_string())
+            .await?;
+        let mut secret = world.secret().await?;
+        let label = name.trim_start_matches("hold.test/").to_owned();
+        secret.metadata.labels = Some([(name.clone(), label.clone())].into());
+        let annotations = [
+            (name.clone(), name.clone()),
+            ("openshift.io/display-name".to_owned(), name.clone()),
+            ("ensure-pull-secret/expires-at".to_owned(), name.clone()),
+            ("ensure-pull-secret/credential-id".to_owned(), name.clone()),
+            ("ensure-pull-secret/service-account".to_owned(), name.clone()),
+        ];
+        secret.metadata.annotations = Some(annotations.into());
+        secret.metadata.owner_references = Some(vec![OwnerReference {
+            api_version: "hold.test/v1".to_owned(),
+            kind: label.clone(),
+            name: label,
+            uid: "1".to_owned(),
+            ..OwnerReference::default()
+        }]);
+        secret.metadata.finalizers = Some(vec![name.clone()]);
+        secret.metadata.managed_fields = None;
+        let writer = PostParams {
+            field_manager: Some(name.clone()),
+            ..PostParams::default()
+        };
+        world
+            .namespace
+            .api::<Secret>()
+            .replace(SECRET, &writer, &secret)
+            .await?;
+        for is_deleted in [false, true] {
+            if is_deleted {
+                world.namespace.delete_secret(SECRET).await?;
+            }
+            // Until it is deleted, a run would replace the older password, which is no secret of a later run then.
+            for mode in MODES.into_iter().filter(|mode| is_deleted || *mode != "ensure") {
+                // Every run checks its outputs for the canary.
+                let outcome = program.clone().env("PULL_SECRET_MODE", mode).run().await?;
+                assert!(!everything(&outcome).contains(&name), "{mode} {name}: {outcome}");
+                if is_deleted && mode != "doctor" {
+                    outcome.expect("ERROR", "none", "secret-terminating", 65);
+                    outcome.expect_message("is held by the finalizer redacted;");
+                }
+            }
+        }
+        let mut secret = world.secret().await?;
+        secret.metadata.finalizers = None;
+        world.namespace.replace(&secret).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn s3_a_robots_password_in_a_wrong_variable_is_not_printed() -> Result<()> {
+    let world = World::new("wrong-variable").await?;
+    let trusted = Scripted::trusted_by(&world)?;
+    let server = trusted.server(REGISTRY, any_login)?;
+    let program = robot(&world)?
+        .env(
+            "PULL_SECRET_CONNECT_TO",
+            format!("{REGISTRY}={}", server.address()),
+        )
+        .env("PULL_SECRET_LOG", "debug");
+    for (name, value, exit) in [
+        // Refused, and valid.
+        ("PULL_SECRET_MODE", PASSWORD.to_owned(), 64),
+        ("PULL_SECRET_REGISTRY", format!("{PASSWORD}/"), 64),
+        ("PULL_SECRET_DISPLAY_NAME", format!("Quay {PASSWORD}"), 64),
+        ("PULL_SECRET_REGISTRY_CA_FILE", format!("/{PASSWORD}"), 64),
+        ("PULL_SECRET_NAME", PASSWORD.to_owned(), 77),
+        ("PULL_SECRET_IMAGE", format!("{REGISTRY}/team/{PASSWORD}:1.0"), 76),
+    ] {
+        // Every run checks its outputs for the canary.
+        let outcome = program.clone().env(name, &value).run().await?;
+        assert_eq!(outcome.output.exit, exit, "{name}={value}: {outcome}");
+    }
+    let argument = program.argument(format!("--password={PASSWORD}")).run().await?;
+    assert_eq!(argument.output.exit, 64);
     Ok(())
 }

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 use test_cluster::access::ClusterAccess;
 
-use crate::{admission_policy::Asking, installation::Installation};
+use crate::{admission_policy::Asking, installation::Installation, kubectl::Kubectl, world::short_lived};
 
 /// An account that may do what the runner may not.
 const MIGHTY: &str = "mighty";
@@ -105,7 +105,25 @@ async fn runner_without_policy_can_request_any_token_of_the_puller() -> Result<(
     Ok(())
 }
 
-/// The YAML block of `docs/security.md`, "Without an administrator".
+/// Whoever can read the Secret requests the next token with the stored one.
+#[tokio::test]
+async fn stored_token_of_the_runner_itself_can_request_the_next_one() -> Result<()> {
+    let installation = Installation::of_one_account_without_policy("escalation-one").await?;
+    let program = installation.program()?;
+    short_lived(&program)
+        .env("PULL_SECRET_NEXT_RUN_WITHIN", "none")
+        .expect("SUCCESS", "created", "ok", 0)
+        .await?;
+    let reader = Asking::by(&installation, &installation.stored_token().await?).await?;
+    let year = json!({ "expirationSeconds": 31_536_000 });
+    reader
+        .request_token(&installation.names.runner, year)
+        .await
+        .context("RBAC permits it")?;
+    Ok(())
+}
+
+/// The blocks of `docs/security.md`, "Without a cluster administrator".
 #[tokio::test]
 async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md");
@@ -121,9 +139,17 @@ async fn secret_created_by_hand_closes_the_gap_without_a_policy() -> Result<()> 
         .expect("ERROR", "none", "api-forbidden", 77)
         .await?
         .expect_message("create secrets");
-    installation
-        .namespace
-        .create_docker_config_json(&installation.names.secret, br#"{"auths":{}}"#)
+    let (_, rest) = page
+        .split_once("## Without a cluster administrator")
+        .context("a section")?;
+    let (_, rest) = rest.split_once("```bash\n").context("a block of commands")?;
+    let (command, _) = rest.split_once("```").context("its end")?;
+    let command = command
+        .replace("my-models", installation.namespace.name())
+        .replace("internal-registry", &installation.names.secret);
+    Kubectl::new(installation.namespace.name())
+        .await?
+        .script(&command)
         .await?;
     installation
         .program()?

@@ -204,6 +204,27 @@ async fn s6_permissions_that_read_or_make_secrets_are_reported() -> Result<()> {
 }
 
 #[tokio::test]
+async fn s6_a_binding_whose_role_is_gone_makes_the_review_incomplete() -> Result<()> {
+    let world = World::new("s6-incomplete").await?;
+    world.program().expect("SUCCESS", "created", "ok", 0).await?;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "dangling" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gone" },
+        "subjects": [{ "kind": "ServiceAccount", "name": PULLER }],
+    });
+    world.namespace.apply(&binding.to_string()).await?;
+    let verify = world.program().env("PULL_SECRET_MODE", "verify").run().await?;
+    assert_eq!(
+        verify.report["credential"]["excess"],
+        json!({ "permissions": [], "complete": false, "remedy": null })
+    );
+    let doctor = world.program().env("PULL_SECRET_MODE", "doctor").run().await?;
+    let log = &doctor.output.stderr;
+    assert!(log.contains("; the review was incomplete"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn missing_rules_review_delays_no_run() -> Result<()> {
     let world = World::new("excess-down").await?;
     let image = world.push("app:v1")?;

@@ -103,6 +103,26 @@ pub fn step_environment(task: &Value, params: &[(&str, &str)]) -> Result<Vec<(St
         .collect())
 }
 
+/// The program as the pod of the CronJob among `objects` has it, on the runner's own token.
+pub fn program_of(objects: &[Value], runner: &ServiceAccountDir) -> Result<Program> {
+    let environment = objects
+        .iter()
+        .find(|object| object["kind"] == "CronJob")
+        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
+        .and_then(Value::as_array)
+        .context("the CronJob has an environment")?;
+    let mut program = Program::new(runner);
+    for variable in environment {
+        // kubectl leaves an empty value out.
+        let text = |key: &str| variable[key].as_str().unwrap_or_default();
+        program = program.env(text("name"), text("value"));
+    }
+    // A file of the pod's own, which this machine may have too.
+    Ok(program
+        .without("PULL_SECRET_TERMINATION_MESSAGE_FILE")
+        .env("PULL_SECRET_CONNECT_TO", registries().connect_to()))
+}
+
 /// A namespace in which the shipped manifests were applied.
 pub struct Installation {
     pub namespace: TestNamespace,
@@ -129,6 +149,15 @@ impl Installation {
 
     /// Like `with_policy`, with one ServiceAccount that runs the program and whose token is stored.
     pub async fn of_one_account(name: &str) -> Result<Self> {
+        Self::of_one_account_with(name, &["components/admission-policy"]).await
+    }
+
+    /// As `of_one_account`, without the policy.
+    pub async fn of_one_account_without_policy(name: &str) -> Result<Self> {
+        Self::of_one_account_with(name, &[]).await
+    }
+
+    async fn of_one_account_with(name: &str, components: &[&str]) -> Result<Self> {
         let namespace = TestNamespace::new(name).await?;
         let mut names = Names::of(&namespace);
         names.puller.clone_from(&names.runner);
@@ -138,7 +167,7 @@ impl Installation {
         } }]);
         let patches = json!([{ "target": { "kind": "Role" }, "patch": rule.to_string() }]);
         let lines = format!("patches: {patches}\n");
-        Self::render(namespace, names, &["components/admission-policy"], &lines).await
+        Self::render(namespace, names, components, &lines).await
     }
 
     /// As `with_policy`, in a namespace that is there, with more literals in the names. Applied again, it changes both.
@@ -213,26 +242,7 @@ impl Installation {
 
     /// The program as the rendered CronJob's pod has it, on the runner's own token.
     pub fn program(&self) -> Result<Program> {
-        let environment = self
-            .objects
-            .iter()
-            .find(|object| object["kind"] == "CronJob")
-            .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
-            .and_then(Value::as_array)
-            .context("the CronJob has an environment")?;
-        let mut program = Program::new(&self.runner);
-        for variable in environment {
-            let text = |key: &str| {
-                variable[key]
-                    .as_str()
-                    .context("a variable has a name and a value")
-            };
-            program = program.env(text("name")?, text("value")?);
-        }
-        // A file of the pod's own, which this machine may have too.
-        Ok(program
-            .without("PULL_SECRET_TERMINATION_MESSAGE_FILE")
-            .env("PULL_SECRET_CONNECT_TO", registries().connect_to()))
+        program_of(&self.objects, &self.runner)
     }
 
     /// The token stored for OpenShift's registry.

@@ -31,6 +31,11 @@ impl Kubectl {
         })
     }
 
+    /// Its kubeconfig, for another client.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory.path().join(KUBECONFIG)
+    }
+
     /// Runs it; an error has its output.
     pub async fn run(&self, arguments: &[&dyn AsRef<OsStr>]) -> Result<String> {
         let mut command = Command::new(&self.binary);
@@ -53,7 +58,7 @@ impl Kubectl {
 
     async fn output(&self, command: &mut Command) -> Result<String> {
         let output = command
-            .env("KUBECONFIG", self.directory.path().join(KUBECONFIG))
+            .env("KUBECONFIG", self.kubeconfig())
             .env("HOME", self.directory.path())
             .kill_on_drop(true)
             .output()

@@ -33,7 +33,7 @@ pub async fn define_kinds_of_tekton() -> Result<()> {
 }
 
 /// A namespace that enforces `restricted`, and warns of it, where only a template breaks it.
-async fn restricted(name: &str) -> Result<TestNamespace> {
+pub async fn restricted(name: &str) -> Result<TestNamespace> {
     define_kinds_of_tekton().await?;
     let namespace = TestNamespace::new(name).await?;
     let labels = json!({ "metadata": { "labels": {
@@ -48,7 +48,7 @@ async fn restricted(name: &str) -> Result<TestNamespace> {
 }
 
 /// Arguments of kubectl: a dry run on the server in which unknown fields and warnings are errors.
-const STRICTLY: [&str; 3] = ["--dry-run=server", "--validate=strict", "--warnings-as-errors"];
+pub const STRICTLY: [&str; 3] = ["--dry-run=server", "--validate=strict", "--warnings-as-errors"];
 
 async fn apply(kubectl: &Kubectl, user: &UserKustomization) -> Result<String> {
     let [dry_run, validate, warnings] = STRICTLY;

@@ -1,6 +1,8 @@
 //! Generated files and parts of files: the tables of README and docs/reference, docs/role.yaml, the report schema's reasons and exit
 //! codes, the parts of tekton/ that name variables, results or exit codes, and owner, URL and version in every file.
 
+mod changelog;
+pub mod chart;
 pub mod markers;
 mod project_names;
 mod schema;
@@ -57,7 +59,10 @@ pub fn generate(check: bool) -> Result<()> {
             continue;
         }
         if !check {
-            fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+            path.parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| fs::write(&path, content))
+                .with_context(|| format!("cannot write {}", path.display()))?;
             println!("wrote {name}");
         }
         differing.push(name);
@@ -77,7 +82,7 @@ fn contents() -> Result<BTreeMap<String, String>> {
     let generators: [(&str, Generator); 4] = [
         (TASK, tekton::task),
         (STEP_ACTION, tekton::step_action),
-        (CRON_JOB, tekton::cron_job),
+        (CRON_JOB, tekton::pod_failure_policy),
         (SCHEMA, schema::schema),
     ];
     for (name, generator) in generators {
@@ -108,6 +113,7 @@ fn contents() -> Result<BTreeMap<String, String>> {
         files.insert(name.to_owned(), text);
     }
     files.insert(ROLE.to_owned(), role()?);
+    chart::add(&mut files)?;
     Ok(files)
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod c_compiler;
 mod cargo_test;
+mod chart;
 mod coverage;
 mod demo;
 mod fuzz;

@@ -209,6 +209,41 @@ async fn the_source_is_the_token_of_a_file_that_may_be_sent_to_every_registry() 
     assert!(cause.expect_err("no file").ends_with(" does not exist"));
 }
 
+#[tokio::test]
+async fn s3_a_token_in_the_text_of_an_annotation_is_refused() {
+    let files = mounted_files("runner");
+    let path = files.path().join("robot");
+    fs::write(&path, "s3cr3t-robot-pass\n").expect("a file");
+    let path = path.display().to_string();
+    for (variable, text, is_refused) in [
+        ("PULL_SECRET_DISPLAY_NAME", "s3cr3t-robot-pass", true),
+        ("PULL_SECRET_DESCRIPTION", "Quay: s3cr3t-robot-pass", true),
+        ("PULL_SECRET_DESCRIPTION", "Quay", false),
+    ] {
+        let more = [
+            ("PULL_SECRET_REGISTRY", "quay.io"),
+            ("PULL_SECRET_TOKEN_FILE", path.as_str()),
+            (variable, text),
+        ];
+        let found = source(&config(files.path(), &more)).map(|_| ());
+        let expected =
+            format!("invalid-configuration: {variable} contains the token of PULL_SECRET_TOKEN_FILE");
+        let refused = found.is_err_and(|cause| cause.starts_with(&expected));
+        assert_eq!(refused, is_refused, "{text}");
+    }
+}
+
+#[test]
+fn s3_a_path_that_may_be_a_password_is_not_printed() {
+    for (path, text) in [
+        ("/var/run/robot/token", "/var/run/robot/token"),
+        ("/AbCdEfGh12345678IjKl", "redacted"),
+        ("/run/glpat-AbCdEfGh12345678", "redacted"),
+    ] {
+        assert_eq!(shown(Path::new(path)), text);
+    }
+}
+
 #[test]
 fn a_difference_of_clocks_counts_beyond_one_minute() {
     for (ahead, text) in [

@@ -1,6 +1,6 @@
 //! Entries that clients would use, for each image and for each registry without one. Pure.
 
-use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, rc::Rc};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -70,7 +70,7 @@ const MAX_CANDIDATES: usize = 4096;
 pub fn subjects<'a>(
     operation: &Operation<'a>,
     secret: &StoredSecret,
-    document: &Document<'_>,
+    document: &'a Document<'_>,
     now: Timestamp,
 ) -> Vec<Subject<'a>> {
     let mut wanted: Vec<(&'a RegistryHost, Option<&'a ImageReference>, ImageReference)> = Vec::new();
@@ -95,15 +95,12 @@ pub fn subjects<'a>(
     let limit = MAX_CANDIDATES
         .checked_div(operation.target.config.registries.len())
         .unwrap_or(MAX_CANDIDATES);
-    let mut known: BTreeMap<(usize, usize), Rc<Candidate>> = BTreeMap::new();
     let subjects = wanted.iter().map(|(registry, image, looked_up)| {
-        let registries = operation.target.config.registries.iter();
-        let place = registries.take_while(|other| other != registry).count();
         let found = index.lookup(looked_up);
         let candidates = found.iter().take(limit).map(|found| {
-            let new = || candidate(operation, secret, registry, found.key(), found.entry(), now);
-            let known = known.entry((place, found.place()));
-            Rc::clone(known.or_insert_with(|| Rc::new(new())))
+            found.known(registry, |key, entry| {
+                Rc::new(candidate(operation, secret, registry, key, entry, now))
+            })
         });
         Subject {
             registry,

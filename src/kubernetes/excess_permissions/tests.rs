@@ -388,12 +388,113 @@ fn s6_a_name_in_a_role_prints_nothing_that_it_should_not() {
 
 #[test]
 fn s6_a_review_that_calls_itself_incomplete_is_not_complete() {
-    for incomplete in [false, true] {
+    for (incomplete, error, complete) in [
+        (false, None, true),
+        (false, Some(""), true),
+        (true, None, false),
+        (
+            false,
+            Some("role.rbac.authorization.k8s.io \"gone\" not found"),
+            false,
+        ),
+        (
+            true,
+            Some("webhook authorizer does not support user rule resolution"),
+            false,
+        ),
+    ] {
         let status = SubjectRulesReviewStatus {
             incomplete,
+            evaluation_error: error.map(str::to_owned),
             ..SubjectRulesReviewStatus::default()
         };
-        assert_eq!(from_rules(&status, Access::Pull).complete, !incomplete);
+        assert_eq!(from_rules(&status, Access::Pull).complete, complete, "{error:?}");
+    }
+}
+
+#[test]
+fn s6_siblings_of_the_clauses_of_the_contract_are_judged_like_them() {
+    let named = json!([
+        { "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["internal-registry"], "verbs": ["patch"] },
+        { "apiGroups": ["image.openshift.io"], "resources": ["imagestreams/layers"], "resourceNames": ["a"], "verbs": ["update"] },
+    ]);
+    assert_eq!(
+        excess(Access::Pull, named.clone()),
+        [
+            "secrets (patch)",
+            "imagestreams/layers.image.openshift.io (update)"
+        ]
+    );
+    assert_eq!(excess(Access::PushPull, named), ["secrets (patch)"]);
+    for (group, resource, verb, name) in [
+        ("", "secrets/*", "get", "secrets/all (get)"),
+        ("*", "secrets", "watch", "secrets (watch)"),
+        ("*", "pods/exec", "get", "pods/exec of all groups (get)"),
+        (
+            "image.openshift.io",
+            "imagestreams/*",
+            "update",
+            "imagestreams/all.image.openshift.io (update)",
+        ),
+        (
+            "image.openshift.io",
+            "*/layers",
+            "update",
+            "all/layers.image.openshift.io (update)",
+        ),
+        (
+            "image.openshift.io",
+            "imagestreams",
+            "update",
+            "imagestreams.image.openshift.io (update)",
+        ),
+        ("", "users", "impersonate:user-info", "users (impersonate)"),
+        (
+            "",
+            "serviceaccounts",
+            "impersonate:serviceaccount",
+            "serviceaccounts (impersonate)",
+        ),
+        (
+            "",
+            "secrets",
+            "impersonate-on:user-info:get",
+            "secrets (impersonate)",
+        ),
+        (
+            "security.openshift.io",
+            "securitycontextconstraints",
+            "*",
+            "securitycontextconstraints.security.openshift.io (all verbs)",
+        ),
+    ] {
+        assert_eq!(excess(Access::PushPull, rule(group, resource, verb)), [name]);
+    }
+    for (group, resource, verb) in [
+        ("*", "imagestreams/layers", "get"),
+        ("", "imagestreams/layers", "get"),
+        ("", "pods/log", "watch"),
+        ("", "secrets", "GET"),
+        ("", "users", "impersonated"),
+    ] {
+        assert_eq!(
+            excess(Access::Pull, rule(group, resource, verb)),
+            [""; 0],
+            "{resource}"
+        );
+    }
+    let nothing = json!([{ "apiGroups": [], "resources": ["secrets"], "verbs": ["get"] }, { "resources": ["secrets"], "verbs": ["*"] }]);
+    assert_eq!(
+        excess(Access::Pull, nothing),
+        [""; 0],
+        "a rule without a group has no effect"
+    );
+    for verbs in [json!(["put"]), json!(["get", "*"]), json!(["delete"])] {
+        let urls = json!([{ "nonResourceURLs": ["/debug/*"], "verbs": verbs }]);
+        assert_eq!(
+            review(Access::Pull, json!([]), urls).rights,
+            ["URL /debug/_ (more than get)"]
+        );
     }
 }
 

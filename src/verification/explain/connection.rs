@@ -1,11 +1,13 @@
-//! Findings for a host whose certificate is not trusted, and for a proxy that does not connect.
+//! Findings for a host whose certificate is not trusted, for a proxy that does not connect, and for a registry that breaks
+//! the protocol.
 
 use super::NAME;
 use crate::{
     credential::KnownSecrets,
     outcome::{Finding, Reason},
+    registry::ProtocolError,
     text::clip_name,
-    transport::{CertificateFailure, ProxyCause, ProxyFailure},
+    transport::{CertificateFailure, Failure, ProxyCause, ProxyFailure},
 };
 
 /// The certificate of `host` (`host:port`) is not trusted.
@@ -72,6 +74,7 @@ pub(super) fn no_proxy(registry: &str, failure: &ProxyFailure) -> Finding {
         | ProxyCause::Lookup
         | ProxyCause::Refused
         | ProxyCause::Reset
+        | ProxyCause::NoRoute
         | ProxyCause::NoConnection
         | ProxyCause::TimedOut => "Check the address of the proxy.".to_owned(),
     };
@@ -80,6 +83,40 @@ pub(super) fn no_proxy(registry: &str, failure: &ProxyFailure) -> Finding {
         format!("{registry} cannot be asked ({failure})"),
     )
     .with_remedy(remedy)
+}
+
+/// `registry` breaks the protocol.
+pub(super) fn protocol(registry: &str, error: &ProtocolError, words: &str) -> Finding {
+    let finding = Finding::new(
+        Reason::RegistryProtocol,
+        format!("{registry} does not answer as a container registry ({words})"),
+    );
+    // Name and port are right where a registry answered.
+    match error {
+        ProtocolError::Failed(Failure::ClientCertificate) => {
+            finding.with_remedy("Use an address of the registry that requires no client certificate.")
+        }
+        ProtocolError::Failed(Failure::Handshake) => finding
+            .with_remedy("Have the registry accept TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20."),
+        ProtocolError::Challenge => finding.with_remedy("Have the registry ask for Basic or Bearer."),
+        ProtocolError::PlainTokenService(_) => {
+            finding.with_remedy("Have the registry name its token service with https.")
+        }
+        ProtocolError::Redirects(_) => finding
+            .with_remedy("Set PULL_SECRET_REGISTRY to the host that serves the images without a redirect."),
+        ProtocolError::Refused
+        | ProtocolError::NoToken
+        | ProtocolError::RedirectsTooOften
+        | ProtocolError::TokenServiceRedirects(_)
+        | ProtocolError::LoginNotAnswered
+        | ProtocolError::OtherDigest => {
+            finding.with_remedy("Ask the registry's administrator to correct it.")
+        }
+        ProtocolError::Failed(_)
+        | ProtocolError::Status(_)
+        | ProtocolError::NotARegistry
+        | ProtocolError::NotAManifest => finding,
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +190,27 @@ mod tests {
                 CertificateFailure::UnsupportedCaKey(KeyType::Curve("P-521")),
                 "its certificate is signed with the key type P-521, which is not supported",
             ),
+            (
+                CertificateFailure::CaNotYetValid(at),
+                "the CA certificate that signed its certificate is not valid before 1970-01-01T00:00:00Z",
+            ),
+            (
+                CertificateFailure::CaMayNotSign,
+                "its certificate is signed by a CA that may not sign it",
+            ),
+            (
+                CertificateFailure::WeakSignature,
+                "its certificate is signed with SHA-1 or MD5",
+            ),
+            (
+                CertificateFailure::UnsupportedSignature,
+                "its certificate has a signature algorithm that is not supported",
+            ),
+            (
+                CertificateFailure::NotForServers,
+                "its certificate is not for servers (extended key usage)",
+            ),
+            (CertificateFailure::Invalid, "its certificate is invalid"),
         ];
         for (failure, cause) in cases {
             let (found, remedy) = told(&failure);
@@ -219,6 +277,44 @@ mod tests {
                 (Reason::RegistryProtocol, 76, told)
             );
             assert!(finding.remedy().contains(remedy), "{}", finding.remedy());
+        }
+    }
+
+    #[test]
+    fn registry_that_answers_has_another_remedy_than_its_name() {
+        let host = || "cdn.test".to_owned();
+        let remedy = |error| protocol("quay.io", &error, "words").remedy().to_string();
+        for (error, part) in [
+            (
+                ProtocolError::Failed(Failure::ClientCertificate),
+                "requires no client certificate",
+            ),
+            (ProtocolError::Failed(Failure::Handshake), "TLS 1.3"),
+            (ProtocolError::Challenge, "Basic or Bearer"),
+            (ProtocolError::PlainTokenService(host()), "with https"),
+            (
+                ProtocolError::Redirects(host()),
+                "the host that serves the images",
+            ),
+            (ProtocolError::Refused, "administrator"),
+            (ProtocolError::NoToken, "administrator"),
+            (ProtocolError::RedirectsTooOften, "administrator"),
+            (ProtocolError::TokenServiceRedirects(host()), "administrator"),
+            (ProtocolError::LoginNotAnswered, "administrator"),
+            (ProtocolError::OtherDigest, "administrator"),
+        ] {
+            let found = remedy(error);
+            assert!(
+                found.contains(part) && !found.contains("name and port"),
+                "{found}"
+            );
+        }
+        for error in [
+            ProtocolError::Failed(Failure::NotTls),
+            ProtocolError::Failed(Failure::NotHttp),
+            ProtocolError::NotARegistry,
+        ] {
+            assert!(remedy(error).contains("name and port"));
         }
     }
 }

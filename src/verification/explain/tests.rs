@@ -241,6 +241,8 @@ fn why_a_registry_said_nothing_is_told_in_words() {
         ),
         (ProtocolError::Failed(Failure::Refused), "connection refused"),
         (ProtocolError::Failed(Failure::Reset), "connection reset"),
+        (ProtocolError::Failed(Failure::NoRoute), "no route to its address"),
+        (ProtocolError::Failed(Failure::Tls), "TLS failed"),
         (
             ProtocolError::Failed(Failure::Handshake),
             "TLS handshake failed (no common version, cipher suite or key type)",

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod certificates;
 pub mod clients;
 pub mod control_plane;
+pub mod helm;
 pub mod identity;
 pub mod invariants;
 pub mod kustomize;

@@ -37,11 +37,11 @@ fn with_parts(text: &str, result: &str) -> Result<String> {
         })
 }
 
-/// The CronJob with its pod failure policy: the permanent exit codes end a Job.
+/// A Job's manifest with its pod failure policy: the permanent exit codes end a Job.
 ///
 /// # Errors
 /// When the marker is missing.
-pub fn cron_job(text: &str) -> Result<String> {
+pub fn pod_failure_policy(text: &str) -> Result<String> {
     let codes: Vec<_> = permanent_exit_codes().iter().map(u8::to_string).collect();
     let rules = format!(
         "# First: an evicted pod may end with any exit code.\n\
@@ -140,7 +140,7 @@ fn env(result: &str) -> String {
 }
 
 /// A description as a folded block, which needs no quoting whatever is in it.
-fn folded(text: &str) -> String {
+pub fn folded(text: &str) -> String {
     let options = textwrap::Options::new(WIDTH)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
@@ -207,7 +207,7 @@ mod tests {
         });
         let of_step_action: Vec<_> = of_step_action.iter().map(|(from, to)| (&**from, &**to)).collect();
         refused(step_action, super::super::STEP_ACTION, &of_step_action)?;
-        refused(cron_job, super::super::CRON_JOB, &of_cron_job)
+        refused(pod_failure_policy, super::super::CRON_JOB, &of_cron_job)
     }
 
     /// Chains signs for a result with such a name as an image that the task has built (Chains, docs/slsa-provenance.md,

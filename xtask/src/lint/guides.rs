@@ -60,14 +60,20 @@ fn a_block_without_a_marker_is_found() {
     );
 }
 
-/// `.ci/run` installs packages with lines such as `need cc gcc`.
+/// `.ci/run` installs packages with lines such as `need cc gcc` and `… || packages gcc`.
 #[test]
 fn each_package_of_ci_is_listed_for_contributors() {
     let read = |name: &str| std::fs::read_to_string(project::file(name)).expect(name);
     let (ci, page) = (read(".ci/run"), read("CONTRIBUTING.md"));
-    let lines = ci.lines().filter_map(|line| line.trim().strip_prefix("need "));
-    let packages: Vec<&str> = lines.flat_map(|line| line.split(' ').skip(1)).collect();
-    assert!(packages.contains(&"jq"), "{packages:?}");
+    let needed = ci.lines().filter_map(|line| line.trim().strip_prefix("need "));
+    let needed = needed.filter_map(|line| line.split_once(' '));
+    let others = ci.lines().filter_map(|line| line.split_once("|| packages "));
+    let packages = needed.chain(others).flat_map(|(_, packages)| packages.split(' '));
+    let packages: Vec<&str> = packages.collect();
+    assert!(
+        packages.contains(&"jq") && packages.contains(&"python3-venv"),
+        "{packages:?}"
+    );
     for package in packages {
         assert!(page.contains(&format!("`{package}`")), "{package}");
     }

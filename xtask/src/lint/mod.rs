@@ -1,18 +1,19 @@
 //! Checks that don't run the program.
 
 mod alerts;
+mod artifact_hub;
 mod dependencies;
 mod go;
 #[cfg(test)]
 mod guides;
 mod links;
-mod manifests;
+pub mod manifests;
 mod words;
 mod workflows;
 
 use anyhow::{Context as _, Result};
 
-use crate::{generate, project, steps::Steps};
+use crate::{chart, generate, project, steps::Steps};
 
 /// Format, lints, dependencies, links, words, generated files, manifests, alerts, workflows; the first that fails ends it.
 ///
@@ -20,7 +21,7 @@ use crate::{generate, project, steps::Steps};
 /// Where a check fails, or, in CI, can't be made; only advisories may stay unchecked, without a database.
 pub fn lint() -> Result<()> {
     let shell = project::shell()?;
-    let mut steps = Steps::new(11 + workflows::CHECKS.len());
+    let mut steps = Steps::new(12 + workflows::CHECKS.len());
     // fuzz/ is a separate workspace; tests/corpus.rs compiles its code.
     for (what, usual_time, line, advice) in [
         (
@@ -66,7 +67,10 @@ pub fn lint() -> Result<()> {
     generate::generate(true)?;
     steps.next("manifests", "10 s");
     manifests::check(&shell)?;
-    steps.next("tests of the alerts", "5 s");
+    steps.next("chart and packages of Artifact Hub", "3 s");
+    artifact_hub::check()?;
+    chart::check()?;
+    steps.next("tests of the alerts", "10 s");
     alerts::check(&shell)?;
     for (what, usual_time, check) in workflows::CHECKS {
         steps.next(what, usual_time);

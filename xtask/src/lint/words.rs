@@ -34,7 +34,7 @@ const EXCEPTIONS: &[&str] = &["docs/development/field.md", "docs/development/con
 pub fn check(shell: &Shell) -> Result<()> {
     let names = cmd!(
         shell,
-        "git ls-files --cached --others --exclude-standard *.md docs/*.json src/*.rs tekton/*.yaml"
+        "git ls-files --cached --others --exclude-standard *.md docs/*.json src/*.rs tekton/*.yaml chart/*.yaml"
     )
     .quiet()
     .read()

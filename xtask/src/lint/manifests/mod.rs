@@ -5,14 +5,14 @@
 
 #[cfg(test)]
 mod changed_names;
-mod collect;
+pub mod collect;
 #[cfg(test)]
 mod deploy_script;
 #[cfg(test)]
 mod fixtures;
 mod object;
 #[cfg(test)]
-mod one_place;
+pub mod one_place;
 mod rules;
 
 use anyhow::{Context as _, Result, bail};
@@ -24,7 +24,7 @@ use self::collect::{Form, Manifests};
 use crate::project;
 
 /// Directories with YAML.
-const YAML: &[&str] = &["tekton", "docs", "tests/alerts"];
+const YAML: &[&str] = &["tekton", "docs", "chart", "tests/alerts"];
 
 /// Checks all manifests and prints every problem.
 ///

@@ -24,7 +24,7 @@ const DEFAULTS: &[&str] = &[
 ];
 
 /// The values of a user, one for each key of `names.yaml`.
-const LITERALS: &[&str] = &[
+pub const LITERALS: &[&str] = &[
     "secret=their-secret",
     "runner=their-runner",
     "puller=their-puller",

@@ -1,0 +1,4 @@
+//! What a process takes and does, without any server.
+
+mod memory;
+mod pipes;
