@@ -47,7 +47,6 @@ pub fn check() -> Result<()> {
 ///
 /// # Errors
 /// If Helm is not installed, or refuses the chart.
-#[cfg_attr(not(test), expect(dead_code, reason = "`cargo xtask release` packages it"))]
 pub fn package(out: &Path, image_digest: Option<&str>) -> Result<PathBuf> {
     let helm = Helm::find()?.context(helm::ADVICE)?;
     let directory = tempfile::tempdir().context("cannot make a directory for the chart")?;

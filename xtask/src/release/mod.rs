@@ -1,7 +1,6 @@
 //! `cargo xtask release`: a version from its first edit to signed images, with a rehearsal of all of it.
 
 mod build;
-mod chart;
 mod compare;
 mod cosign;
 mod git;

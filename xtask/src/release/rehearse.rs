@@ -80,7 +80,7 @@ pub async fn rehearse() -> Result<ExitCode> {
     }
 
     steps.next("installs on an API server", "30 s");
-    install::each_way(out, top).await?;
+    install::each_way(out, &registry.host, top).await?;
 
     match requirements::node_obstacle() {
         None => {
