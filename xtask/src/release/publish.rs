@@ -68,9 +68,13 @@ pub fn publish(arguments: &Arguments) -> Result<Published> {
         }
         None => format!("ghcr.io/{}", registry_owner()),
     };
-    let out = &arguments.out;
+    // The programs run at the top of the clone.
+    let absolute =
+        |path: &Path| fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()));
+    let out = &absolute(&arguments.out)?;
+    let key = arguments.key.as_deref().map(absolute).transpose()?;
     let digests = Digests::read(out)?;
-    let cosign = Cosign::new(arguments.key.as_deref(), arguments.plain_http)?;
+    let cosign = Cosign::new(key.as_deref(), arguments.plain_http)?;
     let image = format!("{registry}/ensure-pull-secret");
     let bundle = format!("{image}/bundle");
     let published = Published {
