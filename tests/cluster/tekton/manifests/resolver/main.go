@@ -3,6 +3,10 @@
 package main
 
 import (
+	"log"
+	"os"
+	"strconv"
+
 	"github.com/tektoncd/pipeline/pkg/apis/resolution/v1alpha1"
 	"github.com/tektoncd/pipeline/pkg/remoteresolution/resolver/bundle"
 	"github.com/tektoncd/pipeline/pkg/remoteresolution/resolver/framework"
@@ -17,6 +21,12 @@ func main() {
 	ctx := filteredinformerfactory.WithSelectors(signals.NewContext(), v1alpha1.ManagedByLabelKey)
 	// It parses the flags.
 	config := injection.ParseAndGetRESTConfigOrDie()
-	ctx = sharedmain.WithHADisabled(ctx)
+	port, err := strconv.Atoi(os.Getenv("PROBES_PORT"))
+	if err != nil {
+		log.Fatalf("PROBES_PORT is not a port: %v", err)
+	}
+	// The default port is the one of Tekton's controller.
+	ctx = sharedmain.WithHealthProbesDisabled(sharedmain.WithHADisabled(ctx))
+	go func() { log.Fatal(injection.ServeHealthProbes(ctx, port)) }()
 	sharedmain.MainWithConfig(ctx, "controller", config, framework.NewController(ctx, &bundle.Resolver{}))
 }
