@@ -114,7 +114,8 @@ pub async fn build(clone: &Path, out: &Path) -> Result<Digests> {
     steps.next("manifests, bundle and chart", "10 s");
     manifests::write(clone, out, &image)?;
     let bundle = tekton_bundle::write(clone, &out.join(BUNDLE), &manifests::reference(&image), &commit)?;
-    let chart = chart::package(out, Some(&image))?;
+    let seconds = commit.seconds.parse().context("git printed no time")?;
+    let chart = chart::package(clone, out, Some(&image), seconds)?;
     let chart = chart
         .file_name()
         .context("a package has a name")?
