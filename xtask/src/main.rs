@@ -111,6 +111,9 @@ enum Command {
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
         rounds: u32,
     },
+    /// The part of `release rehearse` that is inside of a node's namespaces.
+    #[command(hide = true)]
+    ReleaseOnNode(release::node::Arguments),
     /// The part of `bench` that is inside of a node's namespaces.
     #[command(hide = true)]
     BenchOnNode(bench::node::Arguments),
@@ -146,6 +149,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Bench { rounds } => return bench::bench(rounds),
         Command::BenchOnNode(arguments) => return bench::node::measure(&arguments),
         Command::Image(arguments) => return image::image(&arguments),
+        Command::ReleaseOnNode(arguments) => return release::node::inside(&arguments),
         Command::Release(command) => return release::release(&command),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments)?,
         Command::Lint => lint::lint()?,

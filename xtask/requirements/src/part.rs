@@ -72,6 +72,8 @@ const RELEASE_TOOLS: [Need; 2] = [
     Need::ReleaseTool("cargo-auditable", "cargo install --locked cargo-auditable@0.7.7"),
     Need::ReleaseTool("cargo-cyclonedx", "cargo install --locked cargo-cyclonedx@0.5.9"),
 ];
+/// It packages and pushes the chart.
+const HELM: Need = Need::GoTool("helm", "helm.sh/helm/v4/cmd/helm");
 /// Takes about ten minutes to build.
 const COSIGN: Need = Need::ReleaseTool(
     "cosign",
@@ -132,10 +134,10 @@ impl Part {
                 &servers()[..],
                 &binary(Processor::other()),
                 &RELEASE_TOOLS,
-                &[Need::ImageBuilder, Need::Program("git", "git")],
+                &[Need::ImageBuilder, Need::Program("git", "git"), HELM],
             ]
             .concat(),
-            Self::Publish => vec![skopeo, COSIGN],
+            Self::Publish => vec![skopeo, COSIGN, HELM],
             Self::Dependencies => vec![Need::CargoTool("cargo-deny")],
             Self::Yaml => vec![Need::Program("yamllint", "yamllint")],
             Self::Workflows => vec![

@@ -11,14 +11,14 @@ use xshell::{Shell, cmd};
 pub fn check(shell: &Shell) -> Result<()> {
     for module in [Module::Manifests, Module::Consumers] {
         let package = module.own_package().context("the module has a package")?;
-        check_package(shell, module, &format!("./{package}"))?;
+        check_package(shell, module, package)?;
     }
     Ok(())
 }
 
 fn check_package(shell: &Shell, module: Module, package: &str) -> Result<()> {
     let _module = shell.push_dir(module.directory()?);
-    let differing = cmd!(shell, "gofmt -l {package}")
+    let differing = cmd!(shell, "gofmt -l ./{package}")
         .read()
         .context("cannot run gofmt")?;
     ensure!(
@@ -26,7 +26,7 @@ fn check_package(shell: &Shell, module: Module, package: &str) -> Result<()> {
         "the format differs: run `gofmt -w`: {differing}"
     );
     // As the build of the servers has it, so that its cache is used.
-    cmd!(shell, "go vet {package}")
+    cmd!(shell, "go vet ./{package}/...")
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "")
         .env("GOWORK", "off")

@@ -12,11 +12,10 @@ use serde::{Deserialize, Serialize};
 use xshell::cmd;
 
 use super::{
-    chart,
     git::{self, Commit},
     manifests, notes, sbom, tekton_bundle,
 };
-use crate::{static_binary, steps::Steps};
+use crate::{chart, static_binary, steps::Steps};
 
 /// OCI image layouts below the directory of a build. Everything else in there, but the digests, is a file of the release.
 pub const IMAGE: &str = "image";
@@ -35,7 +34,7 @@ pub struct Digests {
     /// The Tekton bundle.
     pub bundle: String,
     /// File name of the chart's package, which gets its digest from helm.
-    pub chart: Option<String>,
+    pub chart: String,
 }
 
 impl fmt::Display for Digests {
@@ -114,9 +113,14 @@ pub async fn build(clone: &Path, out: &Path) -> Result<Digests> {
 
     steps.next("manifests, bundle and chart", "10 s");
     manifests::write(clone, out, &image)?;
-    let bundle = tekton_bundle::write(clone, &out.join(BUNDLE), &image, &commit)?;
-    let chart = chart::package(clone, out, &image, &commit)?;
-    let chart = chart.file_name().map(|name| name.to_string_lossy().into_owned());
+    let bundle = tekton_bundle::write(clone, &out.join(BUNDLE), &manifests::reference(&image), &commit)?;
+    let seconds = commit.seconds.parse().context("git printed no time")?;
+    let chart = chart::package(clone, out, Some(&image), seconds)?;
+    let chart = chart
+        .file_name()
+        .context("a package has a name")?
+        .to_string_lossy()
+        .into_owned();
 
     steps.next("list of dependencies, notes and checksums", "20 s");
     sbom::write(clone, &out.join(SBOM), &commit)?;

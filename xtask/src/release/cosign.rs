@@ -100,8 +100,9 @@ impl Cosign {
     /// # Errors
     /// Where cosign fails.
     pub fn attest(&self, image: &str, kind: &str, predicate: &Path) -> Result<()> {
-        let attest = ["attest", "--yes", "--type", kind, "--predicate"];
+        let attest = ["attest", "--yes", "--type", kind];
         self.signing(&attest, false)
+            .arg("--predicate")
             .arg(predicate)
             .args(self.registry())
             .arg(image)
@@ -114,7 +115,8 @@ impl Cosign {
     /// Where cosign fails.
     pub fn sign_blob(&self, file: &Path, bundle: &Path) -> Result<()> {
         let name = file.display().to_string();
-        self.signing(&["sign-blob", "--yes", "--bundle"], false)
+        self.signing(&["sign-blob", "--yes"], false)
+            .arg("--bundle")
             .arg(bundle)
             .arg(file)
             .run_quiet(&name)
@@ -126,8 +128,9 @@ impl Cosign {
     /// Where cosign fails.
     pub fn attest_statement(&self, statement: &Path, bundle: &Path) -> Result<()> {
         let name = statement.display().to_string();
-        let options = ["attest-blob", "--yes", "--statement"];
+        let options = ["attest-blob", "--yes"];
         self.signing(&options, false)
+            .arg("--statement")
             .arg(statement)
             .arg("--bundle")
             .arg(bundle)

@@ -10,6 +10,7 @@ use container_image::project::VERSION;
 use serde_json::Value;
 use test_cluster::{
     control_plane::{Cluster, Options},
+    helm::{self, Helm},
     manifest::documents,
     node::tekton,
     servers,
@@ -23,11 +24,12 @@ use super::{
 };
 use crate::project;
 
-/// Applies each file of the release, and the overlay from a Git repository by its tag, each in a namespace of its own.
+/// Applies each file of the release, the chart from a registry, and the overlay from a Git repository by its tag, each in a
+/// namespace of its own.
 ///
 /// # Errors
 /// Where the API server can't be started or refuses an object, or a container has another image.
-pub async fn each_way(out: &Path, top: &Path) -> Result<()> {
+pub async fn each_way(out: &Path, registry: &str, top: &Path) -> Result<()> {
     let cluster = Cluster::start(Options::new()).await?;
     tekton::define(&cluster.access().client().await?).await?;
     let kubeconfig = top.join("kubeconfig");
@@ -37,7 +39,8 @@ pub async fn each_way(out: &Path, top: &Path) -> Result<()> {
         kubectl: servers::kubectl()?,
     };
     user.shell.set_var("KUBECONFIG", &kubeconfig);
-    let image = reference(&Digests::read(out)?.image);
+    let digest = Digests::read(out)?.image;
+    let image = reference(&digest);
     for (number, install) in INSTALLS.iter().enumerate() {
         let namespace = format!("install-{number}");
         let text = fs::read_to_string(out.join(install.file))?;
@@ -59,6 +62,12 @@ pub async fn each_way(out: &Path, top: &Path) -> Result<()> {
         }
         println!("installed: kubectl apply -f {}", install.file);
     }
+    install_chart(registry, &kubeconfig)?;
+    ensure!(
+        user.cron_job_image("chart")?.ends_with(&digest),
+        "the chart has another image"
+    );
+    println!("installed: helm install --version {VERSION} oci://…/charts/ensure-pull-secret");
     let url = repository(top)?;
     user.create_namespace("remote")?;
     let directory = top.join("remote");
@@ -73,6 +82,38 @@ pub async fn each_way(out: &Path, top: &Path) -> Result<()> {
         "the overlay by URL has another image"
     );
     println!("installed: kubectl apply -k with resources …//tekton/overlays/openshift?ref=v{VERSION}");
+    Ok(())
+}
+
+/// Installs the chart as on OpenShift with Tekton.
+fn install_chart(registry: &str, kubeconfig: &Path) -> Result<()> {
+    let helm = Helm::find()?.context(helm::ADVICE)?;
+    let chart = format!("oci://{registry}/charts/ensure-pull-secret");
+    let install = [
+        "install",
+        "ensure-pull-secret",
+        &chart,
+        "--plain-http",
+        "--version",
+        VERSION,
+    ];
+    let output = helm
+        .command(install)
+        .args(["--namespace", "chart", "--create-namespace"])
+        .args([
+            "--set",
+            "openshift.enabled=true,tekton.enabled=true",
+            "--kubeconfig",
+        ])
+        .arg(kubeconfig)
+        .output()
+        .context("cannot run Helm")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "cannot install the chart: {}",
+        error.trim()
+    );
     Ok(())
 }
 

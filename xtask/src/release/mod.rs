@@ -1,13 +1,13 @@
 //! `cargo xtask release`: a version from its first edit to signed images, with a rehearsal of all of it.
 
 mod build;
-mod chart;
 mod compare;
 mod cosign;
 mod git;
 mod install;
 mod local_registry;
 mod manifests;
+pub mod node;
 mod notes;
 mod prepare;
 mod publish;

@@ -50,12 +50,10 @@ pub fn notes(changelog: &str, digests: &Digests, commit: &Commit, tools: &str) -
     let installs: String = installs
         .map(|install| format!("| `{}` | {} |\n", install.file, install.about))
         .collect();
-    let chart_install = digests.chart.as_ref().map_or_else(String::new, |_| {
-        format!(
-            "\n    helm install ensure-pull-secret oci://{} --version {VERSION} --namespace my-models\n",
-            chart()
-        )
-    });
+    let chart_install = format!(
+        "\n    helm install ensure-pull-secret oci://{} --version {VERSION} --namespace my-models\n",
+        chart()
+    );
     Ok(format!(
         "{warning}{changes}\n\n## Install\n\n\
          The files are for the namespace `my-models`. For another one, replace its name with `sed` before `kubectl apply`.\n\n    \
@@ -117,7 +115,7 @@ mod tests {
         let digests = Digests {
             image: "sha256:1111".to_owned(),
             bundle: "sha256:2222".to_owned(),
-            chart: None,
+            chart: "ensure-pull-secret.tgz".to_owned(),
         };
         let commit = Commit {
             hash: "abcdef".to_owned(),

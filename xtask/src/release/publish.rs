@@ -12,11 +12,11 @@ use container_image::{
     sha256,
 };
 use serde_json::{Value, json};
+use test_cluster::helm::{self, Helm};
 use xshell::cmd;
 
 use super::{
     build::{BUNDLE, CHECKSUMS, Digests, IMAGE, SBOM, files},
-    chart,
     cosign::Cosign,
     git::Commit,
 };
@@ -68,9 +68,13 @@ pub fn publish(arguments: &Arguments) -> Result<Published> {
         }
         None => format!("ghcr.io/{}", registry_owner()),
     };
-    let out = &arguments.out;
+    // The programs run at the top of the clone.
+    let absolute =
+        |path: &Path| fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()));
+    let out = &absolute(&arguments.out)?;
+    let key = arguments.key.as_deref().map(absolute).transpose()?;
     let digests = Digests::read(out)?;
-    let cosign = Cosign::new(arguments.key.as_deref(), arguments.plain_http)?;
+    let cosign = Cosign::new(key.as_deref(), arguments.plain_http)?;
     let image = format!("{registry}/ensure-pull-secret");
     let bundle = format!("{image}/bundle");
     let published = Published {
@@ -78,15 +82,13 @@ pub fn publish(arguments: &Arguments) -> Result<Published> {
         bundle: push(&out.join(BUNDLE), &bundle, &digests.bundle, arguments.plain_http)?,
     };
     let mut pushed = vec![published.image.clone(), published.bundle.clone()];
-    if let Some(package) = &digests.chart {
-        let charts = format!("{registry}/charts");
-        chart::push(&out.join(package), &charts, arguments.plain_http)?;
-        let name = format!("{charts}/ensure-pull-secret");
-        pushed.push(format!(
-            "{name}@{}",
-            digest(&format!("{name}:{VERSION}"), arguments.plain_http)?
-        ));
-    }
+    let charts = format!("{registry}/charts");
+    push_chart(&out.join(&digests.chart), &charts, arguments.plain_http)?;
+    let name = format!("{charts}/ensure-pull-secret");
+    pushed.push(format!(
+        "{name}@{}",
+        digest(&format!("{name}:{VERSION}"), arguments.plain_http)?
+    ));
 
     let commit = Commit::of(project::root())?;
     let origin = origin(&commit);
@@ -152,6 +154,25 @@ fn push(layout: &Path, name: &str, expected: &str, plain_http: bool) -> Result<S
         "{name} has the digest {pushed} in the registry, and {expected} in the build"
     );
     Ok(format!("{name}@{pushed}"))
+}
+
+/// Pushes the chart to `repository`, which is without the chart's name: `ghcr.io/team/charts`.
+fn push_chart(package: &Path, repository: &str, plain_http: bool) -> Result<()> {
+    let helm = Helm::find()?.context(helm::ADVICE)?;
+    let output = helm
+        .command(["push"])
+        .arg(package)
+        .arg(format!("oci://{repository}"))
+        .args(plain_http.then_some("--plain-http"))
+        .output()
+        .context("cannot run Helm")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "cannot push the chart to {repository}: {}",
+        error.trim()
+    );
+    Ok(())
 }
 
 /// SHA-256 of the manifest that a registry serves.
@@ -225,7 +246,7 @@ mod tests {
         let digests = Digests {
             image: "sha256:11".to_owned(),
             bundle: "sha256:22".to_owned(),
-            chart: None,
+            chart: "chart.tgz".to_owned(),
         };
         let commit = Commit {
             hash: "abcdef".to_owned(),

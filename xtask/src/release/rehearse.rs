@@ -21,6 +21,7 @@ use super::{
     git::{self, Commit},
     install,
     local_registry::LocalRegistry,
+    node,
     publish::{self, Published},
 };
 use crate::{project, steps::Steps};
@@ -40,7 +41,7 @@ pub async fn rehearse() -> Result<ExitCode> {
         .context("cannot create a directory for the rehearsal")?;
     let top = directory.path();
     let binaries = Binaries::ensure()?;
-    let mut steps = Steps::new(7);
+    let mut steps = Steps::new(8);
 
     let mut outs = Vec::new();
     for (clone, number) in CLONES.iter().zip(["first", "second"]) {
@@ -79,7 +80,16 @@ pub async fn rehearse() -> Result<ExitCode> {
     }
 
     steps.next("installs on an API server", "30 s");
-    install::each_way(out, top).await?;
+    install::each_way(out, &registry.host, top).await?;
+
+    match requirements::node_obstacle() {
+        None => {
+            steps.next("the installs' CronJobs and TaskRuns on a node", "3 min");
+            node::each_install_runs(out).await?;
+        }
+        Some(obstacle) if requirements::in_ci() => bail!("the installs can't be run: {obstacle}"),
+        Some(obstacle) => println!("NOT run on a node: {obstacle}"),
+    }
 
     steps.next("README's verification, then one changed byte", "15 s");
     let cosign = Cosign::new(Some(&keys), true)?;

@@ -5,13 +5,13 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use container_image::{
     BundleObject,
-    project::{REPOSITORY, VERSION, image},
+    project::{REPOSITORY, VERSION},
     write_bundle,
 };
 use serde_json::json;
 use test_cluster::manifest::documents;
 
-use super::{git::Commit, manifests::reference};
+use super::git::Commit;
 
 /// Objects of the bundle, in its order.
 const FILES: [&str; 2] = [
@@ -19,13 +19,13 @@ const FILES: [&str; 2] = [
     "tekton/task/ensure-pull-secret/ensure-pull-secret.yaml",
 ];
 
-/// Writes the bundle as an OCI image layout, and gives its digest.
+/// Writes the bundle as an OCI image layout, with this image by digest, and gives its own digest.
 ///
 /// # Errors
 /// Where a manifest of the clone can't be read or isn't as expected, or the layout can't be written.
-pub fn write(clone: &Path, layout: &Path, digest: &str, commit: &Commit) -> Result<String> {
+pub fn write(clone: &Path, layout: &Path, image: &str, commit: &Commit) -> Result<String> {
     let objects =
-        FILES.map(|file| object(clone, file, digest).with_context(|| format!("cannot bundle {file}")));
+        FILES.map(|file| object(clone, file, image).with_context(|| format!("cannot bundle {file}")));
     let objects = objects.into_iter().collect::<Result<Vec<_>>>()?;
     let annotations = json!({
         "org.opencontainers.image.title": "ensure-pull-secret",
@@ -39,15 +39,15 @@ pub fn write(clone: &Path, layout: &Path, digest: &str, commit: &Commit) -> Resu
     write_bundle(layout, &objects, &annotations)
 }
 
-fn object(clone: &Path, file: &str, digest: &str) -> Result<BundleObject> {
+fn object(clone: &Path, file: &str, image: &str) -> Result<BundleObject> {
     let text = fs::read_to_string(clone.join(file))?;
-    let tagged = format!("{}:{VERSION}\n", image());
+    let tagged = format!("{}:{VERSION}\n", container_image::project::image());
     ensure!(
         text.matches(&tagged).count() == 1,
         "it must have the image {} once",
         tagged.trim()
     );
-    let text = text.replace(&tagged, &format!("{}\n", reference(digest)));
+    let text = text.replace(&tagged, &format!("{image}\n"));
     let text = without_default(&text, "NAME").context("it has no default of NAME")?;
     let parsed = documents(&text)?.pop().context("it has no object")?;
     let member = |value: &serde_json::Value| value.as_str().map(str::to_owned).context("it is not an object");
@@ -86,7 +86,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::{project, release::local_registry::LocalRegistry};
+    use crate::{
+        project,
+        release::{local_registry::LocalRegistry, manifests::reference},
+    };
 
     const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -114,11 +117,11 @@ mod tests {
     async fn tektons_resolver_reads_task_and_stepaction_from_the_bundle() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let layout = directory.path().join("bundle");
-        let digest = write(project::root(), &layout, DIGEST, &commit())?;
+        let digest = write(project::root(), &layout, &reference(DIGEST), &commit())?;
         assert_eq!(layout_digest(&layout)?, digest);
         let again = directory.path().join("again");
         assert_eq!(
-            write(project::root(), &again, DIGEST, &commit())?,
+            write(project::root(), &again, &reference(DIGEST), &commit())?,
             digest,
             "a second time"
         );

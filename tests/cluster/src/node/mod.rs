@@ -2,6 +2,7 @@
 //!
 //! All of it is in its own namespaces ([`namespaces`]), which end everything in them.
 
+pub mod bundle_resolver;
 mod container_runtime;
 mod images;
 mod kubernetes;

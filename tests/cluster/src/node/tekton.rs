@@ -49,7 +49,7 @@ const SETTINGS: [&str; 9] = [
 ///
 /// # Errors
 /// If Go can't tell.
-fn configuration_directory() -> Result<PathBuf> {
+pub(super) fn configuration_directory() -> Result<PathBuf> {
     let output = Command::new("go")
         .args(["list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline"])
         .current_dir(Module::Tekton.directory()?)
@@ -116,7 +116,7 @@ fn is_established(definition: &CustomResourceDefinition) -> bool {
         .any(|condition| condition.type_ == "Established" && condition.status == "True")
 }
 
-fn read(path: &Path) -> Result<Vec<Value>> {
+pub(super) fn read(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     documents(&text).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -177,15 +177,17 @@ pub async fn start(
     let log = supervisor.directory().join("tekton.log");
     let mut controller = ServerProcess::spawn("Tekton's controller", command, &log)?;
     controller
-        .await_ready(PATIENCE, || async { is_ready().await.unwrap_or(false) })
+        .await_ready(PATIENCE, || async {
+            is_ready(PROBES_PORT).await.unwrap_or(false)
+        })
         .await?;
     Ok(controller)
 }
 
-/// True if the controller answers its readiness probe.
-async fn is_ready() -> Result<bool> {
+/// True if a controller answers its readiness probe on this port.
+pub(super) async fn is_ready(port: u16) -> Result<bool> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect((NODE, PROBES_PORT)).await?;
+    let mut stream = tokio::net::TcpStream::connect((NODE, port)).await?;
     stream
         .write_all(b"GET /readiness HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
         .await?;

@@ -101,6 +101,13 @@ pub const MANIFESTS: Tool = Tool {
     package: "./manifests",
     cold: "1 min",
 };
+/// Tekton's resolver of bundles, as a controller.
+pub const BUNDLE_RESOLVER: Tool = Tool {
+    module: Module::Manifests,
+    name: "bundle-resolver",
+    package: "./manifests/resolver",
+    cold: "4 min",
+};
 /// Binary that reports how the clients read a pull secret.
 pub const VERDICT: Tool = Tool {
     module: Module::Consumers,

@@ -45,6 +45,14 @@ pub fn manifests() -> Result<PathBuf> {
     one(&build::MANIFESTS)
 }
 
+/// Builds Tekton's resolver of bundles where the cache lacks it. Blocks for minutes where the cache is cold.
+///
+/// # Errors
+/// If Go is missing, or the build fails.
+pub fn bundle_resolver() -> Result<PathBuf> {
+    one(&build::BUNDLE_RESOLVER)
+}
+
 /// Builds the program that reports how the kubelet, containers/image and go-containerregistry read a pull secret, if
 /// the cache lacks it. Blocks for a minute with a cold cache.
 ///

@@ -85,14 +85,20 @@ impl Module {
             return Ok(Vec::new());
         };
         let directory = directory.join(package);
-        let mut paths = fs::read_dir(&directory)
-            .and_then(|entries| {
-                entries
-                    .map(|entry| Ok(entry?.path()))
-                    .collect::<std::io::Result<Vec<_>>>()
-            })
-            .with_context(|| format!("cannot list {}", directory.display()))?;
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "go"));
+        let mut paths = Vec::new();
+        let mut pending = vec![directory];
+        while let Some(directory) = pending.pop() {
+            let entries =
+                fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
+            for entry in entries {
+                let path = entry?.path();
+                if path.is_dir() {
+                    pending.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "go") {
+                    paths.push(path);
+                }
+            }
+        }
         paths.sort();
         paths
             .iter()
