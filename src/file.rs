@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -48,10 +48,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, &'static str> {
 
 /// [`read`], where it takes no longer than a second: a mount may hang.
 pub fn read_soon(path: PathBuf) -> Option<Vec<u8>> {
-    let (sender, content) = mpsc::channel();
-    let work: Work = Box::new(move || drop(sender.send(read(&path))));
-    thread::Builder::new().spawn(work).ok()?;
-    content.recv_timeout(READ_TIMEOUT).ok()?.ok()
+    let content = Arc::new(Mutex::new(None));
+    let shared = Arc::clone(&content);
+    let work = move || {
+        let read = read(&path).ok();
+        if let Ok(mut content) = shared.lock() {
+            *content = read;
+        }
+    };
+    within(READ_TIMEOUT, Box::new(work)).ok()?;
+    content.lock().ok()?.take()
 }
 
 /// Writes regular files, new ones included; returns for each what is wrong with it.

@@ -3,8 +3,6 @@
 //! A program's own words must stay readable, so less counts as a part of a secret here than in a single name: eight letters
 //! and digits with one of each, sixteen of any kind, or the whole secret.
 
-use std::collections::BTreeSet;
-
 use super::{embedded::percent_decoded, leak::KnownSecrets};
 
 /// Printed in the place of a word.
@@ -22,87 +20,73 @@ impl KnownSecrets {
     /// Replaces every word that contains a secret, or an identifying part of it: plain, in base64 or hexadecimal,
     /// percent-encoded.
     pub fn redact(&self, texts: Vec<&mut String>) {
-        let words: BTreeSet<String> = texts
-            .iter()
-            .flat_map(|text| words(text))
-            .map(|(_, word)| word.to_owned())
-            .collect();
-        let words: Vec<Word> = words.into_iter().map(Word::new).collect();
         let forms = self.forms();
+        let words: Vec<Vec<Word>> = texts.iter().map(|text| words(text)).collect();
         let hits = Hits::of(&words, &forms);
-        let hidden: BTreeSet<&str> = words
-            .iter()
-            .filter(|word| hits.are_in(word))
-            .map(|word| word.text.as_str())
-            .collect();
-        for text in texts {
-            let mut replaced: Vec<(usize, usize)> = words_in(text, &hidden);
-            while let Some((start, length)) = replaced.pop() {
-                text.replace_range(start..start.saturating_add(length), REDACTED);
+        for (text, words) in texts.into_iter().zip(&words) {
+            // From the end, since a replacement moves what follows.
+            for word in words.iter().rev().filter(|word| hits.are_in(word)) {
+                text.replace_range(word.start..word.end, REDACTED);
             }
         }
     }
 }
 
-/// Words of a text with their place: what stands between blanks, quotes, brackets and the like.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_end = |c: char| c.is_whitespace() || "\"'`()[]{}<>,;=".contains(c);
-    let mut start = 0_usize;
-    text.split_inclusive(is_end).filter_map(move |piece| {
-        let at = start;
-        start = start.saturating_add(piece.len());
-        let word = piece.trim_end_matches(is_end).trim_end_matches(['.', ':']);
-        (!word.is_empty()).then_some((at, word))
-    })
-}
-
-/// Places of the hidden words.
-fn words_in(text: &str, hidden: &BTreeSet<&str>) -> Vec<(usize, usize)> {
-    words(text)
-        .filter(|(_, word)| hidden.contains(word))
-        .map(|(at, word)| (at, word.len()))
-        .collect()
-}
-
 /// A word, and its letters and digits in lower case, percent-decoded too.
 struct Word {
-    text: String,
+    start: usize,
+    end: usize,
+    /// Words between punctuation.
+    labels: Vec<Vec<u8>>,
     compared: Vec<u8>,
     decoded: Vec<u8>,
 }
 
+/// Words of a text: what stands between blanks, quotes, brackets and the like.
+fn words(text: &str) -> Vec<Word> {
+    let is_end = |c: char| c.is_whitespace() || "\"'`()[]{}<>,;=".contains(c);
+    let mut words = Vec::new();
+    let mut start = 0_usize;
+    for piece in text.split_inclusive(is_end) {
+        let word = piece.trim_end_matches(is_end).trim_end_matches(['.', ':']);
+        if !word.is_empty() {
+            words.push(Word::new(start, word));
+        }
+        start = start.saturating_add(piece.len());
+    }
+    words
+}
+
 impl Word {
-    fn new(text: String) -> Self {
+    fn new(start: usize, text: &str) -> Self {
         let decoded = if text.contains('%') {
-            compared(&percent_decoded(&text))
+            compared(&percent_decoded(text))
         } else {
             Vec::new()
         };
         Self {
-            compared: compared(&text),
+            start,
+            end: start.saturating_add(text.len()),
+            labels: text
+                .split(|c: char| !c.is_ascii_alphanumeric())
+                .map(compared)
+                .collect(),
+            compared: compared(text),
             decoded,
-            text,
         }
     }
 
     /// Parts of this length.
     fn parts(&self, length: usize) -> impl Iterator<Item = &[u8]> {
-        [&self.compared, &self.decoded]
-            .into_iter()
-            .flat_map(move |text| text.windows(length))
-    }
-
-    fn has_label(&self, label: &[u8]) -> bool {
-        self.text
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .any(|part| part.as_bytes().eq_ignore_ascii_case(label))
+        self.compared.windows(length).chain(self.decoded.windows(length))
     }
 }
 
 /// Letters and digits, in lower case.
 pub(super) fn compared(text: &str) -> Vec<u8> {
-    let text = text.bytes().filter(u8::is_ascii_alphanumeric);
-    text.map(|byte| byte.to_ascii_lowercase()).collect()
+    let mut compared = text.as_bytes().to_ascii_lowercase();
+    compared.retain(u8::is_ascii_alphanumeric);
+    compared
 }
 
 /// Letters and digits of a secret, in lower case.
@@ -113,30 +97,59 @@ pub(super) enum Form {
     Hexadecimal(Vec<u8>),
 }
 
+/// Parts of words in their order, and whether each is a part of a secret.
+struct Parts<'a> {
+    all: Vec<&'a [u8]>,
+    found: Vec<bool>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(words: &'a [Vec<Word>], length: usize) -> Self {
+        let mut all = Vec::new();
+        for word in words.iter().flatten() {
+            all.extend(word.parts(length));
+        }
+        all.sort_unstable();
+        all.dedup();
+        let found = vec![false; all.len()];
+        Self { all, found }
+    }
+
+    fn place(&self, part: &[u8]) -> Option<usize> {
+        self.all.binary_search(&part).ok()
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        if let Some(found) = self.place(part).and_then(|place| self.found.get_mut(place)) {
+            *found = true;
+        }
+    }
+
+    fn has(&self, part: &[u8]) -> bool {
+        self.place(part).and_then(|place| self.found.get(place)) == Some(&true)
+    }
+}
+
 /// Parts of words that are parts of secrets, and short secrets.
-#[derive(Default)]
 struct Hits<'a> {
-    parts: BTreeSet<&'a [u8]>,
+    mixed: Parts<'a>,
+    any: Parts<'a>,
     whole: Vec<&'a [u8]>,
 }
 
 impl<'a> Hits<'a> {
-    fn of(words: &'a [Word], forms: &'a [Form]) -> Self {
-        let [mixed, any] = [MIXED, ANY].map(|length| {
-            let mut parts: Vec<&[u8]> = words.iter().flat_map(|word| word.parts(length)).collect();
-            parts.sort_unstable();
-            parts.dedup();
-            parts
-        });
-        let mut hits = Self::default();
+    fn of(words: &'a [Vec<Word>], forms: &'a [Form]) -> Self {
+        let mut hits = Self {
+            mixed: Parts::of(words, MIXED),
+            any: Parts::of(words, ANY),
+            whole: Vec::new(),
+        };
         for form in forms {
             let (Form::Text(digits) | Form::Hexadecimal(digits)) = form;
-            let parts = digits.windows(ANY).filter(|part| any.binary_search(part).is_ok());
-            hits.parts.extend(parts);
+            digits.windows(ANY).for_each(|part| hits.any.add(part));
             if let Form::Text(digits) = form {
-                let parts = digits.windows(MIXED).filter(|part| is_mixed(part));
-                hits.parts
-                    .extend(parts.filter(|part| mixed.binary_search(part).is_ok()));
+                let mixed = digits.windows(MIXED).filter(|part| is_mixed(part));
+                mixed.for_each(|part| hits.mixed.add(part));
                 let is_short = (SHORTEST..MIXED).contains(&digits.len()) && is_mixed(digits);
                 if is_short || (LETTERS..ANY).contains(&digits.len()) {
                     hits.whole.push(digits);
@@ -147,11 +160,10 @@ impl<'a> Hits<'a> {
     }
 
     fn are_in(&self, word: &Word) -> bool {
-        let is_part = |length| word.parts(length).any(|part| self.parts.contains(part));
-        is_part(MIXED)
-            || is_part(ANY)
+        word.parts(MIXED).any(|part| self.mixed.has(part))
+            || word.parts(ANY).any(|part| self.any.has(part))
             || self.whole.iter().any(|whole| match whole.len() {
-                0..MIXED => word.has_label(whole),
+                0..MIXED => word.labels.iter().any(|label| label == whole),
                 length => word.parts(length).any(|part| part == *whole),
             })
     }

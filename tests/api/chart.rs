@@ -60,7 +60,7 @@ async fn the_package_is_accepted_without_a_warning() -> Result<()> {
     let namespace = restricted("chart-strict").await?;
     let kubectl = Kubectl::new(namespace.name()).await?;
     let directory = TempDir::new()?;
-    let package = helm.package(&helm::chart(), directory.path())?;
+    let package = helm.package(&helm::chart(), directory.path(), 0)?;
     let file = directory.path().join("values.json");
     let rendered = directory.path().join("objects.yaml");
     for credential in ["requested-token", "token-file"] {
@@ -109,7 +109,7 @@ async fn the_package_is_installed_used_upgraded_and_uninstalled() -> Result<()> 
         namespace: &namespace,
     };
     let directory = TempDir::new()?;
-    let package = helm.package(&helm::chart(), directory.path())?;
+    let package = helm.package(&helm::chart(), directory.path(), 0)?;
     let file = directory.path().join("values.json");
     let names = Names::of(&namespace);
     let mut values = values(&names, "requested-token");

@@ -105,17 +105,9 @@ pub fn step_environment(task: &Value, params: &[(&str, &str)]) -> Result<Vec<(St
 
 /// The program as the pod of the CronJob among `objects` has it, on the runner's own token.
 pub fn program_of(objects: &[Value], runner: &ServiceAccountDir) -> Result<Program> {
-    let environment = objects
-        .iter()
-        .find(|object| object["kind"] == "CronJob")
-        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
-        .and_then(Value::as_array)
-        .context("the CronJob has an environment")?;
     let mut program = Program::new(runner);
-    for variable in environment {
-        // kubectl leaves an empty value out.
-        let text = |key: &str| variable[key].as_str().unwrap_or_default();
-        program = program.env(text("name"), text("value"));
+    for (name, value) in environment(objects)? {
+        program = program.env(name, value);
     }
     // A file of the pod's own, which this machine may have too.
     Ok(program
@@ -261,6 +253,24 @@ impl Installation {
         let (parameters, spec) = (PostParams::default(), TokenRequest::default());
         await_denial(|| accounts.create_token_request(&self.names.puller, &parameters, &spec)).await
     }
+}
+
+/// The environment of the CronJob's container among `objects`.
+fn environment(objects: &[Value]) -> Result<Vec<(&str, &str)>> {
+    let variables = objects
+        .iter()
+        .find(|object| object["kind"] == "CronJob")
+        .and_then(|job| job.pointer("/spec/jobTemplate/spec/template/spec/containers/0/env"))
+        .and_then(Value::as_array)
+        .context("the CronJob has an environment")?;
+    variables
+        .iter()
+        .map(|variable| {
+            let name = variable["name"].as_str().context("a variable has a name")?;
+            // The API server leaves an empty value out.
+            Ok((name, variable["value"].as_str().unwrap_or_default()))
+        })
+        .collect()
 }
 
 /// Objects as one text of several documents.

@@ -81,6 +81,15 @@ pub fn tool(shell: &Shell, name: &str) -> Option<PathBuf> {
     })
 }
 
+/// A tool that cargo calls, installed by `.ci/run` or by the user; it can't be asked for its version.
+pub fn cargo_tool(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = requirements::tools().into_iter().chain(env::split_paths(&path));
+    directories
+        .map(|directory| directory.join(name))
+        .find(|tool| tool.is_file())
+}
+
 /// As [`tool`]; without the tool, prints the advice and that its check is left out.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ pub fn build_for(platform: Platform) -> Result<PathBuf> {
 /// Where the build fails, or no C compiler for that platform is installed.
 pub fn build_released(clone: &Path, platform: Platform) -> Result<PathBuf> {
     let shell = project::shell()?;
-    let auditable = project::tool(&shell, "cargo-auditable").context("cargo-auditable is not installed")?;
+    let auditable = project::cargo_tool("cargo-auditable").context("cargo-auditable is not installed")?;
     shell.change_dir(clone);
     let cargo = project::without_own_variables(shell.cmd(auditable)).args(["auditable", "build"]);
     for_platform(cargo, platform, PROGRAM, PROGRAM, &[])

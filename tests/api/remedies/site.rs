@@ -161,7 +161,13 @@ impl<'a> Site<'a> {
                 .argument(std::env::var_os(test_cluster::program::BINARY).unwrap_or_default()),
             None => Program::outside(),
         };
-        let mut program = program.within(&identity);
+        // A name that does not look random, or it is redacted.
+        let mounted = self.directory.path().join("serviceaccount");
+        let _ = fs::remove_file(&mounted);
+        symlink(identity.path(), &mounted)?;
+        let mut program = program
+            .within(&identity)
+            .env("PULL_SECRET_SERVICE_ACCOUNT_DIR", &mounted);
         for variable in pod["containers"][0]["env"].as_array().into_iter().flatten() {
             let text = |key: &str| variable[key].as_str().unwrap_or_default();
             let value = match text("name") {
@@ -196,7 +202,7 @@ impl<'a> Site<'a> {
         }
         let mut outcome = running.wait().await?;
         // As in a pod.
-        let mounted = identity.path().display().to_string();
+        let mounted = mounted.display().to_string();
         outcome.output.stderr = outcome.output.stderr.replace(&mounted, MOUNTED);
         Ok(outcome)
     }

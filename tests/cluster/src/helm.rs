@@ -2,8 +2,10 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -92,22 +94,29 @@ impl Helm {
         documents(&output(&mut command)?)
     }
 
-    /// Packages a chart's directory into `directory`: the same bytes for the same content. Returns the file.
+    /// Packages a chart's directory into `directory`, with all times `seconds` since the epoch: the same bytes for the
+    /// same content. Returns the file.
     ///
     /// # Errors
     /// If Helm refuses the chart.
-    pub fn package(&self, chart: &Path, directory: &Path) -> Result<PathBuf> {
+    pub fn package(&self, chart: &Path, directory: &Path, seconds: u64) -> Result<PathBuf> {
         let mut command = self.command(["package"]);
         // Times of files are in the archive otherwise.
         command
             .arg(chart)
             .arg("--destination")
             .arg(directory)
-            .env("SOURCE_DATE_EPOCH", "0");
+            .env("SOURCE_DATE_EPOCH", seconds.to_string());
         let written = output(&mut command)?;
         let path = written.trim().rsplit(": ").next().map(PathBuf::from);
-        path.filter(|path| path.exists())
-            .with_context(|| format!("helm package printed no path: {written}"))
+        let path = path.with_context(|| format!("helm package printed no path: {written}"))?;
+        // `helm push` writes the file's time into the manifest.
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+            .with_context(|| format!("cannot set the time of {}", path.display()))?;
+        Ok(path)
     }
 }
 

@@ -42,31 +42,38 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Packages the chart into the directory `out`, with `image_digest` (`sha256:…`) as the digest of its image. The same
-/// input gives the same bytes. Returns the file.
+/// Packages the chart of `clone` into the directory `out`, with `image_digest` (`sha256:…`) as the digest of its image.
+/// All times are `seconds` since the epoch, so the same input gives the same bytes. Returns the file.
 ///
 /// # Errors
 /// If Helm is not installed, or refuses the chart.
-#[cfg_attr(not(test), expect(dead_code, reason = "`cargo xtask release` packages it"))]
-pub fn package(out: &Path, image_digest: Option<&str>) -> Result<PathBuf> {
+pub fn package(clone: &Path, out: &Path, image_digest: Option<&str>, seconds: u64) -> Result<PathBuf> {
     let helm = Helm::find()?.context(helm::ADVICE)?;
     let directory = tempfile::tempdir().context("cannot make a directory for the chart")?;
     let copy = directory.path().join("ensure-pull-secret");
-    for name in project::files(CHART)? {
-        let target = copy.join(name.trim_start_matches(CHART).trim_start_matches('/'));
-        let text = fs::read_to_string(project::file(&name)).with_context(|| format!("cannot read {name}"))?;
-        let text = match image_digest {
-            Some(digest) if name.ends_with("/Chart.yaml") => with_digest(&text, digest)?,
-            _ => text,
-        };
-        target
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(&target, text))
-            .with_context(|| format!("cannot write {}", target.display()))?;
+    copy_directory(&clone.join(CHART), &copy)?;
+    if let Some(digest) = image_digest {
+        let file = copy.join("Chart.yaml");
+        let text = fs::read_to_string(&file).context("cannot read Chart.yaml")?;
+        fs::write(&file, with_digest(&text, digest)?).context("cannot write Chart.yaml")?;
     }
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    helm.package(&copy, out)
+    helm.package(&copy, out, seconds)
+}
+
+fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    let failure = || format!("cannot copy {}", from.display());
+    fs::create_dir_all(to).with_context(failure)?;
+    for entry in fs::read_dir(from).with_context(failure)? {
+        let entry = entry.with_context(failure)?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target).with_context(failure)?;
+        }
+    }
+    Ok(())
 }
 
 /// Chart.yaml with the digest of the image, for the templates and for Artifact Hub.

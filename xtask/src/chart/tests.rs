@@ -469,7 +469,7 @@ fn the_chart_is_a_dependency_of_another() -> Result<()> {
     let parent = TempDir::new()?;
     let charts = parent.path().join("charts");
     fs::create_dir(&charts)?;
-    package(&charts, None)?;
+    package(project::root(), &charts, None, 0)?;
     let version = env!("CARGO_PKG_VERSION");
     fs::write(
         parent.path().join("Chart.yaml"),
@@ -478,7 +478,7 @@ fn the_chart_is_a_dependency_of_another() -> Result<()> {
              condition: ensure-pull-secret.enabled\n"
         ),
     )?;
-    for (enabled, count) in [(true, 6), (false, 0)] {
+    for (enabled, count) in [(true, 5), (false, 0)] {
         let values =
             json!({ "global": { "a": 1 }, "ensure-pull-secret": { "enabled": enabled, "secret": "b" } });
         fs::write(parent.path().join("values.yaml"), values.to_string())?;
@@ -494,8 +494,8 @@ fn the_same_chart_gives_the_same_package() -> Result<()> {
         return Ok(());
     }
     let (first, second) = (TempDir::new()?, TempDir::new()?);
-    let packages =
-        [(&first, None), (&second, None)].map(|(directory, digest)| package(directory.path(), digest));
+    let packages = [(&first, None), (&second, None)]
+        .map(|(directory, digest)| package(project::root(), directory.path(), digest, 1000));
     let [first, second] = packages;
     let (first, second) = (first?, second?);
     assert_eq!(first.file_name(), second.file_name());
@@ -516,7 +516,7 @@ fn a_package_has_no_times_of_files() -> Result<()> {
     for days in [1, 1000] {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
         fs::File::options().write(true).open(&file)?.set_modified(time)?;
-        packages.push(fs::read(helm.package(chart.path(), out.path())?)?);
+        packages.push(fs::read(helm.package(chart.path(), out.path(), 0)?)?);
     }
     assert!(packages[0] == packages[1], "the packages differ");
     Ok(())
@@ -529,7 +529,7 @@ fn the_release_digest_is_the_default_for_the_charts_own_tag() -> Result<()> {
         return Ok(());
     };
     let out = TempDir::new()?;
-    let chart = package(out.path(), Some(DIGEST))?;
+    let chart = package(project::root(), out.path(), Some(DIGEST), 0)?;
     let other = DIGEST.replace("01", "ff");
     let image = crate::generate::chart::image_reference();
     let (name, _) = image.rsplit_once(':').context("a tag")?;

@@ -29,6 +29,7 @@ const VERSIONS: &str = r#"(?x)
     |app\.kubernetes\.io/version:\x20"
     |org\.opencontainers\.image\.version="
     |release\.yaml@refs/tags/v
+    |charts/ensure-pull-secret\x20--version\x20
     |name:\x20ensure-pull-secret:
     |imagestreamtag\x20ensure-pull-secret:)
     \d[\w.+-]*\w"#;
@@ -114,7 +115,7 @@ mod tests {
 
     const OTHER: &str = "\
         FROM ghcr.io/OWNER/ensure-pull-secret:0.0.1-rc.1, its bundle ghcr.io/OWNER/ensure-pull-secret/bundle:0.0.1,\n\
-        oci://ghcr.io/OWNER/charts and oci://ghcr.io/OWNER/charts/ensure-pull-secret\n\
+        oci://ghcr.io/OWNER/charts and oci://ghcr.io/OWNER/charts/ensure-pull-secret --version 0.0.1\n\
         https://github.com/OWNER/ensure-pull-secret#documentation, --repo OWNER/ensure-pull-secret\n\
         org.opencontainers.image.vendor=\"OWNER\" app.kubernetes.io/version: \"0.0.1\"\n\
         *   @OWNER\n\
@@ -131,7 +132,7 @@ mod tests {
         );
         assert_eq!(project.matches("new-owner").count(), 4, "{project}");
         assert_eq!(project.matches("New-Owner").count(), 4, "{project}");
-        assert_eq!(project.matches(VERSION).count(), 3, "{project}");
+        assert_eq!(project.matches(VERSION).count(), 4, "{project}");
         assert!(OTHER.ends_with(rest), "{rest}");
         assert_eq!(names.all_in(&written), written, "again");
         Ok(())

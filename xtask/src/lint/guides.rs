@@ -78,3 +78,10 @@ fn each_package_of_ci_is_listed_for_contributors() {
         assert!(page.contains(&format!("`{package}`")), "{package}");
     }
 }
+
+#[test]
+fn readme_is_read_in_a_minute() {
+    let readme = std::fs::read_to_string(project::file("README.md")).expect("README.md");
+    let lines = readme.lines().count();
+    assert!(lines <= 130, "{lines} lines; at most 130");
+}

@@ -21,7 +21,6 @@ const WORDS: &[(&str, &str)] = &[
     (r"spoils?", "inject a fault"),
     (r"obstacle", "error"),
     (r"says", "report, show, message"),
-    (r"rights", "permissions"),
 ];
 
 /// Pages with tables of test names, which are no prose.

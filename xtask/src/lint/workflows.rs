@@ -243,4 +243,43 @@ body:
         }
         Ok(())
     }
+
+    #[test]
+    fn every_command_of_a_workflow_exists() -> Result<()> {
+        use clap::Parser as _;
+
+        let command = regex::Regex::new("cargo xtask ([^\n]+)")?;
+        let mut found = Vec::new();
+        for (_, path) in files(project::root())? {
+            let text = fs::read_to_string(&path)?;
+            let versions = text
+                .split_once("versions: [")
+                .and_then(|(_, rest)| rest.split_once(']'));
+            let versions = versions.map_or("", |(names, _)| names);
+            // Comments name commands between backticks.
+            for line in command.captures_iter(&text).filter(|line| !line[1].contains('`')) {
+                for version in versions.split(", ") {
+                    let line = line[1].replace("\"$VERSIONS\"", version);
+                    let words = line.split_whitespace().map(|word| word.trim_matches('"'));
+                    let parsed =
+                        crate::Arguments::try_parse_from(std::iter::once("cargo xtask").chain(words));
+                    parsed.with_context(|| line.clone())?;
+                    found.push(line);
+                }
+            }
+        }
+        for command in [
+            "release build",
+            "release publish",
+            "release rehearse",
+            "test --node --versions oldest",
+            "test --node --versions newest",
+        ] {
+            assert!(
+                found.iter().any(|line| line.starts_with(command)),
+                "{command}: {found:?}"
+            );
+        }
+        Ok(())
+    }
 }

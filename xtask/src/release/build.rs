@@ -115,8 +115,8 @@ pub async fn build(clone: &Path, out: &Path) -> Result<Digests> {
     steps.next("manifests, bundle and chart", "10 s");
     manifests::write(clone, out, &image)?;
     let bundle = tekton_bundle::write(clone, &out.join(BUNDLE), &image, &commit)?;
-    let chart = chart::package(clone, out, &commit)?;
-    let chart = chart.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let chart = chart::package(clone, out, &image, &commit)?;
+    let chart = chart.file_name().map(|name| name.to_string_lossy().into_owned());
 
     steps.next("list of dependencies, notes and checksums", "20 s");
     sbom::write(clone, &out.join(SBOM), &commit)?;

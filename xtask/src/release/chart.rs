@@ -1,44 +1,20 @@
-//! The Helm chart, where the clone has one: by helm.
+//! The Helm chart, by helm.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
-use super::git::{self, Commit};
+use super::git::Commit;
 use crate::project;
 
-/// The chart, from the top of the clone.
-const CHART: &str = "chart/ensure-pull-secret";
-
-/// Packages the chart into a directory and gives its file; `None` where the clone has no chart. `SOURCE_DATE_EPOCH` makes the
-/// package's bytes those of the commit.
+/// Packages the chart into a directory, with the digest of the image as its default, and gives its file.
 ///
 /// # Errors
 /// Where helm is missing or fails.
-pub fn package(clone: &Path, out: &Path, commit: &Commit) -> Result<Option<PathBuf>> {
-    let chart = clone.join(CHART);
-    if !chart.exists() {
-        return Ok(None);
-    }
-    let shell = git::shell(clone)?;
-    let helm = helm(&shell)?;
-    cmd!(shell, "{helm} package {chart} --destination {out}")
-        .env("SOURCE_DATE_EPOCH", &commit.seconds)
-        .quiet()
-        .ignore_stdout()
-        .run()
-        .context("cannot package the chart")?;
-    let file = out.join(format!(
-        "ensure-pull-secret-{}.tgz",
-        container_image::project::VERSION
-    ));
-    anyhow::ensure!(
-        file.is_file(),
-        "helm wrote no {}: the chart has another version",
-        file.display()
-    );
-    Ok(Some(file))
+pub fn package(clone: &Path, out: &Path, image_digest: &str, commit: &Commit) -> Result<PathBuf> {
+    let seconds = commit.seconds.parse().context("git printed no time")?;
+    crate::chart::package(clone, out, Some(image_digest), seconds).context("cannot package the chart")
 }
 
 fn helm(shell: &Shell) -> Result<PathBuf> {

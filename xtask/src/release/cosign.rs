@@ -80,16 +80,16 @@ impl Cosign {
             .context("cannot generate a key pair")
     }
 
-    /// Signs an image by digest in both forms.
+    /// Signs an image, and each platform's image in it, by digest and in both forms: a node's policy may look at either.
     ///
     /// # Errors
     /// Where cosign fails.
     pub fn sign(&self, image: &str) -> Result<()> {
-        self.signing(&["sign", "--yes"], false)
+        self.signing(&["sign", "--yes", "--recursive"], false)
             .args(self.registry())
             .arg(image)
             .run_quiet(image)?;
-        self.signing(&["sign", "--yes"], true)
+        self.signing(&["sign", "--yes", "--recursive"], true)
             .args(self.registry())
             .arg(image)
             .run_quiet(image)

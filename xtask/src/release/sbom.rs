@@ -16,7 +16,7 @@ use crate::project;
 /// Where cargo-cyclonedx is missing or fails.
 pub fn write(clone: &Path, file: &Path, commit: &Commit) -> Result<()> {
     let shell = git::shell(clone)?;
-    let tool = project::tool(&shell, "cargo-cyclonedx").context("cargo-cyclonedx is not installed")?;
+    let tool = project::cargo_tool("cargo-cyclonedx").context("cargo-cyclonedx is not installed")?;
     // It writes a file beside each Cargo.toml, so it gets a copy of the sources.
     let copy = TempDir::new().context("cannot create a directory for the sources")?;
     let archive = copy.path().join("sources.tar");
