@@ -219,16 +219,18 @@ impl Config {
         let service_account_dir = values.service_account_dir.read(problems, path);
         let api_server = api_server(&environment.platform, problems);
 
-        if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
-            check_trust(environment, &registries, &trusted_hosts, problems);
-        }
-        check_counts(environment, &registries, &images, problems);
-        check_coverage(environment, &registries, &images, problems);
-        check_case(environment, &registries, problems);
         let proxy = proxy(&environment.platform);
-        // Otherwise no registry is contacted.
-        if verify.unwrap_or(Depth::Registry) == Depth::Registry {
-            check_proxy(&proxy, &registries, problems);
+        // Thousands of items would have as many problems.
+        if check_counts(environment, &registries, &images, problems) {
+            if mode.is_some_and(Mode::makes_credential) && values.token_file.value.is_none() {
+                check_trust(environment, &registries, &trusted_hosts, problems);
+            }
+            check_coverage(environment, &registries, &images, problems);
+            check_case(environment, &registries, problems);
+            // Otherwise no registry is contacted.
+            if verify.unwrap_or(Depth::Registry) == Depth::Registry {
+                check_proxy(&proxy, &registries, problems);
+            }
         }
 
         context.mode = mode;

@@ -9,6 +9,9 @@ use crate::text::{clip_name, looks_like_credential, one_line};
 /// Longest printed invalid value, in characters.
 const GIVEN_MAX: usize = 60;
 
+/// Longest printed example, in bytes: 64 images have a shorter one.
+const EXAMPLE_MAX: usize = 8 << 10;
+
 /// Configuration error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -56,10 +59,12 @@ impl Problem {
         }
     }
 
-    /// Replaces the example of the table.
+    /// Replaces the example of the table, unless it is too long to print.
     #[must_use]
     pub fn with_example(mut self, example: &str) -> Self {
-        self.example = Some(example.to_owned());
+        if example.len() <= EXAMPLE_MAX {
+            self.example = Some(example.to_owned());
+        }
         self
     }
 
@@ -149,15 +154,22 @@ fn looks_random(text: &str) -> bool {
 
 /// True for `user:password@` (RFC 3986 section 3.2.1), but not for `repository:tag@digest`. Both may contain an `@`.
 fn has_user_info(text: &str) -> bool {
-    text.match_indices('@').any(|(at, _)| {
-        let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
-        let after = after.trim_start_matches('@');
-        let authority = match before.split_once("://") {
-            Some((scheme, authority)) if !scheme.contains(':') => authority,
-            _ => before,
-        };
-        let reference = after.starts_with("sha256:") || after.starts_with("sha512:") || after.is_empty();
-        authority.contains(':') && !(reference && authority.contains('/'))
+    let authority = match text.split_once("://") {
+        Some((scheme, authority)) if !scheme.contains(':') => authority,
+        _ => text,
+    };
+    let Some(colon) = authority.find(':') else {
+        return false;
+    };
+    let slash = authority.find('/').unwrap_or(usize::MAX);
+    // Searched for once: a value may be 128 KiB of `@`.
+    authority.match_indices('@').any(|(at, _)| {
+        let after = authority.get(at..).unwrap_or_default();
+        let is_reference = ["@sha256:", "@sha512:"]
+            .iter()
+            .any(|digest| after.starts_with(digest));
+        // Of several in a row the last decides.
+        at > colon && !after.starts_with("@@") && !((is_reference || after == "@") && slash < at)
     })
 }
 

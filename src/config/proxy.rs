@@ -292,6 +292,9 @@ mod tests {
             ("http://@proxy", "proxy:80", None),
             ("http://u:p@proxy:1", "proxy:1", Some("u:p")),
             ("http://u@proxy:1", "proxy:1", Some("u:")),
+            // As Go sends it.
+            ("http://:pw@proxy", "proxy:80", Some(":pw")),
+            ("http://:@proxy", "proxy:80", Some(":")),
             ("u:p@proxy:1", "proxy:1", Some("u:p")),
             ("http://u:p:q@proxy", "proxy:80", Some("u:p:q")),
             ("http://u%40x:p%3Aq%25@proxy", "proxy:80", Some("u@x:p:q%")),

@@ -3,6 +3,7 @@
 use super::*;
 
 mod hostile;
+mod long;
 mod mistakes;
 mod one_table;
 mod proxies;

@@ -45,13 +45,13 @@ pub(super) fn check_trust(
     }
 }
 
-/// Rejects more registries or images than a run has time for.
+/// Rejects more registries or images than a run has time for; false where there are.
 pub(super) fn check_counts(
     environment: &Environment,
     registries: &[RegistryHost],
     images: &[ImageReference],
     problems: &mut Vec<Problem>,
-) {
+) -> bool {
     let values = &environment.values;
     for (given, count) in [
         (&values.registry, registries.len()),
@@ -62,6 +62,7 @@ pub(super) fn check_counts(
             problems.push(Problem::for_variable(given.variable, None, problem));
         }
     }
+    registries.len().max(images.len()) <= LIST_MAX
 }
 
 /// Rejects registries that differ only in case: some clients take their keys for one, others for two.

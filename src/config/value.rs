@@ -13,6 +13,8 @@ use crate::image::{HostPort, RegistryHost};
 
 /// Ends of a line.
 pub(super) const LINE_ENDS: [char; 2] = ['\r', '\n'];
+/// Most problems of one list: more are of no use, and a value may have tens of thousands of items.
+const LIST_PROBLEMS: usize = 16;
 /// Problem of a value with a line end.
 pub(super) const HAS_LINE_END: &str = "has a line end: write the value without it";
 
@@ -61,14 +63,18 @@ impl RawValue {
         self.value.as_ref().and_then(|_| self.read(problems, read))
     }
 
-    /// Parses a list, trimmed, without empty items and duplicates. Each invalid item adds a problem.
+    /// Parses a list, trimmed, without empty items and duplicates. Each invalid item adds a problem, up to [`LIST_PROBLEMS`].
     pub fn read_list<T: PartialEq>(
         &self,
         problems: &mut Vec<Problem>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
         let mut items = Vec::new();
+        let most = problems.len().saturating_add(LIST_PROBLEMS);
         for item in list(self.text().unwrap_or_default()) {
+            if problems.len() == most {
+                break;
+            }
             match read(&item) {
                 Ok(item) if items.contains(&item) => {}
                 Ok(item) => items.push(item),

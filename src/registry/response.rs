@@ -66,15 +66,17 @@ struct Manifest<'a> {
 pub fn exchanged(url: &str, outcome: Result<Answer, Failure>) -> Result<Answer, Inconclusive> {
     match outcome {
         Ok(answer) => Ok(answer),
-        Err(Failure::Certificate(failure)) => {
-            let authority = url.split('/').nth(2).unwrap_or_default();
-            let host = authority.to_owned();
-            Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
-                host,
-                failure,
-            }))
-        }
-        Err(failure) => Err(ProtocolError::Failed(failure).into()),
+        Err(failure) => match failure.parts() {
+            (Failure::Certificate(certificate), proxy) => {
+                let authority = url.split('/').nth(2).unwrap_or_default();
+                Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
+                    host: authority.to_owned(),
+                    failure: certificate.clone(),
+                    proxy: proxy.map(str::to_owned),
+                }))
+            }
+            _ => Err(ProtocolError::Failed(failure).into()),
+        },
     }
 }
 
@@ -95,7 +97,9 @@ pub(super) fn elsewhere(
         {
             Ok(answer)
         }
-        Err(failure @ Failure::Certificate(_)) => exchanged(&redirect.url, Err(failure)),
+        Err(failure) if matches!(failure.parts().0, Failure::Certificate(_)) => {
+            exchanged(&redirect.url, Err(failure))
+        }
         Ok(_) | Err(_) => Err(ProtocolError::Redirects(redirect.host.clone()).into()),
     }
 }

@@ -100,6 +100,8 @@ pub enum UntrustedParty {
         host: String,
         /// Why it is not trusted.
         failure: CertificateFailure,
+        /// The proxy on the way to it, as messages name it.
+        proxy: Option<String>,
     },
     /// Host of the token service in the registry's Bearer challenge.
     Realm(String),

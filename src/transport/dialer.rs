@@ -68,6 +68,28 @@ impl Dialer {
         }
     }
 
+    /// `failure` of an exchange with `url`, with the name of the proxy that it went through.
+    ///
+    /// An answer that is too long, or not one of HTTP, came over TLS from the host itself.
+    pub(super) fn with_proxy(&self, url: &Uri, failure: Failure) -> Failure {
+        if matches!(failure, Failure::Proxy(_) | Failure::NotHttp | Failure::TooLong) {
+            return failure;
+        }
+        match self.route(url) {
+            Route::Through(proxy) => Failure::Proxy(ProxyFailure {
+                proxy: proxy.to_string(),
+                cause: ProxyCause::Through(Box::new(failure)),
+            }),
+            Route::Direct | Route::Unusable(_) => failure,
+        }
+    }
+
+    /// NO_PROXY names hosts of URLs, so it is asked before the host is exchanged.
+    fn route(&self, url: &Uri) -> Route {
+        let port = url.port_u16().unwrap_or(HTTPS_PORT);
+        self.proxy.route(url.host().unwrap_or_default(), port)
+    }
+
     fn elsewhere(&self, url: &Uri) -> Result<Uri, http::Error> {
         let port = url.port_u16().unwrap_or(HTTPS_PORT);
         let is_from = |from: &HostPort| url.host().is_some_and(|host| from.is(host, port));
@@ -128,9 +150,7 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        // NO_PROXY names hosts of URLs, so it is asked before the host is exchanged.
-        let port = url.port_u16().unwrap_or(HTTPS_PORT);
-        let route = self.proxy.route(url.host().unwrap_or_default(), port);
+        let route = self.route(&url);
         let target = self.elsewhere(&url);
         let mut dialer = self.clone();
         Box::pin(async move {
@@ -150,7 +170,152 @@ impl Service<Uri> for Dialer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        time::Instant,
+    };
+
     use super::*;
+    use crate::{
+        config::ProxyVariable,
+        transport::{Https, roots},
+    };
+
+    /// A proxy that answers CONNECT and what follows.
+    #[derive(Clone, Copy)]
+    enum Answers {
+        /// Nothing, while the connection stays open.
+        Nothing,
+        /// This, and the end.
+        Closes(&'static [u8]),
+        /// 200, and this instead of a handshake; the connection stays open.
+        Connects(&'static [u8]),
+    }
+
+    /// The cause of a request in `time` through such a proxy, with PROXY for its name.
+    async fn cause(answers: Answers, time: Duration) -> (Failure, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let proxy = tokio::spawn(async move {
+            let mut open = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a client");
+                let mut head = [0; 1024];
+                let answer = match answers {
+                    Answers::Nothing => &b""[..],
+                    Answers::Closes(answer) => answer,
+                    Answers::Connects(_) => b"HTTP/1.1 200 OK\r\n\r\n",
+                };
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(answer).await;
+                if let Answers::Connects(more) = answers {
+                    let _ = stream.read(&mut head).await;
+                    let _ = stream.write_all(more).await;
+                }
+                if !matches!(answers, Answers::Closes(_)) {
+                    open.push(stream);
+                }
+            }
+        });
+        let variable = ProxyVariable {
+            name: "HTTPS_PROXY",
+            value: format!("http://robot:hunter2@{address}").into(),
+        };
+        let dialer = Dialer::indirect(
+            Vec::new(),
+            Proxy {
+                https: Some(variable),
+                ..Proxy::default()
+            },
+        );
+        let trust = roots::Registries::public().client().expect("the public roots");
+        let request = http::Request::get("https://registry.test/v2/");
+        let request = request.body(http_body_util::Full::default()).expect("a request");
+        let https = Https::new(trust, dialer, 1024);
+        let outcome = https.exchange(request, Instant::now() + time).await;
+        let failure = outcome.err().expect("it fails");
+        proxy.abort();
+        let text = failure.text(|_| false);
+        assert!(!text.contains("robot") && !text.contains("hunter2"), "{text}");
+        let name = format!("the proxy {address} (HTTPS_PROXY)");
+        (failure, text.replace(&name, "PROXY"))
+    }
+
+    #[tokio::test]
+    async fn each_failure_through_a_proxy_names_it() {
+        const LONG: Duration = Duration::from_secs(30);
+        const SHORT: Duration = Duration::from_millis(200);
+        for (answers, time, words, is_transient) in [
+            (Answers::Closes(b""), LONG, "PROXY closes the connection", true),
+            (
+                Answers::Closes(b"\x16\x03\x01 garbage\r\n\r\n"),
+                LONG,
+                "PROXY does not speak HTTP",
+                false,
+            ),
+            (
+                Answers::Closes(b"HTTP/1.1 200 OK\r\n\r\n"),
+                LONG,
+                "connection reset, through PROXY",
+                true,
+            ),
+            (
+                Answers::Closes(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html"),
+                LONG,
+                "connection reset, through PROXY",
+                true,
+            ),
+            (
+                Answers::Connects(b"<html>Welcome</html>"),
+                LONG,
+                "it does not speak TLS, through PROXY",
+                false,
+            ),
+            // An alert: handshake_failure, then internal_error.
+            (
+                Answers::Connects(b"\x15\x03\x03\0\x02\x02\x28"),
+                LONG,
+                "TLS handshake failed (no common version, cipher suite or key type), through PROXY",
+                false,
+            ),
+            (
+                Answers::Connects(b"\x15\x03\x03\0\x02\x02\x50"),
+                LONG,
+                "TLS failed, through PROXY",
+                false,
+            ),
+            (Answers::Nothing, SHORT, "no answer in time, through PROXY", true),
+            (
+                Answers::Connects(b""),
+                SHORT,
+                "no answer in time, through PROXY",
+                true,
+            ),
+        ] {
+            let (failure, found) = cause(answers, time).await;
+            assert_eq!(found, words);
+            assert_eq!(failure.is_transient(), is_transient, "{words}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_without_a_proxy_names_none() {
+        let url = Uri::from_static("https://registry.test:5000/v2/");
+        let proxied = |https: &str, no: &str| {
+            let https = Some(ProxyVariable {
+                name: "HTTPS_PROXY",
+                value: https.into(),
+            });
+            let no = Some(no.to_owned());
+            let proxy = Proxy { https, no, all: None };
+            Dialer::indirect(Vec::new(), proxy).with_proxy(&url, Failure::Reset)
+        };
+        assert_eq!(proxied("http://proxy", "registry.test:5000"), Failure::Reset);
+        assert_eq!(proxied("socks5://proxy", ""), Failure::Reset);
+        assert_eq!(Dialer::direct().with_proxy(&url, Failure::Reset), Failure::Reset);
+        assert!(matches!(proxied("http://proxy", ""), Failure::Proxy(_)));
+    }
 
     fn rule(from: &str, to: &str) -> ConnectTo {
         (

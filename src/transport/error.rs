@@ -5,7 +5,10 @@ use std::{error::Error, io};
 use http_body_util::LengthLimitError;
 use rustls::{AlertDescription, CertificateError, OtherError};
 
-use super::{certificate::CertificateFailure, tunnel::ProxyFailure};
+use super::{
+    certificate::CertificateFailure,
+    tunnel::{ProxyCause, ProxyFailure},
+};
 
 /// How an exchange failed below HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +31,7 @@ pub enum Failure {
     /// No whole answer in time.
     #[error("no answer in time")]
     TimedOut,
-    /// The proxy didn't connect.
+    /// The proxy didn't connect, or something else failed through it.
     #[error("{0}")]
     Proxy(ProxyFailure),
     /// The certificate is not one that is trusted for this host.
@@ -77,7 +80,7 @@ impl Failure {
     }
 
     /// Whether the same request may fare better a moment later.
-    pub const fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Lookup
             | Self::Refused
@@ -93,6 +96,17 @@ impl Failure {
             | Self::NotTls
             | Self::NotHttp
             | Self::TooLong => false,
+        }
+    }
+
+    /// The failure without the proxy that the connection went through, and that proxy.
+    pub fn parts(&self) -> (&Self, Option<&str>) {
+        match self {
+            Self::Proxy(ProxyFailure {
+                proxy,
+                cause: ProxyCause::Through(failure),
+            }) => (failure, Some(proxy)),
+            other => (other, None),
         }
     }
 

@@ -54,6 +54,7 @@ type TlsClient = Client<HttpsConnector<Dialer>, Full<Bytes>>;
 #[derive(Clone)]
 pub struct Https {
     service: BoxCloneSyncService<HttpRequest, Answer, Failure>,
+    dialer: Dialer,
 }
 
 /// Another limit for the answer to one request, as an extension of it.
@@ -89,7 +90,7 @@ impl Https {
                 .build(connector)
         };
         let (usual, offering_all) = (client(trust.usual), client(trust.offering_all));
-        Self::from_service(service_fn(move |request: HttpRequest| {
+        let service = service_fn(move |request: HttpRequest| {
             let (usual, offering_all) = (usual.clone(), offering_all.clone());
             let limit = request.extensions().get().copied().unwrap_or(AnswerLimit {
                 bytes: answer_limit,
@@ -107,7 +108,11 @@ impl Https {
                 };
                 read(response?, limit).await
             }
-        }))
+        });
+        Self {
+            service: BoxCloneSyncService::new(service),
+            dialer,
+        }
     }
 
     /// A client whose answers come from `service`: in tests, a script instead of a server.
@@ -118,6 +123,7 @@ impl Https {
     {
         Self {
             service: BoxCloneSyncService::new(service),
+            dialer: Dialer::direct(),
         }
     }
 
@@ -126,9 +132,11 @@ impl Https {
     /// # Errors
     /// How the exchange failed below HTTP; an answer of any status is not an error.
     pub async fn exchange(&self, request: HttpRequest, until: Instant) -> Result<Answer, Failure> {
+        let url = request.uri().clone();
         tokio::time::timeout_at(attempt_end(until), self.service.clone().oneshot(request))
             .await
             .unwrap_or(Err(Failure::TimedOut))
+            .map_err(|failure| self.dialer.with_proxy(&url, failure))
     }
 }
 

@@ -159,6 +159,18 @@ mod tests {
             assert_eq!(count(&format!("{trusted}{plain}")), 2 + usize::from(is_trusted));
             assert_eq!(only(trusted.as_bytes()).is_ok(), is_trusted);
         }
+        // Nor does what else such a file has.
+        let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert_eq!(count(&format!("subject=CN = x\r\n{key}{plain}no PEM \u{0}\n")), 2);
+        assert_eq!(
+            count(&format!("\u{feff}\n{plain}-----BEGIN CERTIFICATE-----\nMII")),
+            2
+        );
+        assert_eq!(count(key), 0);
+        assert_eq!(only(key.as_bytes()).err(), Some(RootsError::NoCertificate));
+        let mut twice = Registries::public();
+        assert_eq!(twice.add(format!("{plain}{plain}").as_bytes()), Ok(()));
+        assert_eq!(twice.0.len(), 2);
         // A damaged one hinders no other.
         assert_eq!(count(&format!("{}{plain}", plain.replace("MII", "%%%"))), 2);
     }

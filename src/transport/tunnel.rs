@@ -8,6 +8,8 @@ use tokio::{
     time::{Duration, timeout},
 };
 
+use super::error::Failure;
+
 /// The longest head of a proxy's answer that is read.
 const HEAD_LIMIT: usize = 16 << 10;
 
@@ -23,8 +25,8 @@ pub struct ProxyFailure {
     pub cause: ProxyCause,
 }
 
-/// What a proxy did instead of connecting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a proxy did instead of connecting, or what failed through it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyCause {
     /// Its name can't be resolved.
     Lookup,
@@ -40,15 +42,19 @@ pub enum ProxyCause {
     TimedOut,
     /// It answered CONNECT with another status than 200.
     Status(u16),
+    /// It answered CONNECT with 407, and asks for other schemes than Basic.
+    NotBasic,
     /// It answered something else than HTTP.
     NotHttp,
     /// Its URL can't be used. The name has the cause.
     Unusable,
+    /// It connected, and what it is connected to failed.
+    Through(Box<Failure>),
 }
 
 impl ProxyCause {
     /// Whether the same request may fare better a moment later.
-    pub(super) const fn is_transient(self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Lookup
             | Self::Refused
@@ -56,8 +62,9 @@ impl ProxyCause {
             | Self::NoRoute
             | Self::NoConnection
             | Self::TimedOut => true,
-            Self::Status(status) => status == 429 || status >= 500 && status != 501,
-            Self::NotHttp | Self::Unusable => false,
+            Self::Status(status) => *status == 429 || *status >= 500 && *status != 501,
+            Self::Through(failure) => failure.is_transient(),
+            Self::NotBasic | Self::NotHttp | Self::Unusable => false,
         }
     }
 
@@ -78,7 +85,7 @@ impl ProxyCause {
 impl fmt::Display for ProxyFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let proxy = &self.proxy;
-        match self.cause {
+        match &self.cause {
             ProxyCause::Lookup => write!(f, "the name of {proxy} can't be resolved"),
             ProxyCause::Refused => write!(f, "{proxy} refuses the connection"),
             ProxyCause::Reset => write!(f, "{proxy} closes the connection"),
@@ -86,8 +93,10 @@ impl fmt::Display for ProxyFailure {
             ProxyCause::NoConnection => write!(f, "no connection to {proxy}"),
             ProxyCause::TimedOut => write!(f, "no answer of {proxy} in time"),
             ProxyCause::Status(status) => write!(f, "{proxy} answers CONNECT with {status}"),
+            ProxyCause::NotBasic => write!(f, "{proxy} answers CONNECT with 407 and does not accept Basic"),
             ProxyCause::NotHttp => write!(f, "{proxy} does not speak HTTP"),
             ProxyCause::Unusable => f.write_str(proxy),
+            ProxyCause::Through(failure) => write!(f, "{failure}, through {proxy}"),
         }
     }
 }
@@ -124,6 +133,7 @@ async fn exchange(
     }
     match status(&head) {
         Some(200) => Ok(stream),
+        Some(407) if !accepts_basic(&head) => Err(ProxyCause::NotBasic),
         Some(status) => Err(ProxyCause::Status(status)),
         None => Err(ProxyCause::NotHttp),
     }
@@ -136,6 +146,18 @@ fn status(head: &[u8]) -> Option<u16> {
     words.next().filter(|version| version.starts_with(b"HTTP/1."))?;
     let status = words.next().filter(|status| status.len() == 3)?;
     std::str::from_utf8(status).ok()?.parse().ok()
+}
+
+/// Whether a proxy's 407 asks for Basic, or for nothing.
+fn accepts_basic(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let mut challenges = head
+        .lines()
+        .filter_map(|line| line.strip_prefix("proxy-authenticate:"))
+        .flat_map(|value| value.split(','))
+        .peekable();
+    challenges.peek().is_none()
+        || challenges.any(|challenge| challenge.split_whitespace().next() == Some("basic"))
 }
 
 #[cfg(test)]
@@ -192,6 +214,26 @@ mod tests {
                 ProxyCause::Status(403),
                 false,
             ),
+            (
+                b"HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\nproxy-authenticate:Basic realm=\"x\"\r\n\r\n",
+                ProxyCause::Status(407),
+                false,
+            ),
+            (
+                b"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate, BASIC\r\n\r\n",
+                ProxyCause::Status(407),
+                false,
+            ),
+            (
+                b"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n\r\n",
+                ProxyCause::NotBasic,
+                false,
+            ),
+            (
+                b"HTTP/1.1 407 x\r\nPROXY-AUTHENTICATE: Digest realm=\"basic\", nonce=\"x\"\r\n\r\n",
+                ProxyCause::NotBasic,
+                false,
+            ),
             (b"HTTP/1.1 204 No Content\r\n\r\n", ProxyCause::Status(204), false),
             (
                 b"HTTP/1.1 429 Too Many Requests\r\n\r\n",
@@ -211,8 +253,8 @@ mod tests {
         ] {
             let (found, _) = through(answer, None).await;
             let name = String::from_utf8_lossy(answer);
-            assert_eq!(found, Some(cause), "{name:?}");
             assert_eq!(cause.is_transient(), is_transient, "{name:?}");
+            assert_eq!(found, Some(cause), "{name:?}");
         }
     }
 
@@ -227,6 +269,14 @@ mod tests {
             (ProxyCause::NoConnection, "no connection to PROXY"),
             (ProxyCause::TimedOut, "no answer of PROXY in time"),
             (ProxyCause::Status(407), "PROXY answers CONNECT with 407"),
+            (
+                ProxyCause::NotBasic,
+                "PROXY answers CONNECT with 407 and does not accept Basic",
+            ),
+            (
+                ProxyCause::Through(Box::new(Failure::Reset)),
+                "connection reset, through PROXY",
+            ),
             (ProxyCause::NotHttp, "PROXY does not speak HTTP"),
         ] {
             let proxy = PROXY.to_owned();

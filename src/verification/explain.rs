@@ -11,7 +11,7 @@ use crate::{
     outcome::{Check, Finding, Reason, Verified},
     registry::{Inconclusive, ProtocolError, UntrustedParty},
     text::clip_name,
-    transport::Failure,
+    transport::{Failure, ProxyCause},
     verification::{Evidence, Proof},
 };
 
@@ -208,8 +208,8 @@ pub fn inconclusive(
                 _ => finding(format!("{registry} cannot be asked ({error})")),
             }
         }
-        Inconclusive::Untrusted(UntrustedParty::Certificate { host, failure }) => {
-            connection::untrusted(host, failure, secrets)
+        Inconclusive::Untrusted(UntrustedParty::Certificate { host, failure, proxy }) => {
+            connection::untrusted(host, failure, proxy.as_deref(), secrets)
         }
         Inconclusive::Untrusted(UntrustedParty::Realm(host)) => {
             let host = clip_name(host, NAME);
@@ -219,7 +219,9 @@ pub fn inconclusive(
             )
             .with_remedy(format!("If it may receive the credential, set PULL_SECRET_TRUSTED_HOSTS to {host}."))
         }
-        Inconclusive::Protocol(ProtocolError::Failed(Failure::Proxy(failure))) => {
+        Inconclusive::Protocol(ProtocolError::Failed(Failure::Proxy(failure)))
+            if !matches!(failure.cause, ProxyCause::Through(_)) =>
+        {
             connection::no_proxy(registry, failure)
         }
         Inconclusive::Protocol(error) => connection::protocol(registry, error, &error_text(error, secrets)),

@@ -12,9 +12,14 @@ use crate::{
 fn r7_no_proxy_excludes_the_hosts_that_go_excludes() {
     let consumers = Consumers::start();
     agree(
-        (no_proxy(), host(), select(vec![443, 5000, 8443])),
-        &[("through the proxy", 4), ("direct by an item", 30)],
-        |(no_proxy, host, port), tally| judge(&consumers, &no_proxy, &host, port, tally),
+        case(),
+        &[
+            ("through the proxy", 4),
+            ("direct by an item", 10),
+            ("an item near the host", 3),
+            ("direct by an item near the host", 20),
+        ],
+        |(no_proxy, (host, port), is_near), tally| judge(&consumers, &no_proxy, &host, port, is_near, tally),
     );
 }
 
@@ -23,18 +28,91 @@ fn judge(
     no_proxy: &str,
     host: &str,
     port: u16,
+    is_near: bool,
     tally: &mut Tally,
 ) -> Result<(), String> {
     let theirs = consumers.is_direct(no_proxy, &format!("{host}:{port}"));
     let ours = NoProxy::parse(no_proxy).excludes(host, port);
+    if is_near {
+        tally.count("an item near the host");
+    }
     if !theirs {
         tally.count("through the proxy");
     } else if !NoProxy::default().excludes(host, port) {
         tally.count("direct by an item");
+        if is_near {
+            tally.count("direct by an item near the host");
+        }
     }
     (ours == theirs)
         .then_some(())
         .ok_or(format!("direct: {ours}; Go: {theirs}"))
+}
+
+/// A list, a host with its port, and whether the list has an item that is like the host.
+fn case() -> impl Strategy<Value = (String, (String, u16), bool)> {
+    let asked = || (host(), select(vec![443, 5000, 8443]));
+    prop_oneof![
+        (no_proxy(), asked()).prop_map(|(list, asked)| (list, asked, false)),
+        (no_proxy(), asked(), near(), any::<bool>()).prop_map(|(list, asked, near, is_first)| {
+            let item = near(&asked.0, asked.1);
+            let list = if is_first {
+                format!("{item},{list}")
+            } else {
+                format!("{list},{item}")
+            };
+            (list, asked, true)
+        }),
+    ]
+}
+
+/// An item made of the host and its port: dots at either end, a parent, another case, white space, brackets, a network.
+fn near() -> impl Strategy<Value = fn(&str, u16) -> String> {
+    fn bare(host: &str) -> &str {
+        host.trim_matches(['[', ']'])
+    }
+    let items: Vec<fn(&str, u16) -> String> = vec![
+        |host: &str, _: u16| host.to_owned(),
+        |host: &str, _: u16| format!("{host}."),
+        |host: &str, _: u16| host.trim_end_matches('.').to_owned(),
+        |host: &str, _: u16| format!(".{host}"),
+        |host: &str, _: u16| format!(".{host}."),
+        |host: &str, _: u16| format!("*.{host}"),
+        |host: &str, _: u16| format!("*{host}"),
+        |host: &str, _: u16| host.to_uppercase(),
+        |host: &str, _: u16| format!(" \t{host} \n"),
+        |host: &str, _: u16| format!("{host} x"),
+        |host: &str, port: u16| format!("{host}:{port}"),
+        |host: &str, port: u16| format!("{host}.:{port}"),
+        |host: &str, port: u16| format!("{host}:0{port}"),
+        |host: &str, port: u16| format!("{host} :{port}"),
+        |host: &str, port: u16| format!("{host}:{}", port + 1),
+        |host: &str, _: u16| format!("{host}:"),
+        |host: &str, port: u16| format!("https://{host}:{port}"),
+        |host: &str, _: u16| {
+            host.split_once('.')
+                .map_or_else(String::new, |(_, parent)| format!("*.{parent}"))
+        },
+        |host: &str, _: u16| {
+            host.split_once('.')
+                .map_or_else(String::new, |(_, parent)| format!(".{parent}."))
+        },
+        |host: &str, port: u16| {
+            host.split_once('.')
+                .map_or_else(String::new, |(_, parent)| format!("{parent}:{port}"))
+        },
+        |host: &str, _: u16| bare(host).to_owned(),
+        |host: &str, _: u16| bare(host).to_uppercase(),
+        |host: &str, port: u16| format!("{}:{port}", bare(host)),
+        |host: &str, port: u16| format!("[{}]:{port}", bare(host)),
+        |host: &str, _: u16| format!("[{}]", bare(host)),
+        |host: &str, _: u16| format!("{}/8", bare(host)),
+        |host: &str, _: u16| format!("{}/32", bare(host)),
+        |host: &str, _: u16| format!("{}/128", bare(host)),
+        |host: &str, _: u16| format!("{host}/16"),
+        |host: &str, _: u16| format!("{}/16:443", bare(host)),
+    ];
+    select(items)
 }
 
 /// Hosts of URLs, as registries have them.
@@ -47,10 +125,13 @@ fn host() -> impl Strategy<Value = String> {
             "xregistry.test",
             "Registry.Test",
             "registry.test.",
+            "a.registry.test.",
+            "svc.",
             "reg.apps.svc",
             "apps.svc",
             "svc",
             "localhost",
+            "localhost.",
             "LOCALHOST",
             "localhost.localdomain",
             "a_b.registry.test",

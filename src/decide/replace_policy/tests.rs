@@ -29,6 +29,7 @@ fn inconclusive() -> [Inconclusive; 5] {
         Inconclusive::Untrusted(UntrustedParty::Certificate {
             host: "quay.io".to_owned(),
             failure: CertificateFailure::UnknownCa,
+            proxy: None,
         }),
         Inconclusive::Untrusted(UntrustedParty::Realm("auth.test".to_owned())),
         Inconclusive::Protocol(ProtocolError::LoginNotAnswered),

@@ -3,7 +3,10 @@
 use http::{HeaderMap, HeaderName};
 
 use super::*;
-use crate::{registry::kind, transport::CertificateFailure};
+use crate::{
+    registry::kind,
+    transport::{CertificateFailure, ProxyCause, ProxyFailure},
+};
 
 fn answer(status: u16, header: Option<(&'static str, &str)>, body: &str) -> Answer {
     let headers = header.map(|(name, value)| {
@@ -29,6 +32,13 @@ fn inconclusive<T>(error: ProtocolError) -> Result<T, Inconclusive> {
     Err(Inconclusive::Protocol(error))
 }
 
+fn through_a_proxy(failure: Failure) -> Failure {
+    Failure::Proxy(ProxyFailure {
+        proxy: "the proxy proxy.test:3128".to_owned(),
+        cause: ProxyCause::Through(Box::new(failure)),
+    })
+}
+
 fn unexpected<T>(status: u16) -> Result<T, Inconclusive> {
     inconclusive(ProtocolError::Status(
         StatusCode::from_u16(status).expect("a status"),
@@ -52,7 +62,22 @@ fn an_exchange_that_is_not_retried_has_an_answer_or_a_reason() {
             Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
                 host: "registry.test:5000".to_owned(),
                 failure: CertificateFailure::UnknownCa,
+                proxy: None,
             })),
+        ),
+        (
+            Err(through_a_proxy(Failure::Certificate(
+                CertificateFailure::UnknownCa,
+            ))),
+            Err(Inconclusive::Untrusted(UntrustedParty::Certificate {
+                host: "registry.test:5000".to_owned(),
+                failure: CertificateFailure::UnknownCa,
+                proxy: Some("the proxy proxy.test:3128".to_owned()),
+            })),
+        ),
+        (
+            Err(through_a_proxy(Failure::NotTls)),
+            inconclusive(ProtocolError::Failed(through_a_proxy(Failure::NotTls))),
         ),
         (
             Err(Failure::NotHttp),

@@ -11,14 +11,20 @@ use crate::{
 };
 
 /// The certificate of `host` (`host:port`) is not trusted.
-pub(super) fn untrusted(host: &str, failure: &CertificateFailure, secrets: &KnownSecrets) -> Finding {
+pub(super) fn untrusted(
+    host: &str,
+    failure: &CertificateFailure,
+    proxy: Option<&str>,
+    secrets: &KnownSecrets,
+) -> Finding {
     let shows_secret = |name: &str| secrets.show_in(name);
     let host = if shows_secret(host) {
         "another host".to_owned()
     } else {
         clip_name(host, NAME)
     };
-    let cause = format!("{host} is not trusted: {}", failure.text(shows_secret));
+    let through = proxy.map_or_else(String::new, |proxy| format!(", through {proxy}"));
+    let cause = format!("{host} is not trusted: {}{through}", failure.text(shows_secret));
     Finding::new(Reason::RegistryUntrusted, cause).with_remedy(remedy(&host, failure))
 }
 
@@ -65,11 +71,14 @@ pub(super) fn no_proxy(registry: &str, failure: &ProxyFailure) -> Finding {
             "Set it to http://[user:password@]host[:port], or list the host in NO_PROXY.".to_owned()
         }
         ProxyCause::Status(407) => {
-            "Set the proxy's user name and password: http://user:password@host:port.".to_owned()
+            "Set the user name and password that the proxy accepts: http://user:password@host:port."
+                .to_owned()
         }
-        ProxyCause::Status(_) => {
-            format!("Have the proxy allow CONNECT to {registry}, or list the host in NO_PROXY.")
+        ProxyCause::NotBasic => {
+            "Use a proxy that accepts Basic, the one scheme supported, or list the host in NO_PROXY."
+                .to_owned()
         }
+        ProxyCause::Status(_) | ProxyCause::Through(_) => allow_connect(registry),
         ProxyCause::NotHttp
         | ProxyCause::Lookup
         | ProxyCause::Refused
@@ -85,6 +94,10 @@ pub(super) fn no_proxy(registry: &str, failure: &ProxyFailure) -> Finding {
     .with_remedy(remedy)
 }
 
+fn allow_connect(registry: &str) -> String {
+    format!("Have the proxy allow CONNECT to {registry}, or list the host in NO_PROXY.")
+}
+
 /// `registry` breaks the protocol.
 pub(super) fn protocol(registry: &str, error: &ProtocolError, words: &str) -> Finding {
     let finding = Finding::new(
@@ -93,11 +106,17 @@ pub(super) fn protocol(registry: &str, error: &ProtocolError, words: &str) -> Fi
     );
     // Name and port are right where a registry answered.
     match error {
-        ProtocolError::Failed(Failure::ClientCertificate) => {
-            finding.with_remedy("Use an address of the registry that requires no client certificate.")
-        }
-        ProtocolError::Failed(Failure::Handshake) => finding
-            .with_remedy("Have the registry accept TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20."),
+        ProtocolError::Failed(failure) => match failure.parts() {
+            (Failure::ClientCertificate, _) => {
+                finding.with_remedy("Use an address of the registry that requires no client certificate.")
+            }
+            (Failure::Handshake, _) => finding.with_remedy(
+                "Have the registry accept TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20.",
+            ),
+            // What answers may be the proxy itself.
+            (_, Some(_)) => finding.with_remedy(allow_connect(registry)),
+            (_, None) => finding,
+        },
         ProtocolError::Challenge => finding.with_remedy("Have the registry ask for Basic or Bearer."),
         ProtocolError::PlainTokenService(_) => {
             finding.with_remedy("Have the registry name its token service with https.")
@@ -112,10 +131,7 @@ pub(super) fn protocol(registry: &str, error: &ProtocolError, words: &str) -> Fi
         | ProtocolError::OtherDigest => {
             finding.with_remedy("Ask the registry's administrator to correct it.")
         }
-        ProtocolError::Failed(_)
-        | ProtocolError::Status(_)
-        | ProtocolError::NotARegistry
-        | ProtocolError::NotAManifest => finding,
+        ProtocolError::Status(_) | ProtocolError::NotARegistry | ProtocolError::NotAManifest => finding,
     }
 }
 
@@ -129,7 +145,7 @@ mod tests {
     fn told(failure: &CertificateFailure) -> (String, String) {
         let secrets = KnownSecrets::default();
         secrets.add("robot", &"a-robots-password".to_owned().into());
-        let finding = untrusted("registry.test:5000", failure, &secrets);
+        let finding = untrusted("registry.test:5000", failure, None, &secrets);
         assert_eq!(
             (finding.reason, finding.exit_code()),
             (Reason::RegistryUntrusted, 76)
@@ -236,6 +252,7 @@ mod tests {
         let finding = untrusted(
             "a-robots-password.test:443",
             &CertificateFailure::UnknownCa,
+            None,
             &secrets,
         );
         assert_eq!(
@@ -266,6 +283,12 @@ mod tests {
                 "user name and password",
             ),
             (
+                ProxyCause::NotBasic,
+                "quay.io cannot be asked (the proxy proxy.test:3128 (HTTPS_PROXY) answers CONNECT with 407 and does not accept \
+                 Basic)",
+                "or list the host in NO_PROXY",
+            ),
+            (
                 ProxyCause::Status(403),
                 "quay.io cannot be asked (the proxy proxy.test:3128 (HTTPS_PROXY) answers CONNECT with 403)",
                 "allow CONNECT to quay.io",
@@ -278,6 +301,33 @@ mod tests {
             );
             assert!(finding.remedy().contains(remedy), "{}", finding.remedy());
         }
+    }
+
+    #[test]
+    fn what_fails_through_a_proxy_has_a_remedy_at_the_proxy() {
+        let through = |failure| {
+            ProtocolError::Failed(Failure::Proxy(ProxyFailure {
+                proxy: "the proxy proxy.test:3128 (HTTPS_PROXY)".to_owned(),
+                cause: ProxyCause::Through(Box::new(failure)),
+            }))
+        };
+        for (failure, part) in [
+            (Failure::NotTls, "allow CONNECT to quay.io"),
+            (Failure::Tls, "NO_PROXY"),
+            (Failure::Handshake, "TLS 1.3"),
+            (Failure::ClientCertificate, "requires no client certificate"),
+        ] {
+            let found = protocol("quay.io", &through(failure), "words");
+            assert!(found.remedy().contains(part), "{}", found.remedy());
+        }
+        let proxy = Some("the proxy proxy.test:3128 (HTTPS_PROXY)");
+        let secrets = KnownSecrets::default();
+        let finding = untrusted("quay.io:443", &CertificateFailure::UnknownCa, proxy, &secrets);
+        assert_eq!(
+            finding.cause,
+            "quay.io:443 is not trusted: its certificate is signed by an unknown CA, through the proxy proxy.test:3128 \
+             (HTTPS_PROXY)"
+        );
     }
 
     #[test]

@@ -51,7 +51,11 @@ fn each_proof_has_the_reason_and_exit_code_of_the_contract() {
     let untrusted = |review| {
         let (host, failure) = ("registry.test:5000".to_owned(), CertificateFailure::UnknownCa);
         Proof::Inconclusive(
-            Inconclusive::Untrusted(UntrustedParty::Certificate { host, failure }),
+            Inconclusive::Untrusted(UntrustedParty::Certificate {
+                host,
+                failure,
+                proxy: None,
+            }),
             review,
         )
     };

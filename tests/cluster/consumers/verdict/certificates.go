@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ type certificateQuestion struct {
 	Trust string `json:"trust"`
 	// Validity is valid, expired or early.
 	Validity string `json:"validity"`
-	// Name is right, other, common or address.
+	// Name is which names the certificate has: right, wildcard, other, common, address and more.
 	Name string `json:"name"`
 	// Key is the type of every key.
 	Key string `json:"key"`
@@ -42,7 +43,7 @@ type certificateAnswer struct {
 	Host string `json:"host"`
 	// Roots is what the client trusts, PEM.
 	Roots string `json:"roots"`
-	// Verdict is ok, expired, name, unknown, usage or invalid.
+	// Verdict is ok, expired, name, unknown, usage, unhandled or invalid.
 	Verdict string `json:"verdict"`
 }
 
@@ -55,10 +56,15 @@ type certificates struct {
 
 func (c *certificates) answer(asked *certificateQuestion) (*certificateAnswer, error) {
 	host := "registry.test"
-	if asked.Name == "address" {
+	switch asked.Name {
+	case "address":
 		host = "127.0.0.1"
+	case "address-6", "address-6-other":
+		host = "::1"
+	case "wildcard-deep", "wildcard-usual":
+		host = "a.registry.test"
 	}
-	chain, root, err := c.chain(asked)
+	chain, trusted, err := c.chain(asked)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a certificate for %+v: %w", *asked, err)
 	}
@@ -75,7 +81,11 @@ func (c *certificates) answer(asked *certificateQuestion) (*certificateAnswer, e
 	go func(server *http.Server) { _ = server.Serve(listener) }(c.server)
 
 	roots := x509.NewCertPool()
-	roots.AddCert(root)
+	var bundle []byte
+	for _, root := range trusted {
+		roots.AddCert(root)
+		bundle = append(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})...)
+	}
 	address := listener.Addr().String()
 	dialer := net.Dialer{Timeout: 30 * time.Second}
 	connection, err := tls.DialWithDialer(&dialer, "tcp", address, &tls.Config{RootCAs: roots, ServerName: host})
@@ -89,7 +99,7 @@ func (c *certificates) answer(asked *certificateQuestion) (*certificateAnswer, e
 	return &certificateAnswer{
 		Address: address,
 		Host:    host,
-		Roots:   string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})),
+		Roots:   string(bundle),
 		Verdict: verdict,
 	}, nil
 }
@@ -102,6 +112,7 @@ func (c *certificates) close() {
 
 func verdictOf(err error) (string, error) {
 	var invalid x509.CertificateInvalidError
+	var unhandled x509.UnhandledCriticalExtension
 	var hostname x509.HostnameError
 	var unknown x509.UnknownAuthorityError
 	switch {
@@ -113,6 +124,8 @@ func verdictOf(err error) (string, error) {
 		return "usage", nil
 	case errors.As(err, &invalid):
 		return "invalid", nil
+	case errors.As(err, &unhandled):
+		return "unhandled", nil
 	case errors.As(err, &hostname):
 		return "name", nil
 	case errors.As(err, &unknown):
@@ -122,8 +135,8 @@ func verdictOf(err error) (string, error) {
 	}
 }
 
-// chain is what the server presents, and the one certificate that its client trusts.
-func (c *certificates) chain(asked *certificateQuestion) (*tls.Certificate, *x509.Certificate, error) {
+// chain is what the server presents, and the certificates that its client trusts.
+func (c *certificates) chain(asked *certificateQuestion) (*tls.Certificate, []*x509.Certificate, error) {
 	leaf := c.leaf(asked)
 	isSelfSigned := false
 	switch asked.Trust {
@@ -137,6 +150,8 @@ func (c *certificates) chain(asked *certificateQuestion) (*tls.Certificate, *x50
 		leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	case "any-usage":
 		leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+	case "critical-unknown":
+		leaf.ExtraExtensions = []pkix.Extension{unknownExtension}
 	}
 
 	// root signs intermediate signs the leaf, unless a case says otherwise.
@@ -156,6 +171,18 @@ func (c *certificates) chain(asked *certificateQuestion) (*tls.Certificate, *x50
 		root.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	case "constrained":
 		root.PermittedDNSDomains = []string{"elsewhere.test"}
+	case "permitted":
+		root.PermittedDNSDomains, root.PermittedDNSDomainsCritical = []string{"test"}, true
+	case "excluded":
+		root.ExcludedDNSDomains = []string{"registry.test"}
+	case "permitted-addresses":
+		_, network, _ := net.ParseCIDR("127.0.0.0/8")
+		root.PermittedIPRanges = []*net.IPNet{network}
+	case "excluded-addresses":
+		_, network, _ := net.ParseCIDR("::/0")
+		root.ExcludedIPRanges = []*net.IPNet{network}
+	case "critical-unknown-intermediate":
+		intermediate.ExtraExtensions = []pkix.Extension{unknownExtension}
 	}
 
 	keys := make(map[string]crypto.Signer)
@@ -186,20 +213,40 @@ func (c *certificates) chain(asked *certificateQuestion) (*tls.Certificate, *x50
 	}
 
 	presented := [][]byte{made.Raw, signerMade.Raw}
-	trusted := rootMade
+	trusted := []*x509.Certificate{rootMade}
 	switch asked.Trust {
 	case "self-signed-ca", "self-signed":
-		presented, trusted = presented[:1], made
+		presented, trusted = presented[:1], []*x509.Certificate{made}
 	case "unknown-self-signed":
 		presented = presented[:1]
 	case "pinned", "client-only-pinned":
-		presented, trusted = presented[:1], made
+		presented, trusted = presented[:1], []*x509.Certificate{made}
 	case "missing-intermediate", "ca":
 		presented = presented[:1]
 	case "intermediate-trusted":
-		presented, trusted = presented[:1], signerMade
+		presented, trusted = presented[:1], []*x509.Certificate{signerMade}
+	case "same-subject", "same-subject-first", "expired-beside-valid":
+		// A CA with the same name: another key, or the same key and an expired certificate.
+		other, key := c.authority("root"), keys["root"]
+		if asked.Trust == "expired-beside-valid" {
+			other.NotAfter = time.Now().Add(-time.Hour)
+		} else {
+			key = keys["intermediate"]
+		}
+		otherMade, err := sign(other, other, key, key)
+		if err != nil {
+			return nil, nil, err
+		}
+		if trusted = append(trusted, otherMade); asked.Trust != "same-subject" {
+			trusted = []*x509.Certificate{otherMade, rootMade}
+		}
 	}
 	return &tls.Certificate{Certificate: presented, PrivateKey: keys["leaf"]}, trusted, nil
+}
+
+// unknownExtension is one that no client knows and that each must heed.
+var unknownExtension = pkix.Extension{
+	Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Critical: true, Value: []byte{5, 0},
 }
 
 func (c *certificates) leaf(asked *certificateQuestion) *x509.Certificate {
@@ -211,6 +258,18 @@ func (c *certificates) leaf(asked *certificateQuestion) *x509.Certificate {
 		leaf.DNSNames = []string{"registry.test"}
 	case "wildcard":
 		leaf.DNSNames = []string{"*.test"}
+	case "wildcard-deep":
+		leaf.DNSNames = []string{"*.test"}
+	case "wildcard-usual":
+		leaf.DNSNames = []string{"*.registry.test"}
+	case "wildcard-inside":
+		leaf.DNSNames = []string{"reg*.test", "*egistry.test", "registry.*"}
+	case "upper":
+		leaf.DNSNames = []string{"REGISTRY.Test"}
+	case "address-6":
+		leaf.IPAddresses = []net.IP{net.IPv6loopback}
+	case "address-6-other":
+		leaf.IPAddresses = []net.IP{net.ParseIP("::2"), net.IPv4(127, 0, 0, 1)}
 	case "other":
 		leaf.DNSNames = []string{"other.test"}
 	case "address":
