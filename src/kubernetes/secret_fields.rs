@@ -8,7 +8,7 @@ use crate::{
     config::{self, Config},
     credential::{CredentialSummary, rfc3339},
     image::RegistryHost,
-    kubernetes::secret::{AppliedFields, DOCUMENT_KEY, StoredSecret},
+    kubernetes::secret::{AppliedFields, DOCUMENT_KEY, StoredSecret, map},
 };
 
 const DASHBOARD: &str = "opendatahub.io/dashboard";
@@ -36,7 +36,7 @@ pub fn fields(
     document: Vec<u8>,
 ) -> AppliedFields {
     let mut fields = AppliedFields {
-        data: BTreeMap::from([(DOCUMENT_KEY.to_owned(), document)]),
+        data: map([(DOCUMENT_KEY.to_owned(), document)].into_iter()),
         ..AppliedFields::default()
     };
     let own = [
@@ -148,10 +148,10 @@ pub fn own_annotations(stored: &StoredSecret) -> Option<OwnAnnotations<'_>> {
 
 /// `fields` without a change of data: that of an immutable Secret can't be changed, its metadata can.
 pub fn keep_data(fields: &mut AppliedFields, stored: &StoredSecret) {
-    fields.data = [DOCUMENT_KEY, OCI_HOST, ACCESS_TYPE]
+    let stored = [DOCUMENT_KEY, OCI_HOST, ACCESS_TYPE]
         .into_iter()
-        .filter_map(|key| Some((key.to_owned(), stored.data.get(key)?.clone())))
-        .collect();
+        .filter_map(|key| Some((key.to_owned(), stored.data.get(key)?.clone())));
+    fields.data = map(stored);
 }
 
 /// The `expires-at` annotation, where it contradicts every credential of `expiries`: it is reported, never trusted.
