@@ -57,13 +57,6 @@ pub enum EntryProblem {
     AuthWithoutColon,
 }
 
-/// Places of the indexes by decreasing index, equal ones in their order. Not generic, since a sort is large.
-fn by_decreasing_index(indexes: Vec<&KeyringIndex>) -> Vec<usize> {
-    let mut sorted: Vec<_> = indexes.into_iter().zip(0_usize..).collect();
-    sorted.sort_unstable_by(|(one, first), (other, second)| other.cmp(one).then(first.cmp(second)));
-    sorted.into_iter().map(|(_, place)| place).collect()
-}
-
 /// Parsed document of the kubelet.
 #[derive(Clone)]
 pub struct Keyring<T = AuthConfig> {
@@ -73,15 +66,9 @@ pub struct Keyring<T = AuthConfig> {
 
 impl<T> Keyring<T> {
     /// Keyring of entries in the document's order, each with the index of its key.
-    pub(super) fn new(entries: Vec<(KeyringIndex, T)>) -> Self {
-        let places = by_decreasing_index(entries.iter().map(|(index, _)| index).collect());
-        let mut entries: Vec<_> = entries.into_iter().map(Some).collect();
-        let in_order = places
-            .into_iter()
-            .filter_map(|place| entries.get_mut(place)?.take());
-        Self {
-            entries: in_order.collect(),
-        }
+    pub(super) fn new(mut entries: Vec<(KeyringIndex, T)>) -> Self {
+        entries.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Self { entries }
     }
 
     /// Credentials that the kubelet would try for an image, in this order. Its order of several keys for one registry, such
