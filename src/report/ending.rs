@@ -1,4 +1,4 @@
-//! End of a run: writes results, termination message, report, log and last line, in this order.
+//! End of a run: writes results, report, termination message, log and last line, in this order.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -41,8 +41,11 @@ pub fn finish(
     redact(&mut outcome, &mut context, &mut problems, secrets);
     let concluded = Concluded::new(&outcome, &context, &problems, output, now);
     let code = concluded.report.exit_code;
+    let json = concluded.json();
+    print_within(move || print_json(&json, &mut io::stdout().lock()));
+    let unwritten = concluded.write_termination_message(output);
     let output = output.clone();
-    print_within(move || concluded.print(&output, &mut io::stdout().lock(), &mut io::stderr()));
+    print_within(move || concluded.log(unwritten, &output, &mut io::stderr()));
     ExitCode::from(code)
 }
 
@@ -72,7 +75,8 @@ pub(super) fn redact(
 
 /// [`finish`] with other writers. Their errors are ignored: there is no other place to report them.
 ///
-/// Standard output is written before the last line, since a container's log has both.
+/// Standard output is written before the last line, since a container's log has both. The termination message is written between
+/// them: a container runtime reads two pipes, and confuses the order of lines that are written at once.
 pub(super) fn write(
     outcome: &Outcome,
     context: &ReportContext,
@@ -83,15 +87,21 @@ pub(super) fn write(
     stderr: &mut dyn Write,
 ) -> u8 {
     let concluded = Concluded::new(outcome, context, problems, output, now);
-    concluded.print(output, stdout, stderr);
-    concluded.report.exit_code
+    print_json(&concluded.json(), stdout);
+    let unwritten = concluded.write_termination_message(output);
+    let code = concluded.report.exit_code;
+    concluded.log(unwritten, output, stderr);
+    code
 }
 
-/// A run whose results and termination message are written: a full pipe can't delay them.
+fn print_json(json: &str, stdout: &mut dyn Write) {
+    let _ = writeln!(stdout, "{json}");
+    let _ = stdout.flush();
+}
+
+/// A run whose results are written: a full pipe can't delay them.
 struct Concluded {
     report: Report,
-    /// Why there is no termination message.
-    unwritten: Option<&'static str>,
 }
 
 impl Concluded {
@@ -114,20 +124,24 @@ impl Concluded {
             // The writable results must agree with the exit code.
             results::write(&output.results, &report);
         }
-        let path = output.termination_message_file.as_ref();
-        let unwritten = path.and_then(|path| {
-            let written = file::write(vec![(path.clone(), report.termination_message())]);
-            written.into_iter().find_map(Result::err)
-        });
-        Self { report, unwritten }
+        Self { report }
     }
 
-    fn print(&self, output: &Output, stdout: &mut dyn Write, stderr: &mut dyn Write) {
-        let json = serde_json::to_string(&self.report).unwrap_or_default();
-        let _ = writeln!(stdout, "{json}");
-        let _ = stdout.flush();
+    fn json(&self) -> String {
+        serde_json::to_string(&self.report).unwrap_or_default()
+    }
+
+    /// Returns why there is no termination message.
+    fn write_termination_message(&self, output: &Output) -> Option<&'static str> {
+        let path = output.termination_message_file.clone()?;
+        let written = file::write(vec![(path, self.report.termination_message())]);
+        written.into_iter().find_map(Result::err)
+    }
+
+    /// Logs everything but the report, and the last line.
+    fn log(&self, unwritten: Option<&'static str>, output: &Output, stderr: &mut dyn Write) {
         log(&self.report, output, stderr);
-        if let Some(problem) = self.unwritten {
+        if let Some(problem) = unwritten {
             warn!("the file of PULL_SECRET_TERMINATION_MESSAGE_FILE could not be written: {problem}");
         }
         last_line(&self.report, output.log_format, stderr);
