@@ -19,7 +19,7 @@ use super::{images::Images, network::NODE};
 use crate::{
     manifest::{apply_documents, documents},
     server_process::ServerProcess,
-    servers::{Module, NodeBinaries},
+    servers::{Module, NodeBinaries, versions::Versions},
     supervisor::Supervisor,
 };
 
@@ -137,7 +137,11 @@ pub async fn start(
     let mut settings =
         vec![json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } })];
     for name in SETTINGS {
-        settings.extend(read(&directory.join(name))?);
+        let path = directory.join(name);
+        // An older release has fewer.
+        if path.is_file() || Versions::selected()?.is_none() {
+            settings.extend(read(&path)?);
+        }
     }
     for setting in &mut settings {
         if setting["metadata"]["name"] == "feature-flags" {
