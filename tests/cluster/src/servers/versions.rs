@@ -26,7 +26,7 @@ pub const OTHERS: [Versions; 2] = [
     Versions {
         name: "newest",
         kubernetes: "v1.37.2",
-        tekton: "v1.16.0",
+        tekton: "v1.15.0",
     },
 ];
 
