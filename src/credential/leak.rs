@@ -184,8 +184,8 @@ impl KnownSecrets {
         known.document = Some((Arc::new(document.to_vec().into()), reader));
     }
 
-    /// The run's own secrets, then those of the document, unless it is longer than `longest_document`. The lock is not held while they are read: the panic hook reads
-    /// them too.
+    /// The run's own secrets, then those of the document, unless it is longer than `longest_document`. The lock is not held
+    /// while they are read: the panic hook reads them too.
     fn all(&self, longest_document: usize) -> Vec<(String, SecretString)> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut all, document) = (known.credentials.clone(), known.document.clone());

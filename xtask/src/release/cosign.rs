@@ -233,24 +233,24 @@ impl Cosign {
         registry: &[&str],
         what: &str,
     ) -> Result<std::result::Result<(), String>> {
-        let output = self
-            .shell
-            .cmd(&self.program)
-            .args(command)
-            .args(self.identity())
-            .args(registry)
-            .arg(what)
-            .quiet()
-            .ignore_status()
-            .output()
-            .context("cannot run cosign")?;
-        let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Ok(if output.status.success() {
-            Ok(())
-        } else {
-            Err(error)
-        })
+        let command = self.shell.cmd(&self.program).args(command);
+        verdict(command.args(self.identity()).args(registry).arg(what))
     }
+}
+
+/// Runs a verification. Gives cosign's error.
+pub fn verdict(command: Cmd<'_>) -> Result<std::result::Result<(), String>> {
+    let output = command
+        .quiet()
+        .ignore_status()
+        .output()
+        .context("cannot run cosign")?;
+    let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok(if output.status.success() {
+        Ok(())
+    } else {
+        Err(error)
+    })
 }
 
 /// Output of a command only where it fails.

@@ -17,7 +17,7 @@ use xshell::cmd;
 use super::{
     build::{self, Digests, NOTES},
     compare,
-    cosign::Cosign,
+    cosign::{Cosign, verdict},
     git::{self, Commit},
     install,
     local_registry::LocalRegistry,
@@ -182,21 +182,8 @@ fn verify_as_readme(
         }
     }
     let shell = project::shell()?;
-    let output = shell
-        .cmd(program)
-        .args(arguments)
-        .args(cosign.identity())
-        .args(registry)
-        .quiet()
-        .ignore_status()
-        .output()
-        .context("cannot run cosign")?;
-    let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok(if output.status.success() {
-        Ok(())
-    } else {
-        Err(error)
-    })
+    let command = shell.cmd(program).args(arguments);
+    verdict(command.args(cosign.identity()).args(registry))
 }
 
 /// Moves the tag to an image whose binary differs in its last byte.
